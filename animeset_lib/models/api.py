@@ -1,0 +1,111 @@
+"""What a model must offer to be used here. Adapters take arrays, never paths, and know no stage.
+
+Pictures are `(H, W, 3)` uint8 RGB arrays of any size, at least 1x1. Every method takes a batch: the answer for n pictures equals n single
+answers, an empty batch gives an empty answer, and order is kept. A shared contract test holds every adapter to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from animeset_lib.records import Box, Framing
+
+__all__ = ["Detection", "Detector", "Embedder", "ModelProvider", "ModelInfo", "Picture", "Tagger", "TaggerInput", "Tags", "Upscaler"]
+
+Picture = npt.NDArray[np.uint8]
+"""`(H, W, 3)` uint8 RGB."""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Who answered: goes into logs, stage.json, cards and stage keys. `digest` identifies weights and code version."""
+
+    name: str
+    task: Literal["detector", "embedder", "upscaler", "tagger"]
+    digest: str
+    rung: str
+    """One line for a person: which rung of the ladder this is and what a better one would be."""
+    licence: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One box in pixels of the given picture, clipped to it. `score` is 0..1 and comparable only inside one detector."""
+
+    kind: Literal["face", "head", "person", "halfbody"]
+    box: Box
+    score: float
+
+
+class Detector(Protocol):
+    info: ModelInfo
+
+    def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+        """Boxes per picture, best score first."""
+
+
+class Embedder(Protocol):
+    info: ModelInfo
+    dim: int
+    same_distance: float
+    """Cosine distance up to which two heads are more likely one character than two. Belongs to this model alone."""
+
+    def embed(self, heads: Sequence[Picture]) -> npt.NDArray[np.float32]:
+        """Head crops (face box grown to hair and chin) → `(N, dim)` float32, each row of length 1."""
+
+
+class Upscaler(Protocol):
+    info: ModelInfo
+    factors: tuple[int, ...]
+    """Factors the networks really have, ascending, e.g. (2, 3, 4)."""
+
+    def upscale(self, picture: Picture, factor: int) -> Picture:
+        """The picture `factor` times as wide and high; `factor` is one of `factors`."""
+
+
+@dataclass(frozen=True)
+class TaggerInput:
+    """A crop and what earlier stages measured about it, in crop pixels. A network that only looks at pixels ignores the rest."""
+
+    picture: Picture
+    framing: Framing
+    face: Box | None
+    faces: tuple[Box, ...]
+
+
+@dataclass(frozen=True)
+class Tags:
+    """Booru tags (underscores) with scores 0..1, the three categories kept apart; only what reached the tagger's thresholds."""
+
+    general: Mapping[str, float]
+    character: Mapping[str, float]
+    rating: Mapping[str, float]
+
+
+class Tagger(Protocol):
+    info: ModelInfo
+
+    def tag(self, inputs: Sequence[TaggerInput]) -> list[Tags]: ...
+
+
+class ModelProvider(Protocol):
+    """Hands out models by the names in the settings (`auto` = the best rung that is present). Loads each once, on first use.
+
+    `info` does not load anything, so that keys and plans are cheap. Raises `ModelError` for an unknown or absent model.
+    """
+
+    def info(self, task: Literal["detector", "embedder", "upscaler", "tagger"], name: str) -> ModelInfo: ...
+
+    def detector(self, name: str) -> Detector: ...
+
+    def embedder(self, name: str) -> Embedder: ...
+
+    def upscaler(self, name: str) -> Upscaler: ...
+
+    def tagger(self, name: str) -> Tagger: ...

@@ -1,0 +1,1 @@
+"""What makes a run safe: stage contract, keys, store, engine, events, lock."""
