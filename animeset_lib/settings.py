@@ -45,47 +45,88 @@ class ExtractSettings(_Section):
 
     mode: Annotated[
         Literal["adaptive", "fps", "keyframes"],
-        Field(description="adaptive: every shot, and more where the picture changes; fps: as `ffmpeg -vf fps=N`; keyframes: the codec's own."),
+        Field(
+            description="adaptive: every shot, and more where the picture changes; fps: as `ffmpeg -vf fps=N`; keyframes: the codec's own."
+        ),
     ] = "adaptive"
     fps: Annotated[float, Field(gt=0, le=60, description="Frames per second in mode fps.")] = 1.0
-    min_gap_ms: Annotated[int, Field(ge=0, le=60_000, description="Adaptive: least time in ms between two stills of one shot.")] = 250
+    min_gap_ms: Annotated[
+        int, Field(ge=0, le=60_000, description="Adaptive: least time in ms between two stills of one shot.")
+    ] = 250
     max_gap_ms: Annotated[
-        int, Field(ge=100, le=600_000, description="Adaptive: a still at least this often in ms while the picture moves at all.")
+        int,
+        Field(
+            ge=100,
+            le=600_000,
+            description="Adaptive: a still at least this often in ms while the picture moves at all.",
+        ),
     ] = 2_000
     change: Annotated[
         float,
-        Field(gt=0, lt=1, description="Adaptive: share of the small analysis picture that must differ from the last still; smaller keeps more."),
+        Field(
+            gt=0,
+            lt=1,
+            description="Adaptive: share of the small analysis picture that must differ from the last still; smaller keeps more.",
+        ),
     ] = 0.03
     cut: Annotated[
-        float, Field(gt=0, lt=1, description="Shot boundary: how strongly two neighbouring frames must differ, 0..1; smaller cuts more.")
+        float,
+        Field(
+            gt=0,
+            lt=1,
+            description="Shot boundary: how strongly two neighbouring frames must differ, 0..1; smaller cuts more.",
+        ),
     ] = 0.35
-    crop_black_bars: Annotated[bool, Field(description="Cut the film's black bars off the stills (recorded in stage.json, reversible).")] = True
+    crop_black_bars: Annotated[
+        bool, Field(description="Cut the film's black bars off the stills (recorded in stage.json, reversible).")
+    ] = True
     start_ms: Annotated[int, Field(ge=0, description="Ignore the film before this time in ms.")] = 0
-    end_ms: Annotated[int | None, Field(gt=0, description="Ignore the film from this time in ms on; unset: to the end.")] = None
-    image_format: Annotated[Literal["png", "webp"], Field(description="Stills on disk; both lossless, webp smaller and slower.")] = "png"
+    end_ms: Annotated[
+        int | None, Field(gt=0, description="Ignore the film from this time in ms on; unset: to the end.")
+    ] = None
+    image_format: Annotated[
+        Literal["png", "webp"], Field(description="Stills on disk; both lossless, webp smaller and slower.")
+    ] = "png"
 
 
 class DedupeSettings(_Section):
     """2_dedupe: which stills show the same picture."""
 
-    method: Annotated[Literal["phash", "dhash", "ahash", "whash"], Field(description="ImageHash method that proposes pairs, 64 bits.")] = "phash"
-    hamming_max: Annotated[int, Field(ge=0, le=24, description="Bits of 64 that may differ for a pair to be proposed.")] = 10
-    ssim_min: Annotated[float, Field(ge=0, le=1, description="A proposed pair is a duplicate when its structural similarity reaches this, 0..1.")] = (
-        0.92
-    )
+    method: Annotated[
+        Literal["phash", "dhash", "ahash", "whash"], Field(description="ImageHash method that proposes pairs, 64 bits.")
+    ] = "phash"
+    hamming_max: Annotated[
+        int, Field(ge=0, le=24, description="Bits of 64 that may differ for a pair to be proposed.")
+    ] = 10
+    ssim_min: Annotated[
+        float,
+        Field(
+            ge=0, le=1, description="A proposed pair is a duplicate when its structural similarity reaches this, 0..1."
+        ),
+    ] = 0.92
     local_ssim_min: Annotated[
         float,
-        Field(ge=0, le=1, description="... and no part of the picture (a face with another expression) is less similar than this, 0..1."),
+        Field(
+            ge=0,
+            le=1,
+            description="... and no part of the picture (a face with another expression) is less similar than this, 0..1.",
+        ),
     ] = 0.55
-    window_ms: Annotated[int | None, Field(gt=0, description="Compare only stills at most this many ms apart; unset: the whole film.")] = None
+    window_ms: Annotated[
+        int | None, Field(gt=0, description="Compare only stills at most this many ms apart; unset: the whole film.")
+    ] = None
 
 
 class DetectSettings(_Section):
     """3a_detect: faces and figures in each kept still."""
 
-    detector: Annotated[str, Field(description="Detector by name (see `animeset doctor`); auto: the best that is present.")] = "auto"
+    detector: Annotated[
+        str, Field(description="Detector by name (see `animeset doctor`); auto: the best that is present.")
+    ] = "auto"
     score_min: Annotated[float, Field(ge=0, le=1, description="Least detection score.")] = 0.5
-    min_face_px: Annotated[int, Field(ge=8, le=2048, description="Faces less high than this many pixels are recorded and dropped.")] = 40
+    min_face_px: Annotated[
+        int, Field(ge=8, le=2048, description="Faces less high than this many pixels are recorded and dropped.")
+    ] = 40
 
 
 class EmbedSettings(_Section):
@@ -97,12 +138,18 @@ class EmbedSettings(_Section):
 class ClusterSettings(_Section):
     """3c_cluster: which heads belong to one character."""
 
-    track_gap_ms: Annotated[int, Field(ge=0, le=60_000, description="Longest time in ms a figure may be unseen inside a track.")] = 2_500
+    track_gap_ms: Annotated[
+        int, Field(ge=0, le=60_000, description="Longest time in ms a figure may be unseen inside a track.")
+    ] = 2_500
     min_regions: Annotated[
-        int | None, Field(ge=2, le=500, description="Least number of faces of a character; unset: grows with the film (3 to 15).")
+        int | None,
+        Field(ge=2, le=500, description="Least number of faces of a character; unset: grows with the film (3 to 15)."),
     ] = None
     same_distance: Annotated[
-        float | None, Field(gt=0, le=2, description="Distance up to which two heads are one character; unset: the embedder's own value.")
+        float | None,
+        Field(
+            gt=0, le=2, description="Distance up to which two heads are one character; unset: the embedder's own value."
+        ),
     ] = None
     seed: Annotated[int, Field(ge=0, description="Seed of the UMAP map.")] = 7
 
@@ -111,55 +158,103 @@ class CastSettings(_Section):
     """3d_cast: names for clusters."""
 
     reference_confidence: Annotated[
-        float, Field(ge=0, le=1, description="Share of a cluster's faces that must be nearest to a reference for the cluster to take its name.")
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="Share of a cluster's faces that must be nearest to a reference for the cluster to take its name.",
+        ),
     ] = 0.5
 
 
 class QualitySettings(_Section):
     """4a_quality: what is too bad to train on. Values are measured on the figure's region."""
 
-    dark_luma: Annotated[float, Field(ge=0, le=255, description="Mean luma (0..255) below which a region is too dark.")] = 28.0
-    bright_luma: Annotated[float, Field(ge=0, le=255, description="Mean luma (0..255) above which a region is too bright.")] = 240.0
+    dark_luma: Annotated[
+        float, Field(ge=0, le=255, description="Mean luma (0..255) below which a region is too dark.")
+    ] = 28.0
+    bright_luma: Annotated[
+        float, Field(ge=0, le=255, description="Mean luma (0..255) above which a region is too bright.")
+    ] = 240.0
     flat_contrast: Annotated[
-        float, Field(ge=0, le=255, description="Difference of the 95th and 5th percentile of luma below which a region is flat.")
+        float,
+        Field(
+            ge=0, le=255, description="Difference of the 95th and 5th percentile of luma below which a region is flat."
+        ),
     ] = 28.0
     blur_edge_width_px: Annotated[
-        float, Field(gt=0, le=50, description="Width in px of the strongest lines, scaled to a 256-px face region, above which it is blurred.")
+        float,
+        Field(
+            gt=0,
+            le=50,
+            description="Width in px of the strongest lines, scaled to a 256-px face region, above which it is blurred.",
+        ),
     ] = 9.0
-    noise_sigma: Annotated[float, Field(ge=0, le=128, description="Noise (robust sigma of flat parts, 0..255) above which it is noisy.")] = 9.0
-    blockiness: Annotated[float, Field(ge=0, le=50, description="Excess of steps on the codec's 8-px grid above which it is blocky.")] = 3.0
-    min_face_px: Annotated[int, Field(ge=8, le=4096, description="Least face height in px for a picture that is worth training on.")] = 48
+    noise_sigma: Annotated[
+        float, Field(ge=0, le=128, description="Noise (robust sigma of flat parts, 0..255) above which it is noisy.")
+    ] = 9.0
+    blockiness: Annotated[
+        float, Field(ge=0, le=50, description="Excess of steps on the codec's 8-px grid above which it is blocky.")
+    ] = 3.0
+    min_face_px: Annotated[
+        int, Field(ge=8, le=4096, description="Least face height in px for a picture that is worth training on.")
+    ] = 48
 
 
 class UpscaleSettings(_Section):
     """4b_upscale: which pictures are worth finishing, how they will be framed, and enlarging those that are too small."""
 
-    upscaler: Annotated[str, Field(description="Upscaler by name; auto: the best present; lanczos: no network; none: never enlarge.")] = "auto"
+    upscaler: Annotated[
+        str, Field(description="Upscaler by name; auto: the best present; lanczos: no network; none: never enlarge.")
+    ] = "auto"
     training_px: Annotated[
-        int, Field(ge=256, le=4096, multiple_of=64, description="Side in px of the square the trainer works at: 512 for SD 1.5, 1024 for SDXL.")
+        int,
+        Field(
+            ge=256,
+            le=4096,
+            multiple_of=64,
+            description="Side in px of the square the trainer works at: 512 for SD 1.5, 1024 for SDXL.",
+        ),
     ] = 1024
     tolerance: Annotated[
-        float, Field(ge=1, le=4, description="Enlarge only when the crop would need more than this factor to reach the training size.")
+        float,
+        Field(
+            ge=1,
+            le=4,
+            description="Enlarge only when the crop would need more than this factor to reach the training size.",
+        ),
     ] = 1.2
-    max_factor: Annotated[int, Field(ge=1, le=4, description="Largest factor; what is still too small then stays as it is.")] = 4
+    max_factor: Annotated[
+        int, Field(ge=1, le=4, description="Largest factor; what is still too small then stays as it is.")
+    ] = 4
     candidates: Annotated[
         float,
-        Field(ge=1, le=10, description="How many times more pictures than `dataset.max_pictures` are finished for the selection to choose from."),
+        Field(ge=1, le=10, description="Pictures finished per character, as a multiple of `dataset.max_pictures`."),
     ] = 1.5
     mix_face: Annotated[float, Field(ge=0, le=1, description="Share of face crops in the planned mix.")] = 0.35
     mix_upper_body: Annotated[float, Field(ge=0, le=1, description="Share of upper-body crops.")] = 0.35
     mix_full: Annotated[float, Field(ge=0, le=1, description="Share of full-figure crops.")] = 0.2
     mix_frame: Annotated[float, Field(ge=0, le=1, description="Share of whole frames.")] = 0.1
-    max_pictures: Annotated[int, Field(ge=1, le=1000, description="Same as dataset.max_pictures; set there, copied here.")] = 100
-    min_pictures: Annotated[int, Field(ge=1, le=1000, description="Same as dataset.min_pictures; set there, copied here.")] = 30
+    max_pictures: Annotated[
+        int, Field(ge=1, le=1000, description="Same as dataset.max_pictures; set there, copied here.")
+    ] = 100
+    min_pictures: Annotated[
+        int, Field(ge=1, le=1000, description="Same as dataset.min_pictures; set there, copied here.")
+    ] = 30
 
 
 class CropSettings(_Section):
     """5_crop: cutting the planned pictures."""
 
-    bucket_step_px: Annotated[int, Field(ge=8, le=256, description="Sides become multiples of this, as in the trainer's buckets.")] = 64
-    shrink_to_training: Annotated[bool, Field(description="Shrink crops larger than the training size to it (area); off: keep every pixel.")] = True
-    training_px: Annotated[int, Field(ge=256, le=4096, multiple_of=64, description="Same as upscale.training_px; set there, copied here.")] = 1024
+    bucket_step_px: Annotated[
+        int, Field(ge=8, le=256, description="Sides become multiples of this, as in the trainer's buckets.")
+    ] = 64
+    shrink_to_training: Annotated[
+        bool, Field(description="Shrink crops larger than the training size to it (area); off: keep every pixel.")
+    ] = True
+    training_px: Annotated[
+        int, Field(ge=256, le=4096, multiple_of=64, description="Same as upscale.training_px; set there, copied here.")
+    ] = 1024
 
 
 class TagSettings(_Section):
@@ -176,17 +271,24 @@ class CaptionSettings(_Section):
     underscores: Annotated[bool, Field(description="long_hair instead of `long hair`.")] = True
     core_traits: Annotated[
         Literal["keep", "drop"],
-        Field(description="Traits that never change for a character (hair, eyes): keep in captions, or drop so that the trigger learns them."),
+        Field(description="Constant traits (hair, eyes): keep in captions, or drop so that the trigger learns them."),
     ] = "keep"
-    core_share: Annotated[float, Field(gt=0, le=1, description="A trait is core when it is on at least this share of a character's pictures.")] = 0.6
+    core_share: Annotated[
+        float,
+        Field(gt=0, le=1, description="A trait is core when it is on at least this share of a character's pictures."),
+    ] = 0.6
 
 
 class DatasetSettings(_Section):
     """7_dataset: the final choice."""
 
-    min_pictures: Annotated[int, Field(ge=1, le=1000, description="Fewer than this is said plainly, with the reason; nothing is padded.")] = 30
+    min_pictures: Annotated[
+        int, Field(ge=1, le=1000, description="Fewer than this is said plainly, with the reason; nothing is padded.")
+    ] = 30
     max_pictures: Annotated[int, Field(ge=1, le=1000, description="Most pictures per character.")] = 100
-    per_shot: Annotated[int, Field(ge=1, le=1000, description="Most pictures of one shot while others are to be had.")] = 6
+    per_shot: Annotated[
+        int, Field(ge=1, le=1000, description="Most pictures of one shot while others are to be had.")
+    ] = 6
 
 
 class Settings(_Section):
@@ -244,7 +346,9 @@ def load_settings(file: Path | None = None, assignments: Iterable[str] = (), pre
     Raises `SettingsError` for an unreadable file, an unknown name (with the nearest valid one) or a value out of range (with the range).
     """
     if preset not in PRESETS:
-        raise SettingsError(f"unknown preset '{preset}'; expected one of {', '.join(sorted(PRESETS))}{_nearest(preset, PRESETS)}")
+        raise SettingsError(
+            f"unknown preset '{preset}'; expected one of {', '.join(sorted(PRESETS))}{_nearest(preset, PRESETS)}"
+        )
     values: dict[str, dict[str, Any]] = {section: dict(keys) for section, keys in PRESETS[preset].items()}
     if file is not None:
         try:
@@ -253,14 +357,18 @@ def load_settings(file: Path | None = None, assignments: Iterable[str] = (), pre
             raise SettingsError(f"cannot read settings file {file}: {error}") from error
         for section, keys in table.items():
             if not isinstance(keys, Mapping):
-                raise SettingsError(f"{file}: '{section}' stands outside a section; expected [stage] tables as `animeset settings` prints them")
+                raise SettingsError(
+                    f"{file}: '{section}' stands outside a section; expected [stage] tables as `animeset settings` prints them"
+                )
             for key, value in keys.items():
                 _assign(values, section, key, value)
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         section, dot, key = path.strip().partition(".")
         if not equals or not dot:
-            raise SettingsError(f"cannot read setting '{assignment}'; expected stage.key=value, e.g. dedupe.ssim_min=0.95")
+            raise SettingsError(
+                f"cannot read setting '{assignment}'; expected stage.key=value, e.g. dedupe.ssim_min=0.95"
+            )
         _assign(values, section, key, _parse_value(text.strip()))
     for (section, key), (source_section, source_key) in _COPIED.items():
         if source_key in values.get(source_section, {}):
@@ -296,7 +404,8 @@ def describe() -> list[dict[str, Any]]:
 
 
 def _section_type(field: FieldInfo) -> type[_Section]:
-    assert isinstance(field.annotation, type) and issubclass(field.annotation, _Section)
+    assert isinstance(field.annotation, type)
+    assert issubclass(field.annotation, _Section)
     return field.annotation
 
 
@@ -310,7 +419,9 @@ def _assign(values: dict[str, dict[str, Any]], section: str, key: str, value: An
     if (section, key) in _COPIED:
         raise SettingsError(f"{section}.{key} follows {'.'.join(_COPIED[section, key])}; set that instead")
     if key not in known:
-        raise SettingsError(f"unknown setting '{section}.{key}'; expected one of {', '.join(known)}{_nearest(key, known)}")
+        raise SettingsError(
+            f"unknown setting '{section}.{key}'; expected one of {', '.join(known)}{_nearest(key, known)}"
+        )
     values.setdefault(section, {})[key] = value
 
 
@@ -345,7 +456,7 @@ def _range_text(field: FieldInfo) -> str:
     """`(0 < x <= 1)`-like words from the field's constraints; choices for literals; empty when free."""
     if choices := _choices(field):
         return f"(one of {', '.join(choices)})"
-    bounds = {}
+    bounds: dict[str, Any] = {}
     for constraint in field.metadata:
         for name in ("gt", "ge", "lt", "le", "multiple_of"):
             bounds[name] = getattr(constraint, name, None) if bounds.get(name) is None else bounds[name]

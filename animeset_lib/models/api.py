@@ -15,7 +15,18 @@ import numpy.typing as npt
 
 from animeset_lib.records import Box, Framing
 
-__all__ = ["Detection", "Detector", "Embedder", "ModelProvider", "ModelInfo", "Picture", "Tagger", "TaggerInput", "Tags", "Upscaler"]
+__all__ = [
+    "Detection",
+    "Detector",
+    "Embedder",
+    "ModelInfo",
+    "ModelProvider",
+    "Picture",
+    "Tagger",
+    "TaggerInput",
+    "Tags",
+    "Upscaler",
+]
 
 Picture = npt.NDArray[np.uint8]
 """`(H, W, 3)` uint8 RGB."""

@@ -120,10 +120,12 @@ class Stage(ABC):
         """Rows for `batch`, in its order (one item may give none or several rows). Files go below `out`, named by record id, written whole
         (`media.write_image` does that). A bad item is a row with `dropped` and `why`; an exception ends the run."""
 
-    def finish(self, rows: list[Any], given: Mapping[str, Output], out: Path, ctx: Context) -> Sequence[Record]:
+    def finish(
+        self, rows: list[Any], items: Sequence[Any], given: Mapping[str, Output], out: Path, ctx: Context
+    ) -> Sequence[Record]:
         """The last look over all rows in plan order, once, before the stage is committed: numbering, grouping, summary notes.
 
-        Returns the rows to store. Must give equal results however the rows were batched, and may be repeated after an interruption.
+        `items` is what `plan` returned. Returns the rows to store. Must give equal results however the rows were batched, and may be repeated after an interruption.
         """
         return rows
 
