@@ -81,7 +81,7 @@ class FakeUpscaler:
     """Every pixel becomes `factor` x `factor` pixels."""
 
     info = _info("upscaler")
-    factors = (2, 3, 4)
+    factors: tuple[int, ...] = (2, 3, 4)
 
     def upscale(self, picture: Picture, factor: int) -> Picture:
         """Nearest neighbour. Raises `ModelError` for a factor it does not have."""
