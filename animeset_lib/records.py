@@ -223,8 +223,12 @@ class EmbedRow(Record):
     def with_vector(cls, id: str, vector: npt.NDArray[np.float32]) -> EmbedRow:
         """`vector` is `(D,)` float32 of length 1."""
         row = cls(id=id)
-        row._vector = np.asarray(vector, dtype=np.float32)
+        row.attach(np.asarray(vector, dtype=np.float32))
         return row
+
+    def attach(self, vector: npt.NDArray[np.float32]) -> None:
+        """Give a row that was read from disk its vector back. For the two places that read rows."""
+        self._vector = vector
 
     @property
     def vector(self) -> npt.NDArray[np.float32]:

@@ -18,13 +18,12 @@ from animeset_lib.run.stage import Context, Output, Stage
 
 @pytest.fixture
 def make_context() -> Callable[..., Context]:
-    """`make_context(models=..., batch_size=...)`; what stages note is in `context.noted`, a dict bound to `note`."""
+    """`make_context(models=...)`; what stages note is in `context.noted`, a dict bound to `note`."""
 
-    def make(models: Any = None, batch_size: int = 8, notes: dict[str, Any] | None = None) -> Context:
+    def make(models: Any = None, notes: dict[str, Any] | None = None) -> Context:
         sink: dict[str, Any] = {} if notes is None else notes
         return Context(
             models=models or FakeModels(),
-            batch_size=batch_size,
             threads=2,
             log=logging.getLogger("animeset"),
             progress=lambda done, total: None,
@@ -39,11 +38,15 @@ def make_context() -> Callable[..., Context]:
 def make_output(tmp_path: Path) -> Callable[..., Output]:
     """`make_output("3a_detect", Region, rows, notes={...})` writes a finished stage's folder and returns its `Output`."""
 
-    def make(name: str, row_type: type[Record], rows: Sequence[Record], notes: Mapping[str, Any] | None = None) -> Output:
+    def make(
+        name: str, row_type: type[Record], rows: Sequence[Record], notes: Mapping[str, Any] | None = None
+    ) -> Output:
         folder = tmp_path / "given" / name
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "rows.jsonl").write_text("".join(row.model_dump_json() + "\n" for row in rows), encoding="utf-8")
-        (folder / "stage.json").write_text(json.dumps({"stage": name, "models": {}, "notes": dict(notes or {})}), encoding="utf-8")
+        (folder / "stage.json").write_text(
+            json.dumps({"stage": name, "models": {}, "notes": dict(notes or {})}), encoding="utf-8"
+        )
         if row_type is EmbedRow:
             np.save(folder / "vectors.npy", np.stack([row.vector for row in rows if isinstance(row, EmbedRow)]))
         return Output(folder, row_type, key=f"key-{name}")
@@ -53,20 +56,23 @@ def make_output(tmp_path: Path) -> Callable[..., Output]:
 
 @pytest.fixture
 def run_stage(tmp_path: Path) -> Callable[..., Output]:
-    """`run_stage(stage, given, context)` runs plan, process in batches, and finish the way the engine does; returns the `Output`."""
+    """`run_stage(stage, given, context, batch=n)` runs plan, process in batches, and finish the way the engine does; returns the `Output`."""
 
-    def run(stage: Stage, given: Mapping[str, Output], ctx: Context) -> Output:
+    def run(stage: Stage, given: Mapping[str, Output], ctx: Context, batch: int | None = None) -> Output:
         out = tmp_path / "out" / stage.name
         out.mkdir(parents=True, exist_ok=True)
         noted: dict[str, Any] = {}
         context = Context(**{**ctx.__dict__, "note": noted.__setitem__})
         items = stage.plan(given)
         rows: list[Any] = []
-        for start in range(0, len(items), context.batch_size):
-            rows += stage.process(items[start : start + context.batch_size], out, context)
+        size = batch or stage.batch
+        for start in range(0, len(items), size):
+            rows += stage.process(items[start : start + size], out, context)
         final = stage.finish(rows, items, given, out, context)
         (out / "rows.jsonl").write_text("".join(row.model_dump_json() + "\n" for row in final), encoding="utf-8")
-        (out / "stage.json").write_text(json.dumps({"stage": stage.name, "models": {}, "notes": noted}), encoding="utf-8")
+        (out / "stage.json").write_text(
+            json.dumps({"stage": stage.name, "models": {}, "notes": noted}), encoding="utf-8"
+        )
         if stage.row is EmbedRow:
             vectors = [row.vector for row in final if isinstance(row, EmbedRow)]
             np.save(out / "vectors.npy", np.stack(vectors) if vectors else np.zeros((0, 1), np.float32))

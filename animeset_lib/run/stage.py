@@ -34,7 +34,7 @@ class Item(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """What a running stage may use. Nothing here may change a result: batch size, device and threads are not part of a key.
+    """What a running stage may use. Nothing here may change a result: device and threads are not part of a key.
 
     progress     call `progress(done, total)` in items of the stage's own choice for the bar; cheap, may be called often.
     check_cancel raises `CancelledError` when the run was asked to stop; call it in long loops.
@@ -43,7 +43,6 @@ class Context:
     """
 
     models: ModelProvider
-    batch_size: int
     threads: int
     log: logging.Logger
     progress: Callable[[float, float], None]
@@ -67,7 +66,7 @@ class Output:
         if self.row_type is EmbedRow:
             for row, vector in zip(rows, self.vectors, strict=True):
                 assert isinstance(row, EmbedRow)
-                row._vector = vector
+                row.attach(vector)
         return rows
 
     @property
@@ -99,12 +98,14 @@ class Stage(ABC):
     version  raised when equal input gives another output than before
     needs    names of earlier stages whose output it reads
     row      the record type of its rows
+    batch    items per batch: small where an item is long, for a batch is what an interruption can cost
     """
 
     name: ClassVar[str]
     version: ClassVar[str]
     needs: ClassVar[tuple[str, ...]]
     row: ClassVar[type[Record]]
+    batch: ClassVar[int] = 16
     settings: BaseModel
 
     def fingerprint(self, models: ModelProvider) -> Mapping[str, str]:
@@ -123,9 +124,10 @@ class Stage(ABC):
     def finish(
         self, rows: list[Any], items: Sequence[Any], given: Mapping[str, Output], out: Path, ctx: Context
     ) -> Sequence[Record]:
-        """The last look over all rows in plan order, once, before the stage is committed: numbering, grouping, summary notes.
+        """The last look over all rows in plan order before the stage is committed: numbering, grouping, summary notes.
 
-        `items` is what `plan` returned. Returns the rows to store. Must give equal results however the rows were batched, and may be repeated after an interruption.
+        `items` is what `plan` returned. Returns the rows to store. Must give equal results however the rows were
+        batched, and may be repeated after an interruption.
         """
         return rows
 

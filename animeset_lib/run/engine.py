@@ -1,0 +1,236 @@
+"""Runs stages in order: keys, reuse, batches, commit. Knows no stage and no model."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import importlib.metadata
+import json
+import logging
+import shutil
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from animeset_lib.errors import AnimesetError, SpaceError
+from animeset_lib.models.api import ModelProvider
+from animeset_lib.records import Record
+from animeset_lib.run.events import LOGGER, Events
+from animeset_lib.run.lock import Cancel
+from animeset_lib.run.stage import Context, Output, Stage
+from animeset_lib.run.store import FilmStore
+
+__all__ = ["MIN_FREE_BYTES", "keys_of", "run_stages"]
+
+MIN_FREE_BYTES = 300_000_000
+"""A stage is not begun, and a batch not started, with less free space: the journal must always find room for its last words."""
+
+_LIBRARIES = (
+    "animeset",
+    "av",
+    "numpy",
+    "opencv-python-headless",
+    "ncnn",
+    "onnxruntime",
+    "Pillow",
+    "scikit-learn",
+    "umap-learn",
+)
+
+
+def keys_of(stages: Sequence[Stage], models: ModelProvider) -> dict[str, str]:
+    """Stage name → key: a hash of name, version, settings, fingerprint and the keys of its inputs. Needs no output, so plans are free.
+
+    Raises `AnimesetError` when a stage needs one that does not come before it.
+    """
+    keys: dict[str, str] = {}
+    for stage in stages:
+        missing = [need for need in stage.needs if need not in keys]
+        if missing:
+            raise AnimesetError(f"stage {stage.name} needs {missing}, which do not come before it in the pipeline")
+        identity = {
+            "stage": stage.name,
+            "version": stage.version,
+            "settings": stage.settings.model_dump(mode="json"),
+            "fingerprint": dict(stage.fingerprint(models)),
+            "inputs": {need: keys[need] for need in stage.needs},
+        }
+        canonical = json.dumps(identity, sort_keys=True, ensure_ascii=True)
+        keys[stage.name] = hashlib.sha256(canonical.encode()).hexdigest()[:12]
+    return keys
+
+
+def run_stages(
+    stages: Sequence[Stage], store: FilmStore, models: ModelProvider, events: Events, cancel: Cancel, threads: int
+) -> dict[str, Output]:
+    """Run what is not yet there; returns all outputs by stage name.
+
+    Interrupted anywhere, the same call goes on where it was: finished stages are taken as they are, finished batches of the running one too.
+    Raises what a stage raises, `CancelledError` or `SpaceError`; nothing finished is lost by any of them.
+    """
+    keys = keys_of(stages, models)
+    outputs: dict[str, Output] = {}
+    for stage in stages:
+        given = {need: outputs[need] for need in stage.needs}
+        try:
+            outputs[stage.name] = _run_stage(stage, keys[stage.name], given, store, models, events, cancel, threads)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise SpaceError(_space_message(store, stage)) from error
+            raise
+    return outputs
+
+
+def _run_stage(
+    stage: Stage,
+    key: str,
+    given: Mapping[str, Output],
+    store: FilmStore,
+    models: ModelProvider,
+    events: Events,
+    cancel: Cancel,
+    threads: int,
+) -> Output:
+    log = logging.getLogger(LOGGER)
+    if (done := store.finished(stage, key)) is not None:
+        _report(stage, done.rows, 0.0, events, log, reused=True)
+        return done
+    partial = store.begin(stage, key)
+    if partial.sealed:
+        output = partial.commit()
+        _report(stage, output.rows, 0.0, events, log, reused=True)
+        return output
+
+    began = time.monotonic()
+    notes: dict[str, Any] = {}
+    items = stage.plan(given)
+    ids = [item.id for item in items]
+    if len(set(ids)) != len(ids):
+        twice = [name for name, count in Counter(ids).items() if count > 1][:3]
+        raise AnimesetError(
+            f"stage {stage.name} planned items with equal ids, e.g. {twice}; ids name files and must be unique"
+        )
+    starts = range(0, len(items), stage.batch)
+    todo = [start for start in starts if not partial.has(start, ids[start : start + stage.batch])]
+    finished = sum(min(stage.batch, len(items) - start) for start in starts) - sum(
+        min(stage.batch, len(items) - start) for start in todo
+    )
+    events.emit("stage_started", stage=stage.name, items=len(items), todo=len(items) - finished)
+    log.info("%s: started, %d items%s", stage.name, len(items), f", {finished} already done" if finished else "")
+
+    for start in todo:
+        batch = items[start : start + stage.batch]
+        _check_space(store, stage)
+        cancel.check()
+
+        def progress(done: float, total: float, before: int = finished, size: int = len(batch)) -> None:
+            cancel.check()
+            part = size * done / total if total else 0.0
+            events.emit(
+                "progress",
+                stage=stage.name,
+                done=round(before + part, 2),
+                total=len(items),
+                seconds=round(time.monotonic() - began, 1),
+            )
+
+        ctx = Context(
+            models=models, threads=threads, log=log, progress=progress, check_cancel=cancel.check, note=_no_notes
+        )
+        rows = list(stage.process(batch, partial.path, ctx))
+        partial.add(start, ids[start : start + stage.batch], rows)
+        finished += len(batch)
+        progress(0, 1, before=finished)
+
+    ctx = Context(
+        models=models,
+        threads=threads,
+        log=log,
+        progress=lambda done, total: cancel.check(),
+        check_cancel=cancel.check,
+        note=notes.__setitem__,
+    )
+    final = list(stage.finish(partial.rows(starts), items, given, partial.path, ctx))
+    seconds = time.monotonic() - began
+    partial.seal(final, _stage_info(stage, key, given, models, final, notes, seconds))
+    output = partial.commit()
+    _report(stage, final, seconds, events, log, reused=False)
+    return output
+
+
+def _no_notes(key: str, value: Any) -> None:
+    raise AnimesetError(
+        f"note('{key}') was called outside finish(); a batch may be skipped after an interruption and its note be lost"
+    )
+
+
+def _check_space(store: FilmStore, stage: Stage) -> None:
+    if shutil.disk_usage(store.path).free < MIN_FREE_BYTES:
+        raise SpaceError(_space_message(store, stage))
+
+
+def _space_message(store: FilmStore, stage: Stage) -> str:
+    free = shutil.disk_usage(store.path).free
+    return (
+        f"too little disk space for stage {stage.name}: {free / 1e6:.0f} MB free where the work folder lies, at least "
+        f"{MIN_FREE_BYTES / 1e6:.0f} MB needed; free some (see `animeset clean`) or use --work on another disk, then run the same command: "
+        "nothing finished is lost"
+    )
+
+
+def _counts(rows: Sequence[Record]) -> dict[str, int]:
+    return dict(sorted(Counter(row.dropped for row in rows if row.dropped is not None).items()))
+
+
+def _report(
+    stage: Stage, rows: Sequence[Record], seconds: float, events: Events, log: logging.Logger, reused: bool
+) -> None:
+    dropped = _counts(rows)
+    kept = len(rows) - sum(dropped.values())
+    reasons = "".join(f", {count} {reason}" for reason, count in dropped.items())
+    how = "reused" if reused else f"{seconds:.1f} s"
+    log.info("%s: finished (%s): %d rows, %d kept%s", stage.name, how, len(rows), kept, reasons)
+    events.emit(
+        "stage_finished",
+        stage=stage.name,
+        seconds=round(seconds, 2),
+        rows=len(rows),
+        kept=kept,
+        dropped=dropped,
+        reused=reused,
+    )
+
+
+def _stage_info(
+    stage: Stage,
+    key: str,
+    given: Mapping[str, Output],
+    models: ModelProvider,
+    rows: Sequence[Record],
+    notes: Mapping[str, Any],
+    seconds: float,
+) -> dict[str, Any]:
+    dropped = _counts(rows)
+    return {
+        "stage": stage.name,
+        "version": stage.version,
+        "key": key,
+        "settings": stage.settings.model_dump(mode="json"),
+        "inputs": {name: output.key for name, output in given.items()},
+        "fingerprint": dict(stage.fingerprint(models)),
+        "rows": len(rows),
+        "kept": len(rows) - sum(dropped.values()),
+        "dropped": dropped,
+        "notes": dict(notes),
+        "seconds": round(seconds, 2),
+        "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES if _installed(name)},
+    }
+
+
+def _installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True

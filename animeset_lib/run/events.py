@@ -1,0 +1,88 @@
+"""What a run tells the world: one JSON line per event for other processes, and the log for people.
+
+Kinds and their fields (all have `time`, seconds since 1970, and `kind`):
+
+run_started      film, folder, stages (names in order), keys
+stage_started    stage, items, todo
+progress         stage, done, total (items), seconds (of this stage so far)
+stage_finished   stage, seconds, rows, kept, dropped (reason -> count), reused
+warning          message
+published        output, zip, characters (name -> pictures)
+run_finished     seconds
+failed           message
+cancelled        message
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+__all__ = ["LOGGER", "Events", "Listener", "log_files", "read_events"]
+
+LOGGER = "animeset"
+Listener = Callable[[dict[str, Any]], None]
+
+
+class Events:
+    """Writes events to `path` as they happen and hands each to the listeners. Progress is thinned to two lines a second."""
+
+    def __init__(self, path: Path, listeners: tuple[Listener, ...] = ()) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("w", encoding="utf-8")
+        self._listeners = listeners
+        self._last_progress = 0.0
+
+    def emit(self, kind: str, **fields: Any) -> None:
+        now = time.time()
+        if kind == "progress":
+            complete = fields["done"] >= fields["total"]
+            if now - self._last_progress < 0.5 and not complete:
+                return
+            self._last_progress = now
+        event = {"time": round(now, 3), "kind": kind, **fields}
+        self._file.write(json.dumps(event, ensure_ascii=False) + "\n")
+        self._file.flush()
+        for listener in self._listeners:
+            listener(event)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """All whole events of a run's file; a last line that is still being written is left out."""
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    return [json.loads(line) for line in lines]
+
+
+@contextmanager
+def log_files(logs: Path, film_folder: str) -> Iterator[Path]:
+    """Send the package's log to `logs/process.log` (all runs, rotated at 10 MB) and to the run's own file, whose path is yielded."""
+    logs.mkdir(parents=True, exist_ok=True)
+    own = logs / f"{film_folder}.log"
+    handlers: list[logging.Handler] = [
+        RotatingFileHandler(logs / "process.log", maxBytes=10_000_000, backupCount=5, encoding="utf-8"),
+        logging.FileHandler(own, mode="w", encoding="utf-8"),
+    ]
+    logger = logging.getLogger(LOGGER)
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s [{film_folder}] %(message)s"))
+        logger.addHandler(handler)
+    try:
+        yield own
+    finally:
+        logger.setLevel(level)
+        for handler in handlers:
+            logger.removeHandler(handler)
+            handler.close()

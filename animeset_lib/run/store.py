@@ -1,0 +1,208 @@
+"""Files of a run: atomic writes, the part journal of a running stage, its commit by rename, and publishing to `output/`.
+
+The only room that renames or deletes below `work/`. A stage's folder is `<name>-<key>`; while it is being made it ends in `.partial` and holds
+`parts/`, one small journal file per finished batch. A folder without that ending is finished, whatever killed the process in between.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from animeset_lib.records import EmbedRow, Record
+from animeset_lib.run.stage import Output, Stage
+
+__all__ = ["FilmStore", "PartialStage", "StageFolder", "folder_size", "remove_tree", "write_json", "write_text"]
+
+PARTIAL = ".partial"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text so that `path` holds either the old content or all of the new one, also after a crash."""
+    with _atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`write_text` of readable JSON with a stable key order as given."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1, default=str) + "\n")
+
+
+class _atomic:
+    """`with _atomic(path) as temporary`: flush to disk and rename when the block ends well; nothing is left otherwise."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._temporary = path.with_name(f".{path.name}.tmp")
+
+    def __enter__(self) -> Path:
+        return self._temporary
+
+    def __exit__(self, kind: object, value: object, trace: object) -> None:
+        if kind is not None:
+            self._temporary.unlink(missing_ok=True)
+            return
+        sync(self._temporary)
+        os.replace(self._temporary, self._path)
+        sync(self._path.parent)
+
+
+def sync(path: Path) -> None:
+    """Force a file's or folder's content to the disk. Windows cannot open folders for this and needs no such step."""
+    if path.is_dir() and os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY if path.is_dir() or os.name != "nt" else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a folder so that a half-deleted one is never taken for a finished one: it is renamed first."""
+    if not path.exists():
+        return
+    doomed = path.with_name(f".{path.name.lstrip('.')}.doomed")
+    if doomed.exists():
+        shutil.rmtree(doomed)
+    os.replace(path, doomed)
+    shutil.rmtree(doomed)
+
+
+def folder_size(path: Path) -> int:
+    """Bytes of all files below `path`."""
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+@dataclass(frozen=True)
+class StageFolder:
+    """One stage folder found on disk."""
+
+    path: Path
+    stage: str
+    key: str
+    finished: bool
+    parts: int
+
+
+class FilmStore:
+    """`work/<film name>-<film id>/`: all stage folders of one film.
+
+    Everything inside is relative, so the folder may be moved with its project.
+    """
+
+    def __init__(self, work: Path, film_folder: str) -> None:
+        self.path = work / film_folder
+
+    def folder(self, stage: str, key: str) -> Path:
+        return self.path / f"{stage}-{key}"
+
+    def finished(self, stage: type[Stage] | Stage, key: str) -> Output | None:
+        """The committed output for this key, or None."""
+        folder = self.folder(stage.name, key)
+        return Output(folder, stage.row, key) if (folder / "stage.json").is_file() else None
+
+    def begin(self, stage: Stage, key: str) -> PartialStage:
+        """Open or reopen the partial folder of a stage."""
+        partial = self.folder(stage.name, key).with_name(f"{stage.name}-{key}{PARTIAL}")
+        (partial / "parts").mkdir(parents=True, exist_ok=True)
+        return PartialStage(partial, stage.row, key)
+
+    def folders(self) -> list[StageFolder]:
+        """Every stage folder of this film, finished or not, sorted by name."""
+        found = []
+        for path in sorted(self.path.iterdir()) if self.path.is_dir() else []:
+            if not path.is_dir() or path.name.startswith("."):
+                continue
+            name = path.name.removesuffix(PARTIAL)
+            stage, dash, key = name.rpartition("-")
+            if dash:
+                parts = sum(1 for _ in (path / "parts").glob("*.jsonl")) if path.name.endswith(PARTIAL) else 0
+                found.append(StageFolder(path, stage, key, not path.name.endswith(PARTIAL), parts))
+        return found
+
+    def unused(self, keys: Mapping[str, str]) -> list[Path]:
+        """Folders that no key of the given plan (`stage -> key`) uses, and half-deleted leftovers."""
+        kept = {f"{stage}-{key}" for stage, key in keys.items()}
+        strays = [f.path for f in self.folders() if f.path.name.removesuffix(PARTIAL) not in kept]
+        return strays + (sorted(self.path.glob(".*.doomed")) if self.path.is_dir() else [])
+
+
+class PartialStage:
+    """A stage folder under construction. All methods may be interrupted anywhere and called again.
+
+    Every finished batch leaves one part file, named by the plan index of its first item and written by rename: first line
+    `{"items": [ids]}`, then one row per line; the vectors of embed rows stand beside it in a `.npy` that is written first.
+    """
+
+    def __init__(self, path: Path, row_type: type[Record], key: str) -> None:
+        self.path = path
+        self._row_type = row_type
+        self._key = key
+        self._parts = path / "parts"
+
+    @property
+    def sealed(self) -> bool:
+        """True when all rows are merged and only the rename is missing."""
+        return (self.path / "stage.json").is_file()
+
+    def has(self, index: int, item_ids: Sequence[str]) -> bool:
+        """Whether the batch of these items, the first of which is number `index` of the plan, is already journaled."""
+        try:
+            with self._part(index).open(encoding="utf-8") as lines:
+                return bool(json.loads(next(lines))["items"] == list(item_ids))
+        except FileNotFoundError:
+            return False
+
+    def add(self, index: int, item_ids: Sequence[str], rows: Sequence[Record]) -> None:
+        """Journal one finished batch."""
+        part = self._part(index)
+        self._write_vectors(part.with_suffix(".npy"), rows)
+        lines = [json.dumps({"items": list(item_ids)}), *(row.model_dump_json() for row in rows)]
+        write_text(part, "".join(f"{line}\n" for line in lines))
+
+    def rows(self, indexes: Iterable[int]) -> list[Record]:
+        """The journaled rows of the batches that begin at these plan indexes, in that order."""
+        rows: list[Record] = []
+        for index in indexes:
+            part = self._part(index)
+            lines = part.read_text(encoding="utf-8").splitlines()[1:]
+            found = [self._row_type.model_validate_json(line) for line in lines]
+            if self._row_type is EmbedRow and found:
+                for row, vector in zip(found, np.load(part.with_suffix(".npy")), strict=True):
+                    assert isinstance(row, EmbedRow)
+                    row.attach(vector)
+            rows += found
+        return rows
+
+    def seal(self, rows: Sequence[Record], info: Mapping[str, Any]) -> None:
+        """Write the final rows and, last of all, stage.json."""
+        self._write_vectors(self.path / "vectors.npy", rows)
+        write_text(self.path / "rows.jsonl", "".join(f"{row.model_dump_json()}\n" for row in rows))
+        write_json(self.path / "stage.json", info)
+
+    def commit(self) -> Output:
+        """Drop the journal and rename the folder to its final name."""
+        if self._parts.exists():
+            shutil.rmtree(self._parts)
+        final = self.path.with_name(self.path.name.removesuffix(PARTIAL))
+        os.replace(self.path, final)
+        sync(final.parent)
+        return Output(final, self._row_type, self._key)
+
+    def _part(self, index: int) -> Path:
+        return self._parts / f"{index:08d}.jsonl"
+
+    def _write_vectors(self, path: Path, rows: Sequence[Record]) -> None:
+        if self._row_type is not EmbedRow:
+            return
+        vectors = [row.vector for row in rows if isinstance(row, EmbedRow)]
+        with _atomic(path) as temporary, temporary.open("wb") as file:
+            np.save(file, np.stack(vectors) if vectors else np.zeros((0, 0), np.float32))
