@@ -1,0 +1,53 @@
+"""One file per stage, and the one ordered list of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from animeset_lib.records import Film
+from animeset_lib.run.stage import Stage
+from animeset_lib.settings import Settings
+from animeset_lib.stages.caption import CaptionStage
+from animeset_lib.stages.cast import CastStage
+from animeset_lib.stages.cluster import ClusterStage
+from animeset_lib.stages.crop import CropStage
+from animeset_lib.stages.dataset import DatasetStage
+from animeset_lib.stages.dedupe import DedupeStage
+from animeset_lib.stages.detect import DetectStage
+from animeset_lib.stages.embed import EmbedStage
+from animeset_lib.stages.extract import ExtractStage
+from animeset_lib.stages.quality import QualityStage
+from animeset_lib.stages.tag import TagStage
+from animeset_lib.stages.upscale import UpscaleStage
+
+__all__ = ["PIPELINE", "build_pipeline"]
+
+PIPELINE: dict[str, type[Stage]] = {
+    "extract": ExtractStage,
+    "dedupe": DedupeStage,
+    "detect": DetectStage,
+    "embed": EmbedStage,
+    "cluster": ClusterStage,
+    "cast": CastStage,
+    "quality": QualityStage,
+    "upscale": UpscaleStage,
+    "crop": CropStage,
+    "tag": TagStage,
+    "caption": CaptionStage,
+    "dataset": DatasetStage,
+}
+"""Settings section → stage, in the order in which a film goes through them; each reads only from earlier ones."""
+
+
+def build_pipeline(
+    settings: Settings, film: Film, path: Path, *, references: Path | None = None, cast_file: Path | None = None
+) -> tuple[Stage, ...]:
+    """The stages of `PIPELINE` with their settings and, where one reads something from outside the run, its place."""
+    outside: dict[str, dict[str, Any]] = {
+        "extract": {"film": film, "path": path},
+        "cast": {"references": references, "cast_file": cast_file},
+    }
+    # A frozen dataclass has the constructor its fields say; the base class cannot know it.
+    kinds: dict[str, Any] = dict(PIPELINE)
+    return tuple(kind(getattr(settings, section), **outside.get(section, {})) for section, kind in kinds.items())

@@ -1,0 +1,283 @@
+"""One film from file to published datasets: puts the rooms together. What the command line, dashboard and notebooks call."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from animeset_lib import media
+from animeset_lib.errors import AnimesetError, CancelledError, SpaceError
+from animeset_lib.models.zoo import Zoo
+from animeset_lib.records import Film
+from animeset_lib.run.engine import MIN_FREE_BYTES, keys_of, run_stages
+from animeset_lib.run.events import LOGGER, Events, Listener, log_files, read_events
+from animeset_lib.run.lock import Cancel, hold, holder
+from animeset_lib.run.publish import Published, publish, published
+from animeset_lib.run.stage import Stage
+from animeset_lib.run.store import FilmStore, folder_size, remove_tree, write_json
+from animeset_lib.settings import Settings
+from animeset_lib.stages import build_pipeline
+
+__all__ = ["Folders", "RunResult", "film_folder", "film_states", "live_runs", "plan_film", "removable", "run_film"]
+
+PLAN_FILE = "plan.json"
+"""In the film's work folder: source name and the keys of the last run, for `status` and `clean`."""
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where things go. Created when needed."""
+
+    output: Path = Path("output")
+    work: Path = Path("work")
+    logs: Path = Path("logs")
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What `run_film` did. `characters` maps each name to its number of pictures; empty when no face was found."""
+
+    film: Film
+    published: Published
+    characters: dict[str, int]
+    notes: tuple[str, ...]
+    up_to_date: bool
+    work_bytes: int
+    """Size of the work folder that was kept, 0 when it was removed."""
+
+
+def film_folder(film: Film) -> str:
+    """Name of the film's folder below `work/` and of its logs: readable and unique."""
+    return f"{film.name}-{film.id}"
+
+
+def run_film(
+    path: Path,
+    settings: Settings,
+    folders: Folders,
+    *,
+    references: Path | None = None,
+    cast: Path | None = None,
+    keep_work: bool = False,
+    threads: int = 0,
+    listeners: tuple[Listener, ...] = (),
+    on_cancel_switch: list[Cancel] | None = None,
+) -> RunResult:
+    """Turn the film at `path` into published datasets.
+
+    references       folder of `<name>/*.png` pictures that name characters
+    cast             `cast.json` of an earlier film of the series
+    keep_work        keep intermediate stages, so that a run with other settings repeats only what changed
+    threads          0: as many as this process may use
+    listeners        called with every event, in this thread
+    on_cancel_switch the run's cancel switch is appended, for signal handlers
+
+    Raises `AnimesetError` children as documented there. A film already published with equal settings is left as it is.
+    """
+    began = time.monotonic()
+    film = media.probe(path)
+    folder = film_folder(film)
+    models = Zoo()
+    stages = build_pipeline(settings, film, path, references=references, cast_file=cast)
+    keys = keys_of(stages, models)
+    _check_writable(folders)
+    with hold(folders.work, folder) as cancel, log_files(folders.logs, folder) as own_log:
+        if on_cancel_switch is not None:
+            on_cancel_switch.append(cancel)
+        log = logging.getLogger(LOGGER)
+        events = Events(own_log.with_suffix(".events.jsonl"), listeners)
+        try:
+            store = FilmStore(folders.work, folder)
+            final = stages[-1]
+            earlier = published(folders.output, film, keys[final.name])
+            if earlier is not None:
+                log.info("%s is up to date with the film and these settings", earlier.folder)
+                events.emit("run_finished", seconds=round(time.monotonic() - began, 1))
+                return RunResult(film, earlier, _characters(earlier.folder), film.notes, True, 0)
+            store.path.mkdir(parents=True, exist_ok=True)
+            _check_space(folders, path)
+            write_json(store.path / PLAN_FILE, {"source": film.source_name, "film": film.id, "keys": keys})
+            log.info("run started: %s (%s, %dx%d)", film.source_name, film.id, film.width, film.height)
+            for note in film.notes:
+                log.warning("%s", note)
+                events.emit("warning", message=note)
+            events.emit("run_started", film=film.source_name, folder=folder, stages=[s.name for s in stages], keys=keys)
+            outputs = run_stages(stages, store, models, events, cancel, threads or _cores())
+            dataset = outputs[final.name]
+            result = publish(
+                dataset.path / "tree",
+                folders.output,
+                film,
+                keys[final.name],
+                settings.model_dump(mode="json"),
+                cancel.check,
+            )
+            if result.set_aside is not None:
+                message = f"the earlier dataset had been edited by hand; it was moved to {result.set_aside}"
+                log.warning("%s", message)
+                events.emit("warning", message=message)
+            characters = _characters(result.folder)
+            events.emit("published", output=str(result.folder), zip=str(result.zip), characters=characters)
+            kept_bytes = 0
+            if keep_work:
+                kept_bytes = folder_size(store.path)
+            else:
+                remove_tree(store.path)
+            seconds = time.monotonic() - began
+            log.info(
+                "run finished in %.0f s: %s",
+                seconds,
+                ", ".join(f"{n} {c}" for n, c in characters.items()) or "no characters",
+            )
+            events.emit("run_finished", seconds=round(seconds, 1))
+            notes = tuple(dict.fromkeys([*film.notes, *_notes(outputs[stages[0].name].info)]))
+            return RunResult(film, result, characters, notes, False, kept_bytes)
+        except CancelledError as error:
+            log.warning("cancelled: %s", error)
+            events.emit("cancelled", message=str(error))
+            raise
+        except AnimesetError as error:
+            log.error("failed: %s", error)
+            events.emit("failed", message=str(error))
+            raise
+        except Exception as error:
+            # A fault of ours, not of the user: the traceback belongs into the log, one line to the screen.
+            log.exception("failed by an internal fault")
+            events.emit("failed", message=f"{type(error).__name__}: {error}")
+            raise
+        finally:
+            events.close()
+
+
+def plan_film(
+    path: Path, settings: Settings, folders: Folders, *, references: Path | None = None, cast: Path | None = None
+) -> list[dict[str, str]]:
+    """For each stage whether a run would reuse it, go on with it or run it; nothing is written."""
+    film = media.probe(path)
+    keys = keys_of(build_pipeline(settings, film, path, references=references, cast_file=cast), Zoo())
+    here = {(f.stage, f.key): f for f in FilmStore(folders.work, film_folder(film)).folders()}
+    last = list(keys)[-1]
+    if published(folders.output, film, keys[last]) is not None:
+        return [{"stage": stage, "key": key, "state": "up to date in the output"} for stage, key in keys.items()]
+    rows = []
+    for stage, key in keys.items():
+        found = here.get((stage, key))
+        state = (
+            "to run"
+            if found is None
+            else "finished, reused"
+            if found.finished
+            else f"goes on after {found.parts} batches"
+        )
+        rows.append({"stage": stage, "key": key, "state": state})
+    return rows
+
+
+def film_states(work: Path, logs: Path) -> list[dict[str, Any]]:
+    """One entry per film in `work`: source, folder, who is running, its stages and the last progress event."""
+    states = []
+    for folder in _film_folders(work):
+        plan = _plan(work / folder)
+        keys = plan.get("keys", {})
+        running = holder(work, folder)
+        progress = (
+            [e for e in read_events(logs / f"{folder}.events.jsonl") if e["kind"] == "progress"] if running else []
+        )
+        states.append(
+            {
+                "source": plan.get("source", folder),
+                "folder": folder,
+                "running": running,
+                "stages": [
+                    {
+                        "stage": f.stage,
+                        "key": f.key,
+                        "finished": f.finished,
+                        "parts": f.parts,
+                        "current": keys.get(f.stage) == f.key,
+                    }
+                    for f in FilmStore(work, folder).folders()
+                ],
+                "progress": progress[-1] if progress else None,
+            }
+        )
+    return states
+
+
+def live_runs(work: Path) -> list[str]:
+    """Film folders with a live run."""
+    return [folder for folder in _film_folders(work) if holder(work, folder) is not None]
+
+
+def removable(work: Path, everything: bool) -> list[Path]:
+    """What `clean` may remove: stage folders no key of the film's last run uses, or whole film folders; never a running film's."""
+    found: list[Path] = []
+    for folder in _film_folders(work):
+        if holder(work, folder) is not None:
+            continue
+        found += [work / folder] if everything else FilmStore(work, folder).unused(_plan(work / folder).get("keys", {}))
+    return found
+
+
+def _film_folders(work: Path) -> list[str]:
+    return (
+        sorted(path.name for path in work.iterdir() if path.is_dir() and not path.name.startswith("."))
+        if work.is_dir()
+        else []
+    )
+
+
+def _plan(folder: Path) -> dict[str, Any]:
+    try:
+        plan: dict[str, Any] = json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return plan
+
+
+def _characters(folder: Path) -> dict[str, int]:
+    counts = {p.parent.parent.parent.name: 0 for p in sorted(folder.glob("*/dataset/images/*"))}
+    for picture in folder.glob("*/dataset/images/*"):
+        counts[picture.parent.parent.parent.name] += 1
+    return counts
+
+
+def _notes(info: dict[str, object]) -> list[str]:
+    notes = info.get("notes")
+    film = notes.get("film") if isinstance(notes, dict) else None
+    return list(film.get("notes", ())) if isinstance(film, dict) else []
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _check_writable(folders: Folders) -> None:
+    for folder in (folders.output, folders.work, folders.logs):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            probe = folder / ".animeset-write-test"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise AnimesetError(
+                f"cannot write to {folder} ({error.strerror}); choose another place with --output, --work or --logs, or mend its permissions"
+            ) from error
+
+
+def _check_space(folders: Folders, path: Path) -> None:
+    """Before anything is written: stills and crops of a film take about as much as the film itself, seldom less than 300 MB."""
+    needed = MIN_FREE_BYTES + (path.stat().st_size if path.is_file() else folder_size(path))
+    for folder in (folders.work, folders.output):
+        free = shutil.disk_usage(folder).free
+        if free < needed:
+            raise SpaceError(
+                f"too little disk space in {folder}: {free / 1e6:.0f} MB free, about {needed / 1e6:.0f} MB needed for this film; "
+                "free some (see `animeset clean`) or choose another disk with --work / --output"
+            )
