@@ -1,0 +1,178 @@
+"""Drawing primitives: shapes in a figure's own units in, antialiased pixels in an RGB picture out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Points = NDArray[np.float64]  # (N, 2), x to the right, y down
+Picture = NDArray[np.uint8]  # (H, W, 3) RGB
+Colour = tuple[int, int, int]  # RGB 0..255
+
+_SHIFT = 4  # fractional bits of the coordinates given to OpenCV: 1/16 px
+
+
+def quad(start: ArrayLike, control: ArrayLike, end: ArrayLike, steps: int = 10) -> Points:
+    """Quadratic Bezier curve as ``steps + 1`` points, both ends included."""
+    t = np.linspace(0.0, 1.0, steps + 1)[:, None]
+    p, c, q = (np.asarray(v, float) for v in (start, control, end))
+    curve: Points = (1 - t) ** 2 * p + 2 * (1 - t) * t * c + t**2 * q
+    return curve
+
+
+def smooth(points: ArrayLike, closed: bool = False, steps: int = 6) -> Points:
+    """Catmull-Rom spline through all ``points`` (N, 2), ``steps`` points per span."""
+    p = np.asarray(points, float)
+    if closed:
+        ext = np.vstack([p[-1:], p, p[:2]])
+    else:
+        ext = np.vstack([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
+    t = np.linspace(0.0, 1.0, steps, endpoint=False)[None, :, None]
+    a, b, c, d = (ext[i : len(ext) - 3 + i, None, :] for i in range(4))
+    curve: Points = 0.5 * (
+        2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3
+    ).reshape(-1, 2)
+    return curve if closed else np.vstack([curve, p[-1:]])
+
+
+def ellipse(center: ArrayLike, rx: float, ry: float, steps: int = 28) -> Points:
+    """Points of an axis-parallel ellipse."""
+    t = np.linspace(0.0, 2 * np.pi, steps, endpoint=False)
+    return np.asarray(center, float) + np.stack([np.cos(t) * rx, np.sin(t) * ry], axis=1)
+
+
+def ribbon(points: ArrayLike, half_widths: ArrayLike) -> Points:
+    """A closed outline around the curve ``points``; ``half_widths`` are spread evenly along it."""
+    p = np.asarray(points, float)
+    widths = np.asarray(half_widths, float)
+    w = np.interp(np.linspace(0, 1, len(p)), np.linspace(0, 1, len(widths)), widths)[:, None]
+    along = np.gradient(p, axis=0)
+    along /= np.maximum(np.hypot(along[:, :1], along[:, 1:]), 1e-9)
+    across = np.stack([-along[:, 1], along[:, 0]], axis=1)
+    return np.vstack([p + across * w, (p - across * w)[::-1]])
+
+
+def mirror(points: ArrayLike, side: float) -> Points:
+    """The points as they are for ``side`` +1, flipped left-right for -1."""
+    return np.asarray(points, float) * np.array([side, 1.0])
+
+
+def mix(a: Colour, b: Colour, share: float) -> Colour:
+    """``a`` with ``share`` (0..1) of ``b`` mixed in."""
+    r, g, bl = (round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
+    return r, g, bl
+
+
+class Canvas:
+    """Draws into ``image`` (H, W, 3, RGB, changed in place); units are mapped by ``scale`` px per unit and ``origin`` px.
+
+    ``light`` multiplies every colour (scene light on a figure). ``bounds`` collects the pixel box (x0, y0, x1, y1) of all
+    fills since it was last set to None; shapes beyond the picture are cut by OpenCV, the bounds are not.
+    """
+
+    def __init__(
+        self,
+        image: Picture,
+        scale: float,
+        origin: tuple[float, float],
+        light: tuple[float, float, float] = (1.0, 1.0, 1.0),
+        min_line_px: float = 1.0,
+    ) -> None:
+        self.image = image
+        self.scale = scale
+        self.origin = np.array(origin, float)
+        self.light = light
+        self.min_line_px = min_line_px
+        self.bounds: tuple[float, float, float, float] | None = None
+
+    def px(self, points: ArrayLike) -> Points:
+        """Unit coordinates to picture pixels."""
+        return np.asarray(points, float) * self.scale + self.origin
+
+    def _lit(self, colour: Colour) -> tuple[float, float, float]:
+        r, g, b = (min(255.0, c * f) for c, f in zip(colour, self.light, strict=True))
+        return r, g, b
+
+    def _line_px(self, width: float) -> float:
+        return max(width * self.scale, self.min_line_px)
+
+    def fill(self, points: ArrayLike, colour: Colour) -> None:
+        """Fill a closed shape."""
+        p = self.px(points)
+        lo, hi = p.min(axis=0), p.max(axis=0)
+        b = self.bounds
+        self.bounds = (
+            (lo[0], lo[1], hi[0], hi[1])
+            if b is None
+            else (min(b[0], lo[0]), min(b[1], lo[1]), max(b[2], hi[0]), max(b[3], hi[1]))
+        )
+        cv2.fillPoly(self.image, [_fixed(p)], self._lit(colour), cv2.LINE_AA, _SHIFT)
+
+    def line(self, points: ArrayLike, colour: Colour, width: float, closed: bool = False) -> None:
+        """A line of even width (units)."""
+        thick = max(1, round(self._line_px(width)))
+        cv2.polylines(self.image, [_fixed(self.px(points))], closed, self._lit(colour), thick, cv2.LINE_AA, _SHIFT)
+
+    def shape(self, points: ArrayLike, colour: Colour, line: Colour, width: float) -> None:
+        """Fill a closed shape and ink its outline."""
+        self.fill(points, colour)
+        self.line(points, line, width, closed=True)
+
+    def stroke(self, points: ArrayLike, colour: Colour, *widths: float) -> None:
+        """An ink stroke with a pen-like width profile (full widths in units, spread evenly along the curve)."""
+        least = self.min_line_px / self.scale
+        half = [0.5 * (max(w, least) if w > 0 else 0.25 * least) for w in widths]
+        cv2.fillPoly(
+            self.image, [_fixed(self.px(ribbon(points, half)))], self._lit(colour), cv2.LINE_AA, _SHIFT
+        )
+
+    def fill_inside(
+        self,
+        points: ArrayLike,
+        inside: Sequence[ArrayLike],
+        colours: Colour | Sequence[Colour],
+        opacity: float = 1.0,
+    ) -> None:
+        """Fill the part of a shape that lies inside the union of other shapes; several ``colours`` run top to bottom."""
+        p = self.px(points)
+        x0, y0 = np.maximum(np.floor(p.min(axis=0)).astype(int) - 1, 0)
+        x1, y1 = np.minimum(np.ceil(p.max(axis=0)).astype(int) + 2, (self.image.shape[1], self.image.shape[0]))
+        if x1 <= x0 or y1 <= y0:
+            return
+        corner = np.array([x0, y0], float)
+        own, clip = (np.zeros((y1 - y0, x1 - x0), np.uint8) for _ in range(2))
+        cv2.fillPoly(own, [_fixed(p - corner)], 255, cv2.LINE_AA, _SHIFT)
+        for shape in inside:
+            cv2.fillPoly(clip, [_fixed(self.px(shape) - corner)], 255, cv2.LINE_AA, _SHIFT)
+        alpha = cv2.min(own, clip).astype(np.float32)[..., None] * np.float32(opacity / 255.0)
+        if isinstance(colours[0], int):
+            paint = np.array(self._lit(colours), np.float32)[None, None]  # type: ignore[arg-type]
+        else:
+            stops = np.array([self._lit(c) for c in colours], np.float32)  # type: ignore[arg-type]
+            # relative to the shape itself, not to its visible part, so that a cut at the picture's edge changes nothing
+            at = (np.arange(y0, y1) - p[:, 1].min()) / max(np.ptp(p[:, 1]), 1.0) * (len(stops) - 1)
+            paint = np.stack([np.interp(at, np.arange(len(stops)), stops[:, i]) for i in range(3)], axis=1)[:, None]
+        region = self.image[y0:y1, x0:x1]
+        region[...] = (region + (paint - region) * alpha + 0.5).astype(np.uint8)
+
+    def glow(self, center: ArrayLike, rx: float, ry: float, colour: Colour, opacity: float) -> None:
+        """A soft elliptic patch (blush, light), strongest in the middle."""
+        c = self.px(np.asarray(center, float)[None])[0]
+        rx, ry = rx * self.scale, ry * self.scale
+        x0, x1 = max(int(c[0] - rx), 0), min(int(c[0] + rx) + 2, self.image.shape[1])
+        y0, y1 = max(int(c[1] - ry), 0), min(int(c[1] + ry) + 2, self.image.shape[0])
+        if x1 <= x0 or y1 <= y0:
+            return
+        dx = ((np.arange(x0, x1, dtype=np.float32) - c[0]) / rx)[None] ** 2
+        dy = ((np.arange(y0, y1, dtype=np.float32) - c[1]) / ry)[:, None] ** 2
+        alpha = (np.clip(1 - dx - dy, 0, 1).astype(np.float32) * np.float32(opacity))[..., None]
+        region = self.image[y0:y1, x0:x1]
+        region[...] = (region + (np.array(self._lit(colour), np.float32) - region) * alpha + 0.5).astype(np.uint8)
+
+
+def _fixed(points: Points) -> NDArray[np.int32]:
+    """Pixels as OpenCV's fixed-point integers."""
+    return np.asarray(np.round(points * (1 << _SHIFT)), np.int32)
