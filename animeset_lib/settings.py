@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
 from animeset_lib.errors import SettingsError
@@ -264,9 +264,21 @@ class TagSettings(_Section):
     general_min: Annotated[float, Field(ge=0, le=1, description="Least score of a general tag.")] = 0.35
 
 
+_CAPTION_FIELDS = (
+    *("{charname}", "{people}", "{hair}", "{eyes}", "{body}", "{outfit}"),
+    *("{emotion}", "{pose}", "{framing}", "{background}", "{other}", "{style}"),
+)
+
+
 class CaptionSettings(_Section):
     """6b_caption: from tags to one line of text."""
 
+    template: Annotated[
+        str,
+        Field(
+            description=f"Order of the caption, by commas: {', '.join(_CAPTION_FIELDS)}; a word without braces is written as it is."
+        ),
+    ] = ", ".join(_CAPTION_FIELDS)
     style: Annotated[str, Field(description="Last tag of every caption; empty: none.")] = "anime_style"
     underscores: Annotated[bool, Field(description="long_hair instead of `long hair`.")] = True
     core_traits: Annotated[
@@ -275,8 +287,28 @@ class CaptionSettings(_Section):
     ] = "keep"
     core_share: Annotated[
         float,
-        Field(gt=0, le=1, description="A trait is core when it is on at least this share of a character's pictures."),
+        Field(
+            gt=0,
+            le=1,
+            description="A trait is core when it is on at least this share of the character's pictures that show such a trait (hair, eyes) at all.",
+        ),
     ] = 0.6
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The template's parts in order, fields with their braces, empty parts left out."""
+        return tuple(part for part in (raw.strip() for raw in self.template.split(",")) if part)
+
+    @field_validator("template")
+    @classmethod
+    def _known_fields(cls, template: str) -> str:
+        parts = [part.strip() for part in template.split(",")]
+        unknown = [part for part in parts if ("{" in part or "}" in part) and part not in _CAPTION_FIELDS]
+        if unknown:
+            raise ValueError(f"the field {unknown[0]} is unknown; known are {', '.join(_CAPTION_FIELDS)}")
+        if "{charname}" not in parts:
+            raise ValueError("the template must hold {charname}, the trigger word")
+        return template
 
 
 class DatasetSettings(_Section):
@@ -287,8 +319,34 @@ class DatasetSettings(_Section):
     ] = 30
     max_pictures: Annotated[int, Field(ge=1, le=1000, description="Most pictures per character.")] = 100
     per_shot: Annotated[
-        int, Field(ge=1, le=1000, description="Most pictures of one shot while others are to be had.")
+        int, Field(ge=1, le=1000, description="Most pictures of one shot; exceeded only to reach min_pictures.")
     ] = 6
+    same_picture: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="Two crops are one picture when no part of their small thumbnails differs by more than this, 0..1; 0 keeps all.",
+        ),
+    ] = 0.06
+    novelty_min: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="From min_pictures on, only crops that differ by at least this from all chosen ones, 0..1; 0 always goes on to max_pictures.",
+        ),
+    ] = 0.06
+    mix_face: Annotated[float, Field(ge=0, le=1, description="Same as upscale.mix_face; set there, copied here.")] = (
+        0.35
+    )
+    mix_upper_body: Annotated[
+        float, Field(ge=0, le=1, description="Same as upscale.mix_upper_body; set there, copied here.")
+    ] = 0.35
+    mix_full: Annotated[float, Field(ge=0, le=1, description="Same as upscale.mix_full; set there, copied here.")] = 0.2
+    mix_frame: Annotated[float, Field(ge=0, le=1, description="Same as upscale.mix_frame; set there, copied here.")] = (
+        0.1
+    )
 
 
 class Settings(_Section):
@@ -337,6 +395,10 @@ _COPIED = {
     ("upscale", "max_pictures"): ("dataset", "max_pictures"),
     ("upscale", "min_pictures"): ("dataset", "min_pictures"),
     ("crop", "training_px"): ("upscale", "training_px"),
+    ("dataset", "mix_face"): ("upscale", "mix_face"),
+    ("dataset", "mix_upper_body"): ("upscale", "mix_upper_body"),
+    ("dataset", "mix_full"): ("upscale", "mix_full"),
+    ("dataset", "mix_frame"): ("upscale", "mix_frame"),
 }
 
 

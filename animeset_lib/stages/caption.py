@@ -1,0 +1,183 @@
+"""6b_caption: tag scores → one line of text, attributes and a name per crop."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from animeset_lib.records import CaptionRow, Crop, Record, TagRow
+from animeset_lib.run.stage import Context, Output, Stage, WholeSet
+from animeset_lib.settings import CaptionSettings
+from animeset_lib.stages.vocabulary import (
+    CATEGORIES,
+    CORE_CATEGORIES,
+    SOLO,
+    background_of,
+    category_of,
+    emotion_of,
+    outfit_of,
+)
+
+__all__ = ["CaptionStage", "clean_tag", "core_traits", "order_tags", "safe_slug", "write_caption"]
+
+_CORE_SUPPORT = 3
+"""A trait seen on fewer pictures than this (or on fewer than all, when there are not as many) may be chance and is never core."""
+
+
+def clean_tag(text: str) -> str:
+    """`text` as one tag of a comma-separated line: no comma, no line break, no other white space, nothing that is not UTF-8. May be empty."""
+    printable = "".join(c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
+    return re.sub(r"[\s,]+", "_", printable.strip(" \t\r\n,"))
+
+
+def safe_slug(text: str) -> str:
+    """`text` in the letters `[a-z0-9_]`, never empty: `Frau Müller` → `frau_muller`, `レム` → `u30ecu30e0`."""
+    letters = []
+    for char in unicodedata.normalize("NFKD", text.casefold()):
+        if char.isascii():
+            letters.append(char if char.isalnum() else "_")
+        elif char.isalnum():
+            letters.append(f"u{ord(char):04x}")
+        elif not unicodedata.combining(char):
+            letters.append("_")
+    return re.sub(r"_{2,}", "_", "".join(letters)).strip("_") or "unnamed"
+
+
+def order_tags(general: Mapping[str, float], faces: int) -> tuple[str, ...]:
+    """Clean booru tags by category, then score, then name; each once.
+
+    `solo` is there only when exactly one face (`faces`) is in the crop, and the tagger says so or says nothing about people: a
+    tagger that sees a second figure from behind knows more than a face count.
+    """
+    scores: dict[str, float] = {}
+    for raw, score in general.items():
+        if tag := clean_tag(raw):
+            scores[tag] = max(score, scores.get(tag, 0.0))
+    speaks_of_people = any(category_of(tag) == "people" for tag in scores)
+    if faces != 1:
+        scores.pop(SOLO, None)
+    elif not speaks_of_people:
+        scores[SOLO] = 1.0
+    # `1girl, solo`: the count goes first, as in every booru-captioned set.
+    return tuple(sorted(scores, key=lambda tag: (CATEGORIES.index(category_of(tag)), tag == SOLO, -scores[tag], tag)))
+
+
+def core_traits(pictures: Sequence[Sequence[str]], share: float) -> list[str]:
+    """Tags of hair, eyes and body that belong to the character: on at least `share` of the pictures that show that category at all.
+
+    A full figure too small for its eye colour to be seen says nothing about eye colour, hence "that show that category".
+    Sorted by category, most frequent first.
+    """
+    showing: Counter[str] = Counter()
+    with_tag: Counter[str] = Counter()
+    for tags in pictures:
+        showing.update({category_of(tag) for tag in tags})
+        with_tag.update(set(tags))
+    least = min(_CORE_SUPPORT, len(pictures))
+    core = [
+        tag
+        for tag, count in with_tag.items()
+        if (category := category_of(tag)) in CORE_CATEGORIES and count >= least and count >= share * showing[category]
+    ]
+    return sorted(core, key=lambda tag: (CATEGORIES.index(category_of(tag)), -with_tag[tag], tag))
+
+
+def write_caption(character: str, tags: Sequence[str], pruned: Iterable[str], settings: CaptionSettings) -> str:
+    """One non-empty line after `settings.template`; `{charname}` is left as it is, for a trigger word must always be spelled alike."""
+    pruned = set(pruned)
+    parts: list[str] = []
+    for field in settings.fields:
+        if field == "{charname}":
+            parts.append(clean_tag(character))
+        elif field == "{style}":
+            parts.append(_spelled(clean_tag(settings.style), settings.underscores))
+        elif field.startswith("{"):
+            wanted = [tag for tag in tags if category_of(tag) == field[1:-1] and tag not in pruned]
+            parts += [_spelled(tag, settings.underscores) for tag in wanted]
+        else:
+            parts.append(_spelled(clean_tag(field), settings.underscores))
+    return ", ".join(dict.fromkeys(part for part in parts if part))
+
+
+def _spelled(tag: str, underscores: bool) -> str:
+    # Tags of up to three characters are emoticons such as ^_^ (the rule of kohya's tagger script).
+    return tag if underscores or len(tag) <= 3 else tag.replace("_", " ").strip()
+
+
+@dataclass(frozen=True)
+class CaptionStage(Stage):
+    """Writes captions. Which traits are core can only be known from all pictures of a character, hence one item for all."""
+
+    settings: CaptionSettings
+
+    name: ClassVar[str] = "6b_caption"
+    version: ClassVar[str] = "1"
+    needs: ClassVar[tuple[str, ...]] = ("3d_cast", "5_crop", "6a_tag")
+    row: ClassVar[type[Record]] = CaptionRow
+
+    def plan(self, given: Mapping[str, Output]) -> Sequence[WholeSet]:
+        return [WholeSet(given)]
+
+    def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> Iterable[CaptionRow]:
+        for item in batch:
+            ordered = _ordered_tags(item.given)
+            core = self._core(item.given, ordered)
+            for row in item.given["6a_tag"].kept:
+                yield self._caption(row, item.given["5_crop"].by_id[row.id], ordered[row.id], core)
+
+    def finish(
+        self, rows: list[Any], items: Sequence[Any], given: Mapping[str, Output], out: Path, ctx: Context
+    ) -> Sequence[Record]:
+        core = self._core(given, _ordered_tags(given))
+        crops = given["5_crop"].by_id
+        ctx.note("core_traits", core)
+        attributes: dict[str, dict[str, dict[str, int]]] = {}
+        for character in core:
+            own = [row for row in rows if crops[row.id].character == character]
+            attributes[character] = {
+                name: dict(sorted(Counter(getattr(row, name) for row in own).items()))
+                for name in ("outfit", "emotion", "background")
+            }
+            ctx.log.info(
+                "6b_caption: %s: %d captions, core traits %s: %s",
+                character,
+                len(own),
+                "kept in the captions" if self.settings.core_traits == "keep" else "left out for the trigger to learn",
+                ", ".join(core[character]) or "none",
+            )
+        ctx.note("attributes", attributes)
+        return rows
+
+    def _core(self, given: Mapping[str, Output], ordered: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        """Core traits per character, from pictures with one face only: the tags of a crowd may be anybody's."""
+        pictures: dict[str, list[Sequence[str]]] = defaultdict(list)
+        for crop in given["5_crop"].kept:
+            if crop.id in ordered:
+                pictures[crop.character] += [ordered[crop.id]] if len(crop.faces) <= 1 else []
+        return {name: core_traits(pictures[name], self.settings.core_share) for name in sorted(pictures)}
+
+    def _caption(self, row: TagRow, crop: Crop, tags: tuple[str, ...], core: Mapping[str, list[str]]) -> CaptionRow:
+        pruned = core[crop.character] if self.settings.core_traits == "drop" else []
+        # With two faces in the picture nobody can say whose dress or smile the tagger saw.
+        own = row.general if len(crop.faces) <= 1 else {}
+        outfit, emotion, background = outfit_of(own), emotion_of(own), background_of(row.general)
+        return CaptionRow(
+            id=row.id,
+            caption=write_caption(crop.character, tags, pruned, self.settings),
+            tags=tags,
+            outfit=outfit,
+            emotion=emotion,
+            background=background,
+            name="_".join(safe_slug(part) for part in (crop.character, outfit, emotion, background)),
+        )
+
+
+def _ordered_tags(given: Mapping[str, Output]) -> dict[str, tuple[str, ...]]:
+    """Crop id → ordered tags, for every crop that was tagged."""
+    crops = given["5_crop"].by_id
+    return {row.id: order_tags(row.general, len(crops[row.id].faces)) for row in given["6a_tag"].kept}

@@ -1,0 +1,317 @@
+"""Booru tag → what it talks about: the small visible word lists behind captions and attributes.
+
+Tags are Danbooru's (lower case, underscores). The lists hold what is common in anime footage, not everything that exists; a tag that
+stands nowhere is `other` and stays in the caption. The families (by last word) follow how Danbooru forms its names, so `blue_dress` and
+`wedding_dress` are both dresses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+__all__ = [
+    "CATEGORIES",
+    "CORE_CATEGORIES",
+    "SOLO",
+    "UNKNOWN",
+    "background_of",
+    "category_of",
+    "emotion_of",
+    "outfit_of",
+]
+
+CATEGORIES = (
+    "people",
+    "hair",
+    "eyes",
+    "body",
+    "outfit",
+    "emotion",
+    "pose",
+    "framing",
+    "background",
+    "other",
+)
+"""Every tag is in exactly one of them."""
+
+CORE_CATEGORIES = ("hair", "eyes", "body")
+"""Where a constant tag belongs to the character itself. Clothes and poses never do, however constant they are in one film."""
+
+SOLO = "solo"
+UNKNOWN = "unknown"
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_PEOPLE = re.compile(
+    r"\d\+?(girl|boy|other)s?|solo(_focus)?|multiple_(girls|boys|others|people|faces)|no_humans|crowd|group|\d\+?(people|faces)"
+)
+
+_HAIR_LAST = _words(
+    "hair bangs ponytail twintails braid braids bun buns ahoge sidelocks drill drills updo hairband hairclip hairpin "
+    "headband sidetail undercut cornrows dreadlocks afro"
+)
+_HAIR_TAGS = _words("bob_cut hime_cut pixie_cut bowl_cut side_ponytail bald hair_bun")
+_EYES_LAST = _words("eyes pupils eyelashes eyeshadow sclera iris")
+_EYES_TAGS = _words("heterochromia tsurime tareme sanpaku jitome no_pupils eyepatch bags_under_eyes")
+_BODY_LAST = _words(
+    "ears tail tails wings wing horn horns halo fang fangs mole freckles scar skin tan beard mustache stubble goatee sideburns "
+    "breasts chest muscles muscular markings tattoo whiskers antennae claws eyebrows abs"
+)
+_BODY_TAGS = _words(
+    "facial_hair tanlines child aged_up aged_down old old_man old_woman tall petite robot android mature_female mature_male"
+)
+
+_OUTFIT_LAST = _words(
+    "uniform serafuku dress sundress gown kimono yukata hakama haori obi armor breastplate swimsuit bikini suit tuxedo maid apron robe "
+    "robes cape cloak poncho coat trenchcoat labcoat jacket blazer hoodie sweater cardigan pullover shirt t-shirt blouse vest waistcoat "
+    "skirt pants shorts jeans buruma leotard bodysuit jumpsuit overalls pajamas nightgown bathrobe leggings thighhighs kneehighs socks "
+    "pantyhose gloves mittens gauntlets boots shoes sneakers loafers sandals slippers geta heels footwear hat cap beret helmet crown "
+    "tiara hood scarf necktie bowtie neckerchief ribbon bow ascot collar sailor_collar glasses sunglasses goggles eyewear mask choker "
+    "necklace pendant earrings bracelet ring jewelry belt sash sleeves sleeveless cuffs bag backpack headphones headwear headdress "
+    "hair_ornament ornament veil underwear bra panties barefoot nude topless clothes costume cosplay wear gakuran"
+)
+
+_POSE = re.compile(
+    r"(standing|sitting|lying|kneeling|running|walking|jumping|squatting|crouching|sleeping_upright|flying|falling|floating|swimming|"
+    r"dancing|fighting|bowing|stretching|reading|writing|eating|drinking|cooking|driving|riding)(_.+)?"
+    r"|(looking|facing|holding|hand|hands|arm|arms|leg|legs|leaning|crossed|pointing|waving|reaching|carrying|hugging|own|spread|"
+    r"outstretched|raised|adjusting|covering|on)_.+"
+    r"|from_(behind|side|above|below|outside)|profile|head_(tilt|rest|down)|back-to-back|fighting_stance|salute|v|peace_sign|waving|"
+    r"pointing|hug|kiss|seiza|wariza|all_fours|indian_style|bent_over|arched_back|clenched_hands?|double_v|thumbs_up"
+)
+_HAIR_POSE = _words("hair_flip adjusting_hair holding_hair holding_own_hair hand_in_own_hair hands_in_hair")
+
+_FRAMING = _words(
+    "portrait close-up upper_body lower_body cowboy_shot full_body wide_shot very_wide_shot face head_only feet_out_of_frame "
+    "head_out_of_frame cropped_torso cropped_legs dutch_angle fisheye perspective foreshortening pov eye_focus"
+)
+
+# The word to the right is the attribute. Where several apply, the best score wins; ties go to the first in this list.
+_EMOTIONS: dict[str, str] = {
+    "crying": "crying",
+    "tears": "crying",
+    "streaming_tears": "crying",
+    "crying_with_eyes_open": "crying",
+    "sobbing": "crying",
+    "angry": "angry",
+    "anger_vein": "angry",
+    "rage": "angry",
+    "glaring": "angry",
+    "annoyed": "annoyed",
+    "frown": "annoyed",
+    "pout": "pout",
+    "sad": "sad",
+    "depressed": "sad",
+    "scared": "scared",
+    "fear": "scared",
+    "horrified": "scared",
+    "panicking": "scared",
+    "trembling": "scared",
+    "surprised": "surprised",
+    "shocked": "surprised",
+    "wide-eyed": "surprised",
+    "nervous": "nervous",
+    "worried": "nervous",
+    "nervous_smile": "nervous",
+    "sweatdrop": "nervous",
+    "embarrassed": "embarrassed",
+    "full-face_blush": "embarrassed",
+    "shy": "embarrassed",
+    "flustered": "embarrassed",
+    "laughing": "laughing",
+    "grin": "grin",
+    "smirk": "smug",
+    "smug": "smug",
+    "evil_smile": "smug",
+    "smile": "smile",
+    "light_smile": "smile",
+    "gentle_smile": "smile",
+    "happy": "smile",
+    ":d": "smile",
+    ";d": "smile",
+    "^_^": "smile",
+    "screaming": "screaming",
+    "shouting": "screaming",
+    "clenched_teeth": "strained",
+    "pain": "strained",
+    "disgust": "disgust",
+    "confused": "confused",
+    "bored": "bored",
+    "sleepy": "sleepy",
+    "yawning": "sleepy",
+    "sleeping": "sleeping",
+    "serious": "serious",
+    "determined": "serious",
+    "expressionless": "expressionless",
+}
+# Words about a face that alone say no emotion.
+_FACE = _words(
+    "blush open_mouth closed_mouth parted_lips closed_eyes one_eye_closed half-closed_eyes empty_eyes rolling_eyes narrowed_eyes "
+    "squinting wavy_mouth tongue tongue_out teeth upper_teeth_only sweat drooling v-shaped_eyebrows furrowed_brow raised_eyebrow "
+    "raised_eyebrows ahegao nose_blush triangle_mouth :o :q :p :3 ;) :< d: >_< @_@ o_o x_x +_+ =_= |_| ._. 0_0 3: :t :i ;o ;p xd"
+)
+
+_OUTFITS: tuple[tuple[str, ...], ...] = (
+    # A whole costume says more than the garments it is made of, a top more than what goes with it.
+    (
+        "school_uniform",
+        "serafuku",
+        "gakuran",
+        "gym_uniform",
+        "military_uniform",
+        "sailor_uniform",
+        "uniform",
+        "maid",
+        "kimono",
+        "yukata",
+        "hakama",
+        "armor",
+        "swimsuit",
+        "bikini",
+        "wedding_dress",
+        "dress",
+        "sundress",
+        "gown",
+        "suit",
+        "tuxedo",
+        "bodysuit",
+        "jumpsuit",
+        "overalls",
+        "leotard",
+        "pajamas",
+        "robe",
+        "labcoat",
+        "nude",
+    ),
+    ("coat", "jacket", "blazer", "hoodie", "cloak", "cape", "cardigan", "sweater", "vest"),
+    ("t-shirt", "shirt", "blouse", "tank_top", "crop_top"),
+)
+
+_PLACES = (
+    "classroom",
+    "school",
+    "hallway",
+    "library",
+    "bedroom",
+    "kitchen",
+    "bathroom",
+    "living_room",
+    "office",
+    "restaurant",
+    "cafe",
+    "shop",
+    "train_interior",
+    "car_interior",
+    "train_station",
+    "stage",
+    "gym",
+    "rooftop",
+    "street",
+    "alley",
+    "city",
+    "cityscape",
+    "town",
+    "village",
+    "bridge",
+    "park",
+    "garden",
+    "forest",
+    "mountain",
+    "field",
+    "grass",
+    "desert",
+    "beach",
+    "ocean",
+    "river",
+    "lake",
+    "underwater",
+    "snow",
+    "rain",
+    "shrine",
+    "temple",
+    "castle",
+    "ruins",
+    "cave",
+    "space",
+)
+_SIDES = ("indoors", "outdoors")
+_SKIES = (
+    "starry_sky",
+    "night_sky",
+    "sunset",
+    "sunrise",
+    "cloudy_sky",
+    "blue_sky",
+    "sky",
+    "night",
+    "twilight",
+    "evening",
+    "day",
+)
+_BACKGROUNDS: tuple[tuple[str, ...], ...] = (_PLACES, _SIDES, _SKIES)
+_SCENERY = _words(
+    "room interior exterior scenery nature tree trees leaf flower flowers cloud clouds sun moon full_moon star water wall window curtains "
+    "door floor ceiling bed couch chair table desk chalkboard bookshelf building house fire lights lamp dark darkness dim_lighting "
+    "bright backlighting sunlight light_rays lens_flare shade shadow bokeh blurry_background blurry_foreground depth_of_field "
+    "speed_lines emphasis_lines cherry_blossoms petals falling_petals fog smoke dusk dawn morning horizon road power_lines fence"
+)
+
+
+def category_of(tag: str) -> str:
+    """One of `CATEGORIES` for a booru tag."""
+    words = tag.split("_")
+    last = words[-1]
+    if _PEOPLE.fullmatch(tag):
+        return "people"
+    if tag in _FRAMING:
+        return "framing"
+    if tag in _EMOTIONS or tag in _FACE:
+        return "emotion"
+    if tag in _HAIR_POSE or _POSE.fullmatch(tag):
+        return "pose"
+    if tag in _HAIR_TAGS or words[0] == "hair" or (last in _HAIR_LAST and tag != "facial_hair"):
+        return "hair"
+    if tag in _EYES_TAGS or last in _EYES_LAST:
+        return "eyes"
+    if tag in _BODY_TAGS or last in _BODY_LAST:
+        return "body"
+    if last == "background" or any(tag in tier for tier in _BACKGROUNDS) or tag in _SCENERY:
+        return "background"
+    if last in _OUTFIT_LAST or outfit_of({tag: 1.0}) != UNKNOWN:
+        return "outfit"
+    return "other"
+
+
+def outfit_of(tags: Mapping[str, float]) -> str:
+    """The clothes in one word, `unknown` when no tag names any. `blue_dress` counts as `dress`."""
+    for tier in _OUTFITS:
+        scores: dict[str, float] = {}
+        for tag, score in tags.items():
+            for garment in tier:
+                if tag == garment or tag.endswith(f"_{garment}"):
+                    scores[garment] = max(score, scores.get(garment, 0.0))
+                    break
+        if scores:
+            return max(tier, key=lambda garment: scores.get(garment, -1.0))
+    return UNKNOWN
+
+
+def emotion_of(tags: Mapping[str, float]) -> str:
+    """The facial expression in one word, `unknown` when no tag names one."""
+    named = [tag for tag in _EMOTIONS if tag in tags]
+    return _EMOTIONS[max(named, key=lambda tag: tags[tag])] if named else UNKNOWN
+
+
+def background_of(tags: Mapping[str, float]) -> str:
+    """Where the picture plays, the most telling that is known: place, indoors or outdoors, sky and time of day, plain colour; else `unknown`."""
+    for tier in _BACKGROUNDS:
+        named = [tag for tag in tier if tag in tags]
+        if named:
+            return max(named, key=lambda tag: tags[tag])
+    plain = {tag: score for tag, score in tags.items() if tag.endswith("_background") and tag != "blurry_background"}
+    # `white_background` says more than the `simple_background` that always stands beside it.
+    return min(plain, key=lambda tag: (tag == "simple_background", -plain[tag], tag), default=UNKNOWN)
