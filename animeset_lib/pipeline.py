@@ -19,7 +19,6 @@ from animeset_lib.run.engine import MIN_FREE_BYTES, keys_of, run_stages
 from animeset_lib.run.events import LOGGER, Events, Listener, log_files, read_events
 from animeset_lib.run.lock import Cancel, hold, holder
 from animeset_lib.run.publish import Published, publish, published
-from animeset_lib.run.stage import Stage
 from animeset_lib.run.store import FilmStore, folder_size, remove_tree, write_json
 from animeset_lib.settings import Settings
 from animeset_lib.stages import build_pipeline

@@ -50,9 +50,10 @@ def publish(
 ) -> Published:
     """Copy `tree` to `output/<film name>/`, swap it in by rename, and zip it beside.
 
-    A folder of the same name that we did not make for this film is left alone: this film's id is added to the name. An earlier version of this film is
-    replaced, unless one of its files was changed, added or removed by hand: then it is moved to `<name>.edited-<n>`.
-    Killed anywhere, the next call does it again. Files are copied, not linked: editing a published file must not reach into `work/`.
+    A folder of the same name that we did not make for this film is left alone: this film's id is added to the name.
+    An earlier version of this film is replaced, unless one of its files was changed, added or removed by hand: then it
+    is moved to `<name>.edited-<n>`. Killed anywhere, the next call does it again. Files are copied, not linked: editing
+    a published file must not reach into `work/`.
     """
     output.mkdir(parents=True, exist_ok=True)
     free = [

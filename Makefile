@@ -1,0 +1,72 @@
+# make run VIDEO=film.mkv   everything from nothing: environment, stages, datasets, zip
+# make run                  the same with a demo film that is drawn first
+# make test                 all tests
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format bench clean
+
+# The first interpreter that fits; PYTHON=/path/to/python overrides. Checked by version, not by name.
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3 python; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+# Handed to the shell as variables, never pasted into a command: film names hold spaces, quotes and dashes.
+export VIDEO ?=
+export ARGS ?=
+
+help:
+	@echo "make run VIDEO=film.mkv   turn a film into datasets below output/ (without VIDEO: a demo film)"
+	@echo "make setup                make the environment in $(VENV)"
+	@echo "make test | lint | bench  tests, ruff and mypy, measurements"
+	@echo "make clean                remove the environment, caches and work/ (input/ and output/ stay)"
+	@echo "more options: ARGS='--preset draft --set extract.fps=2', or $(BIN)/animeset --help"
+
+setup: $(VENV)/.base
+
+$(VENV)/.python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "animeset needs Python 3.11, 3.12 or 3.13; found: $$(python3 --version 2>/dev/null || echo none)."; \
+		echo "Install one of them, or name it: make setup PYTHON=/path/to/python3.12"; exit 1; fi
+	@"$(PYTHON)" -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else \
+		f"animeset needs Python 3.11, 3.12 or 3.13; {sys.executable} is {v[0]}.{v[1]}. Name another: make setup PYTHON=/path/to/python3.12")'
+	@echo "making $(VENV) with $$("$(PYTHON)" --version) ..."
+	@"$(PYTHON)" -m venv $(VENV) || { echo "Python cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@touch $@
+
+$(VENV)/.base: $(VENV)/.python pyproject.toml constraints.txt
+	@echo "installing animeset and what it needs (a minute or two) ..."
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base
+	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+input/demo.mp4: $(VENV)/.base
+	@$(BIN)/animeset demo-film $@
+
+# Without VIDEO the demo film must exist first.
+run: $(VENV)/.base $(if $(VIDEO),,input/demo.mp4)
+	@$(BIN)/animeset run $(ARGS) -- "$${VIDEO:-input/demo.mp4}"
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev input/demo.mp4
+	$(BIN)/python benchmarks/all.py "$${VIDEO:-input/demo.mp4}"
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find work -mindepth 1 ! -name .gitkeep -delete

@@ -1,0 +1,212 @@
+"""Reuse, keys, cancel, space, notes: what the engine promises apart from surviving kills."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from animeset_lib.errors import AnimesetError, BusyError, CancelledError, SpaceError
+from animeset_lib.models.fakes import FakeModels
+from animeset_lib.pipeline import RunResult, film_states, removable
+from animeset_lib.run.engine import keys_of
+from animeset_lib.run.events import read_events
+from animeset_lib.run.lock import Cancel, hold, holder, request_cancel
+from animeset_lib.settings import DedupeSettings, ExtractSettings
+from tests.run.toy import FILM, Knob, Numbers, Tree, Vectors, toy_stages
+
+FOLDER = "toy-0123456789ab"
+
+
+def _diary(root: Path) -> list[str]:
+    return (root / "diary").read_text().split()
+
+
+def test_files_of_a_kept_run_are_exactly_these(toy_run: Callable[..., RunResult], tmp_path: Path) -> None:
+    root = tmp_path / "a"
+    result = toy_run(root, keep_work=True)
+    keys = keys_of(toy_stages(root / "diary"), FakeModels())
+    film = root / "work" / FOLDER
+    names = sorted(p.relative_to(film).as_posix() for p in film.rglob("*") if p.is_file())
+    images = [f"hero_{n}.png" for n in ("n0", "n1", "n2", "n3", "n5", "n5-twin")]
+    assert names == sorted(
+        ["plan.json"]
+        + [f"1_numbers-{keys['1_numbers']}/{n}" for n in ["rows.jsonl", "stage.json", *(f"n{i}.txt" for i in range(7))]]
+        + [f"2_vectors-{keys['2_vectors']}/{n}" for n in ("rows.jsonl", "stage.json", "vectors.npy")]
+        + [f"3_tree-{keys['3_tree']}/{n}" for n in ("rows.jsonl", "stage.json")]
+        + [f"3_tree-{keys['3_tree']}/tree/hero/dataset/images/{n}" for n in images]
+    )
+    assert result.characters == {"hero": 6}
+    stage = json.loads((film / f"1_numbers-{keys['1_numbers']}" / "stage.json").read_text())
+    assert (stage["rows"], stage["kept"], stage["dropped"], stage["notes"]) == (7, 6, {"even": 1}, {"sum": 21})
+
+
+def test_a_changed_setting_repeats_only_what_depends_on_it(toy_run: Callable[..., RunResult], tmp_path: Path) -> None:
+    root = tmp_path / "a"
+    toy_run(root, keep_work=True)
+    assert len(_diary(root)) == 7
+    assert toy_run(root, keep_work=True).up_to_date
+    changed = toy_run(root, value=2, keep_work=True)
+    assert not changed.up_to_date
+    assert len(_diary(root)) == 14
+    old = removable(root / "work", everything=False)
+    assert [p.name.split("-")[0] for p in old] == ["1_numbers", "2_vectors", "3_tree"]
+    toy_run(root, value=1, keep_work=True)
+    assert len(_diary(root)) == 14, "the first run's folders were still there and must be reused"
+
+
+def test_success_removes_the_work_folder_unless_asked(toy_run: Callable[..., RunResult], tmp_path: Path) -> None:
+    toy_run(tmp_path / "a")
+    assert os.listdir(tmp_path / "a" / "work") == [".locks"]
+
+
+def test_events_tell_the_whole_story(toy_run: Callable[..., RunResult], tmp_path: Path) -> None:
+    root = tmp_path / "a"
+    toy_run(root)
+    events = read_events(root / "logs" / f"{FOLDER}.events.jsonl")
+    kinds = [e["kind"] for e in events if e["kind"] != "progress"]
+    assert kinds == ["run_started", *["stage_started", "stage_finished"] * 3, "published", "run_finished"]
+    log = (root / "logs" / "process.log").read_text()
+    for stage in ("1_numbers", "2_vectors", "3_tree"):
+        assert f"{stage}: finished" in log
+    assert "1 even" in log
+
+
+def test_cancel_keeps_finished_batches(toy_run: Callable[..., RunResult], tmp_path: Path) -> None:
+    root = tmp_path / "a"
+    switches: list[Cancel] = []
+
+    def cancel_in_second_batch(event: dict[str, object]) -> None:
+        if event["kind"] == "progress" and event["done"] == 3:
+            switches[0].set()
+
+    with pytest.raises(CancelledError) as caught:
+        toy_run(root, listeners=(cancel_in_second_batch,), on_cancel_switch=switches)
+    assert caught.value.exit_code == 130
+    assert _diary(root) == ["n0", "n1", "n2"]
+    toy_run(root)
+    assert _diary(root) == [f"n{i}" for i in range(7)], "the finished batch was repeated"
+
+
+def test_cancel_from_another_process_reaches_the_run(tmp_path: Path) -> None:
+    assert request_cancel(tmp_path, FOLDER) is False, "nobody to cancel"
+    with hold(tmp_path, FOLDER) as cancel:
+        code = f"from animeset_lib.run.lock import request_cancel; from pathlib import Path; print(request_cancel(Path({str(tmp_path)!r}), {FOLDER!r}))"
+        answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert answer.stdout.strip() == "True"
+        cancel._next_look = 0
+        with pytest.raises(CancelledError):
+            cancel.check()
+    with hold(tmp_path, FOLDER) as cancel:
+        cancel.check()
+
+
+def test_second_run_is_told_who_is_busy(tmp_path: Path) -> None:
+    hold_it = (
+        "import sys; from pathlib import Path; from animeset_lib.run.lock import hold\n"
+        f"with hold(Path({str(tmp_path)!r}), {FOLDER!r}):\n    print('held', flush=True); sys.stdin.read()"
+    )
+    other = subprocess.Popen([sys.executable, "-c", hold_it], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert other.stdout is not None
+    assert other.stdout.readline().strip() == "held"
+    with pytest.raises(BusyError, match=str(other.pid)) as caught, hold(tmp_path, FOLDER):
+        pass
+    assert caught.value.exit_code == 75
+    assert holder(tmp_path, FOLDER)
+    other.kill()
+    other.wait()
+    assert holder(tmp_path, FOLDER) is None, "a dead process holds nothing"
+    with hold(tmp_path, FOLDER):
+        pass
+
+
+def test_full_disk_before_and_during_a_stage(
+    toy_run: Callable[..., RunResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "a"
+    real = shutil.disk_usage
+
+    def full(path: object) -> object:
+        return real("/")._replace(free=1000)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", full)
+        with pytest.raises(SpaceError, match="too little disk space"):
+            toy_run(root)
+    assert not (root / "diary").exists(), "nothing may start on a full disk"
+
+    seen: list[str] = []
+    write = Path.write_text
+
+    def runs_full(self: Path, *args: object, **kwargs: object) -> int:
+        if self.name == "n4.txt" and not seen:
+            seen.append(self.name)
+            raise OSError(28, "No space left on device")
+        return write(self, *args, **kwargs)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", runs_full)
+        with pytest.raises(SpaceError, match="nothing finished is lost"):
+            toy_run(root)
+    toy_run(root)
+    assert _diary(root) == ["n0", "n1", "n2", "n3", "n4", "n3", "n4", "n5", "n6"], "only the broken batch is repeated"
+
+
+def test_half_written_folder_of_another_version_is_not_mistaken(toy_run: Callable[..., RunResult], tmp_path: Path) -> None:
+    root = tmp_path / "a"
+    keys = keys_of(toy_stages(root / "diary"), FakeModels())
+    stale = root / "work" / FOLDER / f"1_numbers-{keys['1_numbers']}.partial" / "parts"
+    stale.mkdir(parents=True)
+    (stale / "00000000.jsonl").write_text('{"items": ["other"]}\n{"id": "other"}\n')
+    (stale / "00000003.jsonl").write_text("")
+    result = toy_run(root)
+    assert result.characters == {"hero": 6}
+
+
+def test_notes_outside_finish_and_double_ids_are_faults(toy_run: Callable[..., RunResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Numbers, "plan", lambda self, given: [FILM, FILM])
+        with pytest.raises(AnimesetError, match="equal ids"):
+            toy_run(tmp_path / "a")
+
+
+def test_status_names_stages_and_says_what_is_current(toy_run: Callable[..., RunResult], tmp_path: Path) -> None:
+    root = tmp_path / "a"
+    toy_run(root, keep_work=True)
+    toy_run(root, value=2, keep_work=True)
+    (state,) = film_states(root / "work", root / "logs")
+    assert state["source"] == "toy.mkv"
+    assert state["running"] is None
+    assert sorted((s["stage"], s["current"]) for s in state["stages"]) == [
+        (name, current) for name in ("1_numbers", "2_vectors", "3_tree") for current in (False, True)
+    ]
+
+
+def test_a_stage_before_what_it_needs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AnimesetError, match="2_vectors"):
+        keys_of((Vectors(Knob()), Numbers(Knob(), tmp_path)), FakeModels())
+
+
+@given(a=st.integers(-1000, 1000), b=st.integers(-1000, 1000))
+def test_keys_differ_exactly_when_settings_do(a: int, b: int) -> None:
+    diary = Path("diary")
+
+    def key(value: int) -> dict[str, str]:
+        return keys_of((Numbers(Knob(value=value), diary), Vectors(Knob()), Tree(Knob())), FakeModels())
+
+    assert (key(a) == key(b)) == (a == b)
+    assert all((key(a)[name] == key(b)[name]) == (a == b) for name in ("1_numbers", "2_vectors", "3_tree"))
+
+
+@given(settings=st.builds(ExtractSettings, fps=st.floats(0.1, 60), min_gap_ms=st.integers(0, 1000)))
+def test_settings_of_one_stage_leave_the_others_alone(settings: ExtractSettings) -> None:
+    assert settings.model_dump() == ExtractSettings.model_validate(settings.model_dump()).model_dump()
+    assert "fps" not in DedupeSettings().model_dump()
