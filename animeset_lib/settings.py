@@ -168,34 +168,49 @@ class CastSettings(_Section):
 
 
 class QualitySettings(_Section):
-    """4a_quality: what is too bad to train on. Values are measured on the figure's region."""
+    """4a_quality: what is too bad to train on. Values are measured on the still, in and around the face."""
 
     dark_luma: Annotated[
-        float, Field(ge=0, le=255, description="Mean luma (0..255) below which a region is too dark.")
-    ] = 28.0
+        float,
+        Field(ge=0, le=255, description="Luma (0..255) that the brightest 5 % of the face must reach; 0: never too dark."),
+    ] = 56.0
     bright_luma: Annotated[
-        float, Field(ge=0, le=255, description="Mean luma (0..255) above which a region is too bright.")
-    ] = 240.0
+        float,
+        Field(
+            ge=0, le=255, description="Luma (0..255) that the darkest 5 % of the face may reach; 255: never too bright."
+        ),
+    ] = 185.0
     flat_contrast: Annotated[
         float,
         Field(
-            ge=0, le=255, description="Difference of the 95th and 5th percentile of luma below which a region is flat."
+            ge=0,
+            le=255,
+            description="Least difference of the 98th and 2nd percentile of luma in the face; 0: never flat.",
         ),
-    ] = 28.0
-    blur_edge_width_px: Annotated[
+    ] = 56.0
+    blur_percent: Annotated[
         float,
         Field(
             gt=0,
             le=50,
-            description="Width in px of the strongest lines, scaled to a 256-px face region, above which it is blurred.",
+            description="Most width (sigma) of the drawn lines in percent of the face height; 50: never blurred.",
         ),
-    ] = 9.0
+    ] = 1.75
     noise_sigma: Annotated[
-        float, Field(ge=0, le=128, description="Noise (robust sigma of flat parts, 0..255) above which it is noisy.")
-    ] = 9.0
+        float, Field(ge=0, le=128, description="Most noise (robust sigma of flat parts, 0..255); 128: never noisy.")
+    ] = 7.5
     blockiness: Annotated[
-        float, Field(ge=0, le=50, description="Excess of steps on the codec's 8-px grid above which it is blocky.")
-    ] = 3.0
+        float,
+        Field(ge=0, le=50, description="Most excess in luma levels of steps on the codec's 8-px grid; 50: never blocky."),
+    ] = 1.0
+    blend_share: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="Most share of the next shot in a dissolve, or of plain colour in a fade; 1: never a blend.",
+        ),
+    ] = 0.2
     min_face_px: Annotated[
         int, Field(ge=8, le=4096, description="Least face height in px for a picture that is worth training on.")
     ] = 48
