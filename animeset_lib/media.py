@@ -1,25 +1,62 @@
 """Probing, decoding, reading and writing: the only room that touches FFmpeg (through PyAV and ffmpeg-python) and picture files.
 
-Pictures are `(H, W, 3)` uint8 RGB arrays everywhere outside this file.
+Pictures are `(H, W, 3)` uint8 RGB arrays everywhere outside this file. Times are milliseconds from the container's start, the clock
+that players and `ffmpeg -ss` show; a film whose streams start at -5 s or at 4000 s begins near 0 all the same.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
+import re
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
+from typing import Any, Self
 
+import av
+import av.error
 import cv2
 import numpy as np
 import numpy.typing as npt
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Discard, Disposition
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
+from av.video.stream import VideoStream
 from PIL import Image, ImageOps
 
 from animeset_lib.errors import InputError
+from animeset_lib.records import Box, Film, safe_name
 
-__all__ = ["Picture", "read_image", "write_image"]
+__all__ = [
+    "FilmReader",
+    "MovieFrame",
+    "Picture",
+    "ffmpeg_exe",
+    "identify",
+    "list_pictures",
+    "probe",
+    "read_image",
+    "write_image",
+]
 
 Picture = npt.NDArray[np.uint8]
 """`(H, W, 3)` uint8 RGB."""
+
+Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+"""`(H, W)` one channel of a decoded frame."""
+
+Progress = Callable[[float, float], None]
+"""`progress(done, total)` in bytes."""
+
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"})
 
 
 # ---------------------------------------------------------------------------------------------------------- pictures
@@ -94,3 +131,583 @@ def _to_rgb(image: Image.Image) -> Picture:
         white = Image.new("RGBA", layer.size, "white")
         image = Image.alpha_composite(white, layer)
     return np.array(image.convert("RGB"))
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """The picture files directly in `folder`, hidden ones excluded, in natural order: `2.png` before `10.png`."""
+    files = [f for f in folder.iterdir() if f.suffix.lower() in PICTURE_SUFFIXES and f.name[0] != "." and f.is_file()]
+    return sorted(files, key=lambda f: (_natural(f.name), f.name))
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    parts = re.findall(r"\d+|\D+", name.casefold())
+    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts]
+
+
+# ---------------------------------------------------------------------------------------------------------- identity
+
+
+def identify(path: Path, progress: Progress | None = None) -> str:
+    """The film's id: the first 12 hex digits of the SHA-256 of the file, or of the sorted names and content hashes of a folder's pictures.
+
+    Renaming or moving a video does not change it. Raises `InputError` when there is nothing to read.
+    """
+    files = _input_files(path)
+    total, done = sum(f.stat().st_size for f in files), 0
+    names: list[tuple[str, str]] = []
+    for file in files:
+        digest = hashlib.sha256()
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+                done += len(block)
+                if progress is not None:
+                    progress(done, total)
+        names.append((file.name, digest.hexdigest()))
+    if path.is_file():
+        return names[0][1][:12]
+    text = "".join(f"{name}\0{content}\n" for name, content in sorted(names))
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+def _input_files(path: Path) -> list[Path]:
+    """The video, or the pictures of the folder. Raises `InputError` in words for a person when there are none."""
+    if path.is_dir():
+        files = list_pictures(path)
+        if not files:
+            kinds = ", ".join(sorted(s[1:] for s in PICTURE_SUFFIXES))
+            raise InputError(
+                f"{path}: expected a film or a folder of pictures, got a folder without any ({kinds}); give the film's file"
+            )
+        return files
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder; check the path (quote it when it has spaces)")
+    if not path.is_file():
+        raise InputError(f"{path}: expected a film, got something that is not a regular file; copy it to a file first")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: expected a film, got an empty file; copy or download it again")
+    return [path]
+
+
+def probe(path: Path, progress: Progress | None = None) -> Film:
+    """What kind of film `path` is: its id, display size, rate, length and what a person should know about it.
+
+    `path` is a video in any container that FFmpeg reads, or a folder of pictures. The content is read once for the id, and the first
+    frame is decoded. `content_box` stays unset: the extract stage measures it. Raises `InputError` with what to do.
+    """
+    files = _input_files(path)
+    film_id = identify(path, progress)
+    resolved = path.resolve()
+    if path.is_dir():
+        return _probe_pictures(files, film_id, resolved.name)
+    with FilmReader(path) as reader:
+        return Film(
+            id=film_id,
+            name=safe_name(path.stem),
+            source_name=_clean_name(path.name),
+            kind="video",
+            width=reader.width,
+            height=reader.height,
+            duration_ms=reader.duration_ms,
+            fps=reader.fps,
+            codec=reader.codec,
+            pix_fmt=reader.pix_fmt,
+            notes=tuple(reader.notes),
+        )
+
+
+def _probe_pictures(files: Sequence[Path], film_id: str, name: str) -> Film:
+    sizes: Counter[tuple[int, int]] = Counter()
+    formats: Counter[str] = Counter()
+    for file in files:
+        with suppress(OSError, ValueError, SyntaxError, Image.DecompressionBombError), Image.open(file) as image:
+            turned = image.getexif().get(0x0112, 1) >= 5  # EXIF orientation 5..8: width and height change places
+            sizes[image.size[::-1] if turned else image.size] += 1
+            formats[(image.format or "").lower()] += 1
+    if not sizes:
+        raise InputError(
+            f"{name}: expected pictures, got {len(files)} files that no reader knows; save them again as PNG"
+        )
+    (width, height), _ = sizes.most_common(1)[0]
+    notes = [f"{len(sizes)} different picture sizes, {width}x{height} is the most common"] if len(sizes) > 1 else []
+    return Film(
+        id=film_id,
+        name=safe_name(name),
+        source_name=_clean_name(name),
+        kind="pictures",
+        width=width,
+        height=height,
+        codec=formats.most_common(1)[0][0],
+        notes=tuple(notes),
+    )
+
+
+def _clean_name(name: str) -> str:
+    """Names with bytes that are not UTF-8 cannot travel in JSON; those bytes become a replacement mark."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def ffmpeg_exe() -> str:
+    """The ffmpeg program: the system's, else the one that imageio-ffmpeg carries. Raises `InputError` when there is neither."""
+    if found := shutil.which("ffmpeg"):
+        return found
+    import imageio_ffmpeg
+
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as problem:
+        raise InputError(
+            f"no ffmpeg program: {problem}; install ffmpeg, or set IMAGEIO_FFMPEG_EXE to its path"
+        ) from problem
+
+
+# ------------------------------------------------------------------------------------------------------------- video
+
+# Planar YUV that can be looked at without conversion, with its bits per sample (little endian, as every decoder here gives on our machines).
+_PLANAR = {f"yuv{j}{c}p": 8 for j in ("", "j") for c in ("420", "422", "444")} | {
+    f"yuv{c}p{bits}le": bits for c in ("420", "422", "444") for bits in (9, 10, 12, 14, 16)
+}
+
+# Slower than swscale's default, but chroma is interpolated across coloured lines instead of repeated, and values round to the nearest.
+_RGB_QUALITY = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+
+# AVColorSpace numbers of ITU-T H.273 to swscale's names; anything else is guessed and said in the film's notes.
+_MATRICES = {
+    1: Colorspace.ITU709,
+    4: Colorspace.FCC,
+    5: Colorspace.ITU601,
+    6: Colorspace.ITU601,
+    7: Colorspace.SMPTE240M,
+    9: Colorspace.BT2020,
+    10: Colorspace.BT2020,
+}
+_RGB_MATRIX, _BT2020_PRIMARIES = 0, 9
+_HDR = {16: "PQ", 18: "HLG"}
+_MAX_FAILED_READS = 16
+
+_local = threading.local()
+
+
+class MovieFrame:
+    """One decoded frame in display orientation. It holds decoder memory while it lives, so keep only a few at a time.
+
+    pts_ms    presentation time in ms from the container's start, never below 0
+    time      the same, exact, in seconds; below 0 for frames before the container's start
+    keyframe  whether the codec marks it as one
+    damaged   whether the decoder met errors in it
+    """
+
+    __slots__ = ("_frame", "_reader", "damaged", "keyframe", "pts_ms", "time")
+
+    def __init__(self, frame: VideoFrame, reader: FilmReader, time: Fraction) -> None:
+        self._frame = frame
+        self._reader = reader
+        self.time = time
+        self.pts_ms = max(0, round(time * 1000))
+        self.keyframe = bool(frame.key_frame)
+        self.damaged = bool(frame.is_corrupt)
+
+    def rgb(self, box: Box | None = None) -> Picture:
+        """`(H, W, 3)` uint8 RGB with square pixels, cut to `box` (display pixels) when given. May be called from another thread."""
+        reader = self._reader
+        picture = reader._oriented(_frame_to_rgb(self._frame, reader._coded_size))
+        if picture.shape[:2] != (reader.height, reader.width):
+            picture = cv2.resize(picture, (reader.width, reader.height), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+        if box is not None:
+            x0, y0, x1, y1 = box.pixels()
+            picture = picture[y0:y1, x0:x1]
+        return np.ascontiguousarray(picture)
+
+    def luma(self, box: Box | None = None) -> Picture:
+        """`(H, W)` uint8, the luma plane inside `box` (display pixels), not stretched to square pixels. Often a view: do not write to it."""
+        plane, shift = self._plane(self._yuv(), 0, box)
+        return (plane >> shift).astype(np.uint8) if shift else plane.astype(np.uint8, copy=False)
+
+    def thumbnail(self, box: Box | None = None, side: int = 160) -> tuple[Picture, Picture, Picture]:
+        """Luma `(h, w)` with a long side of about `side` pixels, and both chroma planes `(h // 2, w // 2)`, uint8, straight from the decoder.
+
+        Plain averages over whole numbers of pixels (remainders at the right and lower edge are left out), so it costs a fraction of a
+        millisecond. The size is the same for all frames of a film and a box. Limited-range values stay as coded.
+        """
+        frame = self._yuv()
+        luma, shift = self._plane(frame, 0, box)
+        factor = max(1, round(max(luma.shape) / side))
+        height, width = max(2, luma.shape[0] // factor), max(2, luma.shape[1] // factor)
+        small = _shrunk(luma, height, width, shift)
+        cb, cr = (_shrunk(self._plane(frame, i, box)[0], height // 2, width // 2, shift) for i in (1, 2))
+        return small, cb, cr
+
+    def _yuv(self) -> VideoFrame:
+        frame = self._frame
+        wrong_size = (frame.width, frame.height) != self._reader._coded_size
+        if frame.format.name in _PLANAR and not wrong_size:
+            return frame
+        width, height = self._reader._coded_size
+        return frame.reformat(width, height, "yuv420p", interpolation=Interpolation.FAST_BILINEAR)
+
+    def _plane(self, frame: VideoFrame, index: int, box: Box | None) -> tuple[npt.NDArray[Any], int]:
+        """A view of one plane in display orientation, cut to `box`, and by how many bits it exceeds 8."""
+        bits = _PLANAR[frame.format.name]
+        plane = frame.planes[index]
+        item = 1 if bits == 8 else 2
+        data = np.frombuffer(plane, np.uint8 if item == 1 else np.uint16)  # type: ignore[call-overload]
+        view = self._reader._oriented(data.reshape(-1, plane.line_size // item)[: plane.height, : plane.width])
+        if box is not None:
+            fx, fy = view.shape[1] / self._reader.width, view.shape[0] / self._reader.height
+            x0, y0, x1, y1 = box.scaled(fx, fy).pixels()
+            view = view[y0:y1, x0:x1]
+        return view, bits - 8
+
+
+def _shrunk(plane: npt.NDArray[Any], height: int, width: int, shift: int) -> Picture:
+    """`plane` averaged down to `(height, width)` and 8 bits. Whole blocks only: OpenCV is several times faster on those."""
+    fy, fx = max(1, plane.shape[0] // height), max(1, plane.shape[1] // width)
+    step = max(1, fy // 4)  # four lines out of each block are average enough, and a quarter of the memory is read
+    block = plane[: height * fy : step, : width * fx]
+    small: npt.NDArray[Any] = cv2.resize(block, (width, height), interpolation=cv2.INTER_AREA)
+    return (small >> shift).astype(np.uint8) if shift else small.astype(np.uint8, copy=False)
+
+
+def _frame_to_rgb(frame: VideoFrame, size: tuple[int, int]) -> Picture:
+    """A decoded frame to RGB by the matrix and range it is tagged with; HDR is mapped to the standard range."""
+    # one converter per thread: setting one up costs as much as using it
+    converter: VideoReformatter | None = getattr(_local, "converter", None)
+    if converter is None:
+        converter = _local.converter = VideoReformatter()
+    matrix, _ = _matrix(frame)
+    full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
+    hdr = frame.color_trc in _HDR
+    converted = converter.reformat(
+        frame,
+        size[0],
+        size[1],
+        "rgb24",
+        src_colorspace=matrix,
+        dst_colorspace=matrix,
+        interpolation=_RGB_QUALITY,
+        src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
+        dst_color_range=ColorRange.JPEG,
+        dst_color_trc=ColorTrc.BT709 if hdr else None,
+        dst_color_primaries=ColorPrimaries.BT709 if hdr else None,
+        threads=1,
+    )
+    return np.asarray(converted.to_ndarray(), np.uint8)
+
+
+def _matrix(frame: VideoFrame) -> tuple[Colorspace | None, str]:
+    """The YUV matrix of a frame, and a note when it had to be guessed. None for RGB frames."""
+    if frame.format.is_rgb or frame.format.name == "pal8" or frame.colorspace == _RGB_MATRIX:
+        return None, ""
+    if frame.colorspace in _MATRICES:
+        return _MATRICES[frame.colorspace], ""
+    if frame.color_primaries == _BT2020_PRIMARIES:
+        return Colorspace.BT2020, "colour matrix not given: BT.2020 assumed from its primaries"
+    if frame.format.name.startswith("yuvj"):
+        return Colorspace.ITU601, ""  # what JFIF prescribes
+    if min(frame.width, frame.height) < 720:
+        return Colorspace.ITU601, "colour matrix not given: BT.601 assumed, as usual below 720 lines"
+    return Colorspace.ITU709, "colour matrix not given: BT.709 assumed, as usual from 720 lines on"
+
+
+class FilmReader:
+    """An open video: its display size and times, and its frames from any point on. Use it in a `with`; not for several threads at once.
+
+    width, height   of the display picture: rotated as the file says, pixels made square by enlarging the shorter side
+    duration_ms     as the container claims, None when it does not
+    fps             average rate, None when unknown
+    notes           what a person should know
+    damaged         how many packets and frames could not be decoded so far
+    timed           False when the file gives no times at all, so that they are counted from the frame rate and seeking is impossible
+
+    Raises `InputError` when there is no film in the file. The largest real video stream is the film; cover art is not.
+    """
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        self._path = path
+        self._threads = threads
+        self.notes: list[str] = []
+        self.damaged = 0
+        self._open()
+        try:
+            self._measure()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._container.close()
+
+    # ---- opening
+
+    def _open(self) -> None:
+        # an absolute `file:` address: a name may hold colons, dashes and per cent signs, and playlists must not reach the network
+        address = "file:" + os.path.abspath(self._path)
+        try:
+            self._container: InputContainer = av.open(
+                address, mode="r", metadata_errors="replace", container_options={"protocol_whitelist": "file"}
+            )
+        except (av.error.FFmpegError, OSError, ValueError) as problem:
+            raise InputError(
+                f"{self._path}: expected a film, got a file FFmpeg cannot read ({_reason(problem)}); {self._hint()}"
+            ) from problem
+        try:
+            self._stream = self._choose_stream()
+        except InputError:
+            self._container.close()
+            raise
+        context = self._stream.codec_context
+        context.thread_type = "AUTO"
+        context.thread_count = self._threads
+        for other in self._container.streams:
+            if other.index != self._stream.index:
+                other.discard = Discard.all
+        self._base = self._stream.time_base or Fraction(1, 1000)
+        start = self._container.start_time
+        # rounded to the stream's clock as the ffmpeg program does, so that its frame-rate filter can be followed exactly
+        self._start = 0 if start is None else _rounded(Fraction(start, 1_000_000) / self._base)
+
+    def _hint(self) -> str:
+        with suppress(OSError), self._path.open("rb") as file:
+            head = file.read(4096)
+            if head[4:8] == b"ftyp":
+                return "its index (moov) is missing or broken, which a complete copy or download would have"
+            if head and not head.translate(None, bytes(range(32, 127)) + b"\t\r\n\f\b\x1b"):
+                return "it holds plain text; give the film itself"
+        return "check that it plays in a video player, or copy it again"
+
+    def _choose_stream(self) -> VideoStream:
+        if self._container.format.name == "tty":
+            raise InputError(f"{self._path}: expected a film, got plain text; give the film itself")
+        streams = self._container.streams.video
+        no_film = Disposition.attached_pic | Disposition.timed_thumbnails
+        real = [s for s in streams if not s.disposition & no_film]
+        if not real:
+            kinds = ", ".join(sorted({str(s.type) for s in self._container.streams})) or "nothing"
+            got = "only a cover picture" if streams else f"only {kinds}"
+            raise InputError(
+                f"{self._path}: expected a film, got a file without moving pictures ({got}); give the video file"
+            )
+        return max(
+            real,
+            key=lambda s: (
+                s.codec_context.width * s.codec_context.height,
+                bool(s.disposition & Disposition.default),
+                -s.index,
+            ),
+        )
+
+    def _measure(self) -> None:
+        """Reads the first frame and, from it, everything that the header may not tell."""
+        stream = self._stream
+        rate = stream.average_rate or stream.guessed_rate
+        self._step = 1 / Fraction(rate) if rate else Fraction(1, 25)
+        self.fps = round(float(rate), 6) if rate else None
+        self.codec = stream.codec_context.name
+        self.duration_ms = self._duration()
+        self._orientation = (1, 0, 0, 1)
+        self._coded_size = (0, 0)
+        self.timed = True
+        first = next(self._decoded(), None)
+        if first is None:
+            raise InputError(
+                f"{self._path}: expected a film, got a {self.codec} stream in which no frame can be decoded; {self._hint()}"
+            )
+        self.timed = first.pts is not None or first.dts is not None
+        self._coded_size = (first.width, first.height)
+        self.pix_fmt = first.format.name
+        self._orientation = _orientation(first)
+        self._set_display_size(stream.sample_aspect_ratio)
+        if note := _matrix(first)[1]:
+            self.notes.append(note)
+        if first.color_trc in _HDR:
+            self.notes.append(
+                f"HDR ({_HDR[first.color_trc]}) mapped to the standard range; colours are an approximation"
+            )
+        if first.interlaced_frame:
+            self.notes.append("interlaced: stills with fast motion show combed edges")
+        if not self.timed:
+            self.notes.append("the file gives no times; they are counted from the frame rate")
+        self.damaged = 0
+        self._reopen()
+
+    def _duration(self) -> int | None:
+        stream, container = self._stream, self._container
+        if container.duration:
+            return round(container.duration / 1000)
+        return round(stream.duration * self._base * 1000) if stream.duration else None
+
+    def _set_display_size(self, aspect: Fraction | None) -> None:
+        width, height = self._coded_size
+        if aspect and aspect != 1:
+            if Fraction(1, 4) <= aspect <= 4:
+                self.notes.append(f"pixels {aspect.numerator}:{aspect.denominator} made square")
+                width, height = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+            else:
+                self.notes.append(f"pixel shape {aspect.numerator}:{aspect.denominator} makes no sense and is ignored")
+        if self._orientation != (1, 0, 0, 1):
+            self.notes.append("turned upright as the file says")
+        turned = self._orientation[0] == 0
+        self.width, self.height = (height, width) if turned else (width, height)
+
+    def _oriented(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Turns `(H, W, ...)` from the coded to the display orientation; a view."""
+        a, b, c, d = self._orientation
+        if a == 0:
+            array = array.swapaxes(0, 1)
+        flip_x, flip_y = (c < 0, b < 0) if a == 0 else (a < 0, d < 0)
+        return array[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
+
+    def _reopen(self) -> None:
+        self._container.close()
+        self._open()
+
+    # ---- reading
+
+    def frames(self, start_ms: int = 0, *, keyframes: bool = False) -> Iterator[MovieFrame]:
+        """Frames with `pts_ms >= start_ms` in order of time, each later than the one before; with `keyframes`, only those (cheap).
+
+        Damaged packets are passed over and counted in `damaged`; a file that ends too early just ends. Times come from the file; where
+        they are missing they go on by the frame rate, and where they jump back the rest is moved behind what came before.
+        """
+        # Some containers seek past the wanted frame: then try from further back, at last from the beginning.
+        for margin_ms in (0, 3_000, 15_000):
+            if not self.timed or start_ms - margin_ms <= 0 or not self._seek(start_ms - margin_ms):
+                continue
+            found = self._timed(keyframes)
+            first = next(found, None)
+            if first is not None and first.pts_ms <= start_ms:
+                yield from (f for f in _chain(first, found) if f.pts_ms >= start_ms)
+                return
+        self._reopen()
+        yield from (f for f in self._timed(keyframes) if f.pts_ms >= start_ms)
+
+    def keyframe_times(self, every_ms: int) -> list[int]:
+        """Times of keyframes at least `every_ms` apart, the first not before `every_ms`; found by seeking, so cheap in any length.
+
+        Empty when the file cannot be sought in.
+        """
+        times: list[int] = []
+        target = every_ms
+        while self.timed and self.duration_ms is not None and target < self.duration_ms:
+            packet = self._key_packet(target)
+            if packet is None:
+                break
+            found = self._packet_ms(packet)
+            if found >= (times[-1] if times else 0) + every_ms // 2:
+                times.append(found)
+            target = max(target, found) + every_ms
+        return times
+
+    def samples(self, times_ms: Iterable[int]) -> Iterator[MovieFrame]:
+        """The keyframe at or before each time, each at most once; what cannot be read is left out."""
+        seen: set[int] = set()
+        for time_ms in times_ms:
+            packet = self._key_packet(time_ms) if self.timed else None
+            if packet is None or self._packet_ms(packet) in seen:
+                continue
+            seen.add(self._packet_ms(packet))
+            frames: list[VideoFrame] = []
+            with suppress(av.error.FFmpegError):
+                frames += packet.decode()
+                frames += self._stream.decode(None)
+            yield from (MovieFrame(f, self, self._time_of(f) or Fraction(0)) for f in frames[:1] if not f.is_corrupt)
+
+    def _seek(self, time_ms: int) -> bool:
+        try:
+            self._container.seek(self._start + _rounded(Fraction(time_ms, 1000) / self._base), stream=self._stream)
+        except (av.error.FFmpegError, OSError):
+            return False
+        return True
+
+    def _key_packet(self, time_ms: int) -> Packet[VideoStream] | None:
+        if not self._seek(time_ms):
+            return None
+        return next(
+            (p for p in self._packets() if p.is_keyframe and p.size and (p.pts is not None or p.dts is not None)), None
+        )
+
+    def _packet_ms(self, packet: Packet[VideoStream]) -> int:
+        ticks = packet.pts if packet.pts is not None else packet.dts
+        assert ticks is not None
+        return max(0, round((ticks - self._start) * self._base * 1000))
+
+    def _packets(self) -> Iterator[Packet[VideoStream]]:
+        failures = 0
+        while failures < _MAX_FAILED_READS:
+            try:
+                for packet in self._container.demux(self._stream):
+                    failures = 0
+                    yield packet
+                return
+            except (av.error.FFmpegError, OSError):
+                failures += 1
+                self.damaged += 1
+
+    def _decoded(self) -> Iterator[VideoFrame]:
+        flushed = False
+        for packet in self._packets():
+            flushed = flushed or packet.size == 0
+            try:
+                yield from packet.decode()
+            except av.error.EOFError:
+                return
+            except (av.error.FFmpegError, OSError):
+                self.damaged += 1
+        if not flushed:  # reading failed before the end: what the decoder still holds is good
+            with suppress(av.error.FFmpegError, OSError):
+                yield from self._stream.decode(None)
+
+    def _time_of(self, frame: VideoFrame) -> Fraction | None:
+        ticks = frame.pts if frame.pts is not None else frame.dts
+        return None if ticks is None else (ticks - self._start) * self._base
+
+    def _timed(self, keyframes: bool) -> Iterator[MovieFrame]:
+        self._stream.codec_context.skip_frame = "NONKEY" if keyframes else "DEFAULT"
+        last: Fraction | None = None
+        shift = Fraction(0)
+        for frame in self._decoded():
+            given = self._time_of(frame)
+            if given is None:
+                time = Fraction(0) if last is None else last + self._step
+            else:
+                time = given + shift
+                if last is not None and time <= last:
+                    # a small step back is a flaw of one frame; a large one a clock that was set back, as in recordings of broadcasts
+                    if last - time > 1:
+                        shift += last + self._step - time
+                    time = last + (self._step if last - time > 1 else Fraction(1, 1000))
+            last = time
+            self.damaged += bool(frame.is_corrupt)
+            yield MovieFrame(frame, self, time)
+
+
+def _chain(first: MovieFrame, rest: Iterator[MovieFrame]) -> Iterator[MovieFrame]:
+    yield first
+    yield from rest
+
+
+def _rounded(value: Fraction) -> int:
+    """To the nearest whole number, halves away from zero (FFmpeg's AV_ROUND_NEAR_INF)."""
+    return int(value + Fraction(1, 2)) if value >= 0 else -int(-value + Fraction(1, 2))
+
+
+def _reason(problem: Exception) -> str:
+    return str(getattr(problem, "strerror", "") or problem)
+
+
+def _orientation(frame: VideoFrame) -> tuple[int, int, int, int]:
+    """The display matrix's upper left 2x2 part `a, b, c, d`, each rounded to -1, 0 or 1: x' = ax + cy, y' = bx + dy."""
+    sides: Any = frame.side_data  # a mapping by name; PyAV's hints know the motion vectors alone
+    matrix = sides.get("DISPLAYMATRIX")
+    if matrix is None:
+        return 1, 0, 0, 1
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
+    if abs(a) + abs(d) > abs(b) + abs(c):
+        return (-1 if a < 0 else 1), 0, 0, (-1 if d < 0 else 1)
+    return 0, (-1 if b < 0 else 1), (-1 if c < 0 else 1), 0
