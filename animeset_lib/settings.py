@@ -343,7 +343,7 @@ class DatasetSettings(_Section):
             le=1,
             description="Two crops are one picture when no part of their small thumbnails differs by more than this, 0..1; 0 keeps all.",
         ),
-    ] = 0.06
+    ] = 0.04
     novelty_min: Annotated[
         float,
         Field(
@@ -351,7 +351,7 @@ class DatasetSettings(_Section):
             le=1,
             description="From min_pictures on, only crops that differ by at least this from all chosen ones, 0..1; 0 always goes on to max_pictures.",
         ),
-    ] = 0.06
+    ] = 0.08
     mix_face: Annotated[float, Field(ge=0, le=1, description="Same as upscale.mix_face; set there, copied here.")] = (
         0.35
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from typing import Any, ClassVar
 from animeset_lib.records import CaptionRow, Crop, Record, TagRow
 from animeset_lib.run.stage import Context, Output, Stage, WholeSet
 from animeset_lib.settings import CaptionSettings
+from animeset_lib.stages.spelling import clean_tag, safe_slug
 from animeset_lib.stages.vocabulary import (
     CATEGORIES,
     CORE_CATEGORIES,
@@ -23,29 +22,10 @@ from animeset_lib.stages.vocabulary import (
     outfit_of,
 )
 
-__all__ = ["CaptionStage", "clean_tag", "core_traits", "order_tags", "safe_slug", "write_caption"]
+__all__ = ["CaptionStage", "core_traits", "order_tags", "write_caption"]
 
 _CORE_SUPPORT = 3
 """A trait seen on fewer pictures than this (or on fewer than all, when there are not as many) may be chance and is never core."""
-
-
-def clean_tag(text: str) -> str:
-    """`text` as one tag of a comma-separated line: no comma, no line break, no other white space, nothing that is not UTF-8. May be empty."""
-    printable = "".join(c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
-    return re.sub(r"[\s,]+", "_", printable.strip(" \t\r\n,"))
-
-
-def safe_slug(text: str) -> str:
-    """`text` in the letters `[a-z0-9_]`, never empty: `Frau Müller` → `frau_muller`, `レム` → `u30ecu30e0`."""
-    letters = []
-    for char in unicodedata.normalize("NFKD", text.casefold()):
-        if char.isascii():
-            letters.append(char if char.isalnum() else "_")
-        elif char.isalnum():
-            letters.append(f"u{ord(char):04x}")
-        elif not unicodedata.combining(char):
-            letters.append("_")
-    return re.sub(r"_{2,}", "_", "".join(letters)).strip("_") or "unnamed"
 
 
 def order_tags(general: Mapping[str, float], faces: int) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ _HAIR_LAST = _words(
     "hair bangs ponytail twintails braid braids bun buns ahoge sidelocks drill drills updo hairband hairclip hairpin "
     "headband sidetail undercut cornrows dreadlocks afro"
 )
-_HAIR_TAGS = _words("bob_cut hime_cut pixie_cut bowl_cut side_ponytail bald hair_bun")
+_HAIR_TAGS = _words("bob_cut hime_cut pixie_cut bowl_cut side_ponytail one_side_up two_side_up bald hair_bun")
 _EYES_LAST = _words("eyes pupils eyelashes eyeshadow sclera iris")
 _EYES_TAGS = _words("heterochromia tsurime tareme sanpaku jitome no_pupils eyepatch bags_under_eyes")
 _BODY_LAST = _words(
@@ -62,7 +62,8 @@ _BODY_LAST = _words(
     "breasts chest muscles muscular markings tattoo whiskers antennae claws eyebrows abs"
 )
 _BODY_TAGS = _words(
-    "facial_hair tanlines child aged_up aged_down old old_man old_woman tall petite robot android mature_female mature_male"
+    "facial_hair tanlines child aged_up aged_down old old_man old_woman tall petite robot android mature_female mature_male "
+    "mole_under_eye facial_mark dark-skinned_female dark-skinned_male"
 )
 
 _OUTFIT_LAST = _words(
@@ -76,7 +77,7 @@ _OUTFIT_LAST = _words(
 )
 
 _POSE = re.compile(
-    r"(standing|sitting|lying|kneeling|running|walking|jumping|squatting|crouching|sleeping_upright|flying|falling|floating|swimming|"
+    r"(standing|sitting|lying|kneeling|running|walking|jumping|squatting|crouching|sleeping_upright|flying|falling|floating(?!_hair)|swimming|"
     r"dancing|fighting|bowing|stretching|reading|writing|eating|drinking|cooking|driving|riding)(_.+)?"
     r"|(looking|facing|holding|hand|hands|arm|arms|leg|legs|leaning|crossed|pointing|waving|reaching|carrying|hugging|own|spread|"
     r"outstretched|raised|adjusting|covering|on)_.+"

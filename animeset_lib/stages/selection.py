@@ -1,0 +1,263 @@
+"""Which of a character's crops make its set: many candidates → a short, diverse, ranked list, and a reason for every other one.
+
+Greedy facility location (Nemhauser, Wolsey, Fisher 1978; for data subsets: Wei, Iyer, Bilmes 2015): each step takes the crop that makes all
+candidates best represented by what is chosen so far. Every prefix of the result is therefore itself a good small set, within 1 - 1/e of the
+best one of its size, and one odd picture (an outlier is often a wrong face) cannot push its way in as it would with k-centre.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from animeset_lib.records import Framing
+from animeset_lib.settings import DatasetSettings
+
+__all__ = ["THUMB_PX", "Candidate", "Choice", "choose"]
+
+THUMB_PX = 64
+"""Side of the thumbnails that are compared."""
+_SHIFT_PX = 4
+"""Thumbnails are laid on each other as well as they fit within this many pixels: the detector's box is never quite in the same place."""
+_CELL_PX = 8
+"""Side of the parts of a thumbnail whose mean colours are compared. On drawn faces a box 1-4 % off gives differences up to 0.04 between
+equal pictures, slight lip movement 0.02 to 0.04, another expression 0.08 to 0.3."""
+
+Matrix = npt.NDArray[np.float32]
+
+# What makes two crops alike, each part 0..1. Sum 1.
+_LOOK, _IDENTITY, _TAGS, _FRAMING, _TIME = 0.30, 0.15, 0.20, 0.15, 0.20
+_LOOK_RANGE = 0.25
+"""Root mean square difference of two thumbnails (0..1) from which on they have nothing in common; unrelated pictures lie around it."""
+_WORTH_ALIGNING = 0.15
+"""Thumbnails further apart than this (as in `_LOOK_RANGE`) are not one picture a few pixels off."""
+_TIME_RANGE_MS = 4_000.0
+_SHARPEN = 4
+"""Likeness enters the gain to this power: a crop half like a chosen one is not half represented by it, so that rare kinds count."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A crop that could be chosen.
+
+    `vector` is the head's identity vector, length 1; `thumb` the crop squeezed to `(THUMB_PX, THUMB_PX, 3)` float32 0..1 whatever its
+    aspect; `quality` and `confidence` (that it shows this character) are 0..1.
+    """
+
+    id: str
+    region_id: str
+    framing: Framing
+    shot: int
+    pts_ms: int
+    vector: npt.NDArray[np.float32]
+    tags: Mapping[str, float]
+    thumb: npt.NDArray[np.float32]
+    quality: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """`ranked` are the chosen ids, most useful first; `rejected` says for every other id why, in a sentence."""
+
+    ranked: tuple[str, ...]
+    rejected: Mapping[str, str]
+
+
+def choose(
+    candidates: Sequence[Candidate], settings: DatasetSettings, check_cancel: Callable[[], None] = lambda: None
+) -> Choice:
+    """The set for one character: at most `max_pictures`, the same for any order of `candidates`.
+
+    Never chosen: a crop that is the same picture as a chosen one, a second crop of the same framing of one region.
+    Softer rules, in this order: no shot gives more than `per_shot` (until `min_pictures` cannot be had otherwise); no framing runs ahead of
+    its planned share while others are to be had; from `min_pictures` on, only what is new by `novelty_min`. Fewer than `min_pictures` come
+    back only when there are no more different pictures. With a larger `max_pictures` the same list goes on.
+    """
+    pool = sorted(candidates, key=lambda c: c.id)
+    if not pool:
+        return Choice((), {})
+    return _Greedy(pool, settings, check_cancel).run()
+
+
+class _Greedy:
+    """State of one selection. Arrays are aligned with `pool`, which is sorted by id, so that equal gains fall to the same crop every time."""
+
+    def __init__(self, pool: Sequence[Candidate], settings: DatasetSettings, check_cancel: Callable[[], None]) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._check_cancel = check_cancel
+        self._like = likeness(pool)
+        worth = np.array([0.4 + 0.3 * c.quality + 0.3 * c.confidence for c in pool], np.float32)
+        # How well column j stands for row i: the better picture of two alike ones represents both.
+        self._stands_for = self._like**_SHARPEN * worth[None, :]
+        self._look_apart = look_apart(pool)
+        self._framings = np.array([c.framing for c in pool])
+        self._shots = np.array([c.shot for c in pool])
+        self._shares = {
+            "face": settings.mix_face,
+            "upper_body": settings.mix_upper_body,
+            "full": settings.mix_full,
+            "frame": settings.mix_frame,
+        }
+        self._chosen: list[int] = []
+        self._possible = np.ones(len(pool), bool)
+        self._covered = np.zeros(len(pool), np.float32)
+        self._nearest = np.zeros(len(pool), np.float32)
+        self._nearest_to = np.zeros(len(pool), np.int64)
+        self._why: dict[str, str] = {}
+
+    def run(self) -> Choice:
+        while len(self._chosen) < self._settings.max_pictures:
+            self._check_cancel()
+            allowed = self._allowed()
+            if not allowed.any():
+                break
+            gains = np.maximum(self._stands_for - self._covered[:, None], 0).sum(axis=0)
+            # Rounded: another processor adds up in another order, and must not come to another choice by the last bit.
+            self._take(int(np.where(allowed, gains.round(3), -1).argmax()))
+        self._explain_rest()
+        return Choice(tuple(self._pool[i].id for i in self._chosen), self._why)
+
+    def _allowed(self) -> npt.NDArray[np.bool_]:
+        """Which crops may come next."""
+        allowed = self._possible.copy()
+        below_cap = allowed & ~self._shot_is_full()
+        if len(self._chosen) < self._settings.min_pictures:
+            allowed = below_cap if below_cap.any() else allowed
+        else:
+            allowed = below_cap & (1 - self._nearest >= self._settings.novelty_min)
+        return self._in_the_mix(allowed)
+
+    def _shot_is_full(self) -> npt.NDArray[np.bool_]:
+        taken = Counter(self._shots[self._chosen].tolist())
+        full = [shot for shot, count in taken.items() if count >= self._settings.per_shot]
+        return np.isin(self._shots, full)
+
+    def _in_the_mix(self, allowed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Only framings that, with one more picture, are at most one picture ahead of their share among those still to be had."""
+        available = [framing for framing in self._shares if (allowed & (self._framings == framing)).any()]
+        taken = Counter(self._framings[self._chosen].tolist())
+        total = sum(taken[framing] for framing in available) + 1
+        share_sum = sum(self._shares[framing] for framing in available)
+        if share_sum == 0:
+            return allowed
+        in_time = [f for f in available if taken[f] + 1 <= self._shares[f] / share_sum * total + 1]
+        return allowed & np.isin(self._framings, in_time)
+
+    def _take(self, index: int) -> None:
+        self._chosen.append(index)
+        taken = self._pool[index]
+        self._possible[index] = False
+        self._covered = np.maximum(self._covered, self._stands_for[:, index])
+        closer = self._like[:, index] > self._nearest
+        self._nearest[closer] = self._like[closer, index]
+        self._nearest_to[closer] = index
+        for i in np.flatnonzero(self._possible & (self._look_apart[:, index] < _WORTH_ALIGNING)).tolist():
+            differs = thumb_difference(self._pool[i].thumb, taken.thumb)
+            if differs < self._settings.same_picture:
+                self._reject(
+                    i,
+                    f"almost the same picture as {taken.id}, which was chosen: no part of the thumbnails differs by more than "
+                    f"{differs:.3f} (dataset.same_picture {self._settings.same_picture:g})",
+                )
+        for i in np.flatnonzero(self._possible).tolist():
+            other = self._pool[i]
+            if (other.region_id, other.framing) == (taken.region_id, taken.framing):
+                self._reject(i, f"shows the same figure in the same framing as {taken.id}, which was chosen")
+
+    def _reject(self, index: int, why: str) -> None:
+        self._possible[index] = False
+        self._why[self._pool[index].id] = why
+
+    def _explain_rest(self) -> None:
+        full_shots = self._shot_is_full()
+        for i in np.flatnonzero(self._possible).tolist():
+            nearest = self._pool[self._nearest_to[i]].id
+            novelty = 1 - float(self._nearest[i])
+            if len(self._chosen) >= self._settings.max_pictures:
+                why = (
+                    f"the set is full (dataset.max_pictures {self._settings.max_pictures}); of the chosen ones {nearest} "
+                    f"is most like it (difference {novelty:.2f})"
+                )
+            elif full_shots[i]:
+                why = (
+                    f"its shot {self._shots[i]} already gives {self._settings.per_shot} pictures (dataset.per_shot); "
+                    f"of the chosen ones {nearest} is most like it (difference {novelty:.2f})"
+                )
+            else:
+                why = (
+                    f"adds almost nothing to {nearest}, which was chosen: difference {novelty:.3f}, "
+                    f"at least {self._settings.novelty_min:g} expected (dataset.novelty_min)"
+                )
+            self._reject(i, why)
+
+
+def likeness(pool: Sequence[Candidate]) -> Matrix:
+    """`(N, N)` float32, 1 for a crop and itself, 0 for crops with nothing in common; symmetric."""
+    count = len(pool)
+    look = np.clip(1 - look_apart(pool) / _LOOK_RANGE, 0, 1)
+
+    vectors = np.stack([c.vector for c in pool]).astype(np.float64)
+    identity = np.clip(vectors @ vectors.T, 0, 1)
+
+    tags = np.clip(_cosine(_informative(pool)), 0, 1)
+
+    framings = np.array([c.framing for c in pool])
+    framing = framings[:, None] == framings[None, :]
+    shots = np.array([c.shot for c in pool])
+    times = np.array([c.pts_ms for c in pool], np.float64)
+    gap = np.abs(times[:, None] - times[None, :])
+    time = np.where(shots[:, None] == shots[None, :], 0.5 + 0.5 * np.exp(-gap / _TIME_RANGE_MS), 0.0)
+
+    like = _LOOK * look + _IDENTITY * identity + _TAGS * tags + _FRAMING * framing + _TIME * time
+    like = (like + like.T) / 2
+    like[np.arange(count), np.arange(count)] = 1.0
+    return np.asarray(like.round(4), np.float32)
+
+
+def look_apart(pool: Sequence[Candidate]) -> npt.NDArray[np.float64]:
+    """`(N, N)`: root mean square difference (0..1) of the thumbnails, shrunk to 16 px so that details do not count."""
+    small = np.stack([cv2.resize(c.thumb, (16, 16), interpolation=cv2.INTER_AREA).ravel() for c in pool]).astype(
+        np.float64
+    )
+    squares = (small**2).mean(axis=1)
+    return np.asarray(
+        np.sqrt(np.maximum(squares[:, None] + squares[None, :] - 2 * (small @ small.T) / small.shape[1], 0))
+    )
+
+
+def _informative(pool: Sequence[Candidate]) -> npt.NDArray[np.float64]:
+    """`(N, T)` tag scores, each tag weighted by how few crops have it: what all have tells none from another."""
+    names = sorted({tag for c in pool for tag in c.tags})
+    column = {tag: i for i, tag in enumerate(names)}
+    scores = np.zeros((len(pool), len(names)))
+    for row, candidate in zip(scores, pool, strict=True):
+        for tag, score in candidate.tags.items():
+            row[column[tag]] = score
+    weights = np.log((1 + len(pool)) / (1 + (scores > 0).sum(axis=0)))
+    return np.asarray(scores * weights, np.float64)
+
+
+def _cosine(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Cosine of all pairs of rows; two rows without anything are alike, one with and one without are not."""
+    lengths = np.sqrt((rows**2).sum(axis=1))
+    unit = rows / np.where(lengths > 0, lengths, 1)[:, None]
+    empty = lengths == 0
+    return np.asarray(unit @ unit.T + np.outer(empty, empty))
+
+
+def thumb_difference(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
+    """The largest difference (0..1) between two aligned thumbnails in any part; the largest, for another expression changes only a small part."""
+    inner = np.ascontiguousarray(other[_SHIFT_PX:-_SHIFT_PX, _SHIFT_PX:-_SHIFT_PX])
+    _, _, (x, y), _ = cv2.minMaxLoc(cv2.matchTemplate(one, inner, cv2.TM_SQDIFF))
+    side = len(inner)
+    cells = side // _CELL_PX
+    apart = one[y : y + side, x : x + side] - inner
+    means = apart.reshape(cells, _CELL_PX, cells, _CELL_PX, 3).mean(axis=(1, 3))
+    return float(np.abs(means).mean(axis=2).max())

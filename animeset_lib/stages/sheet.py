@@ -1,0 +1,190 @@
+"""Contact sheets: pictures in a labelled grid, to be looked at before anything is trained."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from animeset_lib.media import Picture
+from animeset_lib.stages.spelling import romanized
+
+__all__ = ["ROW_TILES", "TILE_PX", "SheetRow", "Tile", "fit_tile", "grid_sheet", "row_sheet"]
+
+TILE_PX = 216
+ROW_TILES = 8
+"""Pictures per row of a `row_sheet`."""
+
+_GAP_PX = 14
+_MARGIN_PX = 32
+_MAX_COLUMNS = 10  # 10 tiles, gaps and margins make 2350 px: still opened at full size everywhere
+_MIN_COLUMNS = 4  # narrower, and the heading does not fit
+_LABEL_PX = 17
+_LINE_PX = 23
+_NAME_COLUMN_PX = 300
+_TITLE_PX = 40
+_SUBTITLE_PX = 21
+_BACKGROUND = (24, 26, 31)
+_CELL = (36, 39, 46)
+_TEXT = (236, 238, 242)
+_MUTED = (158, 164, 174)
+
+# The font in Pillow is always there and knows plain Latin only. These, by what systems call them, know more.
+_SYSTEM_FONTS = (
+    "DejaVuSans.ttf",
+    "NotoSans-Regular.ttf",
+    "NotoSansCJK-Regular.ttc",
+    "NotoSansCJKjp-Regular.otf",
+    "NotoSansJP-Regular.ttf",
+    "ipag.ttf",
+    "TakaoPGothic.ttf",
+    "wqy-zenhei.ttc",
+    "Arial Unicode.ttf",
+    "Hiragino Sans GB.ttc",
+    "YuGothM.ttc",
+    "meiryo.ttc",
+    "msgothic.ttc",
+    "malgun.ttf",
+    "msyh.ttc",
+    "arial.ttf",
+)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture with the lines below it; lines that are too long are cut."""
+
+    picture: Picture
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """One name with what is said below it, and its first pictures."""
+
+    name: str
+    lines: tuple[str, ...]
+    pictures: Sequence[Picture]
+
+
+def fit_tile(picture: Picture) -> Picture:
+    """The picture made to fit into `TILE_PX` x `TILE_PX`, aspect kept; smaller ones are enlarged."""
+    height, width = picture.shape[:2]
+    factor = TILE_PX / max(height, width)
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, size, interpolation=method), np.uint8)
+
+
+def grid_sheet(title: str, subtitle: str, tiles: Sequence[Tile]) -> Picture:
+    """All tiles in reading order under a heading, at most 2350 px wide."""
+    columns = min(_MAX_COLUMNS, max(_MIN_COLUMNS, math.ceil(math.sqrt(len(tiles) * 1.6))))
+    lines = max((len(tile.lines) for tile in tiles), default=0)
+    cell_height = TILE_PX + 6 + lines * _LINE_PX + _GAP_PX
+    rows = math.ceil(len(tiles) / columns)
+    sheet, draw, top = _canvas(columns * (TILE_PX + _GAP_PX) - _GAP_PX, rows * cell_height, title, subtitle)
+    for index, tile in enumerate(tiles):
+        row, column = divmod(index, columns)
+        x, y = _MARGIN_PX + column * (TILE_PX + _GAP_PX), top + row * cell_height
+        _paste(sheet, draw, tile.picture, x, y)
+        for number, line in enumerate(tile.lines):
+            color = _TEXT if number == 0 else _MUTED
+            _write(draw, (x, y + TILE_PX + 6 + number * _LINE_PX), line, _LABEL_PX, color, TILE_PX)
+    return np.asarray(sheet, np.uint8)
+
+
+def row_sheet(title: str, subtitle: str, rows: Sequence[SheetRow]) -> Picture:
+    """One row per name: the name and its lines at the left, up to `ROW_TILES` pictures beside it."""
+    row_height = TILE_PX + _GAP_PX
+    width = _NAME_COLUMN_PX + ROW_TILES * (TILE_PX + _GAP_PX) - _GAP_PX
+    sheet, draw, top = _canvas(width, len(rows) * row_height, title, subtitle)
+    room = _NAME_COLUMN_PX - 2 * _GAP_PX
+    for index, row in enumerate(rows):
+        y = top + index * row_height
+        _write(draw, (_MARGIN_PX, y + 8), row.name, 26, _TEXT, room)
+        for number, line in enumerate(row.lines):
+            _write(draw, (_MARGIN_PX, y + 48 + number * _LINE_PX), line, _LABEL_PX, _MUTED, room)
+        for column, picture in enumerate(row.pictures[:ROW_TILES]):
+            _paste(sheet, draw, picture, _MARGIN_PX + _NAME_COLUMN_PX + column * (TILE_PX + _GAP_PX), y)
+    return np.asarray(sheet, np.uint8)
+
+
+def _canvas(width: int, height: int, title: str, subtitle: str) -> tuple[Image.Image, ImageDraw.ImageDraw, int]:
+    """An empty sheet for content of that size with the heading written on it, and the y where the content begins."""
+    top = _MARGIN_PX + 56 + 28 + 26
+    sheet = Image.new("RGB", (width + 2 * _MARGIN_PX, top + height + _MARGIN_PX - _GAP_PX), _BACKGROUND)
+    draw = ImageDraw.Draw(sheet)
+    _write(draw, (_MARGIN_PX, _MARGIN_PX), title, _TITLE_PX, _TEXT, width)
+    _write(draw, (_MARGIN_PX, _MARGIN_PX + 56), subtitle, _SUBTITLE_PX, _MUTED, width)
+    return sheet, draw, top
+
+
+def _paste(sheet: Image.Image, draw: ImageDraw.ImageDraw, picture: Picture, x: int, y: int) -> None:
+    draw.rectangle((x, y, x + TILE_PX - 1, y + TILE_PX - 1), fill=_CELL)
+    fitted = fit_tile(picture)
+    height, width = fitted.shape[:2]
+    sheet.paste(Image.fromarray(fitted), (x + (TILE_PX - width) // 2, y + (TILE_PX - height) // 2))
+
+
+def _write(
+    draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, size: int, color: tuple[int, int, int], room: int
+) -> None:
+    """`text` at `place`, cut with an ellipsis to `room` pixels, in the first font that knows all its characters."""
+    font, shown = _font_for(unicodedata.normalize("NFC", text), size)
+    if font.getlength(shown) > room:
+        while shown and font.getlength(shown + "...") > room:
+            shown = shown[:-1]
+        shown = shown.rstrip() + "..."
+    draw.text(place, shown, font=font, fill=color)
+
+
+def _font_for(text: str, size: int) -> tuple[ImageFont.FreeTypeFont, str]:
+    """A font and the text as that font can show it."""
+    plain = _pillow_font(size)
+    if not _unknown(plain, text):
+        return plain, text
+    best, fewest = plain, len(_unknown(plain, text))
+    for name in _SYSTEM_FONTS:
+        font = _system_font(name, size)
+        if font is not None and len(_unknown(font, text)) < fewest:
+            best, fewest = font, len(_unknown(font, text))
+    return best, "".join(_replacement(best, char) if char in _unknown(best, text) else char for char in text)
+
+
+def _replacement(font: ImageFont.FreeTypeFont, char: str) -> str:
+    """What stands for a character that no font has: it in Latin letters, else its code point in brackets, never an empty box."""
+    plain = romanized(char)
+    return plain if plain and not _unknown(font, plain) else f"[{ord(char):04X}]"
+
+
+def _unknown(font: ImageFont.FreeTypeFont, text: str) -> set[str]:
+    """The characters of `text` that `font` would show as its box for missing ones."""
+    return {char for char in set(text) if not char.isspace() and not _knows(font, char)}
+
+
+@lru_cache(maxsize=4096)
+def _knows(font: ImageFont.FreeTypeFont, char: str) -> bool:
+    missing = font.getmask("\U0010ffff")  # a code point that is never a character
+    mask = font.getmask(char)
+    return bool(mask.size != missing.size or bytes(mask) != bytes(missing))
+
+
+@lru_cache(maxsize=8)
+def _pillow_font(size: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size)
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    return font
+
+
+@lru_cache(maxsize=64)
+def _system_font(name: str, size: int) -> ImageFont.FreeTypeFont | None:
+    try:
+        return ImageFont.truetype(name, size)
+    except OSError:
+        return None

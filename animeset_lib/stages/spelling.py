@@ -1,0 +1,37 @@
+"""Names and tags in the letters that captions, file names and fonts allow."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+__all__ = ["clean_tag", "romanized", "safe_slug"]
+
+
+def clean_tag(text: str) -> str:
+    """`text` as one tag of a comma-separated line: no comma, line break or other white space inside, nothing that is not UTF-8. May be empty."""
+    printable = "".join(c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
+    return re.sub(r"[\s,]+", "_", printable.strip(" \t\r\n,"))
+
+
+def safe_slug(text: str) -> str:
+    """`text` in the letters `[a-z0-9_]`, never empty: `Frau Müller` → `frau_muller`, `レム` → `remu`, `愛` → `u611b`."""
+    letters = []
+    for char in unicodedata.normalize("NFC", text.casefold()):
+        plain = romanized(char)
+        if plain and plain.isalnum():
+            letters.append(plain.lower())
+        elif char.isalnum():
+            letters.append(f"u{ord(char):04x}")
+        else:
+            letters.append("_")
+    return re.sub(r"_{2,}", "_", "".join(letters)).strip("_") or "unnamed"
+
+
+def romanized(char: str) -> str:
+    """One character in ASCII: itself, its letter without accents, or what Unicode calls it (`レ` is KATAKANA LETTER RE). Empty when there is no such."""
+    base = "".join(c for c in unicodedata.normalize("NFKD", char) if not unicodedata.combining(c))
+    if base and base.isascii():
+        return base
+    called = re.search(r" (?:LETTER|SYLLABLE)(?: SMALL)? ([A-Z]+)\b", unicodedata.name(char, ""))
+    return called[1].lower() if called else ""
