@@ -18,7 +18,7 @@ from animeset_lib.records import Film
 from animeset_lib.run.engine import MIN_FREE_BYTES, keys_of, run_stages
 from animeset_lib.run.events import LOGGER, Events, Listener, log_files, read_events
 from animeset_lib.run.lock import Cancel, hold, holder
-from animeset_lib.run.publish import Published, publish, published
+from animeset_lib.run.publish import Published, publish, published, tidy
 from animeset_lib.run.store import FilmStore, folder_size, remove_tree, write_json
 from animeset_lib.settings import Settings
 from animeset_lib.stages import build_pipeline
@@ -96,6 +96,9 @@ def run_film(
             final = stages[-1]
             earlier = published(folders.output, film, keys[final.name])
             if earlier is not None:
+                tidy(folders.output, film)
+                if not keep_work:
+                    remove_tree(store.path)
                 log.info("%s is up to date with the film and these settings", earlier.folder)
                 events.emit("run_finished", seconds=round(time.monotonic() - began, 1))
                 return RunResult(film, earlier, _characters(earlier.folder), film.notes, True, 0)
@@ -123,6 +126,7 @@ def run_film(
                 events.emit("warning", message=message)
             characters = _characters(result.folder)
             events.emit("published", output=str(result.folder), zip=str(result.zip), characters=characters)
+            notes = tuple(dict.fromkeys([*film.notes, *_notes(outputs[stages[0].name].info)]))
             kept_bytes = 0
             if keep_work:
                 kept_bytes = folder_size(store.path)
@@ -135,7 +139,6 @@ def run_film(
                 ", ".join(f"{n} {c}" for n, c in characters.items()) or "no characters",
             )
             events.emit("run_finished", seconds=round(seconds, 1))
-            notes = tuple(dict.fromkeys([*film.notes, *_notes(outputs[stages[0].name].info)]))
             return RunResult(film, result, characters, notes, False, kept_bytes)
         except CancelledError as error:
             log.warning("cancelled: %s", error)

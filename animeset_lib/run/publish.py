@@ -20,7 +20,7 @@ from animeset_lib.errors import AnimesetError
 from animeset_lib.records import Film
 from animeset_lib.run.store import remove_tree, sync, write_json
 
-__all__ = ["MANIFEST", "Published", "publish", "published"]
+__all__ = ["MANIFEST", "Published", "publish", "published", "tidy"]
 
 MANIFEST = "animeset.json"
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest the format can say; equal datasets give equal zips
@@ -40,7 +40,7 @@ def published(output: Path, film: Film, key: str) -> Published | None:
     for folder in _candidates(output, film):
         manifest = _manifest(folder)
         if manifest.get("film") == film.id:
-            archive = folder.with_name(f"{folder.name}.zip")
+            archive = _archive(folder)
             return Published(folder, archive) if manifest.get("key") == key and archive.is_file() else None
     return None
 
@@ -66,8 +66,8 @@ def publish(
             f"both {' and '.join(map(str, _candidates(output, film)))} belong to something else; move one of them away or use --output"
         )
     target = free[0]
-    fresh = target.with_name(f".{target.name}.new")
-    remove_tree(fresh)
+    tidy(output, film)
+    fresh, old = (target.with_name(f".{target.name}.{state}") for state in ("new", "old"))
     hashes: dict[str, str] = {}
     for source in sorted(path for path in tree.rglob("*") if path.is_file()):
         check_cancel()
@@ -81,7 +81,7 @@ def publish(
         {"film": film.id, "source": film.source_name, "key": key, "settings": settings, "files": hashes},
     )
 
-    archive = target.with_name(f"{target.name}.zip")
+    archive = _archive(target)
     _write_zip(fresh, target.name, archive, [*hashes, MANIFEST], check_cancel)
 
     set_aside = None
@@ -90,10 +90,27 @@ def publish(
             set_aside = _free_name(target)
             os.replace(target, set_aside)
         else:
-            remove_tree(target)
+            os.replace(target, old)
     os.replace(fresh, target)
     sync(output)
+    remove_tree(old)
     return Published(target, archive, set_aside)
+
+
+def tidy(output: Path, film: Film) -> None:
+    """Remove what an interrupted `publish` of this film may have left behind."""
+    for folder in _candidates(output, film):
+        remove_tree(folder.with_name(f".{folder.name}.new"))
+        _zip_temporary(_archive(folder)).unlink(missing_ok=True)
+        remove_tree(folder.with_name(f".{folder.name}.old"))
+
+
+def _archive(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.zip")
+
+
+def _zip_temporary(archive: Path) -> Path:
+    return archive.with_name(f".{archive.name}.tmp")
 
 
 def _candidates(output: Path, film: Film) -> tuple[Path, Path]:
@@ -128,7 +145,7 @@ def _sha256(path: Path) -> str:
 
 def _write_zip(folder: Path, top: str, archive: Path, names: list[str], check_cancel: Callable[[], None]) -> None:
     """Stream the files into a zip under `top/`, reopen it and check every byte against its checksum before it gets its name."""
-    temporary = archive.with_name(f".{archive.name}.tmp")
+    temporary = _zip_temporary(archive)
     with zipfile.ZipFile(temporary, "w", allowZip64=True) as file:
         for name in names:
             check_cancel()

@@ -22,6 +22,7 @@ from animeset_lib.run.stage import Output, Stage
 __all__ = ["FilmStore", "PartialStage", "StageFolder", "folder_size", "remove_tree", "write_json", "write_text"]
 
 PARTIAL = ".partial"
+DOOMED = ".doomed"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -67,13 +68,12 @@ def sync(path: Path) -> None:
 
 def remove_tree(path: Path) -> None:
     """Delete a folder so that a half-deleted one is never taken for a finished one: it is renamed first."""
-    if not path.exists():
-        return
-    doomed = path.with_name(f".{path.name.lstrip('.')}.doomed")
+    doomed = path.with_name(f".{path.name.lstrip('.')}{DOOMED}")
     if doomed.exists():
         shutil.rmtree(doomed)
-    os.replace(path, doomed)
-    shutil.rmtree(doomed)
+    if path.exists():
+        os.replace(path, doomed)
+        shutil.rmtree(doomed)
 
 
 def folder_size(path: Path) -> int:
@@ -132,7 +132,7 @@ class FilmStore:
         """Folders that no key of the given plan (`stage -> key`) uses, and half-deleted leftovers."""
         kept = {f"{stage}-{key}" for stage, key in keys.items()}
         strays = [f.path for f in self.folders() if f.path.name.removesuffix(PARTIAL) not in kept]
-        return strays + (sorted(self.path.glob(".*.doomed")) if self.path.is_dir() else [])
+        return strays + (sorted(self.path.glob(f".*{DOOMED}")) if self.path.is_dir() else [])
 
 
 class PartialStage:
@@ -155,17 +155,15 @@ class PartialStage:
 
     def has(self, index: int, item_ids: Sequence[str]) -> bool:
         """Whether the batch of these items, the first of which is number `index` of the plan, is already journaled."""
-        try:
-            with self._part(index).open(encoding="utf-8") as lines:
-                return bool(json.loads(next(lines))["items"] == list(item_ids))
-        except FileNotFoundError:
-            return False
+        part = self._part(index)
+        head = part.read_text(encoding="utf-8").partition("\n")[0] if part.is_file() else ""
+        return head == _head(item_ids)
 
     def add(self, index: int, item_ids: Sequence[str], rows: Sequence[Record]) -> None:
         """Journal one finished batch."""
         part = self._part(index)
         self._write_vectors(part.with_suffix(".npy"), rows)
-        lines = [json.dumps({"items": list(item_ids)}), *(row.model_dump_json() for row in rows)]
+        lines = [_head(item_ids), *(row.model_dump_json() for row in rows)]
         write_text(part, "".join(f"{line}\n" for line in lines))
 
     def rows(self, indexes: Iterable[int]) -> list[Record]:
@@ -206,3 +204,7 @@ class PartialStage:
         vectors = [row.vector for row in rows if isinstance(row, EmbedRow)]
         with _atomic(path) as temporary, temporary.open("wb") as file:
             np.save(file, np.stack(vectors) if vectors else np.zeros((0, 0), np.float32))
+
+
+def _head(item_ids: Sequence[str]) -> str:
+    return json.dumps({"items": list(item_ids)})

@@ -31,10 +31,11 @@ def _watch(before_or_after: str, at: int) -> Callable[[], int]:
             mine = seen
             if mine == at and before_or_after == "before":
                 os.kill(os.getpid(), signal.SIGKILL)
-            result = original(*args, **kwargs)
-            if mine == at and before_or_after == "after":
-                os.kill(os.getpid(), signal.SIGKILL)
-            return result
+            try:
+                return original(*args, **kwargs)
+            finally:
+                if mine == at and before_or_after == "after":
+                    os.kill(os.getpid(), signal.SIGKILL)
 
         return call
 
