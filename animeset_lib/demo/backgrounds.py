@@ -18,8 +18,8 @@ LIGHT: dict[Place, tuple[float, float, float]] = {
     "street": (1.0, 1.0, 1.0),
     "park": (1.0, 1.01, 0.98),
     "bedroom": (1.0, 0.97, 0.92),
-    "night_street": (0.62, 0.66, 0.86),
-    "sunset": (1.02, 0.89, 0.79),
+    "night_street": (0.66, 0.70, 0.88),
+    "sunset": (1.02, 0.95, 0.90),
     "library": (0.98, 0.94, 0.86),
 }
 
@@ -74,7 +74,7 @@ def _classroom(canvas: Canvas, ratio: float, rng: np.random.Generator) -> None:
     x = -0.35
     while x < ratio:
         canvas.fill(_rect(x, 0.08, x + 0.62, 0.50), (246, 246, 240))
-        canvas.fill_inside(_rect(x + 0.02, 0.10, x + 0.60, 0.48), [_rect(x + 0.02, 0.10, x + 0.60, 0.48)], ((120, 186, 240), (190, 226, 250), (236, 246, 252)))
+        canvas.fill_inside(_rect(x + 0.02, 0.10, x + 0.60, 0.48), [_rect(x + 0.02, 0.10, x + 0.60, 0.48)], (120, 186, 240), (190, 226, 250), (236, 246, 252))
         _cloud(canvas, x + rng.uniform(0.2, 0.42), rng.uniform(0.2, 0.32), 0.09, (255, 255, 255), (220, 234, 248))
         canvas.fill_inside(ellipse((x + 0.15, 0.50), 0.22, 0.09), [_rect(x + 0.02, 0.10, x + 0.60, 0.48)], (126, 186, 122))
         canvas.fill_inside(ellipse((x + 0.46, 0.52), 0.24, 0.10), [_rect(x + 0.02, 0.10, x + 0.60, 0.48)], (104, 166, 110))
@@ -161,7 +161,7 @@ def _bedroom(canvas: Canvas, ratio: float, rng: np.random.Generator) -> None:
     x = rng.uniform(0.05, 0.3)
     while x < ratio:
         canvas.fill(_rect(x, 0.12, x + 0.42, 0.50), (252, 250, 246))
-        canvas.fill_inside(_rect(x + 0.02, 0.14, x + 0.40, 0.48), [_rect(x + 0.02, 0.14, x + 0.40, 0.48)], ((250, 196, 150), (254, 226, 190)))
+        canvas.fill_inside(_rect(x + 0.02, 0.14, x + 0.40, 0.48), [_rect(x + 0.02, 0.14, x + 0.40, 0.48)], (250, 196, 150), (254, 226, 190))
         canvas.fill(_rect(x + 0.20, 0.14, x + 0.215, 0.48), (246, 240, 236))
         for side in (-1, 1):
             cx = x + 0.21 + side * 0.23

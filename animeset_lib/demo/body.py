@@ -13,15 +13,14 @@ from animeset_lib.demo.characters import Character, Outfit
 from animeset_lib.demo.face import INK, INK_WIDTH
 
 ArmPose = Literal["down", "wave", "hip", "chest", "book"]
-FOOT_Y = 14.6  # where the soles are, in face units below the face's middle
 
 # shoulder, elbow, wrist per arm pose, for the right arm of the picture
 _ARMS: dict[ArmPose, list[list[float]]] = {
-    "down": [[1.30, 2.15], [1.62, 4.2], [1.62, 6.2]],
-    "wave": [[1.30, 2.15], [2.15, 3.7], [2.45, 1.5]],
-    "hip": [[1.30, 2.15], [2.35, 3.9], [1.35, 5.2]],
-    "chest": [[1.30, 2.15], [1.75, 4.1], [0.45, 3.35]],
-    "book": [[1.30, 2.15], [1.65, 4.2], [0.55, 4.35]],
+    "down": [[1.14, 2.24], [1.52, 4.2], [1.52, 6.0]],
+    "wave": [[1.14, 2.24], [1.95, 3.7], [2.35, 1.9]],
+    "hip": [[1.14, 2.24], [2.20, 3.9], [1.35, 5.1]],
+    "chest": [[1.14, 2.24], [1.65, 4.1], [0.50, 3.45]],
+    "book": [[1.14, 2.24], [1.58, 4.2], [0.55, 4.35]],
 }
 
 
@@ -68,10 +67,8 @@ def _draw_legs(canvas: Canvas, who: Character, outfit: Outfit, pose: BodyPose) -
     for side in (-1.0, 1.0):
         swing = 0.0 if step is None else step * side
         hip = np.array([0.55 * side, 5.6])
-        knee = np.array([0.62 * side + 0.55 * swing, 9.6 - 0.12 * abs(swing)])
-        ankle = np.array([0.62 * side + (0.95 if swing > 0 else 1.5) * swing, 13.7 - (0.55 * -swing if swing < 0 else 0.0)])
-        if who.boy or not outfit.skirt:
-            ankle[0] = ankle[0] * 0.98
+        knee = np.array([0.60 * side + 0.55 * swing, 9.0 - 0.12 * abs(swing)])
+        ankle = np.array([0.58 * side + (0.95 if swing > 0 else 1.5) * swing, 12.5 - (0.55 * -swing if swing < 0 else 0.0)])
         spine = pose.place(smooth([hip, (hip + knee) / 2, knee, (knee + ankle) / 2, ankle]))
         shoe = pose.place(smooth(ankle + mirror([[-0.22, -0.1], [0.24, -0.1], [0.42, 0.5], [0.46, 0.88], [-0.24, 0.88], [-0.28, 0.4]], side), closed=True))
         canvas.shape(shoe, outfit.shoes, INK, INK_WIDTH)
@@ -81,7 +78,7 @@ def _draw_legs(canvas: Canvas, who: Character, outfit: Outfit, pose: BodyPose) -
             canvas.shape(leg, outfit.lower, INK, INK_WIDTH)
             canvas.fill_inside(ribbon(spine + [0.36, 0], [0.3, 0.26, 0.2, 0.2, 0.2]), [leg], _shade(outfit.lower))
             continue
-        leg = ribbon(spine, [0.58, 0.54, 0.34, 0.38, 0.20])
+        leg = ribbon(spine, [0.56, 0.50, 0.34, 0.37, 0.20])
         canvas.shape(leg, skin, INK, INK_WIDTH)
         canvas.fill_inside(ribbon(spine + [0.30, 0], [0.3, 0.28, 0.16, 0.18, 0.1]), [leg], skin_shade)
         if outfit.legs is not None:
@@ -93,7 +90,7 @@ def _draw_legs(canvas: Canvas, who: Character, outfit: Outfit, pose: BodyPose) -
 
 def _draw_skirt(canvas: Canvas, outfit: Outfit, pose: BodyPose) -> None:
     swing = 0.0 if pose.stride is None else 0.18 * pose.stride
-    hem_y = 8.3
+    hem_y = 7.9
     x = np.linspace(-1.75, 1.75, 15)
     hem = np.stack([x + swing, hem_y - 0.10 * x**2 / 3 + np.where(np.arange(15) % 2 == 0, 0.10, -0.06)], axis=1)
     waist = np.array([[0.90, 4.5], [-0.90, 4.5]])
@@ -153,8 +150,6 @@ def _draw_torso(canvas: Canvas, who: Character, outfit: Outfit, pose: BodyPose) 
     side_shade = np.vstack([flank[2:], (flank[2:] * [0.72, 1.0])[::-1]])
     canvas.fill_inside(pose.place(smooth(side_shade, closed=True)), [body], _shade(outfit.main))
     for side in (-1.0, 1.0):
-        fold = mirror([[1.10, 2.75], [0.85, 2.95], [0.62, 3.0]], side)
-        canvas.stroke(smooth(pose.place(fold, 0.4)), mix(outfit.main, INK, 0.55), 0.04, 0.03, 0.0)
         low = mirror([[0.95, 4.2], [0.70, 4.38], [0.45, 4.36]], side)
         canvas.stroke(smooth(pose.place(low, 0.4)), mix(outfit.main, INK, 0.5), 0.03, 0.03, 0.0)
     canvas.line(body, INK, INK_WIDTH, closed=True)
@@ -218,7 +213,7 @@ def _hoodie(canvas: Canvas, outfit: Outfit, pose: BodyPose, body: Points) -> Non
     for side in (-1.0, 1.0):
         hood = smooth(pose.place(mirror([[0.40, 1.20], [0.86, 1.36], [1.12, 1.78], [0.72, 2.20], [0.0, 2.42], [0.10, 2.02], [0.40, 1.75]], side), 0.4), closed=True)
         canvas.shape(hood, mix(outfit.main, (255, 255, 255), 0.12), INK, INK_WIDTH)
-        canvas.fill_inside(hood + [0.0, 0.30], [hood], _shade(outfit.main), 0.55)
+        canvas.fill_inside(hood + [0.0, 0.30], [hood], _shade(outfit.main), opacity=0.55)
         cord = pose.place(mirror([[0.24, 2.28], [0.28, 2.8], [0.25, 3.25]], side), 0.6)
         canvas.stroke(smooth(cord), INK, 0.09, 0.09)
         canvas.stroke(smooth(cord), outfit.trim, 0.055, 0.055)
@@ -276,7 +271,6 @@ _DETAILS = {
 
 
 def _draw_arm(canvas: Canvas, who: Character, outfit: Outfit, pose: BodyPose, side: float) -> None:
-    skin, skin_shade = who.skin
     arm = pose.right_arm if side > 0 else pose.left_arm
     joints = np.array(_ARMS[arm])
     if who.boy:
@@ -286,49 +280,68 @@ def _draw_arm(canvas: Canvas, who: Character, outfit: Outfit, pose: BodyPose, si
         joints[2, 1] -= 0.25 * abs(pose.stride)
     joints = pose.place(mirror(joints, side), 0.7 if arm in ("chest", "book") else 0.0)
     shoulder, elbow, wrist = joints
-    spine = np.vstack([quad(shoulder, (shoulder + elbow) / 2 + [0.04 * side, 0], elbow, 8), quad(elbow, (elbow + wrist) / 2, wrist, 8)[1:]])
     forward = (wrist - elbow) / np.hypot(*(wrist - elbow))
-    across = np.array([-forward[1], forward[0]])
-    _draw_hand(canvas, skin, skin_shade, wrist, forward, across * side, arm)
-    bare = outfit.top == "dress"
-    short = outfit.top == "sailor"
-    if bare or short:
-        p = ribbon(spine, [0.34, 0.30, 0.26, 0.24, 0.17])
-        canvas.shape(p, skin, INK, INK_WIDTH)
-        canvas.fill_inside(ribbon(spine + [0.2, 0.0], [0.16, 0.14, 0.12, 0.1]), [p], skin_shade)
-        canvas.line(p[: len(p) // 2], INK, INK_WIDTH)
-        cut = spine[: 8 if short else 5]
-        sleeve = ribbon(cut, [0.30, 0.46, 0.50 if short else 0.42])
-    else:
-        sleeve = ribbon(spine, [0.32, 0.44, 0.42, 0.38, 0.42, 0.34 if outfit.top != "hoodie" else 0.42])
-    canvas.shape(sleeve, outfit.main, INK, INK_WIDTH)
-    canvas.fill_inside(ribbon(spine + [0.26, 0.05], [0.2, 0.24, 0.2, 0.2]), [sleeve], _shade(outfit.main))
-    if short:
-        canvas.fill_inside(ribbon(spine[6:8], [0.6, 0.6]), [sleeve], outfit.trim)
-    elif not bare:
+    across = np.array([-forward[1], forward[0]]) * side
+    _draw_hand(canvas, who.skin, wrist, forward, across)
+    cut = {"sailor": 0.62, "dress": 0.42}.get(outfit.top)
+    if cut is None:
+        wide = [0.38, 0.40, 0.38, 0.36, 0.34 if outfit.top != "hoodie" else 0.44]
+        sleeve = _draw_limb(canvas, joints, wide, outfit.main, _shade(outfit.main))
         cuff = outfit.trim if outfit.top in ("tracksuit", "hoodie", "jacket", "sweater") else _shade(outfit.main)
-        canvas.fill_inside(ribbon(spine[-3:], [0.6, 0.6]), [sleeve], cuff)
-        for k in (7, 9):
-            wrinkle = np.vstack([spine[k] + across * side * 0.30, spine[k] + across * side * 0.05 + forward * 0.08])
-            canvas.stroke(wrinkle, mix(outfit.main, INK, 0.6), 0.035, 0.0)
-    canvas.line(sleeve, INK, INK_WIDTH, closed=True)
+        band = np.vstack([wrist - forward * 0.34, wrist - forward * 0.1, wrist])
+        canvas.fill_inside(ribbon(band, [0.6, 0.6]), sleeve, cuff)
+        canvas.line(np.vstack([band[0] - across * 0.36, band[0] + across * 0.36]), INK, INK_WIDTH)
+        canvas.line(np.vstack([wrist - across * wide[-1], wrist + across * wide[-1]]), INK, INK_WIDTH)
+        for k in (0.30, 0.55):
+            crease = elbow + forward * k + across * [[0.34], [0.06]] + forward * [[0.0], [0.14]]
+            canvas.stroke(crease, mix(outfit.main, INK, 0.6), 0.035, 0.0)
+        return
+    _draw_limb(canvas, joints, [0.30, 0.28, 0.25, 0.24, 0.17], *who.skin)
+    canvas.fill(ribbon(wrist + forward * [[-0.10], [0.10]], [0.14, 0.13]), who.skin[0])
+    end = shoulder + (elbow - shoulder) * cut
+    along = end - shoulder
+    normal = np.array([-along[1], along[0]]) / np.hypot(*along)
+    top = ellipse(shoulder, 0.38, 0.38, 20)
+    flare = 0.52 if outfit.top == "sailor" else 0.44
+    hem = np.vstack([end + normal * flare, end + along * 0.06, end - normal * flare])
+    sleeve_shape = np.vstack([shoulder + normal * 0.36, smooth(hem), shoulder - normal * 0.36])
+    canvas.merged([top, sleeve_shape], outfit.main, INK, INK_WIDTH)
+    canvas.fill_inside(sleeve_shape + [0.42, 0.05], [sleeve_shape], _shade(outfit.main))
+    if outfit.top == "sailor":
+        band = np.vstack([smooth(hem), smooth(hem - along * 0.20)[::-1]])
+        canvas.fill_inside(band, [sleeve_shape], outfit.trim)
+    canvas.line(np.vstack([shoulder + normal * 0.36 + along * 0.1, smooth(hem), shoulder - normal * 0.36 + along * 0.1]), INK, INK_WIDTH)
 
 
-def _draw_hand(
-    canvas: Canvas, skin: Colour, shade: Colour, wrist: Points, forward: Points, across: Points, arm: ArmPose
-) -> None:
+def _draw_limb(canvas: Canvas, joints: Points, widths: list[float], colour: Colour, shade: Colour) -> list[Points]:
+    """An arm of two segments with round joints, shaded on the picture's right; returns the shapes that make it up."""
+    a, b, c = joints
+    shapes = [
+        ellipse(a, widths[0], widths[0], 20),
+        ribbon(quad(a, (a + b) / 2, b, 6), widths[:3]),
+        ellipse(b, widths[2], widths[2], 20),
+        ribbon(quad(b, (b + c) / 2, c, 6), widths[2:]),
+    ]
+    canvas.merged(shapes, colour, INK, INK_WIDTH)
+    for shape in (shapes[1], shapes[3]):
+        canvas.fill_inside(shape + [widths[1] * 1.2, 0.04], shapes, shade)
+    return shapes
+
+
+def _draw_hand(canvas: Canvas, skin: tuple[Colour, Colour], wrist: Points, forward: Points, across: Points) -> None:
     def at(uv: ArrayLike) -> Points:
         p = np.asarray(uv, float)
         placed: Points = wrist + p[:, :1] * forward + p[:, 1:] * across
         return placed
 
-    spread = 0.10 if arm == "wave" else 0.0
-    for v, length in ((-0.18, 0.72), (-0.06, 0.82), (0.06, 0.80), (0.17, 0.68)):
-        finger = at([[0.25, v], [0.5, v + spread * v * 6], [length, v + spread * v * 10]])
-        canvas.shape(ribbon(smooth(finger), [0.075, 0.075, 0.05]), skin, INK, 0.024)
-    thumb = at([[0.05, -0.14], [0.28, -0.30 - spread], [0.46, -0.32 - 1.4 * spread]])
-    canvas.shape(ribbon(smooth(thumb), [0.09, 0.08, 0.05]), skin, INK, 0.024)
-    palm = smooth(at([[-0.1, -0.15], [0.2, -0.24], [0.42, -0.22], [0.44, 0.22], [0.2, 0.22], [-0.1, 0.15]]), closed=True)
-    canvas.fill(palm, skin)
-    canvas.stroke(at([[0.15, 0.22], [0.42, 0.22]]), INK, 0.02, 0.03)
-    canvas.stroke(at([[0.2, 0.06], [0.36, 0.10]]), shade, 0.0, 0.04)
+    thumb = ribbon(smooth(at([[0.0, -0.12], [0.26, -0.26], [0.48, -0.31]])), [0.09, 0.085, 0.05])
+    canvas.shape(thumb, skin[0], INK, 0.022)
+    palm = [
+        [-0.2, -0.14], [0.15, -0.19], [0.42, -0.21], [0.70, -0.18], [0.82, -0.10], [0.88, 0.02],
+        [0.82, 0.12], [0.70, 0.19], [0.40, 0.20], [0.12, 0.18], [-0.2, 0.14],
+    ]  # fmt: skip
+    hand = smooth(at(palm), closed=True)
+    canvas.shape(hand, skin[0], INK, 0.022)
+    canvas.fill_inside(hand + [0.24, 0.06], [hand], skin[1])
+    for v, tip in ((-0.08, 0.84), (0.03, 0.88), (0.12, 0.80)):
+        canvas.stroke(at([[0.46, v * 0.9], [tip, v]]), INK, 0.014, 0.022)

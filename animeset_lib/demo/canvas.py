@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -15,9 +16,17 @@ Colour = tuple[int, int, int]  # RGB 0..255
 _SHIFT = 4  # fractional bits of the coordinates given to OpenCV: 1/16 px
 
 
+@lru_cache(maxsize=256)
+def _even(count: int, end: bool = True) -> Points:
+    """``count`` even steps from 0 to 1, ``end`` included or not; shared, not to be written into."""
+    steps = np.linspace(0.0, 1.0, count, endpoint=end)
+    steps.flags.writeable = False
+    return steps
+
+
 def quad(start: ArrayLike, control: ArrayLike, end: ArrayLike, steps: int = 10) -> Points:
     """Quadratic Bezier curve as ``steps + 1`` points, both ends included."""
-    t = np.linspace(0.0, 1.0, steps + 1)[:, None]
+    t = _even(steps + 1)[:, None]
     p, c, q = (np.asarray(v, float) for v in (start, control, end))
     curve: Points = (1 - t) ** 2 * p + 2 * (1 - t) * t * c + t**2 * q
     return curve
@@ -27,20 +36,20 @@ def smooth(points: ArrayLike, closed: bool = False, steps: int = 6) -> Points:
     """Catmull-Rom spline through all ``points`` (N, 2), ``steps`` points per span."""
     p = np.asarray(points, float)
     if closed:
-        ext = np.vstack([p[-1:], p, p[:2]])
+        ext = np.concatenate([p[-1:], p, p[:2]])
     else:
-        ext = np.vstack([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
-    t = np.linspace(0.0, 1.0, steps, endpoint=False)[None, :, None]
+        ext = np.concatenate([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
+    t = _even(steps, False)[None, :, None]
     a, b, c, d = (ext[i : len(ext) - 3 + i, None, :] for i in range(4))
     curve: Points = 0.5 * (
         2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3
     ).reshape(-1, 2)
-    return curve if closed else np.vstack([curve, p[-1:]])
+    return curve if closed else np.concatenate([curve, p[-1:]])
 
 
 def ellipse(center: ArrayLike, rx: float, ry: float, steps: int = 28) -> Points:
     """Points of an axis-parallel ellipse."""
-    t = np.linspace(0.0, 2 * np.pi, steps, endpoint=False)
+    t = 2 * np.pi * _even(steps, False)
     return np.asarray(center, float) + np.stack([np.cos(t) * rx, np.sin(t) * ry], axis=1)
 
 
@@ -48,11 +57,15 @@ def ribbon(points: ArrayLike, half_widths: ArrayLike) -> Points:
     """A closed outline around the curve ``points``; ``half_widths`` are spread evenly along it."""
     p = np.asarray(points, float)
     widths = np.asarray(half_widths, float)
-    w = np.interp(np.linspace(0, 1, len(p)), np.linspace(0, 1, len(widths)), widths)[:, None]
-    along = np.gradient(p, axis=0)
-    along /= np.maximum(np.hypot(along[:, :1], along[:, 1:]), 1e-9)
-    across = np.stack([-along[:, 1], along[:, 0]], axis=1)
-    return np.vstack([p + across * w, (p - across * w)[::-1]])
+    at = _even(len(widths))
+    if len(widths) > 3:
+        at, widths = smooth(np.column_stack([at, widths])).T
+    w = np.maximum(np.interp(_even(len(p)), at, widths), 0.0)
+    before, after = np.concatenate([p[:1], p[:-1]]), np.concatenate([p[1:], p[-1:]])
+    along = after - before
+    w /= np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)
+    across = np.column_stack([-along[:, 1] * w, along[:, 0] * w])
+    return np.concatenate([p + across, (p - across)[::-1]])
 
 
 def mirror(points: ArrayLike, side: float) -> Points:
@@ -109,12 +122,20 @@ class Canvas:
             if b is None
             else (min(b[0], lo[0]), min(b[1], lo[1]), max(b[2], hi[0]), max(b[3], hi[1]))
         )
-        cv2.fillPoly(self.image, [_fixed(p)], self._lit(colour), cv2.LINE_AA, _SHIFT)
+        if self._in_sight(p):
+            cv2.fillPoly(self.image, [_fixed(p)], self._lit(colour), cv2.LINE_AA, _SHIFT)
+
+    def _in_sight(self, p: Points) -> bool:
+        """Whether the box around some pixel points meets the picture: what does not is not worth drawing."""
+        (x0, y0), (x1, y1) = p.min(axis=0), p.max(axis=0)
+        return bool(x1 >= -8 and y1 >= -8 and x0 <= self.image.shape[1] + 8 and y0 <= self.image.shape[0] + 8)
 
     def line(self, points: ArrayLike, colour: Colour, width: float, closed: bool = False) -> None:
         """A line of even width (units)."""
-        thick = max(1, round(self._line_px(width)))
-        cv2.polylines(self.image, [_fixed(self.px(points))], closed, self._lit(colour), thick, cv2.LINE_AA, _SHIFT)
+        p = self.px(points)
+        if self._in_sight(p):
+            thick = max(1, round(self._line_px(width)))
+            cv2.polylines(self.image, [_fixed(p)], closed, self._lit(colour), thick, cv2.LINE_AA, _SHIFT)
 
     def shape(self, points: ArrayLike, colour: Colour, line: Colour, width: float) -> None:
         """Fill a closed shape and ink its outline."""
@@ -125,15 +146,22 @@ class Canvas:
         """An ink stroke with a pen-like width profile (full widths in units, spread evenly along the curve)."""
         least = self.min_line_px / self.scale
         half = [0.5 * (max(w, least) if w > 0 else 0.25 * least) for w in widths]
-        cv2.fillPoly(
-            self.image, [_fixed(self.px(ribbon(points, half)))], self._lit(colour), cv2.LINE_AA, _SHIFT
-        )
+        p = self.px(ribbon(points, half))
+        if self._in_sight(p):
+            cv2.fillPoly(self.image, [_fixed(p)], self._lit(colour), cv2.LINE_AA, _SHIFT)
+
+    def merged(self, shapes: Sequence[ArrayLike], colour: Colour, line: Colour, width: float) -> None:
+        """Fill several overlapping shapes as one: ink only around their union."""
+        for shape in shapes:
+            self.line(shape, line, 2 * width, closed=True)
+        for shape in shapes:
+            self.fill(shape, colour)
 
     def fill_inside(
         self,
         points: ArrayLike,
         inside: Sequence[ArrayLike],
-        colours: Colour | Sequence[Colour],
+        *colours: Colour,
         opacity: float = 1.0,
     ) -> None:
         """Fill the part of a shape that lies inside the union of other shapes; several ``colours`` run top to bottom."""
@@ -144,18 +172,21 @@ class Canvas:
             return
         corner = np.array([x0, y0], float)
         own, clip = (np.zeros((y1 - y0, x1 - x0), np.uint8) for _ in range(2))
-        cv2.fillPoly(own, [_fixed(p - corner)], 255, cv2.LINE_AA, _SHIFT)
-        for shape in inside:
-            cv2.fillPoly(clip, [_fixed(self.px(shape) - corner)], 255, cv2.LINE_AA, _SHIFT)
-        alpha = cv2.min(own, clip).astype(np.float32)[..., None] * np.float32(opacity / 255.0)
-        if isinstance(colours[0], int):
-            paint = np.array(self._lit(colours), np.float32)[None, None]  # type: ignore[arg-type]
-        else:
-            stops = np.array([self._lit(c) for c in colours], np.float32)  # type: ignore[arg-type]
-            # relative to the shape itself, not to its visible part, so that a cut at the picture's edge changes nothing
-            at = (np.arange(y0, y1) - p[:, 1].min()) / max(np.ptp(p[:, 1]), 1.0) * (len(stops) - 1)
-            paint = np.stack([np.interp(at, np.arange(len(stops)), stops[:, i]) for i in range(3)], axis=1)[:, None]
         region = self.image[y0:y1, x0:x1]
+        hard = opacity == 1.0 and len(colours) == 1
+        kind = cv2.LINE_8 if hard else cv2.LINE_AA
+        cv2.fillPoly(own, [_fixed(p - corner)], 255, kind, _SHIFT)
+        for shape in inside:
+            cv2.fillPoly(clip, [_fixed(self.px(shape) - corner)], 255, kind, _SHIFT)
+        mask = cv2.min(own, clip)
+        if hard:  # the quick way: supersampling alone smooths these inner edges
+            cv2.copyTo(np.full_like(region, np.round(self._lit(colours[0]))), mask, region)
+            return
+        stops = np.array([self._lit(c) for c in colours], np.float32)
+        # relative to the shape itself, not to its visible part, so that a cut at the picture's edge changes nothing
+        at = (np.arange(y0, y1) - p[:, 1].min()) / max(float(np.ptp(p[:, 1])), 1.0) * (len(stops) - 1)
+        paint = np.stack([np.interp(at, np.arange(len(stops)), stops[:, i]) for i in range(3)], axis=1)[:, None]
+        alpha = mask.astype(np.float32)[..., None] * np.float32(opacity / 255.0)
         region[...] = (region + (paint - region) * alpha + 0.5).astype(np.uint8)
 
     def glow(self, center: ArrayLike, rx: float, ry: float, colour: Colour, opacity: float) -> None:

@@ -11,7 +11,7 @@ from animeset_lib.demo.canvas import Canvas, Colour, Points, ellipse, mirror, mi
 from animeset_lib.demo.characters import Character, Emotion
 
 INK: Colour = (62, 38, 44)
-INK_WIDTH = 0.032
+INK_WIDTH = 0.027
 _NECK = np.array([0.0, 1.05])  # the point about which a head tilts
 
 
@@ -26,10 +26,10 @@ class HeadPose:
     sway: float = 0.0
 
     def _roll(self, p: Points, weight: float | Points = 1.0) -> Points:
-        angle = np.radians(self.roll_deg) * np.broadcast_to(weight, (len(p),))
-        d = p - _NECK
+        angle = np.radians(self.roll_deg) * weight
+        x, y = (p - _NECK).T
         cos, sin = np.cos(angle), np.sin(angle)
-        return _NECK + np.stack([d[:, 0] * cos - d[:, 1] * sin, d[:, 0] * sin + d[:, 1] * cos], axis=1)
+        return _NECK + np.column_stack([x * cos - y * sin, x * sin + y * cos])
 
     def _nod(self, y: Points, depth: float) -> Points:
         return y - self.pitch * depth * (1.0 - 0.35 * np.clip(y, -1.5, 1.2) ** 2)
@@ -43,7 +43,7 @@ class HeadPose:
         p = np.asarray(points, float)
         x, y, t = p[:, 0], p[:, 1], self.yaw
         turned = x * (1 - 0.167 * abs(t)) + 0.30 * t * depth - 0.37 * t * x**2
-        return self._roll(np.stack([turned, self._nod(y, 0.13 * depth)], axis=1))
+        return self._roll(np.column_stack([turned, self._nod(y, 0.13 * depth)]))
 
     def skull(self, points: ArrayLike, depth: float = -0.12) -> Points:
         """Points of the head behind the face plane: they move against the turn."""
@@ -205,11 +205,11 @@ def _draw_eye(canvas: Canvas, who: Character, pose: HeadPose, look: Expression, 
         dark, mid, light = who.iris
         eye = [white]
         canvas.fill_inside(iris, eye, mix(dark, (10, 8, 14), 0.35))
-        canvas.fill_inside(place(ellipse((cu, cv + 0.03), 0.58 * small, 0.88 * small)), eye, (dark, dark, mid, light, light))
+        canvas.fill_inside(place(ellipse((cu, cv + 0.03), 0.58 * small, 0.88 * small)), eye, dark, dark, mid, light, light)
         canvas.fill_inside(place(ellipse((cu, cv + 0.02), 0.28 * small, 0.46 * small)), eye, mix(dark, (8, 6, 12), 0.6))
-        canvas.fill_inside(place(ellipse((cu, cv + 0.62 * small), 0.34 * small, 0.20)), eye, mix(light, (255, 255, 255), 0.35), 0.85)
+        canvas.fill_inside(place(ellipse((cu, cv + 0.62 * small), 0.34 * small, 0.20)), eye, mix(light, (255, 255, 255), 0.35), opacity=0.85)
         shadow = np.vstack([lid, place(upper[::-1] + [0.0, 0.30])])
-        canvas.fill_inside(shadow, eye, (96, 84, 122), 0.45)
+        canvas.fill_inside(shadow, eye, (96, 84, 122), opacity=0.45)
         hx = -0.24 if side > 0 else 0.24  # light falls from the picture's upper left
         canvas.fill_inside(place(ellipse((cu + hx, cv - 0.40), 0.24, 0.27)), eye, (255, 255, 255))
         canvas.fill_inside(place(ellipse((cu - hx * 1.1, cv + 0.42), 0.13, 0.14)), eye, (255, 255, 255))

@@ -11,7 +11,7 @@ from animeset_lib.demo.canvas import Canvas, Colour, Points, ellipse, mirror, mi
 from animeset_lib.demo.characters import Character, HairStyle
 from animeset_lib.demo.face import INK, HeadPose
 
-LINE = 0.028
+LINE = 0.024
 
 # the top of the head from the right temple over the crown to the left temple
 _CROWN_HALF = np.array([[1.06, -0.30], [1.16, -0.72], [1.07, -1.20], [0.78, -1.60], [0.38, -1.82]])
@@ -62,7 +62,7 @@ def _lower_edge(nodes: Points, blunt: bool) -> Points:
     parts: list[Points] = []
     for i, (a, b) in enumerate(zip(nodes[:-1], nodes[1:], strict=True)):
         valley, tip = (a, b) if i % 2 == 0 else (b, a)
-        control = (valley + tip) / 2 if blunt else np.array([0.8 * valley[0] + 0.2 * tip[0], 0.42 * valley[1] + 0.58 * tip[1]])
+        control = (valley + tip) / 2 if blunt else np.array([0.8 * valley[0] + 0.2 * tip[0], 0.5 * valley[1] + 0.5 * tip[1]])
         parts.append(quad(a, control, b, 6)[:-1])
     return np.vstack([*parts, nodes[-1:]])
 
@@ -78,21 +78,19 @@ def _lock(root_a: ArrayLike, root_b: ArrayLike, tip: ArrayLike, bend: float = 0.
 def _tail(canvas: Canvas, colours: Sequence[Colour], center: Points, widths: ArrayLike) -> None:
     """One bound bundle of hair: filled, shaded on its inner side, with flow lines."""
     base, shade, shine, ink = colours
-    spine = smooth(center)
+    spine = smooth(center, steps=8)
     body = ribbon(spine, widths)
     canvas.shape(body, base, ink, LINE)
-    w = np.asarray(widths, float)
+    right, left = body[: len(spine)], body[len(spine) :][::-1]
+
+    def between(share: float) -> Points:  # a line along the bundle, 0 on its left bank, 1 on its right
+        return left + (right - left) * share
+
+    canvas.fill_inside(np.vstack([between(0.76), between(1.0)[::-1]]), [body], shade)
     n = len(spine)
-    across = np.interp(np.linspace(0, 1, n), np.linspace(0, 1, len(w)), w)
-    along = np.gradient(spine, axis=0)
-    along /= np.hypot(along[:, :1], along[:, 1:])
-    normal = np.stack([-along[:, 1], along[:, 0]], axis=1)
-    at = (normal * across[:, None]).__mul__
-    canvas.fill_inside(np.vstack([spine + at(0.45), (spine + at(1.1))[::-1]]), [body], shade)
-    lit = slice(n // 5, n // 2)
-    canvas.fill_inside(ribbon((spine + at(-0.45))[lit], [0.0, 0.07, 0.09, 0.05, 0.0]), [body], shine)
-    for share, first, last in ((0.1, n // 8, n), (-0.35, n // 3, n - 1), (0.6, n // 4, n - 2)):
-        canvas.stroke((spine + at(share))[first:last], ink, 0.0, 0.028, 0.02, 0.0)
+    canvas.fill_inside(ribbon(between(0.28)[n // 5 : n // 2], [0.0, 0.07, 0.09, 0.05, 0.0]), [body], shine)
+    for share, first, last in ((0.55, n // 8, n), (0.32, n // 3, n - 1), (0.80, n // 4, n - 2)):
+        canvas.stroke(between(share)[first:last], ink, 0.0, 0.024, 0.018, 0.0)
     canvas.line(body, ink, LINE, closed=True)
 
 
@@ -101,7 +99,7 @@ def draw_back_hair(canvas: Canvas, who: Character, pose: HeadPose) -> None:
     base, shade, _, ink = who.hair
     style = who.hair_style
     if style == "hime":
-        half = np.array([[1.12, -0.9], [1.20, 0.0], [1.26, 1.2], [1.36, 2.6], [1.42, 4.3], [1.16, 4.5]])
+        half = np.array([[0.5, -1.5], [0.98, -1.15], [1.15, -0.5], [1.19, 0.2], [1.26, 1.4], [1.36, 2.8], [1.42, 4.3], [1.16, 4.5]])
         p = smooth(pose.hanging(np.vstack([half, [[0.4, 4.42], [-0.4, 4.42]], mirror(half, -1)[::-1]])), closed=True)
         canvas.shape(p, base, ink, LINE)
         inner = np.array([[0.8, 0.2], [0.86, 1.4], [0.98, 3.0], [0.92, 4.6]])
@@ -110,27 +108,31 @@ def draw_back_hair(canvas: Canvas, who: Character, pose: HeadPose) -> None:
             flow = smooth([[x * 0.92, 0.3], [x, 2.0], [x * 1.06, 4.2]])
             canvas.stroke(pose.hanging(flow), ink, 0.0, 0.028, 0.028, 0.0)
     elif style == "bob":
-        half = np.array([[1.14, -0.8], [1.30, -0.1], [1.36, 0.45], [1.24, 0.92], [0.98, 1.22], [0.7, 1.15]])
+        half = np.array([[0.5, -1.5], [0.98, -1.2], [1.18, -0.6], [1.31, 0.0], [1.36, 0.45], [1.24, 0.92], [0.98, 1.22], [0.7, 1.15]])
         p = smooth(pose.hanging(np.vstack([half, [[0.0, 1.05]], mirror(half, -1)[::-1]])), closed=True)
         canvas.shape(p, base, ink, LINE)
         inner = np.array([[0.95, -0.4], [1.06, 0.4], [0.98, 0.9], [0.8, 1.3]])
         canvas.fill_inside(pose.hanging(np.vstack([inner, mirror(inner, -1)[::-1]])), [p], shade)
     else:
-        low = 0.75 if style == "spiky" else 0.55
-        half = np.array([[1.10, -0.8], [1.12, -0.1], [1.0, low - 0.15], [0.84, low + 0.25], [0.72, low]])
+        half = np.array([[0.5, -1.4], [1.0, -1.0], [1.12, -0.5], [1.06, 0.1], [0.90, 0.55], [0.72, 0.85], [0.5, 0.8]])
+        low = 0.8
         p = smooth(pose.skull(np.vstack([half, [[0.0, low + 0.1]], mirror(half, -1)[::-1]])), closed=True)
         canvas.shape(p, shade, ink, LINE)
     if style == "twin_tails":
-        for side in (-1.0, 1.0):
-            spine = mirror([[1.0, -1.12], [1.52, -1.10], [1.86, -0.30], [1.90, 0.9], [1.68, 2.1], [1.92, 3.2]], side)
-            _tail(canvas, who.hair, pose.hanging(spine, -0.15), [0.12, 0.40, 0.50, 0.46, 0.32, 0.0])
+        _twin_tails(canvas, who, pose)
     if style == "ponytail":
         spine = np.array([[0.15, -1.60], [0.85, -2.02], [1.55, -1.45], [1.74, -0.1], [1.62, 1.2], [1.86, 2.4]])
         _tail(canvas, who.hair, pose.hanging(spine, -0.5), [0.16, 0.34, 0.42, 0.40, 0.30, 0.0])
 
 
+def _twin_tails(canvas: Canvas, who: Character, pose: HeadPose) -> None:
+    for side in (-1.0, 1.0):
+        spine = mirror([[1.0, -1.12], [1.48, -1.12], [1.80, -0.30], [1.84, 0.9], [1.64, 2.1], [1.90, 3.2]], side)
+        _tail(canvas, who.hair, pose.hanging(spine, -0.15), [0.12, 0.34, 0.44, 0.42, 0.28, 0.0])
+
+
 def _crown(who: Character) -> Points:
-    return _SPIKES if who.hair_style == "spiky" else smooth(CROWN, steps=5)
+    return _SPIKES if who.hair_style == "spiky" else smooth(CROWN, steps=7)
 
 
 def bangs_shape(who: Character, pose: HeadPose) -> Points:
@@ -157,8 +159,8 @@ def draw_front_hair(canvas: Canvas, who: Character, pose: HeadPose) -> None:
     part = np.array([-0.05 if style == "ponytail" else 0.30 if style == "bob" else 0.05, -1.55])
     for i in range(2, len(nodes) - 1, 2):  # a dark wedge and an ink line run up from every valley
         v = nodes[i]
-        up = v + (part - v) * (0.55 if not blunt else 0.30)
-        side = np.array([0.09, 0.0])
+        up = v + (part - v) * ((0.40 if i % 4 == 2 else 0.26) if not blunt else 0.30)
+        side = np.array([0.06, 0.0])
         canvas.fill_inside(
             _bangs_map(pose, np.vstack([quad(v - side, v * 0.6 + up * 0.4 - side * 0.4, up, 5), quad(up, v * 0.6 + up * 0.4 + side, v + side * 1.6, 5)])),
             [front],
@@ -168,7 +170,7 @@ def draw_front_hair(canvas: Canvas, who: Character, pose: HeadPose) -> None:
         rim = np.vstack([nodes + [0, 0.05], (nodes + [0, -0.10])[::-1]])
         canvas.fill_inside(_bangs_map(pose, rim), [front], shade)
     for side_x in (-1.0, 1.0):
-        rim = mirror([[1.2, -1.2], [1.2, -0.2], [0.86, -0.1], [0.98, -0.7], [0.98, -1.0]], side_x)
+        rim = mirror([[1.25, -1.45], [1.3, -0.2], [0.92, -0.1], [0.95, -0.45], [1.0, -0.75], [1.0, -1.0], [0.94, -1.25]], side_x)
         canvas.fill_inside(_bangs_map(pose, rim), [front], shade)
 
     x = np.linspace(-0.86, 0.86, 19)
@@ -228,7 +230,7 @@ def _draw_ties(canvas: Canvas, who: Character, pose: HeadPose) -> None:
                 wing = np.array([[0, 0], [0.10, 0.34 * up], [0.34, 0.42 * up], [0.30, 0.12 * up]])
                 p = smooth(c + mirror(wing, side), closed=True)
                 canvas.shape(p, who.ribbon, INK, LINE)
-                canvas.fill_inside(c + mirror([[0, 0], [0.24, 0.36 * up], [0.4, 0.4 * up], [0.3, 0.1 * up]], side), [p], dark, 0.6)
+                canvas.fill_inside(c + mirror([[0, 0], [0.24, 0.36 * up], [0.4, 0.4 * up], [0.3, 0.1 * up]], side), [p], dark, opacity=0.6)
                 canvas.line(p, INK, LINE, closed=True)
             canvas.shape(ellipse(c, 0.10, 0.12, 14), who.ribbon, INK, LINE)
     if who.hair_style == "ponytail":
@@ -265,7 +267,7 @@ def draw_head_from_behind(canvas: Canvas, who: Character, pose: HeadPose) -> Non
     canvas.fill_inside(pose.skull(band), [p], shine)
     bottom = float(half[-1, 1])
     for x0 in (-0.85, -0.5, -0.18, 0.18, 0.5, 0.85):
-        canvas.stroke(pose.hanging(smooth([[x0 * 0.4, -1.5], [x0, -0.5], [x0 * 1.05, bottom - 0.15]])), ink, 0.0, 0.026, 0.026, 0.0)
+        canvas.stroke(pose.hanging(smooth([[x0 * 0.4, -1.5], [x0, -0.5], [x0 * 0.98, bottom - 0.1 - 0.75 * abs(x0) * (bottom < 2)]])), ink, 0.0, 0.026, 0.026, 0.0)
     if style == "twin_tails":
         canvas.stroke(pose.skull([[0.0, -1.85], [0.02, 0.8]]), ink, 0.02, 0.03, 0.02)
     if style == "ponytail":
@@ -274,4 +276,5 @@ def draw_head_from_behind(canvas: Canvas, who: Character, pose: HeadPose) -> Non
         c = pose.skull([[0.05, -1.55]])[0]
         canvas.shape(ellipse(c, 0.20, 0.17, 16), who.ribbon, INK, LINE)
     if style == "twin_tails":
+        _twin_tails(canvas, who, pose)
         _draw_ties(canvas, who, pose)

@@ -238,7 +238,7 @@ def _layout(line: _Line, aspect: float, rng: np.random.Generator) -> list[tuple[
         "back": (0.42, 0.120, 0.35),
         "pan": (0.42, 0.125, 0.15),
         "zoom": (0.46, 0.120, 0.04),
-        "walk": (0.155, 0.0555, 0.10),
+        "walk": (0.155, 0.0600, 0.10),
     }.get(line.kind, (0.5, 0.2, 0.0))
     size = 1.0 if line.kind == "walk" else rng.uniform(0.90, 1.10)
     return [(float(rng.uniform(-spread, spread) * room), float(face_y + rng.uniform(-0.02, 0.02)), float(unit * size)) for _ in line.cast]
