@@ -53,15 +53,37 @@ def _cloud(canvas: Canvas, x: float, y: float, size: float, colour: Colour, shad
 
 def _tree(canvas: Canvas, x: float, foot: float, size: float, leaf: Colour, rng: np.random.Generator) -> None:
     bark: Colour = (112, 82, 66)
-    canvas.fill(np.array([[x - 0.05 * size, foot], [x - 0.03 * size, foot - 0.5 * size], [x + 0.03 * size, foot - 0.5 * size], [x + 0.055 * size, foot]]), bark)
-    canvas.fill(np.array([[x, foot], [x + 0.005 * size, foot - 0.5 * size], [x + 0.03 * size, foot - 0.5 * size], [x + 0.055 * size, foot]]), mix(bark, (40, 20, 50), 0.3))
+    canvas.fill(
+        np.array(
+            [
+                [x - 0.05 * size, foot],
+                [x - 0.03 * size, foot - 0.5 * size],
+                [x + 0.03 * size, foot - 0.5 * size],
+                [x + 0.055 * size, foot],
+            ]
+        ),
+        bark,
+    )
+    canvas.fill(
+        np.array(
+            [
+                [x, foot],
+                [x + 0.005 * size, foot - 0.5 * size],
+                [x + 0.03 * size, foot - 0.5 * size],
+                [x + 0.055 * size, foot],
+            ]
+        ),
+        mix(bark, (40, 20, 50), 0.3),
+    )
     blobs = [(rng.uniform(-0.26, 0.26), rng.uniform(-0.95, -0.45), rng.uniform(0.14, 0.22)) for _ in range(14)]
     for tone, shift in ((mix(leaf, (20, 50, 80), 0.35), 0.04), (leaf, 0.0), (mix(leaf, (255, 250, 190), 0.30), -0.05)):
         for i, (dx, dy, r) in enumerate(blobs):
             if shift < 0 and i % 2:
                 continue
             k = 0.55 if shift < 0 else 1.0
-            canvas.fill(ellipse((x + (dx + shift) * size, foot + (dy + shift) * size), r * size * k, r * size * 0.85 * k), tone)
+            canvas.fill(
+                ellipse((x + (dx + shift) * size, foot + (dy + shift) * size), r * size * k, r * size * 0.85 * k), tone
+            )
 
 
 def _classroom(canvas: Canvas, ratio: float, rng: np.random.Generator) -> None:
@@ -74,14 +96,27 @@ def _classroom(canvas: Canvas, ratio: float, rng: np.random.Generator) -> None:
     x = -0.35
     while x < ratio:
         canvas.fill(_rect(x, 0.08, x + 0.62, 0.50), (246, 246, 240))
-        canvas.fill_inside(_rect(x + 0.02, 0.10, x + 0.60, 0.48), [_rect(x + 0.02, 0.10, x + 0.60, 0.48)], (120, 186, 240), (190, 226, 250), (236, 246, 252))
+        canvas.fill_inside(
+            _rect(x + 0.02, 0.10, x + 0.60, 0.48),
+            [_rect(x + 0.02, 0.10, x + 0.60, 0.48)],
+            (120, 186, 240),
+            (190, 226, 250),
+            (236, 246, 252),
+        )
         _cloud(canvas, x + rng.uniform(0.2, 0.42), rng.uniform(0.2, 0.32), 0.09, (255, 255, 255), (220, 234, 248))
-        canvas.fill_inside(ellipse((x + 0.15, 0.50), 0.22, 0.09), [_rect(x + 0.02, 0.10, x + 0.60, 0.48)], (126, 186, 122))
-        canvas.fill_inside(ellipse((x + 0.46, 0.52), 0.24, 0.10), [_rect(x + 0.02, 0.10, x + 0.60, 0.48)], (104, 166, 110))
+        canvas.fill_inside(
+            ellipse((x + 0.15, 0.50), 0.22, 0.09), [_rect(x + 0.02, 0.10, x + 0.60, 0.48)], (126, 186, 122)
+        )
+        canvas.fill_inside(
+            ellipse((x + 0.46, 0.52), 0.24, 0.10), [_rect(x + 0.02, 0.10, x + 0.60, 0.48)], (104, 166, 110)
+        )
         for bar in (_rect(x + 0.295, 0.10, x + 0.325, 0.48), _rect(x + 0.02, 0.27, x + 0.60, 0.285)):
             canvas.fill(bar, (232, 232, 226))
         canvas.line(_rect(x, 0.08, x + 0.62, 0.50), (150, 140, 130), 0.005, closed=True)
-        canvas.fill(np.array([[x - 0.09, 0.04], [x + 0.05, 0.04], [x + 0.02, 0.3], [x + 0.035, 0.55], [x - 0.09, 0.55]]), (250, 246, 226))
+        canvas.fill(
+            np.array([[x - 0.09, 0.04], [x + 0.05, 0.04], [x + 0.02, 0.3], [x + 0.035, 0.55], [x - 0.09, 0.55]]),
+            (250, 246, 226),
+        )
         for k in range(4):
             canvas.line([[x - 0.07 + k * 0.03, 0.05], [x - 0.075 + k * 0.025, 0.55]], (222, 212, 186), 0.004)
         x += 0.80
@@ -97,7 +132,14 @@ def _classroom(canvas: Canvas, ratio: float, rng: np.random.Generator) -> None:
 def _street(canvas: Canvas, ratio: float, rng: np.random.Generator) -> None:
     _gradient(canvas, 0, 0.7, (92, 164, 236), (170, 214, 250), (232, 244, 252))
     for _ in range(int(3 * ratio)):
-        _cloud(canvas, rng.uniform(0, ratio), rng.uniform(0.08, 0.26), rng.uniform(0.08, 0.16), (255, 255, 255), (216, 230, 246))
+        _cloud(
+            canvas,
+            rng.uniform(0, ratio),
+            rng.uniform(0.08, 0.26),
+            rng.uniform(0.08, 0.16),
+            (255, 255, 255),
+            (216, 230, 246),
+        )
     x = -0.1
     walls: tuple[Colour, ...] = ((238, 220, 196), (214, 224, 232), (232, 204, 190), (226, 232, 214), (244, 236, 220))
     while x < ratio:
@@ -106,12 +148,17 @@ def _street(canvas: Canvas, ratio: float, rng: np.random.Generator) -> None:
         canvas.fill(_rect(x, top, x + w, 0.74), wall)
         canvas.fill(_rect(x + w * 0.8, top, x + w, 0.74), mix(wall, (90, 90, 140), 0.25))
         roof: Colour = (132, 92, 88) if rng.random() < 0.5 else (92, 108, 138)
-        canvas.fill(np.array([[x - 0.02, top], [x + 0.03, top - 0.07], [x + w - 0.03, top - 0.07], [x + w + 0.02, top]]), roof)
+        canvas.fill(
+            np.array([[x - 0.02, top], [x + 0.03, top - 0.07], [x + w - 0.03, top - 0.07], [x + w + 0.02, top]]), roof
+        )
         for row in range(2):
             for col in range(2):
                 wx, wy = x + w * (0.12 + 0.36 * col), top + 0.07 + 0.2 * row
                 canvas.fill(_rect(wx, wy, wx + w * 0.24, wy + 0.11), (150, 190, 220))
-                canvas.fill(np.array([[wx, wy + 0.11], [wx + w * 0.14, wy], [wx + w * 0.24, wy], [wx + w * 0.08, wy + 0.11]]), (196, 222, 240))
+                canvas.fill(
+                    np.array([[wx, wy + 0.11], [wx + w * 0.14, wy], [wx + w * 0.24, wy], [wx + w * 0.08, wy + 0.11]]),
+                    (196, 222, 240),
+                )
                 canvas.line(_rect(wx, wy, wx + w * 0.24, wy + 0.11), (120, 104, 100), 0.005, closed=True)
         canvas.line(_rect(x, top, x + w, 0.74), (128, 112, 116), 0.005, closed=True)
         x += w + rng.uniform(0.02, 0.12)
@@ -124,7 +171,10 @@ def _street(canvas: Canvas, ratio: float, rng: np.random.Generator) -> None:
     _gradient(canvas, 0.75, 1.0, (176, 174, 182), (150, 148, 160))
     canvas.fill(_rect(0, 0.75, ratio, 0.79), (214, 212, 212))
     for i in range(int(ratio / 0.5) + 1):
-        canvas.fill(np.array([[i * 0.5, 0.88], [i * 0.5 + 0.26, 0.88], [i * 0.5 + 0.24, 0.91], [i * 0.5 - 0.03, 0.91]]), (240, 240, 240))
+        canvas.fill(
+            np.array([[i * 0.5, 0.88], [i * 0.5 + 0.26, 0.88], [i * 0.5 + 0.24, 0.91], [i * 0.5 - 0.03, 0.91]]),
+            (240, 240, 240),
+        )
     for px in np.arange(0.3, ratio, 1.1):
         canvas.fill(_rect(px, 0.0, px + 0.022, 0.78), (122, 118, 120))
         canvas.fill(_rect(px - 0.10, 0.06, px + 0.12, 0.075), (122, 118, 120))
@@ -135,7 +185,14 @@ def _street(canvas: Canvas, ratio: float, rng: np.random.Generator) -> None:
 def _park(canvas: Canvas, ratio: float, rng: np.random.Generator) -> None:
     _gradient(canvas, 0, 0.72, (76, 158, 238), (150, 208, 250), (226, 244, 252))
     for _ in range(int(3 * ratio) + 1):
-        _cloud(canvas, rng.uniform(0, ratio), rng.uniform(0.10, 0.36), rng.uniform(0.10, 0.22), (255, 255, 255), (212, 230, 248))
+        _cloud(
+            canvas,
+            rng.uniform(0, ratio),
+            rng.uniform(0.10, 0.36),
+            rng.uniform(0.10, 0.22),
+            (255, 255, 255),
+            (212, 230, 248),
+        )
     x = np.linspace(-0.2, ratio + 0.2, 14)
     hills = np.stack([x, 0.58 - 0.06 * np.sin(x * 2.2 + rng.uniform(0, 6))], axis=1)
     canvas.fill(np.vstack([smooth(hills), [[ratio + 0.2, 1.0], [-0.2, 1.0]]]), (134, 186, 168))
@@ -161,11 +218,29 @@ def _bedroom(canvas: Canvas, ratio: float, rng: np.random.Generator) -> None:
     x = rng.uniform(0.05, 0.3)
     while x < ratio:
         canvas.fill(_rect(x, 0.12, x + 0.42, 0.50), (252, 250, 246))
-        canvas.fill_inside(_rect(x + 0.02, 0.14, x + 0.40, 0.48), [_rect(x + 0.02, 0.14, x + 0.40, 0.48)], (250, 196, 150), (254, 226, 190))
+        canvas.fill_inside(
+            _rect(x + 0.02, 0.14, x + 0.40, 0.48),
+            [_rect(x + 0.02, 0.14, x + 0.40, 0.48)],
+            (250, 196, 150),
+            (254, 226, 190),
+        )
         canvas.fill(_rect(x + 0.20, 0.14, x + 0.215, 0.48), (246, 240, 236))
         for side in (-1, 1):
             cx = x + 0.21 + side * 0.23
-            canvas.fill(smooth([[cx - 0.07, 0.08], [cx + 0.07, 0.08], [cx + 0.07 - 0.03 * side, 0.34], [cx + 0.07, 0.60], [cx - 0.07, 0.60], [cx - 0.06, 0.3]], closed=True), (230, 150, 164))
+            canvas.fill(
+                smooth(
+                    [
+                        [cx - 0.07, 0.08],
+                        [cx + 0.07, 0.08],
+                        [cx + 0.07 - 0.03 * side, 0.34],
+                        [cx + 0.07, 0.60],
+                        [cx - 0.07, 0.60],
+                        [cx - 0.06, 0.3],
+                    ],
+                    closed=True,
+                ),
+                (230, 150, 164),
+            )
             canvas.line([[cx - 0.02, 0.1], [cx - 0.02, 0.58]], (206, 122, 140), 0.005)
         canvas.fill(_rect(x + 0.58, 0.28, x + 1.02, 0.80), (182, 132, 96))
         for row in range(3):
@@ -174,10 +249,15 @@ def _bedroom(canvas: Canvas, ratio: float, rng: np.random.Generator) -> None:
             bx = x + 0.61
             while bx < x + 0.96:
                 bw, bh = rng.uniform(0.014, 0.03), rng.uniform(0.08, 0.12)
-                spine: Colour = ((206, 92, 84), (84, 128, 186), (238, 204, 112), (104, 164, 116), (236, 232, 224))[int(rng.integers(5))]
+                spine: Colour = ((206, 92, 84), (84, 128, 186), (238, 204, 112), (104, 164, 116), (236, 232, 224))[
+                    int(rng.integers(5))
+                ]
                 canvas.fill(_rect(bx, y + 0.13 - bh, bx + bw, y + 0.13), spine)
                 bx += bw + 0.003
-        canvas.fill(smooth([[x - 0.1, 0.98], [x - 0.1, 0.78], [x + 0.2, 0.74], [x + 0.5, 0.78], [x + 0.5, 0.98]]), (246, 238, 242))
+        canvas.fill(
+            smooth([[x - 0.1, 0.98], [x - 0.1, 0.78], [x + 0.2, 0.74], [x + 0.5, 0.78], [x + 0.5, 0.98]]),
+            (246, 238, 242),
+        )
         canvas.fill(_rect(x - 0.1, 0.86, x + 0.5, 1.0), (214, 150, 178))
         x += 1.25
 
@@ -198,7 +278,10 @@ def _night_street(canvas: Canvas, ratio: float, rng: np.random.Generator) -> Non
         for wx in np.arange(x + 0.03, x + w - 0.05, 0.07):
             for wy in np.arange(top + 0.04, 0.68, 0.085):
                 lit = rng.random() < 0.36
-                canvas.fill(_rect(float(wx), float(wy), float(wx) + 0.04, float(wy) + 0.05), (250, 214, 128) if lit else (50, 54, 94))
+                canvas.fill(
+                    _rect(float(wx), float(wy), float(wx) + 0.04, float(wy) + 0.05),
+                    (250, 214, 128) if lit else (50, 54, 94),
+                )
         x += w + rng.uniform(0.0, 0.04)
     _gradient(canvas, 0.78, 1.0, (54, 54, 84), (36, 38, 64))
     canvas.fill(_rect(0, 0.78, ratio, 0.80), (84, 84, 116))
@@ -217,7 +300,14 @@ def _sunset(canvas: Canvas, ratio: float, rng: np.random.Generator) -> None:
     canvas.glow(sun, 0.5, 0.42, (255, 240, 190), 0.75)
     canvas.fill(ellipse(sun, 0.085, 0.085, 40), (255, 248, 214))
     for _ in range(int(4 * ratio)):
-        _cloud(canvas, rng.uniform(0, ratio), rng.uniform(0.08, 0.40), rng.uniform(0.07, 0.15), (250, 176, 150), (186, 108, 146))
+        _cloud(
+            canvas,
+            rng.uniform(0, ratio),
+            rng.uniform(0.08, 0.40),
+            rng.uniform(0.07, 0.15),
+            (250, 176, 150),
+            (186, 108, 146),
+        )
     x = -0.1
     while x < ratio:
         w, top = rng.uniform(0.08, 0.22), rng.uniform(0.50, 0.62)
@@ -237,7 +327,14 @@ def _sunset(canvas: Canvas, ratio: float, rng: np.random.Generator) -> None:
 def _library(canvas: Canvas, ratio: float, rng: np.random.Generator) -> None:
     _gradient(canvas, 0, 1, (214, 186, 146), (186, 152, 112))
     _gradient(canvas, 0.84, 1.0, (150, 104, 76), (126, 84, 62))
-    colours: tuple[Colour, ...] = ((158, 66, 62), (72, 98, 136), (198, 164, 92), (86, 122, 92), (206, 194, 172), (112, 76, 110))
+    colours: tuple[Colour, ...] = (
+        (158, 66, 62),
+        (72, 98, 136),
+        (198, 164, 92),
+        (86, 122, 92),
+        (206, 194, 172),
+        (112, 76, 110),
+    )
     x = -0.1
     while x < ratio:
         canvas.fill(_rect(x, 0.04, x + 0.62, 0.88), (122, 80, 54))
@@ -249,7 +346,9 @@ def _library(canvas: Canvas, ratio: float, rng: np.random.Generator) -> None:
                 bw, bh = rng.uniform(0.014, 0.034), rng.uniform(0.09, 0.13)
                 spine = colours[int(rng.integers(len(colours)))]
                 canvas.fill(_rect(bx, y + 0.138 - bh, bx + bw, y + 0.138), spine)
-                canvas.fill(_rect(bx, y + 0.138 - bh * 0.8, bx + bw, y + 0.138 - bh * 0.74), mix(spine, (255, 240, 200), 0.5))
+                canvas.fill(
+                    _rect(bx, y + 0.138 - bh * 0.8, bx + bw, y + 0.138 - bh * 0.74), mix(spine, (255, 240, 200), 0.5)
+                )
                 bx += bw + (0.03 if rng.random() < 0.08 else 0.002)
         x += 0.74
     for wx in np.arange(0.5, ratio, 0.74):

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from animeset_lib.demo.canvas import Canvas, Colour, Points, ellipse, mirror, mix, quad, ribbon, smooth
+from animeset_lib.demo.canvas import Canvas, Colour, Points, ellipse, mirror, mix, moved, quad, ribbon, smooth
 from animeset_lib.demo.characters import Character, Outfit
 from animeset_lib.demo.face import INK, INK_WIDTH
 
@@ -68,24 +68,38 @@ def _draw_legs(canvas: Canvas, who: Character, outfit: Outfit, pose: BodyPose) -
         swing = 0.0 if step is None else step * side
         hip = np.array([0.55 * side, 5.6])
         knee = np.array([0.60 * side + 0.55 * swing, 9.0 - 0.12 * abs(swing)])
-        ankle = np.array([0.58 * side + (0.95 if swing > 0 else 1.5) * swing, 12.5 - (0.55 * -swing if swing < 0 else 0.0)])
+        ankle = np.array(
+            [0.58 * side + (0.95 if swing > 0 else 1.5) * swing, 12.5 - (0.55 * -swing if swing < 0 else 0.0)]
+        )
         spine = pose.place(smooth([hip, (hip + knee) / 2, knee, (knee + ankle) / 2, ankle]))
-        shoe = pose.place(smooth(ankle + mirror([[-0.22, -0.1], [0.24, -0.1], [0.42, 0.5], [0.46, 0.88], [-0.24, 0.88], [-0.28, 0.4]], side), closed=True))
+        shoe = pose.place(
+            smooth(
+                ankle
+                + mirror([[-0.22, -0.1], [0.24, -0.1], [0.42, 0.5], [0.46, 0.88], [-0.24, 0.88], [-0.28, 0.4]], side),
+                closed=True,
+            )
+        )
         canvas.shape(shoe, outfit.shoes, INK, INK_WIDTH)
-        canvas.fill_inside(ankle + pose.place(mirror([[-0.3, 0.66], [0.5, 0.66], [0.5, 1.0], [-0.3, 1.0]], side)), [shoe], _shade(outfit.shoes))
+        canvas.fill_inside(
+            ankle + pose.place(mirror([[-0.3, 0.66], [0.5, 0.66], [0.5, 1.0], [-0.3, 1.0]], side)),
+            [shoe],
+            _shade(outfit.shoes),
+        )
         if not outfit.skirt:
             leg = ribbon(spine, [0.72, 0.62, 0.48, 0.44, 0.40])
             canvas.shape(leg, outfit.lower, INK, INK_WIDTH)
-            canvas.fill_inside(ribbon(spine + [0.36, 0], [0.3, 0.26, 0.2, 0.2, 0.2]), [leg], _shade(outfit.lower))
+            canvas.fill_inside(ribbon(moved(spine, 0.36, 0), [0.3, 0.26, 0.2, 0.2, 0.2]), [leg], _shade(outfit.lower))
             continue
         leg = ribbon(spine, [0.56, 0.50, 0.34, 0.37, 0.20])
         canvas.shape(leg, skin, INK, INK_WIDTH)
-        canvas.fill_inside(ribbon(spine + [0.30, 0], [0.3, 0.28, 0.16, 0.18, 0.1]), [leg], skin_shade)
+        canvas.fill_inside(ribbon(moved(spine, 0.3, 0), [0.3, 0.28, 0.16, 0.18, 0.1]), [leg], skin_shade)
         if outfit.legs is not None:
             n = len(spine)
             sock = ribbon(spine[int(n * 0.42) :], [0.39, 0.40, 0.40, 0.34, 0.24])
             canvas.shape(sock, outfit.legs, INK, INK_WIDTH)
-            canvas.fill_inside(ribbon(spine[int(n * 0.42) :] + [0.24, 0], [0.2, 0.2, 0.2, 0.18, 0.1]), [sock], _shade(outfit.legs))
+            canvas.fill_inside(
+                ribbon(moved(spine[int(n * 0.42) :], 0.24, 0), [0.2, 0.2, 0.2, 0.18, 0.1]), [sock], _shade(outfit.legs)
+            )
 
 
 def _draw_skirt(canvas: Canvas, outfit: Outfit, pose: BodyPose) -> None:
@@ -94,12 +108,14 @@ def _draw_skirt(canvas: Canvas, outfit: Outfit, pose: BodyPose) -> None:
     x = np.linspace(-1.75, 1.75, 15)
     hem = np.stack([x + swing, hem_y - 0.10 * x**2 / 3 + np.where(np.arange(15) % 2 == 0, 0.10, -0.06)], axis=1)
     waist = np.array([[0.90, 4.5], [-0.90, 4.5]])
-    p = pose.place(np.vstack([quad([-0.90, 4.5], [-1.30, 5.6], hem[0], 8), hem, quad(hem[-1], [1.30, 5.6], waist[0], 8)]))
+    p = pose.place(
+        np.vstack([quad([-0.90, 4.5], [-1.30, 5.6], hem[0], 8), hem, quad(hem[-1], [1.30, 5.6], waist[0], 8)])
+    )
     canvas.shape(p, outfit.lower, INK, INK_WIDTH)
     for i in range(1, 14):
         top = np.array([hem[i, 0] * 0.52, 4.7])
         if i % 2 == 1:
-            fold = np.vstack([top[None], hem[i : i + 1] + [0, 0.2], hem[i + 1 : i + 2] + [0, 0.2]])
+            fold = np.vstack([top[None], moved(hem[i : i + 1], 0, 0.2), moved(hem[i + 1 : i + 2], 0, 0.2)])
             canvas.fill_inside(pose.place(fold), [p], _shade(outfit.lower))
         canvas.stroke(pose.place(np.vstack([top, hem[i]])), mix(outfit.lower, INK, 0.65), 0.01, 0.03, 0.03)
     if outfit.top in ("dress", "sailor"):
@@ -138,13 +154,27 @@ def _torso_half(who: Character, outfit: Outfit) -> Points:
 
 def _draw_torso(canvas: Canvas, who: Character, outfit: Outfit, pose: BodyPose) -> None:
     half = _torso_half(who, outfit)
-    depth = {"sailor": 2.55, "blazer": 3.3, "dress": 2.35, "hoodie": 1.95, "jacket": 1.9, "sweater": 1.9, "tracksuit": 1.95}[outfit.top]
+    depth = {
+        "sailor": 2.55,
+        "blazer": 3.3,
+        "dress": 2.35,
+        "hoodie": 1.95,
+        "jacket": 1.9,
+        "sweater": 1.9,
+        "tracksuit": 1.95,
+    }[outfit.top]
     right, left = smooth(half), smooth(mirror(half, -1))
     middle = [] if pose.back else [[0.0, depth]]
     body = np.vstack([pose.place(right), pose.place(left)[::-1], *([pose.place(middle, 0.6)] if middle else [])])
     if outfit.top == "dress" or (pose.back and outfit.top != "hoodie"):
         middle_y = 2.2 if outfit.top == "dress" else 1.62
-        body = np.vstack([pose.place(right), pose.place(left)[::-1], smooth(pose.place([[-0.46, 1.52], [-0.30, middle_y], [0.30, middle_y], [0.46, 1.52]], 0.4))[1:-1]])
+        body = np.vstack(
+            [
+                pose.place(right),
+                pose.place(left)[::-1],
+                smooth(pose.place([[-0.46, 1.52], [-0.30, middle_y], [0.30, middle_y], [0.46, 1.52]], 0.4))[1:-1],
+            ]
+        )
     canvas.shape(body, outfit.main, INK, INK_WIDTH)
     flank = half * [1.1, 1.0]
     side_shade = np.vstack([flank[2:], (flank[2:] * [0.72, 1.0])[::-1]])
@@ -167,7 +197,10 @@ def _bow(canvas: Canvas, center: Points, colour: Colour, size: float) -> None:
     for side in (-1.0, 1.0):
         tail = center + mirror([[0.02, 0.05], [0.34, 0.95], [0.10, 0.88]], side) * size
         canvas.shape(tail, dark, INK, INK_WIDTH)
-        wing = smooth(center + mirror([[0.0, 0.0], [0.30, -0.26], [0.62, -0.22], [0.62, 0.24], [0.30, 0.22]], side) * size, closed=True)
+        wing = smooth(
+            center + mirror([[0.0, 0.0], [0.30, -0.26], [0.62, -0.22], [0.62, 0.24], [0.30, 0.22]], side) * size,
+            closed=True,
+        )
         canvas.shape(wing, colour, INK, INK_WIDTH)
         canvas.stroke(center + mirror([[0.08, 0.0], [0.36, 0.02]], side) * size, dark, 0.05, 0.0)
     canvas.shape(ellipse(center, 0.13 * size, 0.15 * size, 14), colour, INK, INK_WIDTH)
@@ -175,7 +208,12 @@ def _bow(canvas: Canvas, center: Points, colour: Colour, size: float) -> None:
 
 def _sailor(canvas: Canvas, outfit: Outfit, pose: BodyPose, body: Points) -> None:
     for side in (-1.0, 1.0):
-        flap = pose.place(mirror([[0.44, 1.46], [0.86, 1.60], [1.14, 1.92], [0.92, 2.45], [0.10, 2.98], [0.0, 2.62], [0.30, 2.0]], side), 0.5)
+        flap = pose.place(
+            mirror(
+                [[0.44, 1.46], [0.86, 1.60], [1.14, 1.92], [0.92, 2.45], [0.10, 2.98], [0.0, 2.62], [0.30, 2.0]], side
+            ),
+            0.5,
+        )
         canvas.shape(flap, outfit.trim, INK, INK_WIDTH)
         canvas.line(pose.place(mirror([[0.98, 1.90], [0.80, 2.36], [0.12, 2.80]], side), 0.5), _WHITE_BAND, 0.045)
     _bow(canvas, pose.place([[0.0, 2.86]], 0.7)[0], outfit.accent, 1.0)
@@ -184,14 +222,20 @@ def _sailor(canvas: Canvas, outfit: Outfit, pose: BodyPose, body: Points) -> Non
 def _blazer(canvas: Canvas, outfit: Outfit, pose: BodyPose, body: Points) -> None:
     shirt = pose.place([[-0.50, 1.48], [-0.42, 2.0], [0.0, 3.5], [0.42, 2.0], [0.50, 1.48]], 0.5)
     canvas.shape(shirt, outfit.trim, INK, INK_WIDTH)
-    canvas.fill_inside(pose.place([[-0.5, 1.4], [0.0, 2.0], [0.5, 1.4]], 0.5) + [0.0, 0.2], [shirt], _shade(outfit.trim))
-    tie = pose.place([[-0.15, 1.98], [0.15, 1.98], [0.12, 2.22], [0.24, 3.3], [0.0, 3.55], [-0.24, 3.3], [-0.12, 2.22]], 0.55)
+    canvas.fill_inside(
+        moved(pose.place([[-0.5, 1.4], [0.0, 2.0], [0.5, 1.4]], 0.5), 0.0, 0.2), [shirt], _shade(outfit.trim)
+    )
+    tie = pose.place(
+        [[-0.15, 1.98], [0.15, 1.98], [0.12, 2.22], [0.24, 3.3], [0.0, 3.55], [-0.24, 3.3], [-0.12, 2.22]], 0.55
+    )
     canvas.shape(tie, outfit.accent, INK, INK_WIDTH)
-    canvas.fill_inside(tie + [0.13, 0.0], [tie], _shade(outfit.accent))
+    canvas.fill_inside(moved(tie, 0.13, 0.0), [tie], _shade(outfit.accent))
     for side in (-1.0, 1.0):
         collar = pose.place(mirror([[0.42, 1.36], [0.56, 1.60], [0.42, 2.15], [0.04, 1.98]], side), 0.5)
         canvas.shape(collar, outfit.trim, INK, INK_WIDTH)
-        lapel = pose.place(mirror([[0.50, 1.55], [0.86, 1.86], [0.72, 2.25], [0.84, 2.4], [0.02, 3.62], [0.36, 2.3]], side), 0.5)
+        lapel = pose.place(
+            mirror([[0.50, 1.55], [0.86, 1.86], [0.72, 2.25], [0.84, 2.4], [0.02, 3.62], [0.36, 2.3]], side), 0.5
+        )
         canvas.shape(lapel, mix(outfit.main, (255, 255, 255), 0.10), INK, INK_WIDTH)
     canvas.line(pose.place([[0.02, 3.6], [0.04, 6.0]], 0.5), INK, INK_WIDTH)
     for y in (4.0, 4.7):
@@ -211,23 +255,36 @@ def _dress(canvas: Canvas, outfit: Outfit, pose: BodyPose, body: Points) -> None
 
 def _hoodie(canvas: Canvas, outfit: Outfit, pose: BodyPose, body: Points) -> None:
     for side in (-1.0, 1.0):
-        hood = smooth(pose.place(mirror([[0.40, 1.20], [0.86, 1.36], [1.12, 1.78], [0.72, 2.20], [0.0, 2.42], [0.10, 2.02], [0.40, 1.75]], side), 0.4), closed=True)
+        hood = smooth(
+            pose.place(
+                mirror(
+                    [[0.40, 1.20], [0.86, 1.36], [1.12, 1.78], [0.72, 2.20], [0.0, 2.42], [0.10, 2.02], [0.40, 1.75]],
+                    side,
+                ),
+                0.4,
+            ),
+            closed=True,
+        )
         canvas.shape(hood, mix(outfit.main, (255, 255, 255), 0.12), INK, INK_WIDTH)
-        canvas.fill_inside(hood + [0.0, 0.30], [hood], _shade(outfit.main), opacity=0.55)
+        canvas.fill_inside(moved(hood, 0.0, 0.3), [hood], _shade(outfit.main), opacity=0.55)
         cord = pose.place(mirror([[0.24, 2.28], [0.28, 2.8], [0.25, 3.25]], side), 0.6)
         canvas.stroke(smooth(cord), INK, 0.09, 0.09)
         canvas.stroke(smooth(cord), outfit.trim, 0.055, 0.055)
     pocket = pose.place([[-0.62, 4.2], [0.62, 4.2], [0.85, 5.2], [-0.85, 5.2]], 0.4)
     canvas.line(pocket, mix(outfit.main, INK, 0.7), INK_WIDTH, closed=True)
     star = [[np.sin(a) * r, -np.cos(a) * r] for a, r in zip(np.arange(10) * np.pi / 5, [0.34, 0.15] * 5, strict=True)]
-    canvas.fill(pose.place(np.asarray(star) + [0.0, 3.42], 0.5), outfit.trim)
+    canvas.fill(pose.place(moved(np.asarray(star), 0.0, 3.42), 0.5), outfit.trim)
 
 
 def _jacket(canvas: Canvas, outfit: Outfit, pose: BodyPose, body: Points) -> None:
-    shirt = pose.place([[-0.46, 1.52], [-0.62, 3.0], [-0.50, 6.0], [0.50, 6.0], [0.62, 3.0], [0.46, 1.52], [0.0, 1.86]], 0.4)
+    shirt = pose.place(
+        [[-0.46, 1.52], [-0.62, 3.0], [-0.50, 6.0], [0.50, 6.0], [0.62, 3.0], [0.46, 1.52], [0.0, 1.86]], 0.4
+    )
     canvas.fill_inside(shirt, [body], outfit.accent)
     canvas.line(shirt, INK, INK_WIDTH, closed=True)
-    canvas.fill_inside(pose.place([[0.25, 1.4], [0.4, 6.0], [0.9, 6.0], [0.9, 1.4]], 0.4), [shirt], _shade(outfit.accent))
+    canvas.fill_inside(
+        pose.place([[0.25, 1.4], [0.4, 6.0], [0.9, 6.0], [0.9, 1.4]], 0.4), [shirt], _shade(outfit.accent)
+    )
     neck = smooth(pose.place([[-0.44, 1.50], [-0.20, 1.82], [0.20, 1.82], [0.44, 1.50]], 0.4))
     canvas.stroke(neck, INK, 0.12, 0.12)
     canvas.stroke(neck, outfit.trim, 0.07, 0.07)
@@ -238,7 +295,10 @@ def _jacket(canvas: Canvas, outfit: Outfit, pose: BodyPose, body: Points) -> Non
 
 
 def _sweater(canvas: Canvas, outfit: Outfit, pose: BodyPose, body: Points) -> None:
-    roll = smooth(pose.place([[-0.50, 1.62], [-0.46, 1.22], [0.0, 1.42], [0.46, 1.22], [0.50, 1.62], [0.0, 1.95]], 0.3), closed=True)
+    roll = smooth(
+        pose.place([[-0.50, 1.62], [-0.46, 1.22], [0.0, 1.42], [0.46, 1.22], [0.50, 1.62], [0.0, 1.95]], 0.3),
+        closed=True,
+    )
     canvas.shape(roll, mix(outfit.main, (255, 255, 255), 0.15), INK, INK_WIDTH)
     for x in (-0.3, -0.1, 0.1, 0.3):
         canvas.stroke(pose.place([[x, 1.45], [x, 1.80]], 0.3), mix(outfit.main, INK, 0.5), 0.02, 0.02)
@@ -249,14 +309,19 @@ def _sweater(canvas: Canvas, outfit: Outfit, pose: BodyPose, body: Points) -> No
 
 
 def _tracksuit(canvas: Canvas, outfit: Outfit, pose: BodyPose, body: Points) -> None:
-    collar = smooth(pose.place([[-0.52, 1.70], [-0.50, 1.24], [0.0, 1.62], [0.50, 1.24], [0.52, 1.70], [0.0, 2.12]], 0.4), closed=True)
+    collar = smooth(
+        pose.place([[-0.52, 1.70], [-0.50, 1.24], [0.0, 1.62], [0.50, 1.24], [0.52, 1.70], [0.0, 2.12]], 0.4),
+        closed=True,
+    )
     canvas.shape(collar, outfit.trim, INK, INK_WIDTH)
     canvas.line(pose.place([[0.0, 2.0], [0.0, 5.6]], 0.4), INK, 0.05)
     canvas.line(pose.place([[0.0, 2.0], [0.0, 5.6]], 0.4), outfit.accent, 0.025)
     for side in (-1.0, 1.0):
         stripe = pose.place(mirror([[0.62, 1.60], [1.22, 2.9], [1.34, 2.9], [0.82, 1.66]], side), 0.2)
         canvas.fill_inside(stripe, [body], outfit.trim)
-    canvas.fill_inside(pose.place([[-0.95, 3.2], [-0.45, 3.2], [-0.45, 3.34], [-0.95, 3.34]], 0.4), [body], outfit.accent)
+    canvas.fill_inside(
+        pose.place([[-0.95, 3.2], [-0.45, 3.2], [-0.45, 3.34], [-0.95, 3.34]], 0.4), [body], outfit.accent
+    )
 
 
 _DETAILS = {
@@ -306,11 +371,15 @@ def _draw_arm(canvas: Canvas, who: Character, outfit: Outfit, pose: BodyPose, si
     hem = np.vstack([end + normal * flare, end + along * 0.06, end - normal * flare])
     sleeve_shape = np.vstack([shoulder + normal * 0.36, smooth(hem), shoulder - normal * 0.36])
     canvas.merged([top, sleeve_shape], outfit.main, INK, INK_WIDTH)
-    canvas.fill_inside(sleeve_shape + [0.42, 0.05], [sleeve_shape], _shade(outfit.main))
+    canvas.fill_inside(moved(sleeve_shape, 0.42, 0.05), [sleeve_shape], _shade(outfit.main))
     if outfit.top == "sailor":
         band = np.vstack([smooth(hem), smooth(hem - along * 0.20)[::-1]])
         canvas.fill_inside(band, [sleeve_shape], outfit.trim)
-    canvas.line(np.vstack([shoulder + normal * 0.36 + along * 0.1, smooth(hem), shoulder - normal * 0.36 + along * 0.1]), INK, INK_WIDTH)
+    canvas.line(
+        np.vstack([shoulder + normal * 0.36 + along * 0.1, smooth(hem), shoulder - normal * 0.36 + along * 0.1]),
+        INK,
+        INK_WIDTH,
+    )
 
 
 def _draw_limb(canvas: Canvas, joints: Points, widths: list[float], colour: Colour, shade: Colour) -> list[Points]:
@@ -323,8 +392,8 @@ def _draw_limb(canvas: Canvas, joints: Points, widths: list[float], colour: Colo
         ribbon(quad(b, (b + c) / 2, c, 6), widths[2:]),
     ]
     canvas.merged(shapes, colour, INK, INK_WIDTH)
-    for shape in (shapes[1], shapes[3]):
-        canvas.fill_inside(shape + [widths[1] * 1.2, 0.04], shapes, shade)
+    whole = ribbon(np.vstack([quad(a, (a + b) / 2, b, 6), quad(b, (b + c) / 2, c, 6)[1:]]), widths)
+    canvas.fill_inside(moved(whole, widths[1] * 1.2, 0.04), shapes, shade)
     return shapes
 
 
@@ -342,6 +411,6 @@ def _draw_hand(canvas: Canvas, skin: tuple[Colour, Colour], wrist: Points, forwa
     ]  # fmt: skip
     hand = smooth(at(palm), closed=True)
     canvas.shape(hand, skin[0], INK, 0.022)
-    canvas.fill_inside(hand + [0.24, 0.06], [hand], skin[1])
+    canvas.fill_inside(moved(hand, 0.24, 0.06), [hand], skin[1])
     for v, tip in ((-0.08, 0.84), (0.03, 0.88), (0.12, 0.80)):
         canvas.stroke(at([[0.46, v * 0.9], [tip, v]]), INK, 0.014, 0.022)

@@ -35,10 +35,9 @@ def quad(start: ArrayLike, control: ArrayLike, end: ArrayLike, steps: int = 10) 
 def smooth(points: ArrayLike, closed: bool = False, steps: int = 6) -> Points:
     """Catmull-Rom spline through all ``points`` (N, 2), ``steps`` points per span."""
     p = np.asarray(points, float)
-    if closed:
-        ext = np.concatenate([p[-1:], p, p[:2]])
-    else:
-        ext = np.concatenate([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
+    ext = (
+        np.concatenate([p[-1:], p, p[:2]]) if closed else np.concatenate([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
+    )
     t = _even(steps, False)[None, :, None]
     a, b, c, d = (ext[i : len(ext) - 3 + i, None, :] for i in range(4))
     curve: Points = 0.5 * (
@@ -65,12 +64,20 @@ def ribbon(points: ArrayLike, half_widths: ArrayLike) -> Points:
     along = after - before
     w /= np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)
     across = np.column_stack([-along[:, 1] * w, along[:, 0] * w])
-    return np.concatenate([p + across, (p - across)[::-1]])
+    banks: Points = np.concatenate([p + across, (p - across)[::-1]])
+    return banks
 
 
 def mirror(points: ArrayLike, side: float) -> Points:
     """The points as they are for ``side`` +1, flipped left-right for -1."""
-    return np.asarray(points, float) * np.array([side, 1.0])
+    flipped: Points = np.asarray(points, float) * np.array([side, 1.0])
+    return flipped
+
+
+def moved(points: ArrayLike, dx: float, dy: float) -> Points:
+    """The points, each moved by (``dx``, ``dy``)."""
+    shifted: Points = np.asarray(points, float) + np.array([dx, dy])
+    return shifted
 
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
@@ -103,7 +110,8 @@ class Canvas:
 
     def px(self, points: ArrayLike) -> Points:
         """Unit coordinates to picture pixels."""
-        return np.asarray(points, float) * self.scale + self.origin
+        placed: Points = np.asarray(points, float) * self.scale + self.origin
+        return placed
 
     def _lit(self, colour: Colour) -> tuple[float, float, float]:
         r, g, b = (min(255.0, c * f) for c, f in zip(colour, self.light, strict=True))

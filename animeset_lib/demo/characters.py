@@ -69,7 +69,9 @@ CAST: tuple[Character, ...] = (
         boy=False,
         outfits=(
             Outfit("school_uniform", "sailor", _WHITE, _NAVY, (222, 58, 70), True, _NAVY, (40, 44, 66), (88, 54, 44)),
-            Outfit("summer_dress", "dress", (255, 236, 166), _WHITE, (240, 140, 90), True, (255, 236, 166), None, _WHITE),
+            Outfit(
+                "summer_dress", "dress", (255, 236, 166), _WHITE, (240, 140, 90), True, (255, 236, 166), None, _WHITE
+            ),
         ),
     ),
     Character(
@@ -86,8 +88,28 @@ CAST: tuple[Character, ...] = (
         eye_tilt=0.08,
         boy=True,
         outfits=(
-            Outfit("school_uniform", "blazer", (62, 74, 112), _WHITE, (186, 46, 58), False, (96, 100, 116), None, (60, 44, 40)),
-            Outfit("casual", "jacket", (196, 76, 58), (58, 60, 68), (240, 240, 240), False, (70, 92, 138), None, (236, 236, 238)),
+            Outfit(
+                "school_uniform",
+                "blazer",
+                (62, 74, 112),
+                _WHITE,
+                (186, 46, 58),
+                False,
+                (96, 100, 116),
+                None,
+                (60, 44, 40),
+            ),
+            Outfit(
+                "casual",
+                "jacket",
+                (196, 76, 58),
+                (58, 60, 68),
+                (240, 240, 240),
+                False,
+                (70, 92, 138),
+                None,
+                (236, 236, 238),
+            ),
         ),
     ),
     Character(
@@ -105,7 +127,17 @@ CAST: tuple[Character, ...] = (
         boy=False,
         outfits=(
             Outfit("school_uniform", "sailor", _WHITE, _NAVY, (222, 58, 70), True, _NAVY, (36, 34, 48), (88, 54, 44)),
-            Outfit("sweater", "sweater", (150, 118, 176), _WHITE, (104, 78, 134), True, (84, 84, 100), (50, 44, 62), (66, 46, 48)),
+            Outfit(
+                "sweater",
+                "sweater",
+                (150, 118, 176),
+                _WHITE,
+                (104, 78, 134),
+                True,
+                (84, 84, 100),
+                (50, 44, 62),
+                (66, 46, 48),
+            ),
         ),
     ),
     Character(
@@ -123,7 +155,17 @@ CAST: tuple[Character, ...] = (
         boy=False,
         outfits=(
             Outfit("school_uniform", "sailor", _WHITE, _NAVY, (222, 58, 70), True, _NAVY, _WHITE, (88, 54, 44)),
-            Outfit("hoodie", "hoodie", (112, 190, 156), (238, 244, 240), (70, 140, 112), True, (82, 90, 122), None, (240, 120, 120)),
+            Outfit(
+                "hoodie",
+                "hoodie",
+                (112, 190, 156),
+                (238, 244, 240),
+                (70, 140, 112),
+                True,
+                (82, 90, 122),
+                None,
+                (240, 120, 120),
+            ),
         ),
     ),
     Character(

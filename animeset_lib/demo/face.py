@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from animeset_lib.demo.canvas import Canvas, Colour, Points, ellipse, mirror, mix, quad, smooth
+from animeset_lib.demo.canvas import Canvas, Colour, Points, ellipse, mirror, mix, moved, quad, smooth
 from animeset_lib.demo.characters import Character, Emotion
 
 INK: Colour = (62, 38, 44)
@@ -29,7 +29,8 @@ class HeadPose:
         angle = np.radians(self.roll_deg) * weight
         x, y = (p - _NECK).T
         cos, sin = np.cos(angle), np.sin(angle)
-        return _NECK + np.column_stack([x * cos - y * sin, x * sin + y * cos])
+        rolled: Points = _NECK + np.column_stack([x * cos - y * sin, x * sin + y * cos])
+        return rolled
 
     def _nod(self, y: Points, depth: float) -> Points:
         return y - self.pitch * depth * (1.0 - 0.35 * np.clip(y, -1.5, 1.2) ** 2)
@@ -109,7 +110,7 @@ def draw_head(canvas: Canvas, who: Character, pose: HeadPose) -> Points:
 
 def draw_features(canvas: Canvas, who: Character, pose: HeadPose, look: Expression, contour: Points) -> None:
     """Blush, nose, mouth and eyes onto a bare face."""
-    skin, shade = who.skin
+    _skin, shade = who.skin
     strength = {"smile": 0.50, "surprised": 0.32, "sad": 0.30}.get(look.emotion, 0.22)
     for side in (-1.0, 1.0):
         c = pose.face([[side * 0.60, 0.50]])[0]
@@ -129,8 +130,8 @@ def _draw_nose(canvas: Canvas, pose: HeadPose, shade: Colour) -> None:
     lean = 1.0 if pose.yaw >= 0 else -1.0
     tip = pose.face([[0.0, 0.45]], 1.18)[0]
     low = pose.face([[-0.035 * lean, 0.525]], 1.05)[0]
-    canvas.fill(np.array([tip, low, low + [-0.05 * lean, -0.02]]), shade)
-    canvas.stroke(quad(tip - [0.0, 0.02], tip + [0.02 * lean, 0.05], low, 6), INK, 0.008, 0.03, 0.012)
+    canvas.fill(np.array([tip, low, moved(low, -0.05 * lean, -0.02)]), shade)
+    canvas.stroke(quad(tip - [0.0, 0.02], moved(tip, 0.02 * lean, 0.05), low, 6), INK, 0.008, 0.03, 0.012)
 
 
 def _draw_mouth(canvas: Canvas, who: Character, pose: HeadPose, look: Expression) -> None:
@@ -143,7 +144,15 @@ def _draw_mouth(canvas: Canvas, who: Character, pose: HeadPose, look: Expression
         "surprised": (0.11, 0.0, 0.20),
     }[look.emotion]
     opening = look.mouth
-    upper = np.array([[-wide, y - bow], [-wide * 0.5, y + bow * 0.25], [0, y + bow * 0.5], [wide * 0.5, y + bow * 0.25], [wide, y - bow]])
+    upper = np.array(
+        [
+            [-wide, y - bow],
+            [-wide * 0.5, y + bow * 0.25],
+            [0, y + bow * 0.5],
+            [wide * 0.5, y + bow * 0.25],
+            [wide, y - bow],
+        ]
+    )
     if look.emotion in ("angry", "sad"):
         upper[:, 1] += 0.03
     line = smooth(pose.face(upper, 1.08))
@@ -154,7 +163,10 @@ def _draw_mouth(canvas: Canvas, who: Character, pose: HeadPose, look: Expression
         return
     depth = drop * opening
     if look.emotion == "surprised":
-        hole = smooth(pose.face(ellipse((0.0, y + 0.04), wide * (0.75 + 0.3 * opening), 0.05 + depth * 0.7, 12), 1.08), closed=True)
+        hole = smooth(
+            pose.face(ellipse((0.0, y + 0.04), wide * (0.75 + 0.3 * opening), 0.05 + depth * 0.7, 12), 1.08),
+            closed=True,
+        )
     else:
         low = [[wide * 0.75, y + depth * 0.62], [0.0, y + depth + 0.04], [-wide * 0.75, y + depth * 0.62]]
         hole = np.vstack([line, smooth(np.vstack([line[-1:], pose.face(low, 1.05), line[:1]]))[1:-1]])
@@ -162,13 +174,15 @@ def _draw_mouth(canvas: Canvas, who: Character, pose: HeadPose, look: Expression
     center = pose.face([[0.0, y + depth + 0.05]], 1.05)[0]
     canvas.fill_inside(ellipse(center, wide * 0.75, depth * 0.55), [hole], (236, 122, 118))
     if look.emotion in ("smile", "angry") and opening > 0.6:
-        teeth = np.vstack([line, (line + [0.0, 0.05])[::-1]])
+        teeth = np.vstack([line, moved(line, 0.0, 0.05)[::-1]])
         canvas.fill_inside(teeth, [hole], (255, 252, 248))
     canvas.line(hole, INK, 0.022, closed=True)
 
 
 # Eye curves, u: -1 inner .. 1 outer corner, v: -1 top .. 1 bottom
-_UPPER = np.array([[-0.96, 0.12], [-0.74, -0.48], [-0.30, -0.86], [0.22, -0.94], [0.68, -0.68], [0.94, -0.20], [1.02, 0.12]])
+_UPPER = np.array(
+    [[-0.96, 0.12], [-0.74, -0.48], [-0.30, -0.86], [0.22, -0.94], [0.68, -0.68], [0.94, -0.20], [1.02, 0.12]]
+)
 _LOWER = np.array([[0.90, 0.52], [0.62, 0.86], [0.15, 0.98], [-0.35, 0.92], [-0.72, 0.62]])
 _SHUT = np.array([0.42, 0.55, 0.68, 0.72, 0.64, 0.46, 0.34])  # v of the closed upper lid, bowed down
 _SHUT_HAPPY = np.array([0.62, 0.30, 0.06, 0.0, 0.10, 0.36, 0.58])  # bowed up
@@ -205,10 +219,17 @@ def _draw_eye(canvas: Canvas, who: Character, pose: HeadPose, look: Expression, 
         dark, mid, light = who.iris
         eye = [white]
         canvas.fill_inside(iris, eye, mix(dark, (10, 8, 14), 0.35))
-        canvas.fill_inside(place(ellipse((cu, cv + 0.03), 0.58 * small, 0.88 * small)), eye, dark, dark, mid, light, light)
+        canvas.fill_inside(
+            place(ellipse((cu, cv + 0.03), 0.58 * small, 0.88 * small)), eye, dark, dark, mid, light, light
+        )
         canvas.fill_inside(place(ellipse((cu, cv + 0.02), 0.28 * small, 0.46 * small)), eye, mix(dark, (8, 6, 12), 0.6))
-        canvas.fill_inside(place(ellipse((cu, cv + 0.62 * small), 0.34 * small, 0.20)), eye, mix(light, (255, 255, 255), 0.35), opacity=0.85)
-        shadow = np.vstack([lid, place(upper[::-1] + [0.0, 0.30])])
+        canvas.fill_inside(
+            place(ellipse((cu, cv + 0.62 * small), 0.34 * small, 0.20)),
+            eye,
+            mix(light, (255, 255, 255), 0.35),
+            opacity=0.85,
+        )
+        shadow = np.vstack([lid, place(moved(upper[::-1], 0.0, 0.3))])
         canvas.fill_inside(shadow, eye, (96, 84, 122), opacity=0.45)
         hx = -0.24 if side > 0 else 0.24  # light falls from the picture's upper left
         canvas.fill_inside(place(ellipse((cu + hx, cv - 0.40), 0.24, 0.27)), eye, (255, 255, 255))
@@ -219,7 +240,9 @@ def _draw_eye(canvas: Canvas, who: Character, pose: HeadPose, look: Expression, 
     wing = np.vstack([lid, place([[1.14, wing_v - 0.12]])])
     canvas.stroke(wing, lash, 0.03, heavy * 0.8, heavy, heavy, heavy * 1.05, heavy * 0.95, 0.0)
     if not who.boy:
-        canvas.stroke(place([[0.92, wing_v - 0.22], [1.10, wing_v - 0.34], [1.24, wing_v - 0.46]]), lash, 0.06, 0.03, 0.0)
+        canvas.stroke(
+            place([[0.92, wing_v - 0.22], [1.10, wing_v - 0.34], [1.24, wing_v - 0.46]]), lash, 0.06, 0.03, 0.0
+        )
     if look.lids > 0.5:
         crease = smooth(place(upper[1:6] * [0.96, 1.0] - [0.0, 0.24]))
         canvas.stroke(crease, mix(who.skin[1], INK, 0.45), 0.0, 0.022, 0.022, 0.0)

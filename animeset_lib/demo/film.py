@@ -10,7 +10,6 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from animeset_lib.demo.acting import Pose, pose_at
 from animeset_lib.demo.backgrounds import LIGHT, paint_backdrop, soften
@@ -58,7 +57,9 @@ class _Persons:
 def describe_film(width: int, height: int, fps: int, length_s: float) -> FilmTruth:
     """The coded format of a film: the picture is 2:1 or as near as even numbers allow, with bars above and below."""
     if width % 2 or height % 2 or min(width, height) < 64:
-        raise ValueError(f"demo film size: expected even numbers of at least 64, got {width}x{height}; choose e.g. 640x360")
+        raise ValueError(
+            f"demo film size: expected even numbers of at least 64, got {width}x{height}; choose e.g. 640x360"
+        )
     if fps < 1 or length_s * fps < 1:
         raise ValueError(f"demo film length: expected at least one frame, got {length_s} s at {fps} fps")
     inner = min(height, 2 * round(width / _PICTURE_RATIO / 2))
@@ -105,16 +106,18 @@ def render_demo_film(
         context.thread_count = 1  # more threads would change the bits from machine to machine
         context.color_range, context.colorspace, context.color_primaries, context.color_trc = 1, 1, 1, 1
         context.options = {"crf": "16", "preset": "veryfast", "tune": "animation", "threads": "1"}
-        before: tuple[Picture, NDArray[np.uint8]] | None = None
+        coded_from: Picture | None = None
         for picture, row, shot in _frames(film, seed):
             cut = not shots or row.shot != rows[-1].shot
             if cut:
                 shots.append(shot)
-            if before is None or before[0] is not picture:
+            if picture is not coded_from:  # held pictures are converted once
                 rgb = av.VideoFrame.from_ndarray(picture, format="rgb24")
-                yuv = rgb.reformat(format="yuv420p", src_color_range="JPEG", dst_color_range="MPEG", dst_colorspace="ITU709")
-                before = (picture, yuv.to_ndarray())
-            frame = av.VideoFrame.from_ndarray(before[1], format="yuv420p")
+                yuv = rgb.reformat(
+                    format="yuv420p", src_color_range="JPEG", dst_color_range="MPEG", dst_colorspace="ITU709"
+                )
+                planes, coded_from = yuv.to_ndarray(), picture
+            frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
             frame.pts, frame.time_base = row.index, Fraction(1, fps)
             frame.color_range, frame.colorspace = 1, 1
             frame.pict_type = av.video.frame.PictureType.I if cut else av.video.frame.PictureType.NONE
@@ -144,10 +147,13 @@ def _frames(film: FilmTruth, seed: int) -> Iterator[tuple[Picture, FrameTruth, S
     _, top, _, bottom = film.content_box
     inner_height = bottom - top
     shots = write_script(film.frame_count, film.fps, seed, film.width / inner_height)
-    stages = (_Stage(shot, film.width, inner_height, seed) for shot in shots)
-    index, previous, following = 0, None, next(stages)
+    index = 0
+    previous: _Stage | None = None
+    following: _Stage | None = _Stage(shots[0], film.width, inner_height, seed)
     for number, shot in enumerate(shots):
-        stage, following = following, next(stages, None)
+        assert following is not None
+        stage = following
+        following = _Stage(shots[number + 1], film.width, inner_height, seed) if number + 1 < len(shots) else None
         drawings: dict[object, int] = {}
         last: tuple[object, Picture, tuple[PersonTruth, ...]] | None = None
         for k in range(shot.frame_count):
@@ -235,7 +241,9 @@ class _Stage:
         y = high / 2 + shot.framing[2] * (high / 2 - half_h)
         x, y = np.clip(x, half_w, full - half_w), np.clip(y, half_h, high - half_h)
         matrix = np.array([[zoom, 0, wide / 2 - x * zoom], [0, zoom, high / 2 - y * zoom]])
-        view = cv2.warpAffine(self._backdrop, matrix, (wide, high), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        view = cv2.warpAffine(
+            self._backdrop, matrix, (wide, high), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
         self._plate = (camera, np.asarray(view, np.uint8))
         return self._plate[1]
 

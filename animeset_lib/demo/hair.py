@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from animeset_lib.demo.canvas import Canvas, Colour, Points, ellipse, mirror, mix, quad, ribbon, smooth
+from animeset_lib.demo.canvas import Canvas, Colour, Points, ellipse, mirror, mix, moved, quad, ribbon, smooth
 from animeset_lib.demo.characters import Character, HairStyle
 from animeset_lib.demo.face import INK, HeadPose
 
@@ -60,9 +61,11 @@ def _bangs_map(pose: HeadPose, points: ArrayLike) -> Points:
 def _lower_edge(nodes: Points, blunt: bool) -> Points:
     """The bangs' edge: each lock is a leaf with both sides bulging outward."""
     parts: list[Points] = []
-    for i, (a, b) in enumerate(zip(nodes[:-1], nodes[1:], strict=True)):
+    for i, (a, b) in enumerate(pairwise(nodes)):
         valley, tip = (a, b) if i % 2 == 0 else (b, a)
-        control = (valley + tip) / 2 if blunt else np.array([0.8 * valley[0] + 0.2 * tip[0], 0.5 * valley[1] + 0.5 * tip[1]])
+        control = (
+            (valley + tip) / 2 if blunt else np.array([0.8 * valley[0] + 0.2 * tip[0], 0.5 * valley[1] + 0.5 * tip[1]])
+        )
         parts.append(quad(a, control, b, 6)[:-1])
     return np.vstack([*parts, nodes[-1:]])
 
@@ -70,9 +73,8 @@ def _lower_edge(nodes: Points, blunt: bool) -> Points:
 def _lock(root_a: ArrayLike, root_b: ArrayLike, tip: ArrayLike, bend: float = 0.0) -> Points:
     """A pointed lock between two roots and a tip; ``bend`` bulges it to the right."""
     a, b, t = (np.asarray(v, float) for v in (root_a, root_b, tip))
-    out = np.array([bend, 0.0])
-    return np.vstack([quad(a, (a * 0.45 + t * 0.55) + [a[0] - t[0], 0] * np.array([0.4, 0]) + out, t, 9),
-                      quad(t, (b * 0.45 + t * 0.55) + [b[0] - t[0], 0] * np.array([0.4, 0]) + out, b, 9)[1:]])  # fmt: skip
+    left, right = (np.array([0.85 * p[0] + 0.15 * t[0] + bend, 0.45 * p[1] + 0.55 * t[1]]) for p in (a, b))
+    return np.vstack([quad(a, left, t, 9), quad(t, right, b, 9)[1:]])
 
 
 def _tail(canvas: Canvas, colours: Sequence[Colour], center: Points, widths: ArrayLike) -> None:
@@ -99,7 +101,9 @@ def draw_back_hair(canvas: Canvas, who: Character, pose: HeadPose) -> None:
     base, shade, _, ink = who.hair
     style = who.hair_style
     if style == "hime":
-        half = np.array([[0.5, -1.5], [0.98, -1.15], [1.15, -0.5], [1.19, 0.2], [1.26, 1.4], [1.36, 2.8], [1.42, 4.3], [1.16, 4.5]])
+        half = np.array(
+            [[0.5, -1.5], [0.98, -1.15], [1.15, -0.5], [1.19, 0.2], [1.26, 1.4], [1.36, 2.8], [1.42, 4.3], [1.16, 4.5]]
+        )
         p = smooth(pose.hanging(np.vstack([half, [[0.4, 4.42], [-0.4, 4.42]], mirror(half, -1)[::-1]])), closed=True)
         canvas.shape(p, base, ink, LINE)
         inner = np.array([[0.8, 0.2], [0.86, 1.4], [0.98, 3.0], [0.92, 4.6]])
@@ -108,7 +112,18 @@ def draw_back_hair(canvas: Canvas, who: Character, pose: HeadPose) -> None:
             flow = smooth([[x * 0.92, 0.3], [x, 2.0], [x * 1.06, 4.2]])
             canvas.stroke(pose.hanging(flow), ink, 0.0, 0.028, 0.028, 0.0)
     elif style == "bob":
-        half = np.array([[0.5, -1.5], [0.98, -1.2], [1.18, -0.6], [1.31, 0.0], [1.36, 0.45], [1.24, 0.92], [0.98, 1.22], [0.7, 1.15]])
+        half = np.array(
+            [
+                [0.5, -1.5],
+                [0.98, -1.2],
+                [1.18, -0.6],
+                [1.31, 0.0],
+                [1.36, 0.45],
+                [1.24, 0.92],
+                [0.98, 1.22],
+                [0.7, 1.15],
+            ]
+        )
         p = smooth(pose.hanging(np.vstack([half, [[0.0, 1.05]], mirror(half, -1)[::-1]])), closed=True)
         canvas.shape(p, base, ink, LINE)
         inner = np.array([[0.95, -0.4], [1.06, 0.4], [0.98, 0.9], [0.8, 1.3]])
@@ -143,7 +158,7 @@ def bangs_shape(who: Character, pose: HeadPose) -> Points:
 
 def draw_bangs_shadow(canvas: Canvas, who: Character, pose: HeadPose, contour: Points) -> None:
     """The shadow the bangs cast on the forehead; drawn before the eyes."""
-    canvas.fill_inside(bangs_shape(who, pose) + [0.03, 0.10], [contour], who.skin[1])
+    canvas.fill_inside(moved(bangs_shape(who, pose), 0.03, 0.1), [contour], who.skin[1])
 
 
 def draw_front_hair(canvas: Canvas, who: Character, pose: HeadPose) -> None:
@@ -162,30 +177,44 @@ def draw_front_hair(canvas: Canvas, who: Character, pose: HeadPose) -> None:
         up = v + (part - v) * ((0.40 if i % 4 == 2 else 0.26) if not blunt else 0.30)
         side = np.array([0.06, 0.0])
         canvas.fill_inside(
-            _bangs_map(pose, np.vstack([quad(v - side, v * 0.6 + up * 0.4 - side * 0.4, up, 5), quad(up, v * 0.6 + up * 0.4 + side, v + side * 1.6, 5)])),
+            _bangs_map(
+                pose,
+                np.vstack(
+                    [
+                        quad(v - side, v * 0.6 + up * 0.4 - side * 0.4, up, 5),
+                        quad(up, v * 0.6 + up * 0.4 + side, v + side * 1.6, 5),
+                    ]
+                ),
+            ),
             [front],
             shade,
         )
     if blunt:
-        rim = np.vstack([nodes + [0, 0.05], (nodes + [0, -0.10])[::-1]])
+        rim = np.vstack([moved(nodes, 0, 0.05), moved(nodes, 0, -0.1)[::-1]])
         canvas.fill_inside(_bangs_map(pose, rim), [front], shade)
     for side_x in (-1.0, 1.0):
-        rim = mirror([[1.25, -1.45], [1.3, -0.2], [0.92, -0.1], [0.95, -0.45], [1.0, -0.75], [1.0, -1.0], [0.94, -1.25]], side_x)
+        rim = mirror(
+            [[1.25, -1.45], [1.3, -0.2], [0.92, -0.1], [0.95, -0.45], [1.0, -0.75], [1.0, -1.0], [0.94, -1.25]], side_x
+        )
         canvas.fill_inside(_bangs_map(pose, rim), [front], shade)
 
     x = np.linspace(-0.86, 0.86, 19)
     arc = -1.12 + 0.30 * x**2
     jag = np.where(np.arange(19) % 2 == 0, 0.06, -0.03)
     fade = np.clip(1.15 - np.abs(x) / 0.86, 0.0, 1.0)
-    band = np.vstack([np.stack([x, arc - 0.11 * fade - jag * 0.7], 1), np.stack([x, arc + (0.05 + jag * 1.6) * fade], 1)[::-1]])
+    band = np.vstack(
+        [np.stack([x, arc - 0.11 * fade - jag * 0.7], 1), np.stack([x, arc + (0.05 + jag * 1.6) * fade], 1)[::-1]]
+    )
     canvas.fill_inside(_bangs_map(pose, band), [front], shine)
 
     for i in range(2, len(nodes) - 1, 2):
         v = nodes[i]
         up = v + (part - v) * (0.62 if not blunt else 0.22)
-        canvas.stroke(_bangs_map(pose, quad(v, v * 0.55 + up * 0.45 + [0.04 * np.sign(v[0]), 0], up, 7)), ink, 0.03, 0.02, 0.0)
-    for dx in (-0.55, -0.22, 0.2, 0.52):
-        flow = quad(part + [dx * 0.15, 0.02], part + [dx * 0.7, -0.02], part + [dx * 1.2, 0.30], 6)
+        canvas.stroke(
+            _bangs_map(pose, quad(v, v * 0.55 + up * 0.45 + [0.04 * np.sign(v[0]), 0], up, 7)), ink, 0.03, 0.02, 0.0
+        )
+    for dx, drop in ((-0.75, 0.62), (-0.55, 0.30), (-0.22, 0.26), (0.2, 0.28), (0.52, 0.32), (0.72, 0.60)):
+        flow = quad(moved(part, dx * 0.15, 0.0), moved(part, dx * 0.8, 0.0), moved(part, dx * 1.2, drop), 8)
         canvas.stroke(_bangs_map(pose, flow), ink, 0.0, 0.02, 0.0)
     canvas.line(front, ink, LINE, closed=True)
     if style == "bob":
@@ -205,13 +234,31 @@ def _draw_side_locks(canvas: Canvas, who: Character, pose: HeadPose) -> None:
             lock = pose.hanging(np.vstack([smooth(p[:3]), smooth(p[3:])]), on_face=True)
             rim = mirror([[1.0, -0.5], [0.98, 1.1], [1.2, 1.1], [1.2, -0.5]], side)
         elif style == "bob":
-            p = mirror([[0.80, -0.5], [0.86, 0.2], [0.78, 0.72], [0.56, 0.98], [1.0, 1.08], [1.30, 0.72], [1.32, 0.2], [1.08, -0.6]], side)
+            p = mirror(
+                [
+                    [0.80, -0.5],
+                    [0.86, 0.2],
+                    [0.78, 0.72],
+                    [0.56, 0.98],
+                    [1.0, 1.08],
+                    [1.30, 0.72],
+                    [1.32, 0.2],
+                    [1.08, -0.6],
+                ],
+                side,
+            )
             lock = pose.hanging(np.vstack([smooth(p[:4]), smooth(p[3:])]), on_face=True)
-            rim = mirror([[1.12, -0.4], [1.14, 0.4], [0.95, 0.85], [0.5, 1.0], [1.0, 1.2], [1.5, 0.5], [1.4, -0.4]], side)
+            rim = mirror(
+                [[1.12, -0.4], [1.14, 0.4], [0.95, 0.85], [0.5, 1.0], [1.0, 1.2], [1.5, 0.5], [1.4, -0.4]], side
+            )
         else:
-            tip, inner = {"twin_tails": ([0.84, 0.98], 0.80), "spiky": ([0.90, 0.34], 0.84), "ponytail": ([0.86, 1.25], 0.86)}[style]
-            lock = pose.hanging(mirror(_lock([inner, -0.55], [1.10, -0.55], tip, 0.10), side), on_face=True)
-            rim = mirror(_lock([1.0, -0.55], [1.2, -0.55], tip, 0.12), side)
+            inner, tip_x, tip_y = {
+                "twin_tails": (0.80, 0.84, 0.98),
+                "spiky": (0.84, 0.90, 0.34),
+                "ponytail": (0.86, 0.86, 1.25),
+            }[style]
+            lock = pose.hanging(mirror(_lock([inner, -0.55], [1.10, -0.55], [tip_x, tip_y], 0.10), side), on_face=True)
+            rim = mirror(_lock([1.0, -0.55], [1.2, -0.55], [tip_x, tip_y], 0.12), side)
         canvas.fill(lock, base)
         canvas.fill_inside(pose.hanging(rim, on_face=True), [lock], shade)
         if style in ("hime", "bob"):
@@ -230,13 +277,18 @@ def _draw_ties(canvas: Canvas, who: Character, pose: HeadPose) -> None:
                 wing = np.array([[0, 0], [0.10, 0.34 * up], [0.34, 0.42 * up], [0.30, 0.12 * up]])
                 p = smooth(c + mirror(wing, side), closed=True)
                 canvas.shape(p, who.ribbon, INK, LINE)
-                canvas.fill_inside(c + mirror([[0, 0], [0.24, 0.36 * up], [0.4, 0.4 * up], [0.3, 0.1 * up]], side), [p], dark, opacity=0.6)
+                canvas.fill_inside(
+                    c + mirror([[0.0, 0.0], [0.24, 0.36 * up], [0.4, 0.4 * up], [0.3, 0.1 * up]], side),
+                    [p],
+                    dark,
+                    opacity=0.6,
+                )
                 canvas.line(p, INK, LINE, closed=True)
             canvas.shape(ellipse(c, 0.10, 0.12, 14), who.ribbon, INK, LINE)
     if who.hair_style == "ponytail":
         c = pose.skull([[0.42, -1.84]], -0.4)[0]
         for dx, dy in ((-0.16, 0.06), (0.16, -0.08), (0.0, 0.0)):
-            canvas.shape(ellipse(c + [dx, dy], 0.15, 0.17, 16), who.ribbon, INK, LINE)
+            canvas.shape(ellipse(moved(c, dx, dy), 0.15, 0.17, 16), who.ribbon, INK, LINE)
 
 
 def draw_head_from_behind(canvas: Canvas, who: Character, pose: HeadPose) -> None:
@@ -259,7 +311,7 @@ def draw_head_from_behind(canvas: Canvas, who: Character, pose: HeadPose) -> Non
     lower = np.vstack([half, low, mirror(half, -1)[::-1]])
     p = np.vstack([pose.hanging(smooth(lower)), pose.skull(crown, 0.0)[::-1]])
     canvas.shape(p, base, ink, LINE)
-    rim = np.vstack([lower + [0, 0.1], (lower * [0.86, 1.0] - [0, 0.35])[::-1]])
+    rim = np.vstack([moved(lower, 0, 0.1), (lower * [0.86, 1.0] - [0, 0.35])[::-1]])
     canvas.fill_inside(pose.hanging(rim), [p], shade)
     x = np.linspace(-0.8, 0.8, 15)
     jag = np.where(np.arange(15) % 2 == 0, 0.08, -0.05)
@@ -267,7 +319,16 @@ def draw_head_from_behind(canvas: Canvas, who: Character, pose: HeadPose) -> Non
     canvas.fill_inside(pose.skull(band), [p], shine)
     bottom = float(half[-1, 1])
     for x0 in (-0.85, -0.5, -0.18, 0.18, 0.5, 0.85):
-        canvas.stroke(pose.hanging(smooth([[x0 * 0.4, -1.5], [x0, -0.5], [x0 * 0.98, bottom - 0.1 - 0.75 * abs(x0) * (bottom < 2)]])), ink, 0.0, 0.026, 0.026, 0.0)
+        canvas.stroke(
+            pose.hanging(
+                smooth([[x0 * 0.4, -1.5], [x0, -0.5], [x0 * 0.98, bottom - 0.1 - 0.75 * abs(x0) * (bottom < 2)]])
+            ),
+            ink,
+            0.0,
+            0.026,
+            0.026,
+            0.0,
+        )
     if style == "twin_tails":
         canvas.stroke(pose.skull([[0.0, -1.85], [0.02, 0.8]]), ink, 0.02, 0.03, 0.02)
     if style == "ponytail":

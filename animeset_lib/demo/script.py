@@ -200,7 +200,11 @@ def _write_shot(
         reach = 0.30 if actors[0].beats[0].head.yaw >= 0 else -0.30
         move = (Camera(-reach), Camera(reach))
     near = max((a.unit for a in actors), default=0.1)
-    framing = (float(rng.uniform(1.0, 1.12) + max(0.0, near - 0.11) * 3.0), float(rng.uniform(-1, 1)), float(rng.uniform(-0.6, 0.3)))
+    framing = (
+        float(rng.uniform(1.0, 1.12) + max(0.0, near - 0.11) * 3.0),
+        float(rng.uniform(-1, 1)),
+        float(rng.uniform(-0.6, 0.3)),
+    )
     if line.kind in ("walk", "pan"):
         framing = (1.0, 0.0, 0.0)
     return Shot(
@@ -209,7 +213,9 @@ def _write_shot(
         place=line.place,
         backdrop_seed=int(rng.integers(4)),
         framing=framing,
-        softness=0.0 if line.kind in ("walk", "pan", "title", "credits") else float(np.clip((near - 0.08) * 0.06, 0.0, 0.01)),
+        softness=0.0
+        if line.kind in ("walk", "pan", "title", "credits")
+        else float(np.clip((near - 0.08) * 0.06, 0.0, 0.01)),
         actors=actors,
         hold=hold,
         lively=lively,
@@ -226,7 +232,11 @@ def _layout(line: _Line, aspect: float, rng: np.random.Generator) -> list[tuple[
         reach, face_y, unit = many[line.kind]
         places = np.linspace(-reach, reach, len(line.cast)) * room
         return [
-            (float(x + rng.uniform(-0.03, 0.03)), float(face_y + rng.uniform(-0.03, 0.03)), float(unit * rng.uniform(0.95, 1.06)))
+            (
+                float(x + rng.uniform(-0.03, 0.03)),
+                float(face_y + rng.uniform(-0.03, 0.03)),
+                float(unit * rng.uniform(0.95, 1.06)),
+            )
             for x in places
         ]
     face_y, unit, spread = {
@@ -241,7 +251,10 @@ def _layout(line: _Line, aspect: float, rng: np.random.Generator) -> list[tuple[
         "walk": (0.155, 0.0600, 0.10),
     }.get(line.kind, (0.5, 0.2, 0.0))
     size = 1.0 if line.kind == "walk" else rng.uniform(0.90, 1.10)
-    return [(float(rng.uniform(-spread, spread) * room), float(face_y + rng.uniform(-0.02, 0.02)), float(unit * size)) for _ in line.cast]
+    return [
+        (float(rng.uniform(-spread, spread) * room), float(face_y + rng.uniform(-0.02, 0.02)), float(unit * size))
+        for _ in line.cast
+    ]
 
 
 def _write_actor(
@@ -262,7 +275,14 @@ def _write_actor(
     inward = -np.sign(spot[0]) if company > 1 else 0.0
     walking_to = 1.0 if rng.random() < 0.5 else -1.0
     beats = tuple(
-        _write_beat(line.kind, int(start), "neutral" if line.kind == "back" else moods.deal(name, outfit), float(inward), walking_to, rng)
+        _write_beat(
+            line.kind,
+            int(start),
+            "neutral" if line.kind == "back" else moods.deal(name, outfit),
+            float(inward),
+            walking_to,
+            rng,
+        )
         for start in starts
     )
     x, face_y, unit = spot
@@ -304,7 +324,9 @@ def _write_beat(
     roll = float(np.clip(rng.normal(0.0, 5.0), -11.0, 11.0))
     arms: list[ArmPose] = ["down", "down"]
     if kind not in ("walk", "back") and rng.random() < 0.6:
-        pose: ArmPose = {"smile": "wave", "angry": "hip", "sad": "chest", "surprised": "chest", "neutral": "book"}[emotion]  # type: ignore[assignment]
+        pose: ArmPose = {"smile": "wave", "angry": "hip", "sad": "chest", "surprised": "chest", "neutral": "book"}[
+            emotion
+        ]  # type: ignore[assignment]
         arms[int(rng.integers(2))] = pose
     return Beat(
         first_step=first_step,
@@ -315,5 +337,3 @@ def _write_beat(
         arms=(arms[0], arms[1]),
         talking=rng.random() < 0.6,
     )
-
-
