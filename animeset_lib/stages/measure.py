@@ -32,7 +32,7 @@ _WIDEST_PX = 5.0
 _LINE_PERCENTILE = 30
 _MIN_EDGES = 8
 _MIN_AMPLITUDE = 12.0
-_MIXING_SIDE = 48
+_MIXING_SIDE = 24
 
 
 def measure_face(picture: Picture, face: Box) -> dict[str, float]:
@@ -153,7 +153,7 @@ class Mixture:
 
 
 def mixing_patch(picture: Picture, face: Box) -> Plane:
-    """The head as a `(48, 48, 3)` float32 patch, small enough that drawing a line one pixel further does not matter."""
+    """The head as a `(24, 24, 3)` float32 patch, so small that a figure may move a little between two stills."""
     return cv2.resize(
         _cut(picture, face.grown(0.4, 0.5, 0.4, 0.4)), (_MIXING_SIDE, _MIXING_SIDE), interpolation=cv2.INTER_AREA
     ).astype(np.float32)
