@@ -1,0 +1,129 @@
+"""3a_detect: the figures in each kept still.
+
+Every box the detector gives for a face becomes a row, also those that are not used: doubles, faces that are too small, low scores.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from animeset_lib.errors import InputError
+from animeset_lib.media import Picture, read_image
+from animeset_lib.models.api import Detector, ModelProvider
+from animeset_lib.records import Record, Region
+from animeset_lib.run.stage import Context, Output, Stage
+from animeset_lib.settings import DetectSettings
+from animeset_lib.stages.figures import Figure, join_figures
+from animeset_lib.stages.heads import estimated_person
+
+__all__ = ["DetectStage", "Still"]
+
+UNREADABLE = "unreadable"
+"""Folder with one text file per still that could not be read: such a still has no box, so it cannot have a row."""
+
+
+@dataclass(frozen=True)
+class Still:
+    """One kept frame."""
+
+    id: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class DetectStage(Stage):
+    """One row per face in each kept frame, numbered from left to right; doubles, low scores and small faces are dropped rows."""
+
+    settings: DetectSettings
+    name: ClassVar[str] = "3a_detect"
+    version: ClassVar[str] = "1"
+    needs: ClassVar[tuple[str, ...]] = ("1_extract", "2_dedupe")
+    row: ClassVar[type[Record]] = Region
+
+    def fingerprint(self, models: ModelProvider) -> dict[str, str]:
+        return {"detector": models.info("detector", self.settings.detector).digest}
+
+    def plan(self, given: Mapping[str, Output]) -> list[Still]:
+        frames = given["1_extract"]
+        kept = {row.id for row in given["2_dedupe"].kept}
+        return [Still(frame.id, frames.path / frame.file) for frame in frames.kept if frame.id in kept]
+
+    def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> Iterable[Region]:
+        detector = ctx.models.detector(self.settings.detector)
+        for still in batch:
+            try:
+                picture = read_image(still.path)
+            except InputError as error:
+                ctx.log.warning("3a_detect: %s is left out: %s", still.id, error)
+                (out / UNREADABLE).mkdir(exist_ok=True)
+                (out / UNREADABLE / f"{still.id}.txt").write_text(f"{error}\n", encoding="utf-8")
+                continue
+            yield from self._regions(still, picture, detector)
+
+    def _regions(self, still: Still, picture: Picture, detector: Detector) -> Iterable[Region]:
+        height, width = picture.shape[:2]
+        for index, figure in enumerate(join_figures(detector.detect([picture])[0])):
+            face = figure.face.clip(width, height)
+            if face is None:
+                continue
+            dropped, why = self._fault(figure)
+            yield Region(
+                id=f"{still.id}-{index:02d}",
+                dropped=dropped,
+                why=why,
+                frame_id=still.id,
+                face=face,
+                person=figure.person or estimated_person(face, width, height),
+                person_estimated=figure.person is None,
+                score=figure.score,
+                width=width,
+                height=height,
+            )
+
+    def _fault(self, figure: Figure) -> tuple[str | None, str]:
+        """Reason code and sentence, or None and nothing."""
+        limits = self.settings
+        if figure.double_of is not None:
+            box = ", ".join(f"{v:.0f}" for v in figure.double_of.xyxy)
+            return "double", f"a second box of the face at {box} (shares {figure.shared:.0%} of the smaller box)"
+        if figure.score < limits.score_min:
+            return "low_score", f"detection score {figure.score:.2f} is below {limits.score_min:.2f}"
+        if figure.face.height < limits.min_face_px:
+            return "small_face", f"face {figure.face.height:.0f} px high, less than {limits.min_face_px} px"
+        return None, ""
+
+    def finish(
+        self, rows: list[Region], items: Sequence[Still], given: Mapping[str, Output], out: Path, ctx: Context
+    ) -> Sequence[Region]:
+        detector = ctx.models.info("detector", self.settings.detector)
+        per_frame = Counter(row.frame_id for row in rows if row.dropped is None)
+        faces = Counter(min(per_frame.get(item.id, 0), 2) for item in items)
+        unreadable = sorted(path.stem for path in (out / UNREADABLE).glob("*.txt"))
+        counts, edges = np.histogram([row.score for row in rows], bins=10, range=(0.0, 1.0))
+        ctx.note(
+            "detector",
+            {
+                "asked": self.settings.detector,
+                "name": detector.name,
+                "digest": detector.digest,
+                "rung": detector.rung,
+            },
+        )
+        ctx.note("frames", {"none": faces[0] - len(unreadable), "one": faces[1], "more": faces[2]})
+        ctx.note("unreadable", unreadable)
+        ctx.note("scores", {"edges": [round(float(e), 1) for e in edges], "counts": counts.tolist()})
+        ctx.log.info(
+            "3a_detect: %s; %d stills without a face, %d with one, %d with more%s",
+            detector.name,
+            faces[0] - len(unreadable),
+            faces[1],
+            faces[2],
+            f", {len(unreadable)} unreadable" if unreadable else "",
+        )
+        return rows
