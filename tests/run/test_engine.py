@@ -160,7 +160,9 @@ def test_full_disk_before_and_during_a_stage(
     assert _diary(root) == ["n0", "n1", "n2", "n3", "n4", "n3", "n4", "n5", "n6"], "only the broken batch is repeated"
 
 
-def test_half_written_folder_of_another_version_is_not_mistaken(toy_run: Callable[..., RunResult], tmp_path: Path) -> None:
+def test_half_written_folder_of_another_version_is_not_mistaken(
+    toy_run: Callable[..., RunResult], tmp_path: Path
+) -> None:
     root = tmp_path / "a"
     keys = keys_of(toy_stages(root / "diary"), FakeModels())
     stale = root / "work" / FOLDER / f"1_numbers-{keys['1_numbers']}.partial" / "parts"
@@ -171,7 +173,9 @@ def test_half_written_folder_of_another_version_is_not_mistaken(toy_run: Callabl
     assert result.characters == {"hero": 6}
 
 
-def test_notes_outside_finish_and_double_ids_are_faults(toy_run: Callable[..., RunResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notes_outside_finish_and_double_ids_are_faults(
+    toy_run: Callable[..., RunResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(Numbers, "plan", lambda self, given: [FILM, FILM])
         with pytest.raises(AnimesetError, match="equal ids"):

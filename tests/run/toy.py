@@ -55,7 +55,9 @@ class Numbers(Stage):
                 continue
             if item.value == 5:
                 yield Record(id="n5-twin")
-            yield Record(id=item.id, dropped="even" if item.value == 6 else None, why="six is even" if item.value == 6 else "")
+            yield Record(
+                id=item.id, dropped="even" if item.value == 6 else None, why="six is even" if item.value == 6 else ""
+            )
 
     def finish(
         self, rows: list[Any], items: Sequence[Any], given: Mapping[str, Output], out: Path, ctx: Context
