@@ -68,7 +68,7 @@ def mixed_distances(vectors: Matrix, same_distance: float) -> Matrix:
     distance = cosine_distances(vectors)
     n = len(distance)
     trust = 0.5 * _neighbourhood(n)
-    plain = np.minimum(distance / np.float32(same_distance), np.float32(_UNRELATED))
+    plain: Matrix = np.minimum(distance / np.float32(same_distance), np.float32(_UNRELATED))
     if trust == 0.0:
         return plain
     shared = shared_neighbour_distances(distance, neighbour_count(n), same_distance)

@@ -94,7 +94,7 @@ def _cost(track: _Track, seen: Sighting, same_distance: float) -> float:
     size = (old.area * new.area) ** 0.25
     moved = float(np.hypot(old.center[0] - new.center[0], old.center[1] - new.center[1])) / size
     scaled = abs(float(np.log(new.area / old.area))) / 2
-    return head / same_distance - _BY_OVERLAP * old.iou(new) + _BY_MOTION * min(moved + scaled, _FAR)
+    return float(head / same_distance - _BY_OVERLAP * old.iou(new) + _BY_MOTION * min(moved + scaled, _FAR))
 
 
 def split_outliers(
