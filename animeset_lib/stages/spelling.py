@@ -11,7 +11,7 @@ __all__ = ["clean_tag", "romanized", "safe_slug"]
 def clean_tag(text: str) -> str:
     """`text` as one tag of a comma-separated line: no comma, line break or other white space inside, nothing that is not UTF-8. May be empty."""
     printable = "".join(c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
-    return re.sub(r"[\s,]+", "_", printable.strip(" \t\r\n,"))
+    return re.sub(r"[\s,]+", "_", re.sub(r"^[\s,]+|[\s,]+$", "", printable))
 
 
 def safe_slug(text: str) -> str:
@@ -29,7 +29,7 @@ def safe_slug(text: str) -> str:
 
 
 def romanized(char: str) -> str:
-    """One character in ASCII: itself, its letter without accents, or what Unicode calls it (`レ` is KATAKANA LETTER RE). Empty when there is no such."""
+    """One character in ASCII: itself, its letter without accents, or what Unicode calls it (`レ` is KATAKANA LETTER RE); else empty."""
     base = "".join(c for c in unicodedata.normalize("NFKD", char) if not unicodedata.combining(c))
     if base and base.isascii():
         return base

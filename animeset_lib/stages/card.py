@@ -1,0 +1,368 @@
+"""The README of a character's set and of a film: what is in it, how it came about, what is weak about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from animeset_lib.records import CaptionRow, Crop, Film
+from animeset_lib.run.stage import Output
+from animeset_lib.settings import DatasetSettings
+from animeset_lib.stages.explain import Loss
+from animeset_lib.stages.vocabulary import UNKNOWN
+
+__all__ = ["Chosen", "FilmNumbers", "Summary", "character_card", "clock", "film_card", "source_name", "weaknesses"]
+
+_FRAMINGS = ("face", "upper_body", "full", "frame")
+_PARTS = 5
+"""Equal parts of the film in the table of times."""
+
+# What decides most about how a set looks; everything else is in the run's settings file.
+_TELLING = {
+    "1_extract": ("mode", "fps", "start_ms", "end_ms"),
+    "2_dedupe": ("hamming_max", "ssim_min"),
+    "3c_cluster": ("min_regions", "same_distance"),
+    "4a_quality": ("dark_luma", "bright_luma", "blur_edge_width_px", "min_face_px"),
+    "4b_upscale": ("training_px", "mix_face", "mix_upper_body", "mix_full", "mix_frame"),
+    "6a_tag": ("general_min",),
+    "6b_caption": ("template", "style", "underscores", "core_traits", "core_share"),
+}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One picture of a set with what is known about it."""
+
+    crop: Crop
+    caption: CaptionRow
+    pts_ms: int
+    shot: int
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One character's set. `candidates` were finished crops to choose from; `lost` what fell out before and there."""
+
+    character: str
+    chosen: Sequence[Chosen]
+    candidates: int
+    figures: int
+    lost: Sequence[Loss]
+    core_traits: Sequence[str]
+
+    @property
+    def framings(self) -> dict[str, int]:
+        counts = Counter(c.crop.framing for c in self.chosen)
+        return {framing: counts[framing] for framing in _FRAMINGS}  # type: ignore[index]
+
+
+@dataclass(frozen=True)
+class FilmNumbers:
+    """Counts over the whole film. `length_ms` is the last known moment; `noise` figures belong to no character."""
+
+    film: Film
+    length_ms: int
+    frames: int
+    kept_frames: int
+    figures: int
+    usable_figures: int
+    noise: int
+
+
+def clock(pts_ms: int) -> str:
+    """`01:02:03`, or `02:03` in the first hour."""
+    seconds = pts_ms // 1000
+    hours, rest = divmod(seconds, 3600)
+    return (f"{hours:02d}:" if hours else "") + f"{rest // 60:02d}:{rest % 60:02d}"
+
+
+def source_name(film: Film) -> str:
+    """The input's name without any folder, whichever system's separators it has."""
+    return PurePosixPath(film.source_name.replace("\\", "/")).name or film.name
+
+
+def weaknesses(summary: Summary, numbers: FilmNumbers, settings: DatasetSettings) -> list[str]:
+    """What a person should know before training on this set, one sentence each."""
+    chosen = summary.chosen
+    found: list[str] = []
+    if len(chosen) < settings.min_pictures:
+        found.append(
+            f"Few pictures: {len(chosen)} of the {settings.min_pictures} wanted (`dataset.min_pictures`). "
+            f"The film gave {_count(summary.figures, 'figure')} of this character"
+            + (f"; lost on the way: {_losses_in_words(summary.lost)}." if summary.lost else ".")
+        )
+    if not chosen:
+        return found
+    shots = len({c.shot for c in chosen})
+    if shots <= 3 and len(chosen) > shots:
+        found.append(f"Little variety: all pictures come from {_count(shots, 'shot')}.")
+    first, last = min(c.pts_ms for c in chosen), max(c.pts_ms for c in chosen)
+    if shots > 3 and last - first < 0.1 * numbers.length_ms:
+        found.append(f"All pictures lie between {clock(first)} and {clock(last)} of {clock(numbers.length_ms)}.")
+    framings = {framing for framing, count in summary.framings.items() if count}
+    if framings == {"face"}:
+        found.append("Only faces: the clothes and the figure cannot be learned from this set.")
+    elif not framings & {"full", "frame"}:
+        found.append("No full figure: everything below the waist is unknown.")
+    elif "face" not in framings:
+        found.append("No face close-ups: details of the face may come out weak.")
+    for attribute in ("outfit", "emotion", "background"):
+        values = Counter(getattr(c.caption, attribute) for c in chosen)
+        if set(values) == {UNKNOWN}:
+            found.append(f"The {attribute} is unknown for every picture: this tagger does not see it.")
+        elif values[UNKNOWN] > len(chosen) / 2:
+            found.append(f"The {attribute} is unknown for {values[UNKNOWN]} of {len(chosen)} pictures.")
+        elif len(values) == 1 and len(chosen) > 1 and attribute != "background":
+            found.append(f"Only one {attribute}: {next(iter(values))}; the trigger word will mean it too.")
+    enlarged = sum(1 for c in chosen if c.crop.factor > 1)
+    if enlarged > len(chosen) / 2:
+        found.append(
+            f"{enlarged} of {len(chosen)} pictures were enlarged: their finest texture is the upscaler's, not the film's."
+        )
+    unsure = sum(1 for c in chosen if c.confidence < 0.5)
+    if unsure:
+        found.append(
+            f"{_count(unsure, 'picture')} may show somebody else (identity confidence below 0.5 in `metadata.jsonl`)."
+        )
+    crowded = sum(1 for c in chosen if len(c.crop.faces) > 1)
+    if crowded:
+        found.append(f"{_count(crowded, 'picture')} also show another face.")
+    return found
+
+
+def character_card(
+    summary: Summary, numbers: FilmNumbers, settings: DatasetSettings, given: Mapping[str, Output]
+) -> str:
+    """`<character>/README.md`. The same for equal inputs: no date, no place."""
+    chosen = summary.chosen
+    weak = weaknesses(summary, numbers, settings)
+    sizes = Counter(f"{c.crop.width}x{c.crop.height}" for c in chosen)
+    lines = [
+        f"# {summary.character}",
+        "",
+        f"{_count(len(chosen), 'picture')} with captions from **{_text(source_name(numbers.film))}** for training a LoRA. "
+        f"Trigger word: `{summary.character}`, first in every caption by default.",
+        "",
+        "![Contact sheet](contact_sheet.png)",
+        "",
+        "| File | Content |",
+        "|---|---|",
+        f"| `dataset/images/{summary.character}_0001.png` ... | the pictures; the first n are themselves a good set of n |",
+        f"| `dataset/captions/{summary.character}_0001.txt` ... | one line of tags per picture |",
+        "| `metadata.jsonl` | per picture: tags, attributes, source, time, box, scores, hash |",
+        "| `contact_sheet.png` | all pictures at a glance |",
+        "",
+        "## Known weaknesses",
+        "",
+        *(
+            [f"- {sentence}" for sentence in weak]
+            or ["None that could be measured. Look at the contact sheet all the same."]
+        ),
+        "",
+        "## What is in it",
+        "",
+        *_coverage("Framing", (c.crop.framing for c in chosen)),
+        *_coverage("Outfit", (c.caption.outfit for c in chosen)),
+        *_coverage("Emotion", (c.caption.emotion for c in chosen)),
+        *_coverage("Background", (c.caption.background for c in chosen)),
+        *_times(summary, numbers),
+        f"Sizes: {', '.join(f'{size} ({count})' for size, count in sorted(sizes.items(), key=lambda p: (-p[1], p[0])))}.",
+        "",
+        f"Traits on most pictures: {', '.join(f'`{tag}`' for tag in summary.core_traits) or 'none found'}"
+        + (" (left out of the captions)." if _setting(given, "6b_caption", "core_traits") == "drop" else "."),
+        "",
+        "## How it came about",
+        "",
+        f"{_count(summary.figures, 'figure')} of this character were found, {_count(summary.candidates, 'finished crop')} "
+        f"could be chosen from, {len(chosen)} were. Every single decision stands in `../explain.jsonl`.",
+        "",
+        *_loss_table(summary.lost),
+        "## Models",
+        "",
+        *_model_table(given),
+        "## Settings that matter",
+        "",
+        *_settings_table(given, settings),
+        "## Licence",
+        "",
+        f"The pictures are taken from {_text(source_name(numbers.film))}; whoever holds the rights to it holds them here. "
+        "Not stated by this tool: fill in before you share the set.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def film_card(
+    summaries: Sequence[Summary], numbers: FilmNumbers, settings: DatasetSettings, given: Mapping[str, Output]
+) -> str:
+    """The README at the top of a film's output."""
+    film = numbers.film
+    lines = [f"# {_text(source_name(film))}", ""]
+    if any(summary.chosen for summary in summaries):
+        total = sum(len(summary.chosen) for summary in summaries)
+        lines += [
+            f"{_count(total, 'picture')} of {_count(sum(1 for s in summaries if s.chosen), 'character')}.",
+            "",
+            "![One row per character](contact_sheet.png)",
+            "",
+            "| Character | Pictures | of candidates | Face | Upper body | Full | Whole frame | In one line |",
+            "|---|---:|---:|---:|---:|---:|---:|---|",
+        ]
+        for summary in summaries:
+            name = _cell(summary.character)
+            link = f"[{name}]({_url(summary.character)}/README.md)" if summary.chosen else name
+            mix = " | ".join(str(count) for count in summary.framings.values())
+            lines.append(
+                f"| {link} | {len(summary.chosen)} | {summary.candidates} | {mix} | {_cell(_in_one_line(summary, numbers, settings))} |"
+            )
+        lines += [
+            "",
+            "Names such as `character_01` are the program's; give a folder with reference pictures per name to have your own.",
+            "",
+        ]
+    else:
+        lines += _no_characters(summaries, numbers)
+    lines += [
+        "## From film to pictures",
+        "",
+        f"- stills taken from the film: {numbers.frames}, without duplicates: {numbers.kept_frames}",
+        f"- faces found: {numbers.figures}, good enough to be sorted: {numbers.usable_figures}",
+        f"- faces that belong to no character (extras, or seen too seldom): {numbers.noise}",
+        "",
+        "`explain.jsonl` says of every frame, figure and crop what became of it and why.",
+        "",
+    ]
+    if film.notes:
+        lines += ["About the film file:", "", *[f"- {note}" for note in film.notes], ""]
+    lines += ["## Models", "", *_model_table(given)]
+    return "\n".join(lines)
+
+
+def _no_characters(summaries: Sequence[Summary], numbers: FilmNumbers) -> list[str]:
+    if numbers.figures == 0:
+        reason = "No face was found in any frame."
+        advice = "If there are faces in the film, lower `detect.score_min`, or use another detector (`animeset doctor` shows what there is)."
+    elif numbers.usable_figures == 0:
+        reason = f"{_count(numbers.figures, 'face')} were found, but all were dropped before sorting (too small or too uncertain)."
+        advice = "Lower `detect.min_face_px` or `detect.score_min`, or use a sharper copy of the film."
+    elif not summaries:
+        reason = f"{_count(numbers.usable_figures, 'face')} were found, but no group of them is large enough to be a character."
+        advice = "Lower `cluster.min_regions`, or give reference pictures of the characters you look for."
+    else:
+        reason = (
+            f"{_count(len(summaries), 'character')} were found, but no picture of them is left: "
+            + "; ".join(f"{s.character}: {_losses_in_words(s.lost)}" for s in summaries)
+            + "."
+        )
+        advice = "Loosen the `quality` limits that dropped them, or use a better copy of the film."
+    return [
+        "**No character set could be made from this film.**",
+        "",
+        reason + " " + advice,
+        "",
+        f"The {_count(numbers.kept_frames, 'frame')} without duplicates are in `frames/`.",
+        "",
+    ]
+
+
+def _in_one_line(summary: Summary, numbers: FilmNumbers, settings: DatasetSettings) -> str:
+    weak = weaknesses(summary, numbers, settings)
+    if not summary.chosen:
+        return weak[0] if weak else ""
+    shots = len({c.shot for c in summary.chosen})
+    first, last = min(c.pts_ms for c in summary.chosen), max(c.pts_ms for c in summary.chosen)
+    text = f"{_count(shots, 'shot')}, {clock(first)} to {clock(last)}"
+    if summary.core_traits:
+        text += f"; {', '.join(summary.core_traits[:4])}"
+    return text + (f". {weak[0]}" if weak else "")
+
+
+def _coverage(title: str, values: Iterable[str]) -> list[str]:
+    counts = Counter(values)
+    total = sum(counts.values())
+    rows = sorted(counts.items(), key=lambda pair: (pair[0] == UNKNOWN, -pair[1], pair[0]))
+    return [
+        f"| {title} | Pictures | Share |",
+        "|---|---:|---:|",
+        *[f"| {_cell(value)} | {count} | {count / total:.0%} |" for value, count in rows],
+        "",
+    ]
+
+
+def _times(summary: Summary, numbers: FilmNumbers) -> list[str]:
+    """Pictures and shots per fifth of the film."""
+    length = max(numbers.length_ms, 1)
+    parts = [min(_PARTS - 1, c.pts_ms * _PARTS // length) for c in summary.chosen]
+    rows = []
+    for part in range(_PARTS):
+        here = [c for c, own in zip(summary.chosen, parts, strict=True) if own == part]
+        span = f"{clock(length * part // _PARTS)} to {clock(length * (part + 1) // _PARTS)}"
+        rows.append(f"| {span} | {len(here)} | {len({c.shot for c in here})} |")
+    return ["| Time in the film | Pictures | Shots |", "|---|---:|---:|", *rows, ""]
+
+
+def _loss_table(lost: Sequence[Loss]) -> list[str]:
+    if not lost:
+        return []
+    return [
+        "| Left out at | Reason | How many |",
+        "|---|---|---:|",
+        *[f"| {loss.stage} | {_cell(loss.reason)} | {_count(loss.count, loss.what)} |" for loss in lost],
+        "",
+    ]
+
+
+def _model_table(given: Mapping[str, Output]) -> list[str]:
+    """Every model that a stage noted in its stage.json, by the fields of `ModelInfo`."""
+    rows = []
+    for stage in sorted(given):
+        for value in given[stage].info["notes"].values():
+            if isinstance(value, dict) and {"name", "digest", "rung"} <= value.keys():
+                rows.append(
+                    f"| {stage} | {_cell(value['name'])} | {_cell(value['rung'])} | {_cell(value.get('licence', ''))} | `{value['digest']}` |"
+                )
+    return ["| Stage | Model | Rung | Licence | Digest |", "|---|---|---|---|---|", *rows, ""]
+
+
+def _settings_table(given: Mapping[str, Output], settings: DatasetSettings) -> list[str]:
+    rows = [
+        f"| {stage} | {name} | `{_cell(str(value))}` |"
+        for stage, names in _TELLING.items()
+        for name in names
+        if (value := _setting(given, stage, name)) is not None
+    ]
+    rows += [
+        f"| 7_dataset | {name} | `{getattr(settings, name)}` |"
+        for name in ("min_pictures", "max_pictures", "per_shot", "same_picture", "novelty_min")
+    ]
+    return ["| Stage | Setting | Value |", "|---|---|---|", *rows, ""]
+
+
+def _setting(given: Mapping[str, Output], stage: str, name: str) -> Any:
+    return given[stage].info.get("settings", {}).get(name)
+
+
+def _losses_in_words(lost: Sequence[Loss]) -> str:
+    return ", ".join(f"{_count(loss.count, loss.what)} {loss.reason} ({loss.stage})" for loss in lost) or "nothing"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def _cell(text: str) -> str:
+    """`text` safe inside a table cell."""
+    return _text(text).replace("|", "\\|")
+
+
+def _text(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _url(text: str) -> str:
+    """A relative link that Markdown reads whole; letters of any script may stay."""
+    return "".join(f"%{ord(c):02X}" if c in " ()<>%#?" else c for c in text)

@@ -1,0 +1,373 @@
+"""7_dataset: everything → the folder that is published: per character the chosen pictures, captions, metadata, card and contact sheet."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from animeset_lib.errors import InputError
+from animeset_lib.media import Picture, read_image, write_image
+from animeset_lib.records import CaptionRow, Crop, DatasetRow, Film, Record
+from animeset_lib.run.stage import Context, Output, Stage, WholeSet
+from animeset_lib.settings import DatasetSettings
+from animeset_lib.stages.card import Chosen, FilmNumbers, Summary, character_card, clock, film_card, source_name
+from animeset_lib.stages.explain import Fate, fates, losses
+from animeset_lib.stages.selection import THUMB_PX, Candidate, choose
+from animeset_lib.stages.sheet import ROW_TILES, SheetRow, Tile, fit_tile, grid_sheet, row_sheet
+from animeset_lib.stages.vocabulary import UNKNOWN
+
+__all__ = ["DatasetStage"]
+
+TREE = "tree"
+"""Folder below the stage's own one that holds exactly what is published."""
+
+_SHEET_PICTURES = 200
+"""Most pictures on one contact sheet; the heading says when there are more."""
+
+
+@dataclass(frozen=True)
+class DatasetStage(Stage):
+    """Chooses each character's set and lays out the published tree. Crops are linked or copied, never encoded again."""
+
+    settings: DatasetSettings
+
+    name: ClassVar[str] = "7_dataset"
+    version: ClassVar[str] = "1"
+    needs: ClassVar[tuple[str, ...]] = (
+        *("1_extract", "2_dedupe", "3a_detect", "3b_embed", "3c_cluster", "3d_cast"),
+        *("4a_quality", "4b_upscale", "5_crop", "6a_tag", "6b_caption"),
+    )
+    row: ClassVar[type[Record]] = DatasetRow
+
+    def plan(self, given: Mapping[str, Output]) -> Sequence[WholeSet]:
+        return [WholeSet(given)]
+
+    def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> Iterable[DatasetRow]:
+        for item in batch:
+            yield from _Builder(self.settings, item.given, out / TREE, ctx).build()
+
+    def finish(
+        self, rows: list[Any], items: Sequence[Any], given: Mapping[str, Output], out: Path, ctx: Context
+    ) -> Sequence[Record]:
+        found = _summaries(given, rows, list(fates(given, rows)))
+        for summary in found:
+            lost = ", ".join(f"{loss.count} {loss.what} {loss.reason} ({loss.stage})" for loss in summary.lost)
+            few = len(summary.chosen) < self.settings.min_pictures
+            ctx.log.log(
+                logging.WARNING if few else logging.INFO,
+                "7_dataset: %s: %d pictures%s of %d candidates, %d figures; left out: %s",
+                summary.character,
+                len(summary.chosen),
+                f" (fewer than dataset.min_pictures {self.settings.min_pictures})" if few else "",
+                summary.candidates,
+                summary.figures,
+                lost or "nothing",
+            )
+        if not any(summary.chosen for summary in found):
+            ctx.log.warning("7_dataset: no character set could be made; the frames are kept, README.md says why")
+        ctx.note(
+            "characters",
+            {
+                summary.character: {
+                    "chosen": len(summary.chosen),
+                    "candidates": summary.candidates,
+                    "figures": summary.figures,
+                    "framings": summary.framings,
+                    "lost": [
+                        {"stage": loss.stage, "reason": loss.reason, "what": loss.what, "count": loss.count}
+                        for loss in summary.lost
+                    ],
+                }
+                for summary in found
+            },
+        )
+        return rows
+
+
+class _Builder:
+    """Lays out one film's tree. May be interrupted anywhere and started again over what is there: equal input, equal files."""
+
+    def __init__(self, settings: DatasetSettings, given: Mapping[str, Output], tree: Path, ctx: Context) -> None:
+        self._settings = settings
+        self._given = given
+        self._tree = tree
+        self._ctx = ctx
+        self._film = Film.model_validate(given["1_extract"].info["notes"]["film"])
+        self._frames = given["1_extract"].by_id
+        self._vectors = {row.id: row.vector for row in given["3b_embed"].rows}
+
+    def build(self) -> list[DatasetRow]:
+        self._tree.mkdir(parents=True, exist_ok=True)
+        rows, samples = self._choose_and_place()
+        all_fates = list(fates(self._given, rows))
+        summaries = _summaries(self._given, rows, all_fates)
+        numbers = self._numbers()
+        for summary in summaries:
+            if summary.chosen:
+                card = character_card(summary, numbers, self._settings, self._given)
+                _write_text(self._tree / summary.character / "README.md", card)
+        self._write_film(summaries, samples, numbers, all_fates)
+        return rows
+
+    def _choose_and_place(self) -> tuple[list[DatasetRow], dict[str, list[Picture]]]:
+        """Rows for all crops in their order, and each character's first pictures as tiles."""
+        captions = {row.id: row for row in self._given["6b_caption"].kept}
+        usable: dict[str, list[Crop]] = {}
+        rows: dict[str, DatasetRow] = {}
+        for crop in self._given["5_crop"].rows:
+            dropped = next(
+                (
+                    row
+                    for stage in ("5_crop", "6a_tag", "6b_caption")
+                    if (row := self._given[stage].by_id.get(crop.id)) is not None and row.dropped is not None
+                ),
+                None,
+            )
+            if dropped is not None:
+                rows[crop.id] = DatasetRow(
+                    id=crop.id, character=crop.character, dropped=dropped.dropped, why=dropped.why
+                )
+            else:
+                usable.setdefault(crop.character, []).append(crop)
+        samples: dict[str, list[Picture]] = {}
+        total = sum(len(crops) for crops in usable.values())
+        done = 0
+        for character in sorted(usable):
+            tiles: dict[str, Picture] = {}
+            candidates = []
+            for crop in usable[character]:
+                self._ctx.check_cancel()
+                done += 1
+                self._ctx.progress(done, total)
+                try:
+                    picture = read_image(self._given["5_crop"].path / crop.file)
+                except InputError as error:
+                    rows[crop.id] = DatasetRow(
+                        id=crop.id, character=character, dropped="unreadable", why=f"cannot be read: {error}"
+                    )
+                    continue
+                tiles[crop.id] = fit_tile(picture)
+                candidates.append(self._candidate(crop, _thumb(picture)))
+            choice = choose(candidates, self._settings, self._ctx.check_cancel)
+            for crop_id, why in choice.rejected.items():
+                rows[crop_id] = DatasetRow(id=crop_id, character=character, dropped="not_selected", why=why)
+            chosen = [_chosen(self._given, crop_id, captions[crop_id]) for crop_id in choice.ranked]
+            for rank, one in enumerate(chosen, start=1):
+                rows[one.crop.id] = self._place(one, rank)
+            if chosen:
+                self._write_character(character, chosen, len(candidates), tiles)
+                samples[character] = [tiles[one.crop.id] for one in chosen[:ROW_TILES]]
+        return [rows[crop.id] for crop in self._given["5_crop"].rows], samples
+
+    def _candidate(self, crop: Crop, thumb: npt.NDArray[np.float32]) -> Candidate:
+        frame = self._frames[crop.frame_id]
+        return Candidate(
+            id=crop.id,
+            region_id=crop.region_id,
+            framing=crop.framing,
+            shot=frame.shot,
+            pts_ms=frame.pts_ms,
+            vector=self._vectors[crop.region_id],
+            tags=self._given["6a_tag"].by_id[crop.id].general,
+            thumb=thumb,
+            quality=self._given["4a_quality"].by_id[crop.region_id].score,
+            confidence=self._given["3d_cast"].by_id[crop.region_id].confidence,
+        )
+
+    def _place(self, one: Chosen, rank: int) -> DatasetRow:
+        character, crop = one.crop.character, one.crop
+        stem = f"{character}_{rank:04d}"
+        image = f"dataset/images/{stem}{Path(crop.file).suffix}"
+        text = f"dataset/captions/{stem}.txt"
+        _link(self._given["5_crop"].path / crop.file, self._tree / character / image)
+        _write_text(self._tree / character / text, one.caption.caption + "\n")
+        return DatasetRow(id=crop.id, character=character, image=image, caption=text, rank=rank)
+
+    def _write_character(
+        self, character: str, chosen: Sequence[Chosen], candidates: int, tiles: Mapping[str, Picture]
+    ) -> None:
+        folder = self._tree / character
+        lines = [json.dumps(self._metadata(one, rank), ensure_ascii=False) for rank, one in enumerate(chosen, start=1)]
+        _write_text(folder / "metadata.jsonl", "".join(line + "\n" for line in lines))
+        shown = chosen[:_SHEET_PICTURES]
+        subtitle = f"{len(chosen)} pictures of {candidates} candidates · {source_name(self._film)}"
+        if len(shown) < len(chosen):
+            subtitle += f" · the first {len(shown)} are shown"
+        labelled = [
+            Tile(tiles[one.crop.id], _labels(one, f"{rank:04d} · {one.crop.framing.replace('_', ' ')} · "))
+            for rank, one in enumerate(shown, start=1)
+        ]
+        write_image(folder / "contact_sheet.png", grid_sheet(character, subtitle, labelled))
+
+    def _metadata(self, one: Chosen, rank: int) -> dict[str, Any]:
+        """One line of metadata.jsonl. Paths are relative to the character's folder; `text` is the caption, as image-folder loaders call it."""
+        crop, caption = one.crop, one.caption
+        quality = self._given["4a_quality"].by_id[crop.region_id]
+        tagged = self._given["6a_tag"].by_id[crop.id]
+        stem = f"{crop.character}_{rank:04d}"
+        source = self._given["5_crop"].path / crop.file
+        return {
+            "file_name": f"dataset/images/{stem}{source.suffix}",
+            "text": caption.caption,
+            "name": f"{caption.name}_{rank:04d}",
+            "character": crop.character,
+            "tags": list(caption.tags),
+            "tag_scores": tagged.general,
+            "outfit": caption.outfit,
+            "emotion": caption.emotion,
+            "background": caption.background,
+            "framing": crop.framing,
+            "rank": rank,
+            "width": crop.width,
+            "height": crop.height,
+            "film": source_name(self._film),
+            "film_id": self._film.id,
+            "time_ms": one.pts_ms,
+            "shot": one.shot,
+            "frame": crop.frame_id,
+            "region": crop.region_id,
+            "box": list(crop.box.xyxy),
+            "upscale_factor": crop.factor,
+            "upscaler": crop.upscaler,
+            "tagger": tagged.tagger,
+            "quality": quality.score,
+            "quality_measured": quality.measured,
+            "identity_confidence": one.confidence,
+            "sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
+        }
+
+    def _write_film(
+        self,
+        summaries: Sequence[Summary],
+        samples: Mapping[str, Sequence[Picture]],
+        numbers: FilmNumbers,
+        all_fates: Sequence[Fate],
+    ) -> None:
+        tree = self._tree
+        _link(self._given["3d_cast"].path / "cast.json", tree / "cast.json")
+        _write_text(tree / "README.md", film_card(summaries, numbers, self._settings, self._given))
+        explained = ({**fate.__dict__} for fate in all_fates)
+        _write_text(tree / "explain.jsonl", "".join(json.dumps(fate, ensure_ascii=False) + "\n" for fate in explained))
+        name = source_name(self._film)
+        if samples:
+            in_rows = [
+                SheetRow(
+                    summary.character,
+                    (
+                        f"{len(summary.chosen)} pictures of {summary.candidates}",
+                        *(
+                            f"{count} {framing.replace('_', ' ')}"
+                            for framing, count in summary.framings.items()
+                            if count
+                        ),
+                    ),
+                    samples[summary.character],
+                )
+                for summary in summaries
+                if summary.chosen
+            ]
+            total = sum(len(summary.chosen) for summary in summaries)
+            sheet = row_sheet(name, f"{len(in_rows)} characters, {total} pictures; the first of each set", in_rows)
+        else:
+            sheet = self._frames_instead(name)
+        write_image(tree / "contact_sheet.png", sheet)
+
+    def _frames_instead(self, name: str) -> Picture:
+        """No character: the frames themselves go into `frames/`; returns their contact sheet."""
+        frames = [self._frames[row.id] for row in self._given["2_dedupe"].kept]
+        folder = self._given["1_extract"].path
+        for frame in frames:
+            self._ctx.check_cancel()
+            _link(folder / frame.file, self._tree / "frames" / Path(frame.file).name)
+        step = max(1, -(-len(frames) // _SHEET_PICTURES))
+        tiles = []
+        for frame in frames[::step]:
+            self._ctx.check_cancel()
+            try:
+                tiles.append(Tile(fit_tile(read_image(folder / frame.file)), (clock(frame.pts_ms),)))
+            except InputError as error:
+                self._ctx.log.warning("7_dataset: %s is left out of the contact sheet: %s", frame.id, error)
+        subtitle = f"No characters found; {len(frames)} frames without duplicates"
+        return grid_sheet(name, subtitle + (f", every {step}th shown" if step > 1 else ""), tiles)
+
+    def _numbers(self) -> FilmNumbers:
+        frames, regions = self._given["1_extract"].rows, self._given["3a_detect"].rows
+        usable = {row.id for row in regions if row.dropped is None}
+        noise = sum(1 for row in self._given["3d_cast"].rows if row.character is None and row.id in usable)
+        last = max((frame.pts_ms for frame in frames), default=0)
+        return FilmNumbers(
+            film=self._film,
+            length_ms=self._film.duration_ms or last,
+            frames=len(frames),
+            kept_frames=len(self._given["2_dedupe"].kept),
+            figures=len(regions),
+            usable_figures=len(usable),
+            noise=noise,
+        )
+
+
+def _summaries(given: Mapping[str, Output], rows: Sequence[DatasetRow], all_fates: Sequence[Fate]) -> list[Summary]:
+    """One per character of the cast, largest set first; also those of which no picture is left."""
+    lost = losses(all_fates)
+    figures = Counter(row.character for row in given["3d_cast"].rows if row.character is not None)
+    captions = given["6b_caption"].by_id
+    core = given["6b_caption"].info["notes"].get("core_traits", {})
+    found = []
+    for character in sorted(figures):
+        own = [row for row in rows if row.character == character]
+        ranked = sorted((row for row in own if row.rank is not None), key=lambda row: row.rank or 0)
+        found.append(
+            Summary(
+                character=character,
+                chosen=[_chosen(given, row.id, captions[row.id]) for row in ranked],
+                candidates=sum(1 for row in own if row.dropped in (None, "not_selected")),
+                figures=figures[character],
+                lost=lost.get(character, []),
+                core_traits=core.get(character, []),
+            )
+        )
+    return sorted(found, key=lambda summary: (-len(summary.chosen), summary.character))
+
+
+def _chosen(given: Mapping[str, Output], crop_id: str, caption: CaptionRow) -> Chosen:
+    crop: Crop = given["5_crop"].by_id[crop_id]
+    frame = given["1_extract"].by_id[crop.frame_id]
+    return Chosen(crop, caption, frame.pts_ms, frame.shot, given["3d_cast"].by_id[crop.region_id].confidence)
+
+
+def _labels(one: Chosen, number: str) -> tuple[str, ...]:
+    known = [v for v in (one.caption.outfit, one.caption.emotion, one.caption.background) if v != UNKNOWN]
+    return number + clock(one.pts_ms), " · ".join(value.replace("_", " ") for value in known)
+
+
+def _thumb(picture: Picture) -> npt.NDArray[np.float32]:
+    small = cv2.resize(picture, (THUMB_PX, THUMB_PX), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32) / np.float32(255)
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same file under another name where the file system can, else a copy. A target left by an interrupted run is completed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists() and target.samefile(source):
+        return
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

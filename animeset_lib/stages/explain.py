@@ -1,0 +1,133 @@
+"""Why is this picture not in my set? The fate of every frame, figure and crop, put together from the rows of all stages."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from animeset_lib.records import CastRow, DatasetRow, PlannedCrop, Record, Region
+from animeset_lib.run.stage import Output
+
+__all__ = ["Fate", "Loss", "fates", "losses"]
+
+What = Literal["frame", "figure", "crop"]
+
+NO_CROP_USED = "no_crop_used"
+_REGION_STAGES = ("3a_detect", "3b_embed", "3c_cluster", "3d_cast", "4a_quality")
+_CROP_STAGES = ("4b_upscale", "5_crop", "6a_tag", "6b_caption")
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of one thing. `stage` is where it was dropped, or `7_dataset` when it was kept; `why` is a sentence."""
+
+    id: str
+    what: What
+    state: Literal["kept", "dropped"]
+    stage: str
+    reason: str
+    why: str
+    character: str | None
+
+
+@dataclass(frozen=True)
+class Loss:
+    """How many figures or crops a character lost at one stage for one reason."""
+
+    stage: str
+    reason: str
+    what: What
+    count: int
+
+
+def fates(given: Mapping[str, Output], chosen: Sequence[DatasetRow]) -> Iterator[Fate]:
+    """Frames, then figures, then crops, each in their stage's order. `chosen` are the rows of 7_dataset."""
+    by_id = {row.id: row for row in chosen}
+    crops = [_crop_fate(crop, given, by_id) for crop in given["4b_upscale"].rows]
+    of_region: dict[str, list[Fate]] = defaultdict(list)
+    for planned, fate in zip(given["4b_upscale"].rows, crops, strict=True):
+        of_region[planned.region_id].append(fate)
+    figures = [_figure_fate(region, given, of_region[region.id]) for region in given["3a_detect"].rows]
+    of_frame: dict[str, list[Fate]] = defaultdict(list)
+    for region, fate in zip(given["3a_detect"].rows, figures, strict=True):
+        of_frame[region.frame_id].append(fate)
+    for frame in given["1_extract"].rows:
+        yield _frame_fate(frame.id, given, of_frame[frame.id])
+    yield from figures
+    yield from crops
+
+
+def losses(all_fates: Iterable[Fate]) -> dict[str, list[Loss]]:
+    """Per character what was lost where, in the order of the stages, most frequent reason first.
+
+    A figure of which crops were planned counts by these.
+    """
+    counts: dict[str, Counter[tuple[str, str, What]]] = defaultdict(Counter)
+    for fate in all_fates:
+        if fate.character is not None and fate.state == "dropped" and fate.reason != NO_CROP_USED:
+            counts[fate.character][fate.stage, fate.reason, fate.what] += 1
+    return {
+        character: [
+            Loss(stage, reason, what, count)
+            for (stage, reason, what), count in sorted(found.items(), key=lambda pair: (pair[0][0], -pair[1], pair[0]))
+        ]
+        for character, found in counts.items()
+    }
+
+
+def _crop_fate(crop: PlannedCrop, given: Mapping[str, Output], chosen: Mapping[str, DatasetRow]) -> Fate:
+    for stage in _CROP_STAGES:
+        row = given[stage].by_id.get(crop.id)
+        if row is not None and row.dropped is not None:
+            return Fate(crop.id, "crop", "dropped", stage, row.dropped, row.why, crop.character)
+    final = chosen.get(crop.id)
+    if final is None:
+        return Fate(
+            crop.id, "crop", "dropped", "5_crop", "missing", "planned, but no picture was made of it", crop.character
+        )
+    if final.dropped is not None:
+        return Fate(crop.id, "crop", "dropped", "7_dataset", final.dropped, final.why, crop.character)
+    return Fate(crop.id, "crop", "kept", "7_dataset", "chosen", f"is {final.character}/{final.image}", crop.character)
+
+
+def _figure_fate(region: Region, given: Mapping[str, Output], crops: Sequence[Fate]) -> Fate:
+    cast: CastRow | None = given["3d_cast"].by_id.get(region.id)
+    character = cast.character if cast is not None else None
+
+    def dropped(stage: str, reason: str, why: str) -> Fate:
+        return Fate(region.id, "figure", "dropped", stage, reason, why, character)
+
+    for stage in _REGION_STAGES:
+        row: Record | None = given[stage].by_id.get(region.id)
+        if row is not None and row.dropped is not None:
+            return dropped(stage, row.dropped, row.why)
+    if cast is None or character is None:
+        return dropped(
+            "3d_cast", "noise", (cast.why if cast else "") or "resembles no character often enough to be one"
+        )
+    if not crops:
+        return dropped("4b_upscale", "not_planned", "enough other pictures of this character were planned")
+    kept = [fate for fate in crops if fate.state == "kept"]
+    if kept:
+        return Fate(region.id, "figure", "kept", "7_dataset", "chosen", "; ".join(f.why for f in kept), character)
+    last = max(crops, key=lambda fate: fate.stage)
+    return dropped(last.stage, NO_CROP_USED, f"none of its {len(crops)} crops was used; {last.id}: {last.why}")
+
+
+def _frame_fate(frame_id: str, given: Mapping[str, Output], figures: Sequence[Fate]) -> Fate:
+    def dropped(stage: str, reason: str, why: str) -> Fate:
+        return Fate(frame_id, "frame", "dropped", stage, reason, why, None)
+
+    for stage in ("1_extract", "2_dedupe"):
+        row = given[stage].by_id.get(frame_id)
+        if row is not None and row.dropped is not None:
+            return dropped(stage, row.dropped, row.why)
+    if not figures:
+        return dropped("3a_detect", "no_face", "no face was found in it")
+    kept = [fate for fate in figures if fate.state == "kept"]
+    if kept:
+        return Fate(frame_id, "frame", "kept", "7_dataset", "chosen", "; ".join(f.why for f in kept), None)
+    last = max(figures, key=lambda fate: fate.stage)
+    return dropped(last.stage, "no_figure_used", f"none of its {len(figures)} figures was used; {last.id}: {last.why}")
