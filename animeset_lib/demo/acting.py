@@ -59,9 +59,9 @@ def pose_at(actor: Actor, step: int, lively: bool) -> Pose:
 
 def _look(actor: Actor, beat: Beat, step: int, since: int) -> Expression:
     mouth = actor.flaps[step] if beat.talking and since >= _TURN_STEPS else 0.0
-    if beat.emotion == "surprised":
-        mouth = max(mouth, 0.45)
     lids = {0: 0.45, 1: 0.0, 2: 0.45}.get(min((step - b for b in actor.blinks if 0 <= step - b <= 2), default=-1), 1.0)
+    if beat.emotion == "surprised":
+        mouth, lids = max(mouth, 0.45), 1.0  # the jaw drops, nobody blinks
     return Expression(beat.emotion, mouth, lids, beat.gaze_x, beat.gaze_y)
 
 

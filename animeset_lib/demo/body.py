@@ -37,6 +37,7 @@ class BodyPose:
     def place(self, points: ArrayLike, lift: float = 0.0) -> Points:
         """Front-view points as seen in this pose; ``lift`` is how far they lie in front of the body's middle."""
         p = np.array(points, float)
+        p[:, 1] -= 0.15  # a short neck looks young
         p[:, 0] = p[:, 0] * (1 - 0.16 * abs(self.turn)) + self.turn * (0.10 + 0.22 * lift)
         return p
 
@@ -81,7 +82,7 @@ def _draw_legs(canvas: Canvas, who: Character, outfit: Outfit, pose: BodyPose) -
         )
         canvas.shape(shoe, outfit.shoes, INK, INK_WIDTH)
         canvas.fill_inside(
-            ankle + pose.place(mirror([[-0.3, 0.66], [0.5, 0.66], [0.5, 1.0], [-0.3, 1.0]], side)),
+            pose.place(ankle + mirror([[-0.3, 0.66], [0.5, 0.66], [0.5, 1.0], [-0.3, 1.0]], side)),
             [shoe],
             _shade(outfit.shoes),
         )
@@ -392,8 +393,8 @@ def _draw_limb(canvas: Canvas, joints: Points, widths: list[float], colour: Colo
         ribbon(quad(b, (b + c) / 2, c, 6), widths[2:]),
     ]
     canvas.merged(shapes, colour, INK, INK_WIDTH)
-    whole = ribbon(np.vstack([quad(a, (a + b) / 2, b, 6), quad(b, (b + c) / 2, c, 6)[1:]]), widths)
-    canvas.fill_inside(moved(whole, widths[1] * 1.2, 0.04), shapes, shade)
+    for shape in shapes[1:]:
+        canvas.fill_inside(moved(shape, widths[1] * 1.2, 0.04), shapes, shade)
     return shapes
 
 

@@ -89,8 +89,8 @@ def mix(a: Colour, b: Colour, share: float) -> Colour:
 class Canvas:
     """Draws into ``image`` (H, W, 3, RGB, changed in place); units are mapped by ``scale`` px per unit and ``origin`` px.
 
-    ``light`` multiplies every colour (scene light on a figure). ``bounds`` collects the pixel box (x0, y0, x1, y1) of all
-    fills since it was last set to None; shapes beyond the picture are cut by OpenCV, the bounds are not.
+    ``light`` multiplies every colour (scene light on a figure). ``bounds`` collects the pixel box (x0, y0, x1, y1) of what
+    of all fills is in the picture, since it was last set to None; None when nothing was.
     """
 
     def __init__(
@@ -123,15 +123,26 @@ class Canvas:
     def fill(self, points: ArrayLike, colour: Colour) -> None:
         """Fill a closed shape."""
         p = self.px(points)
-        lo, hi = p.min(axis=0), p.max(axis=0)
-        b = self.bounds
-        self.bounds = (
-            (lo[0], lo[1], hi[0], hi[1])
-            if b is None
-            else (min(b[0], lo[0]), min(b[1], lo[1]), max(b[2], hi[0]), max(b[3], hi[1]))
-        )
         if self._in_sight(p):
             cv2.fillPoly(self.image, [_fixed(p)], self._lit(colour), cv2.LINE_AA, _SHIFT)
+            self._note_bounds(p)
+
+    def _note_bounds(self, p: Points) -> None:
+        height, width = self.image.shape[:2]
+        x, y = p.T
+        seen = [p[(y >= 0) & (y <= height)]]
+        for limit in (0.0, float(height)):  # where the outline enters and leaves at the upper and lower edge
+            after = np.roll(p, -1, axis=0)
+            cross = (y - limit) * (after[:, 1] - limit) < 0
+            share = (limit - y[cross]) / (after[cross, 1] - y[cross])
+            seen.append(np.column_stack([x[cross] + (after[cross, 0] - x[cross]) * share, np.full(len(share), limit)]))
+        visible = np.concatenate(seen)
+        if not len(visible) or visible[:, 0].max() <= 0 or visible[:, 0].min() >= width:
+            return
+        (x0, y0), (x1, y1) = visible.min(axis=0), visible.max(axis=0)
+        b = self.bounds or (x0, y0, x1, y1)
+        x0, x1 = max(min(b[0], x0), 0.0), min(max(b[2], x1), float(width))
+        self.bounds = (x0, min(b[1], y0), x1, max(b[3], y1))
 
     def _in_sight(self, p: Points) -> bool:
         """Whether the box around some pixel points meets the picture: what does not is not worth drawing."""

@@ -190,7 +190,7 @@ _SHUT_HAPPY = np.array([0.62, 0.30, 0.06, 0.0, 0.10, 0.36, 0.58])  # bowed up
 
 def _draw_eye(canvas: Canvas, who: Character, pose: HeadPose, look: Expression, side: float, contour: Points) -> None:
     happy = look.emotion == "smile"
-    lids = look.lids * {"neutral": 0.94, "smile": 0.97, "angry": 0.84, "sad": 0.80, "surprised": 1.10}[look.emotion]
+    lids = look.lids * {"neutral": 0.94, "smile": 0.97, "angry": 0.84, "sad": 0.80, "surprised": 1.07}[look.emotion]
     lash = mix(who.hair[3], (24, 16, 26), 0.6)
     upper = _UPPER.copy()
     shut = _SHUT_HAPPY if happy else _SHUT
@@ -213,7 +213,7 @@ def _draw_eye(canvas: Canvas, who: Character, pose: HeadPose, look: Expression, 
         white = np.vstack([lid, lower])
         canvas.fill_inside(white, [contour], (255, 255, 255))
         gaze = look.gaze_x * side * 0.24
-        small = 0.84 if look.emotion == "surprised" else 1.0
+        small = 0.90 if look.emotion == "surprised" else 1.0
         cu, cv = -0.02 + gaze, 0.06 + look.gaze_y * 0.14
         iris = place(ellipse((cu, cv), 0.66 * small, 0.97 * small))
         dark, mid, light = who.iris

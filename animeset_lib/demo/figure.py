@@ -23,12 +23,13 @@ Box = tuple[float, float, float, float]  # x0, y0, x1, y1
 
 @dataclass(frozen=True)
 class FigureBoxes:
-    """Boxes in the canvas's pixels, not clipped: ``face`` from above the brows to the chin and cheek to cheek (None from
-    behind), ``head`` from the crown to the chin without hanging hair, ``body`` everything that belongs to the character."""
+    """Boxes in the canvas's pixels: ``face`` from above the brows to the chin and cheek to cheek (None from behind),
+    ``head`` from the crown to the chin without hanging hair, both not clipped; ``body`` around everything of the character
+    that is in the picture (None when nothing is)."""
 
     face: Box | None
     head: Box
-    body: Box
+    body: Box | None
 
 
 def draw_figure(
@@ -48,7 +49,6 @@ def draw_figure(
         draw_features(canvas, who, head, look, contour)
         draw_front_hair(canvas, who, head)
         draw_brows(canvas, who, head, look)
-    assert canvas.bounds is not None
     return FigureBoxes(
         face=None if body.back else _box(canvas, contour[contour[:, 1] > _brow_line(head, contour)]),
         head=_box(canvas, np.vstack([contour, bangs_shape(who, head)])),
