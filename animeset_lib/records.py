@@ -189,13 +189,20 @@ class Frame(Record):
 
 
 class DedupeRow(Record):
-    """2_dedupe: `id` is the frame's. `duplicate_of` is the id of the kept frame of the group."""
+    """2_dedupe: `id` is the frame's. `duplicate_of` is the id of the kept frame of the group; the three measures are to that one.
+
+    `phash` is the hash in 16 hex digits (of whichever method is set; empty for a damaged still). `sharpness` is in grey levels per pixel,
+    comparable inside one film; `contrast` the standard deviation of the brightness, in levels of 255. `hamming` counts bits of 64, `ssim` is
+    over the whole picture and `local_ssim` that of its least similar part.
+    """
 
     phash: str
     sharpness: float
+    contrast: float = 0
     duplicate_of: str | None = None
     hamming: int | None = None
     ssim: float | None = None
+    local_ssim: float | None = None
 
 
 class Region(Record):

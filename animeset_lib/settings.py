@@ -101,9 +101,11 @@ class DedupeSettings(_Section):
     ssim_min: Annotated[
         float,
         Field(
-            ge=0, le=1, description="A proposed pair is a duplicate when its structural similarity reaches this, 0..1."
+            ge=0,
+            le=1,
+            description="A proposed pair is a duplicate when its structural similarity reaches this, 0..1; smaller drops more.",
         ),
-    ] = 0.92
+    ] = 0.9
     local_ssim_min: Annotated[
         float,
         Field(
@@ -111,7 +113,7 @@ class DedupeSettings(_Section):
             le=1,
             description="... and no part of the picture (a face with another expression) is less similar than this, 0..1.",
         ),
-    ] = 0.55
+    ] = 0.65
     window_ms: Annotated[
         int | None, Field(gt=0, description="Compare only stills at most this many ms apart; unset: the whole film.")
     ] = None
@@ -256,6 +258,9 @@ class UpscaleSettings(_Section):
     min_pictures: Annotated[
         int, Field(ge=1, le=1000, description="Same as dataset.min_pictures; set there, copied here.")
     ] = 30
+    bucket_step_px: Annotated[
+        int, Field(ge=8, le=256, description="Same as crop.bucket_step_px; set there, copied here.")
+    ] = 64
 
 
 class CropSettings(_Section):
@@ -409,6 +414,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 _COPIED = {
     ("upscale", "max_pictures"): ("dataset", "max_pictures"),
     ("upscale", "min_pictures"): ("dataset", "min_pictures"),
+    ("upscale", "bucket_step_px"): ("crop", "bucket_step_px"),
     ("crop", "training_px"): ("upscale", "training_px"),
     ("dataset", "mix_face"): ("upscale", "mix_face"),
     ("dataset", "mix_upper_body"): ("upscale", "mix_upper_body"),
