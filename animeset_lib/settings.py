@@ -74,9 +74,9 @@ class ExtractSettings(_Section):
         Field(
             gt=0,
             lt=1,
-            description="Shot boundary: how strongly two neighbouring frames must differ, 0..1; smaller cuts more.",
+            description="Shot boundary: how strongly colours and content of two frames must differ, 0..1; smaller cuts more.",
         ),
-    ] = 0.35
+    ] = 0.38
     crop_black_bars: Annotated[
         bool, Field(description="Cut the film's black bars off the stills (recorded in stage.json, reversible).")
     ] = True

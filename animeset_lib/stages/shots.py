@@ -84,6 +84,10 @@ class ShotDetector:
         self._cuts.append(index)
         return True
 
+    def may_be_cut(self, index: int) -> bool:
+        """Whether frame `index` could still turn out to begin a shot; needs no lookahead."""
+        return bool(self._step_score(index) >= self._cut)
+
     def _step_score(self, index: int) -> float:
         """Score of frame `index` against the one before it; kept, because neighbours ask again."""
         if index not in self._step_scores:
@@ -145,7 +149,7 @@ class ShotDetector:
             gone = self._pictures[index].astype(np.float32) - first
             share = float(np.clip(np.vdot(gone, way) / energy, 0, 1))
             errors.append(float(np.linalg.norm(gone - share * way)) / energy**0.5)
-        return max(errors) < _BLEND_ERROR
+        return bool(max(errors) < _BLEND_ERROR)
 
     def _middle(self, start: int, end: int) -> int:
         """The first frame of the window that is nearer to its end than to its start."""
@@ -200,8 +204,9 @@ def new_content(a: Small, b: Small) -> float:
     """
     # half the size finds the same blocks (measured: scores within 0.03) in a fifth of the time
     size = max(1, a.shape[1] // 2), max(1, a.shape[0] // 2)
-    a, b = (cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in (a, b))
-    return min(_unexplained(a, b), _unexplained(b, a))
+    x: Small = cv2.resize(a, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    y: Small = cv2.resize(b, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    return min(_unexplained(x, y), _unexplained(y, x))
 
 
 def _unexplained(new: Small, old: Small) -> float:

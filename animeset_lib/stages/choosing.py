@@ -1,0 +1,221 @@
+"""Which decoded frames become stills: one chooser per mode, fed with frames in order, holding only a few at a time."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from animeset_lib.media import MovieFrame
+from animeset_lib.records import Box
+from animeset_lib.settings import ExtractSettings
+from animeset_lib.stages.shots import ShotDetector
+
+__all__ = [
+    "CHANGE_EDGES",
+    "AdaptiveChooser",
+    "Choice",
+    "Chooser",
+    "FpsChooser",
+    "KeyframeChooser",
+    "Seen",
+    "changed_share",
+]
+
+CHANGE_EDGES = (0.0, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
+"""Borders of the histogram of change since the last still that goes into stage.json."""
+
+_BLOCK = 5  # pixels of the thumbnail, about 1/32 of the picture's width: the size of a mouth in a medium close-up
+_BLOCK_CHANGED = 8.0  # mean difference of 0..255 from which a block counts; coding noise averages out well below
+_SETTLE_MS = 170  # how long after a change a sharper frame of the same drawing is looked for
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A decoded frame with its thumbnail. `own` is False for the frames after a segment's end that are only looked at."""
+
+    frame: MovieFrame
+    luma: npt.NDArray[np.uint8]
+    cb: npt.NDArray[np.uint8]
+    cr: npt.NDArray[np.uint8]
+    own: bool
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A frame to keep. `repeat` is True when the frame-rate filter would show the one before once more, at `pts_ms`."""
+
+    frame: MovieFrame
+    cause: Literal["shot", "change", "interval", "keyframe"]
+    pts_ms: int
+    repeat: bool = False
+
+
+class Chooser(Protocol):
+    """`changes` counts, per `CHANGE_EDGES`, how far each frame was from the last still; all zero where a mode does not ask."""
+
+    changes: npt.NDArray[np.int64]
+
+    def add(self, seen: Seen) -> Iterator[Choice]:
+        """Takes the next frame and gives the choices that are certain by now. The detector must have got its picture already."""
+
+    def end(self) -> Iterator[Choice]:
+        """The rest, after the last frame."""
+
+
+class KeyframeChooser:
+    """Every frame it gets; asks the detector about each so that the shots are known."""
+
+    def __init__(self, detector: ShotDetector) -> None:
+        self._detector = detector
+        self._asked = 0
+        self.changes = np.zeros(len(CHANGE_EDGES) - 1, np.int64)
+
+    def add(self, seen: Seen) -> Iterator[Choice]:
+        self._ask(len(self._detector) - self._detector.lookahead)
+        if seen.own:
+            yield Choice(seen.frame, "keyframe", seen.frame.pts_ms)
+
+    def end(self) -> Iterator[Choice]:
+        self._ask(len(self._detector))
+        yield from ()
+
+    def _ask(self, until: int) -> None:
+        while self._asked < until:
+            self._detector.is_cut(self._asked)
+            self._asked += 1
+
+
+class FpsChooser(KeyframeChooser):
+    """The pictures that `ffmpeg -vf fps=N` gives, by the rules of its filter (libavfilter/vf_fps.c, round=near, eof_action=round).
+
+    Times are rounded to whole output slots, halves away from zero; slot n shows the last frame whose time rounds to n or less. So a
+    frame fills the slots from its own up to the next frame's: none when the film is faster, several when it stands still.
+    """
+
+    def __init__(self, detector: ShotDetector, fps: float, step: Fraction) -> None:
+        super().__init__(detector)
+        self._fps = Fraction(str(fps)).limit_denominator(1_001_000)
+        self._step = step
+        self._last: Seen | None = None
+
+    def add(self, seen: Seen) -> Iterator[Choice]:
+        list(super().add(seen))
+        if self._last is not None and self._last.own:
+            yield from self._slots(self._last.frame, self._slot(seen.frame.time))
+        self._last = seen
+
+    def end(self) -> Iterator[Choice]:
+        yield from super().end()
+        if self._last is not None and self._last.own:
+            yield from self._slots(self._last.frame, self._slot(self._last.frame.time + self._step))
+
+    def _slot(self, time: Fraction) -> int:
+        slots = time * self._fps
+        return int(slots + Fraction(1, 2)) if slots >= 0 else -int(-slots + Fraction(1, 2))
+
+    def _slots(self, frame: MovieFrame, end: int) -> Iterator[Choice]:
+        for number, slot in enumerate(range(self._slot(frame.time), end)):
+            time = frame.pts_ms if number == 0 else round(slot / self._fps * 1000)
+            yield Choice(frame, "interval", time, repeat=number > 0)
+
+
+class AdaptiveChooser:
+    """At least one still per shot, and another whenever enough blocks differ from the last one.
+
+    Decisions wait for the detector's lookahead, so that many frames are held. Of a few equal candidates the sharpest is taken, which in
+    drawn animation is the settled key drawing rather than the smear that leads to it.
+    """
+
+    def __init__(self, detector: ShotDetector, settings: ExtractSettings, box: Box | None) -> None:
+        self._detector = detector
+        self._settings = settings
+        self._box = box
+        self._waiting: list[Seen] = []
+        self._next = 0  # index of the first waiting frame
+        self._skip_to = 0
+        self._kept: Seen | None = None
+        self._fresh = True
+        self.changes = np.zeros(len(CHANGE_EDGES) - 1, np.int64)
+
+    def add(self, seen: Seen) -> Iterator[Choice]:
+        self._waiting.append(seen)
+        if len(self._waiting) > self._detector.lookahead:
+            yield from self._decide()
+
+    def end(self) -> Iterator[Choice]:
+        while self._waiting:
+            yield from self._decide()
+
+    def _decide(self) -> Iterator[Choice]:
+        """Settles the oldest waiting frame."""
+        index, seen = self._next, self._waiting[0]
+        cut = self._detector.is_cut(index)
+        if cut:
+            self._fresh = True
+        if seen.own and (cut or index >= self._skip_to) and (cause := self._cause(seen)) is not None:
+            chosen = self._sharpest(cause == "shot")
+            self._kept = self._waiting[chosen]
+            self._fresh = False
+            self._skip_to = index + chosen + 1
+            yield Choice(self._kept.frame, cause, self._kept.frame.pts_ms)
+        self._waiting.pop(0)
+        self._next += 1
+
+    def _cause(self, seen: Seen) -> Literal["shot", "change", "interval"] | None:
+        if self._fresh or self._kept is None:
+            return "shot"
+        share = changed_share(self._kept, seen)
+        self.changes[min(bisect_right(CHANGE_EDGES, share), len(self.changes)) - 1] += 1
+        gap = seen.frame.pts_ms - self._kept.frame.pts_ms
+        if gap >= self._settings.min_gap_ms and share >= self._settings.change:
+            return "change"
+        return "interval" if gap >= self._settings.max_gap_ms and share > 0 else None
+
+    def _sharpest(self, new_shot: bool) -> int:
+        """Position among the waiting frames of the sharpest one that belongs with the first; the first frame of a shot, often blended, last."""
+        first = self._waiting[0]
+        candidates = [0]
+        for position in range(1, len(self._waiting)):
+            other = self._waiting[position]
+            if not other.own or self._detector.may_be_cut(self._next + position):
+                break
+            late = other.frame.pts_ms - first.frame.pts_ms > _SETTLE_MS
+            if not new_shot and (late or changed_share(first, other) >= self._settings.change):
+                break
+            candidates.append(position)
+        if new_shot and len(candidates) > 1:
+            candidates = candidates[1:]
+        if len(candidates) == 1:
+            return candidates[0]
+        return max(candidates, key=lambda p: (_sharpness(self._waiting[p].frame.luma(self._box)), -p))
+
+
+def changed_share(a: Seen, b: Seen) -> float:
+    """Share 0..1 of small blocks of the picture that differ in luma or in colour."""
+    counts = [_changed_blocks(x, y) for x, y in ((a.luma, b.luma), (a.cb, b.cb), (a.cr, b.cr))]
+    return max(counts)
+
+
+def _changed_blocks(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> float:
+    if a.shape != b.shape:
+        return 1.0
+    difference = cv2.absdiff(a, b)
+    size = max(1, a.shape[1] // _BLOCK), max(1, a.shape[0] // _BLOCK)
+    blocks = cv2.resize(difference, size, interpolation=cv2.INTER_AREA)
+    return float(np.count_nonzero(blocks >= _BLOCK_CHANGED)) / blocks.size
+
+
+def _sharpness(luma: npt.NDArray[np.uint8]) -> float:
+    """Mean squared step between neighbouring pixels, both directions, on every fourth pair of lines. Comparable only inside one film."""
+    upper, lower = luma[: luma.shape[0] - 1 : 4], luma[1::4]
+    rows = min(len(upper), len(lower))
+    across = cv2.norm(upper[:, 1:], upper[:, :-1], cv2.NORM_L2SQR) if luma.shape[1] > 1 else 0.0
+    down = cv2.norm(upper[:rows], lower[:rows], cv2.NORM_L2SQR) if rows else 0.0
+    return (across + down) / luma.size
