@@ -43,10 +43,12 @@ class BodyPose:
 
 
 def draw_body(canvas: Canvas, who: Character, outfit: Outfit, pose: BodyPose) -> None:
-    """The whole body without head; what lies outside the picture costs little."""
-    _draw_legs(canvas, who, outfit, pose)
-    if outfit.skirt:
-        _draw_skirt(canvas, outfit, pose)
+    """The whole body without head, as far as it is in the picture."""
+    waist_px = canvas.px([[0.0, 4.2]])[0, 1]
+    if waist_px < canvas.image.shape[0]:
+        _draw_legs(canvas, who, outfit, pose)
+        if outfit.skirt:
+            _draw_skirt(canvas, outfit, pose)
     behind = [s for s, arm in ((-1.0, pose.left_arm), (1.0, pose.right_arm)) if arm in ("down", "hip")]
     for side in behind:
         _draw_arm(canvas, who, outfit, pose, side)

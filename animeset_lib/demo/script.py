@@ -275,15 +275,8 @@ def _write_actor(
     inward = -np.sign(spot[0]) if company > 1 else 0.0
     walking_to = 1.0 if rng.random() < 0.5 else -1.0
     beats = tuple(
-        _write_beat(
-            line.kind,
-            int(start),
-            "neutral" if line.kind == "back" else moods.deal(name, outfit),
-            float(inward),
-            walking_to,
-            rng,
-        )
-        for start in starts
+        _write_beat(line.kind, int(start), emotion, float(inward), walking_to, rng)
+        for start, emotion in zip(starts, _write_moods(line.kind, name, outfit, count, rng, moods), strict=True)
     )
     x, face_y, unit = spot
     if character(name).boy and line.kind in ("two", "three"):
@@ -306,6 +299,17 @@ def _write_actor(
         back=line.kind == "back",
         walking=line.kind == "walk",
     )
+
+
+def _write_moods(
+    kind: ShotKind, name: str, outfit: int, count: int, rng: np.random.Generator, moods: _Moods
+) -> list[Emotion]:
+    """An emotion per beat. Where little can be seen none is dealt, so that a clear shot gets it."""
+    if kind == "back":
+        return ["neutral"] * count
+    if kind in ("dark", "noisy"):
+        return [EMOTIONS[int(i)] for i in rng.integers(len(EMOTIONS), size=count)]
+    return [moods.deal(name, outfit) for _ in range(count)]
 
 
 def _write_beat(
