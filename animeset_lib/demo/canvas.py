@@ -190,17 +190,19 @@ class Canvas:
         if x1 <= x0 or y1 <= y0:
             return
         corner = np.array([x0, y0], float)
-        own, clip = (np.zeros((y1 - y0, x1 - x0), np.uint8) for _ in range(2))
         region = self.image[y0:y1, x0:x1]
-        hard = opacity == 1.0 and len(colours) == 1
-        kind = cv2.LINE_8 if hard else cv2.LINE_AA
-        cv2.fillPoly(own, [_fixed(p - corner)], 255, kind, _SHIFT)
+        clip = np.zeros(region.shape[:2], np.uint8)
+        flat = opacity == 1.0 and len(colours) == 1
         for shape in inside:
-            cv2.fillPoly(clip, [_fixed(self.px(shape) - corner)], 255, kind, _SHIFT)
-        mask = cv2.min(own, clip)
-        if hard:  # the quick way: supersampling alone smooths these inner edges
-            cv2.copyTo(np.full_like(region, np.round(self._lit(colours[0]))), mask, region)
+            cv2.fillPoly(clip, [_fixed(self.px(shape) - corner)], 255, cv2.LINE_8 if flat else cv2.LINE_AA, _SHIFT)
+        if flat:  # the quick way; where the clip cuts, supersampling alone smooths the edge
+            filled = region.copy()
+            cv2.fillPoly(filled, [_fixed(p - corner)], self._lit(colours[0]), cv2.LINE_AA, _SHIFT)
+            cv2.copyTo(filled, clip, region)
             return
+        own = np.zeros_like(clip)
+        cv2.fillPoly(own, [_fixed(p - corner)], 255, cv2.LINE_AA, _SHIFT)
+        mask = cv2.min(own, clip)
         stops = np.array([self._lit(c) for c in colours], np.float32)
         # relative to the shape itself, not to its visible part, so that a cut at the picture's edge changes nothing
         at = (np.arange(y0, y1) - p[:, 1].min()) / max(float(np.ptp(p[:, 1])), 1.0) * (len(stops) - 1)
