@@ -138,8 +138,8 @@ def test_rare_kinds_are_in_the_first_pictures() -> None:
 def test_of_two_alike_the_better_one() -> None:
     pool = [candidate(1, quality=0.2), candidate(2, look=1, quality=0.9), candidate(3)]
     assert "c0002" in choose(pool, DatasetSettings()).ranked
-    pool = [candidate(1, confidence=0.9), candidate(2, look=1, confidence=0.3), candidate(3)]
-    assert "c0001" in choose(pool, DatasetSettings()).ranked
+    pool = [candidate(1, confidence=0.3), candidate(2, look=1, confidence=0.9), candidate(3)]
+    assert "c0002" in choose(pool, DatasetSettings()).ranked
 
 
 def test_it_stops_when_the_rest_is_nothing_new() -> None:
