@@ -314,7 +314,10 @@ class TagRow(Record):
 
 
 class CaptionRow(Record):
-    """6b_caption: `id` is the crop's. `caption` is one line; the attributes are `unknown` where nothing could be measured."""
+    """6b_caption: `id` is the crop's. `caption` is one line; `tags` are all booru tags in caption order, core traits included.
+
+    The attributes are `unknown` where nothing could be measured, outfit and emotion also where more than one face is in the crop.
+    """
 
     caption: str
     tags: tuple[str, ...]

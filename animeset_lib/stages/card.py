@@ -14,7 +14,17 @@ from animeset_lib.settings import DatasetSettings
 from animeset_lib.stages.explain import Loss
 from animeset_lib.stages.vocabulary import UNKNOWN
 
-__all__ = ["Chosen", "FilmNumbers", "Summary", "character_card", "clock", "film_card", "source_name", "weaknesses"]
+__all__ = [
+    "Chosen",
+    "FilmNumbers",
+    "Summary",
+    "character_card",
+    "clock",
+    "film_card",
+    "losses_in_words",
+    "source_name",
+    "weaknesses",
+]
 
 _FRAMINGS = ("face", "upper_body", "full", "frame")
 _PARTS = 5
@@ -93,7 +103,7 @@ def weaknesses(summary: Summary, numbers: FilmNumbers, settings: DatasetSettings
         found.append(
             f"Few pictures: {len(chosen)} of the {settings.min_pictures} wanted (`dataset.min_pictures`). "
             f"The film gave {_count(summary.figures, 'figure')} of this character"
-            + (f"; lost on the way: {_losses_in_words(summary.lost)}." if summary.lost else ".")
+            + (f"; lost on the way: {losses_in_words(summary.lost)}." if summary.lost else ".")
         )
     if not chosen:
         return found
@@ -255,7 +265,7 @@ def _no_characters(summaries: Sequence[Summary], numbers: FilmNumbers) -> list[s
     else:
         reason = (
             f"{_count(len(summaries), 'character')} were found, but no picture of them is left: "
-            + "; ".join(f"{s.character}: {_losses_in_words(s.lost)}" for s in summaries)
+            + "; ".join(f"{s.character}: {losses_in_words(s.lost)}" for s in summaries)
             + "."
         )
         advice = "Loosen the `quality` limits that dropped them, or use a better copy of the film."
@@ -346,7 +356,8 @@ def _setting(given: Mapping[str, Output], stage: str, name: str) -> Any:
     return given[stage].info.get("settings", {}).get(name)
 
 
-def _losses_in_words(lost: Sequence[Loss]) -> str:
+def losses_in_words(lost: Sequence[Loss]) -> str:
+    """`2 figures blurred (4a_quality), 1 crop not_selected (7_dataset)`; `nothing` when nothing was lost."""
     return ", ".join(f"{_count(loss.count, loss.what)} {loss.reason} ({loss.stage})" for loss in lost) or "nothing"
 
 

@@ -22,7 +22,16 @@ from animeset_lib.media import Picture, read_image, write_image
 from animeset_lib.records import CaptionRow, Crop, DatasetRow, Film, Record
 from animeset_lib.run.stage import Context, Output, Stage, WholeSet
 from animeset_lib.settings import DatasetSettings
-from animeset_lib.stages.card import Chosen, FilmNumbers, Summary, character_card, clock, film_card, source_name
+from animeset_lib.stages.card import (
+    Chosen,
+    FilmNumbers,
+    Summary,
+    character_card,
+    clock,
+    film_card,
+    losses_in_words,
+    source_name,
+)
 from animeset_lib.stages.explain import Fate, fates, losses
 from animeset_lib.stages.selection import THUMB_PX, Candidate, choose
 from animeset_lib.stages.sheet import ROW_TILES, SheetRow, Tile, fit_tile, grid_sheet, row_sheet
@@ -63,7 +72,6 @@ class DatasetStage(Stage):
     ) -> Sequence[Record]:
         found = _summaries(given, rows, list(fates(given, rows)))
         for summary in found:
-            lost = ", ".join(f"{loss.count} {loss.what} {loss.reason} ({loss.stage})" for loss in summary.lost)
             few = len(summary.chosen) < self.settings.min_pictures
             ctx.log.log(
                 logging.WARNING if few else logging.INFO,
@@ -73,7 +81,7 @@ class DatasetStage(Stage):
                 f" (fewer than dataset.min_pictures {self.settings.min_pictures})" if few else "",
                 summary.candidates,
                 summary.figures,
-                lost or "nothing",
+                losses_in_words(summary.lost),
             )
         if not any(summary.chosen for summary in found):
             ctx.log.warning("7_dataset: no character set could be made; the frames are kept, README.md says why")
@@ -349,7 +357,8 @@ def _chosen(given: Mapping[str, Output], crop_id: str, caption: CaptionRow) -> C
 
 def _labels(one: Chosen, number: str) -> tuple[str, ...]:
     known = [v for v in (one.caption.outfit, one.caption.emotion, one.caption.background) if v != UNKNOWN]
-    return number + clock(one.pts_ms), " · ".join(value.replace("_", " ") for value in known)
+    words = " · ".join(value.replace("_", " ") for value in known)
+    return (number + clock(one.pts_ms), words) if words else (number + clock(one.pts_ms),)
 
 
 def _thumb(picture: Picture) -> npt.NDArray[np.float32]:
