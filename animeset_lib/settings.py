@@ -66,9 +66,9 @@ class ExtractSettings(_Section):
         Field(
             gt=0,
             lt=1,
-            description="Adaptive: share of the small analysis picture that must differ from the last still; smaller keeps more.",
+            description="Adaptive: share of the picture's small blocks that must differ from the shot's stills; smaller keeps more.",
         ),
-    ] = 0.03
+    ] = 0.012
     cut: Annotated[
         float,
         Field(

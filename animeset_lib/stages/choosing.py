@@ -33,7 +33,11 @@ CHANGE_EDGES = (0.0, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.4, 0.7, 1
 
 _BLOCK = 5  # pixels of the thumbnail, about 1/32 of the picture's width: the size of a mouth in a medium close-up
 _BLOCK_CHANGED = 8.0  # mean difference of 0..255 from which a block counts; coding noise averages out well below
-_SETTLE_MS = 170  # how long after a change a sharper frame of the same drawing is looked for
+_SETTLE_MS = 170  # how long a picture must stay to be settled; drawings are often held for 125 ms while things move
+_PATIENCE_MS = 600  # how long a change may wait for that: longer than most dissolves and gestures
+_MEMORY = 8  # stills of the shot that a frame is compared with
+
+Cause = Literal["shot", "change", "interval", "keyframe"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Choice:
     """A frame to keep. `repeat` is True when the frame-rate filter would show the one before once more, at `pts_ms`."""
 
     frame: MovieFrame
-    cause: Literal["shot", "change", "interval", "keyframe"]
+    cause: Cause
     pts_ms: int
     repeat: bool = False
 
@@ -127,10 +131,10 @@ class FpsChooser(KeyframeChooser):
 
 
 class AdaptiveChooser:
-    """At least one still per shot, and another whenever enough blocks differ from the last one.
+    """At least one still per shot, and another whenever enough blocks differ from every recent still of the shot.
 
-    Decisions wait for the detector's lookahead, so that many frames are held. Of a few equal candidates the sharpest is taken, which in
-    drawn animation is the settled key drawing rather than the smear that leads to it.
+    A still waits until the picture has settled, at most for a while: in drawn animation what lies between two key drawings is smears and
+    blends. Of equal candidates the sharpest is taken. Decisions wait for the detector's lookahead, so that many frames are held.
     """
 
     def __init__(self, detector: ShotDetector, settings: ExtractSettings, box: Box | None) -> None:
@@ -140,8 +144,8 @@ class AdaptiveChooser:
         self._waiting: list[Seen] = []
         self._next = 0  # index of the first waiting frame
         self._skip_to = 0
-        self._kept: Seen | None = None
-        self._fresh = True
+        self._kept: list[Seen] = []  # of this shot, the last _MEMORY
+        self._moving_since: int | None = None
         self.changes = np.zeros(len(CHANGE_EDGES) - 1, np.int64)
 
     def add(self, seen: Seen) -> Iterator[Choice]:
@@ -156,45 +160,71 @@ class AdaptiveChooser:
     def _decide(self) -> Iterator[Choice]:
         """Settles the oldest waiting frame."""
         index, seen = self._next, self._waiting[0]
-        cut = self._detector.is_cut(index)
-        if cut:
-            self._fresh = True
-        if seen.own and (cut or index >= self._skip_to) and (cause := self._cause(seen)) is not None:
-            chosen = self._sharpest(cause == "shot")
-            self._kept = self._waiting[chosen]
-            self._fresh = False
-            self._skip_to = index + chosen + 1
-            yield Choice(self._kept.frame, cause, self._kept.frame.pts_ms)
+        if self._detector.is_cut(index):
+            self._kept, self._moving_since, self._skip_to = [], None, index
+        if seen.own and index >= self._skip_to and (cause := self._cause(seen)) is not None:
+            position = self._best(cause)
+            best = self._waiting[position]
+            self._kept = [*self._kept[1 - _MEMORY :], best]
+            self._moving_since = None
+            self._skip_to = index + position + 1
+            yield Choice(best.frame, cause, best.frame.pts_ms)
         self._waiting.pop(0)
         self._next += 1
 
-    def _cause(self, seen: Seen) -> Literal["shot", "change", "interval"] | None:
-        if self._fresh or self._kept is None:
+    def _cause(self, seen: Seen) -> Cause | None:
+        """Why a still should be taken now, if one should."""
+        if not self._kept:
             return "shot"
-        share = changed_share(self._kept, seen)
+        share = changed_share(self._kept[-1], seen)
         self.changes[min(bisect_right(CHANGE_EDGES, share), len(self.changes)) - 1] += 1
-        gap = seen.frame.pts_ms - self._kept.frame.pts_ms
-        if gap >= self._settings.min_gap_ms and share >= self._settings.change:
-            return "change"
-        return "interval" if gap >= self._settings.max_gap_ms and share > 0 else None
+        gap = seen.frame.pts_ms - self._kept[-1].frame.pts_ms
+        cause: Cause | None = None
+        if gap >= self._settings.min_gap_ms and share >= self._settings.change and self._is_new(seen):
+            cause = "change"
+        elif gap >= self._settings.max_gap_ms and share > 0:
+            cause = "interval"
+        if cause is None:
+            self._moving_since = None
+            return None
+        if self._moving_since is None:
+            self._moving_since = seen.frame.pts_ms
+        waited = seen.frame.pts_ms - self._moving_since
+        return cause if waited >= _PATIENCE_MS or len(self._settled()) == len(self._near()) else None
 
-    def _sharpest(self, new_shot: bool) -> int:
-        """Position among the waiting frames of the sharpest one that belongs with the first; the first frame of a shot, often blended, last."""
+    def _is_new(self, seen: Seen) -> bool:
+        """Whether it differs from all recent stills: a mouth that opens and closes gives two of them, not one each time."""
+        return all(changed_share(kept, seen) >= self._settings.change for kept in self._kept[:-1])
+
+    def _near(self) -> list[int]:
+        """Positions of the waiting frames within the settling time, up to the next possible boundary."""
+        first = self._waiting[0].frame.pts_ms
+        positions = [0]
+        for position, seen in enumerate(self._waiting[1:], start=1):
+            if (
+                not seen.own
+                or seen.frame.pts_ms - first > _SETTLE_MS
+                or self._detector.may_be_cut(self._next + position)
+            ):
+                break
+            positions.append(position)
+        return positions
+
+    def _settled(self) -> list[int]:
+        """Those of them that still show the first frame's picture."""
         first = self._waiting[0]
-        candidates = [0]
-        for position in range(1, len(self._waiting)):
-            other = self._waiting[position]
-            if not other.own or self._detector.may_be_cut(self._next + position):
-                break
-            late = other.frame.pts_ms - first.frame.pts_ms > _SETTLE_MS
-            if not new_shot and (late or changed_share(first, other) >= self._settings.change):
-                break
-            candidates.append(position)
-        if new_shot and len(candidates) > 1:
-            candidates = candidates[1:]
-        if len(candidates) == 1:
-            return candidates[0]
-        return max(candidates, key=lambda p: (_sharpness(self._waiting[p].frame.luma(self._box)), -p))
+        return [p for p in self._near() if changed_share(first, self._waiting[p]) < self._settings.change]
+
+    def _best(self, cause: Cause) -> int:
+        """Position of the sharpest waiting frame that may stand for the first one; a shot's first frame, often blended, only alone."""
+        positions = self._near()
+        if cause == "shot" and len(positions) > 1:
+            positions = positions[1:]
+        if cause == "interval":
+            positions = self._settled()
+        if len(positions) == 1:
+            return positions[0]
+        return max(positions, key=lambda p: (sharpness(self._waiting[p].frame.luma(self._box)), -p))
 
 
 def changed_share(a: Seen, b: Seen) -> float:
@@ -212,7 +242,7 @@ def _changed_blocks(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> float
     return float(np.count_nonzero(blocks >= _BLOCK_CHANGED)) / blocks.size
 
 
-def _sharpness(luma: npt.NDArray[np.uint8]) -> float:
+def sharpness(luma: npt.NDArray[np.uint8]) -> float:
     """Mean squared step between neighbouring pixels, both directions, on every fourth pair of lines. Comparable only inside one film."""
     upper, lower = luma[: luma.shape[0] - 1 : 4], luma[1::4]
     rows = min(len(upper), len(lower))
