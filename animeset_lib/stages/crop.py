@@ -45,6 +45,7 @@ class CropStage(Stage):
     version: ClassVar[str] = "1"
     needs: ClassVar[tuple[str, ...]] = ("1_extract", "3a_detect", "4b_upscale")
     row: ClassVar[type[Record]] = Crop
+    batch: ClassVar[int] = 32
 
     def plan(self, given: Mapping[str, Output]) -> list[CutItem]:
         """The planned crops that are in use, in their order."""

@@ -77,8 +77,9 @@ def place(figure: Figure, framing: Framing, shape: Shape, zoom: float) -> Box | 
 
     zoom  0 (tight) to 1 (wide), so that a set does not hold one distance only.
 
-    The box has whole coordinates, lies in the still, holds the whole face, has the side ratio of a bucket, and contains no part of another
-    face. It is None when the still does not show enough of the figure, or another face cannot be kept out without losing too much.
+    The box has whole coordinates, lies in the still, holds the whole face (unless that fills the still), has the side ratio of a bucket,
+    and contains no part of another face. It is None when the still does not show enough of the figure, or another face cannot be kept out
+    without losing too much.
     """
     wish = _wish(figure, framing, zoom)
     if wish is None or (framing == "frame" and figure.others):
@@ -87,7 +88,11 @@ def place(figure: Figure, framing: Framing, shape: Shape, zoom: float) -> Box | 
     face = _within(figure.face, still)
     # hair and chin stay in, and the other's hair out, where that is possible; if not, at least the faces themselves
     head = _within(figure.face.grown(0.08, 0.25, 0.08, 0.12), still)
-    for must, margin in ((head, 0.2), (head, 0.0), (face, 0.0)):
+    demands = [(head, 0.2), (head, 0.0), (face, 0.0)]
+    if not figure.others:
+        # a face that fills the still loses a little of its rim to the side ratio
+        demands.append((face.grown(-0.06, -0.06, -0.06, -0.06), 0.0))
+    for must, margin in demands:
         allowed = _without(still, wish, must, [other.grown(margin, margin, margin, margin) for other in figure.others])
         if allowed is None:
             continue

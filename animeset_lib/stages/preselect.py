@@ -35,7 +35,7 @@ def preselect(candidates: Sequence[Candidate], limit: int) -> list[str]:
 
     Greedy: the best one, then always the one that is best in itself and farthest from all chosen ones in looks (cosine distance of the
     identity vectors) and time. While other shots have something to offer, no shot gives more than two pictures more than they.
-    Distance counts only up to that of two average pictures, so that outliers, which often are another character, are not sought.
+    Distance counts only up to that of two ordinary pictures, so that outliers, which often are another character, are not sought.
     """
     pool = sorted(candidates, key=lambda c: c.id)
     if not pool or limit < 1:
@@ -44,7 +44,9 @@ def preselect(candidates: Sequence[Candidate], limit: int) -> list[str]:
     times = np.array([c.pts_ms for c in pool], np.float64)
     scores = np.array([c.score for c in pool], np.float64)
     shots = [c.shot for c in pool]
-    usual = max(1e-6, 1 - float((vectors.mean(axis=0) ** 2).sum()))
+    # twice the median distance from the middle: what two ordinary pictures of this character differ by
+    middle = vectors.mean(axis=0)
+    usual = max(1e-6, 2 * float(np.median(1 - vectors @ middle / max(float(np.linalg.norm(middle)), 1e-6))))
     spacing = max(1.0, float(np.ptp(times)) / len(pool))
     look = np.full(len(pool), np.inf)
     gap = np.full(len(pool), np.inf)

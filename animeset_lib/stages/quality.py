@@ -59,6 +59,7 @@ class QualityStage(Stage):
     version: ClassVar[str] = "1"
     needs: ClassVar[tuple[str, ...]] = ("1_extract", "3a_detect", "3d_cast")
     row: ClassVar[type[Record]] = QualityRow
+    batch: ClassVar[int] = 64  # items that share stills should share a batch
 
     def plan(self, given: Mapping[str, Output]) -> list[QualityItem]:
         stills: list[Frame] = given["1_extract"].kept

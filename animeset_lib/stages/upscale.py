@@ -74,6 +74,7 @@ class UpscaleStage(Stage):
     version: ClassVar[str] = "1"
     needs: ClassVar[tuple[str, ...]] = ("1_extract", "3a_detect", "3b_embed", "3d_cast", "4a_quality")
     row: ClassVar[type[Record]] = PlannedCrop
+    batch: ClassVar[int] = 4  # enlarging is slow
 
     def fingerprint(self, models: ModelProvider) -> Mapping[str, str]:
         if self.settings.upscaler == "none":
