@@ -85,17 +85,20 @@ def fit_tile(picture: Picture) -> Picture:
 def grid_sheet(title: str, subtitle: str, tiles: Sequence[Tile]) -> Picture:
     """All tiles in reading order under a heading, at most 2350 px wide."""
     columns = min(_MAX_COLUMNS, max(_MIN_COLUMNS, math.ceil(math.sqrt(len(tiles) * 1.6))))
+    fitted = [fit_tile(tile.picture) for tile in tiles]
+    # Whole frames are all wide: cells no higher than the highest picture.
+    picture_height = max((picture.shape[0] for picture in fitted), default=0)
     lines = max((len(tile.lines) for tile in tiles), default=0)
-    cell_height = TILE_PX + 6 + lines * _LINE_PX + _GAP_PX
+    cell_height = picture_height + 6 + lines * _LINE_PX + _GAP_PX
     rows = math.ceil(len(tiles) / columns)
     sheet, draw, top = _canvas(columns * (TILE_PX + _GAP_PX) - _GAP_PX, rows * cell_height, title, subtitle)
-    for index, tile in enumerate(tiles):
+    for index, (tile, picture) in enumerate(zip(tiles, fitted, strict=True)):
         row, column = divmod(index, columns)
         x, y = _MARGIN_PX + column * (TILE_PX + _GAP_PX), top + row * cell_height
-        _paste(sheet, draw, tile.picture, x, y)
+        _paste(sheet, draw, picture, x, y, picture_height)
         for number, line in enumerate(tile.lines):
             color = _TEXT if number == 0 else _MUTED
-            _write(draw, (x, y + TILE_PX + 6 + number * _LINE_PX), line, _LABEL_PX, color, TILE_PX)
+            _write(draw, (x, y + picture_height + 6 + number * _LINE_PX), line, _LABEL_PX, color, TILE_PX)
     return np.asarray(sheet, np.uint8)
 
 
@@ -111,7 +114,8 @@ def row_sheet(title: str, subtitle: str, rows: Sequence[SheetRow]) -> Picture:
         for number, line in enumerate(row.lines):
             _write(draw, (_MARGIN_PX, y + 48 + number * _LINE_PX), line, _LABEL_PX, _MUTED, room)
         for column, picture in enumerate(row.pictures[:ROW_TILES]):
-            _paste(sheet, draw, picture, _MARGIN_PX + _NAME_COLUMN_PX + column * (TILE_PX + _GAP_PX), y)
+            x = _MARGIN_PX + _NAME_COLUMN_PX + column * (TILE_PX + _GAP_PX)
+            _paste(sheet, draw, fit_tile(picture), x, y, TILE_PX)
     return np.asarray(sheet, np.uint8)
 
 
@@ -125,11 +129,11 @@ def _canvas(width: int, height: int, title: str, subtitle: str) -> tuple[Image.I
     return sheet, draw, top
 
 
-def _paste(sheet: Image.Image, draw: ImageDraw.ImageDraw, picture: Picture, x: int, y: int) -> None:
-    draw.rectangle((x, y, x + TILE_PX - 1, y + TILE_PX - 1), fill=_CELL)
-    fitted = fit_tile(picture)
+def _paste(sheet: Image.Image, draw: ImageDraw.ImageDraw, fitted: Picture, x: int, y: int, cell_height: int) -> None:
+    """A picture in the middle of its cell of `TILE_PX` x `cell_height`."""
+    draw.rectangle((x, y, x + TILE_PX - 1, y + cell_height - 1), fill=_CELL)
     height, width = fitted.shape[:2]
-    sheet.paste(Image.fromarray(fitted), (x + (TILE_PX - width) // 2, y + (TILE_PX - height) // 2))
+    sheet.paste(Image.fromarray(fitted), (x + (TILE_PX - width) // 2, y + (cell_height - height) // 2))
 
 
 def _write(
