@@ -96,7 +96,12 @@ class DedupeSettings(_Section):
         Literal["phash", "dhash", "ahash", "whash"], Field(description="ImageHash method that proposes pairs, 64 bits.")
     ] = "phash"
     hamming_max: Annotated[
-        int, Field(ge=0, le=24, description="Bits of 64 that may differ for a pair to be proposed.")
+        int,
+        Field(
+            ge=0,
+            le=24,
+            description="Bits of 64 that may differ for a pair to be proposed; neighbours in a shot always are.",
+        ),
     ] = 10
     ssim_min: Annotated[
         float,

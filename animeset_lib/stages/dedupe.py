@@ -1,16 +1,18 @@
 """2_dedupe: which stills show the same picture, and which of them stays.
 
-A perceptual hash proposes, structural similarity decides (`similarity.py`). The sharpest still of a group stays. There is no chaining: every
-still that is dropped was itself compared with the one that stays, so a slow dissolve from A to B cannot carry B into A's group.
+A perceptual hash proposes, and so does standing side by side in a shot; structural similarity decides (`similarity.py`). The sharpest still
+of a group stays. There is no chaining: every still that is dropped was itself compared with the one that stays, so a slow dissolve from A
+to B cannot carry B into A's group.
 """
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -25,8 +27,8 @@ from animeset_lib.media import read_image, write_image
 from animeset_lib.records import DedupeRow
 from animeset_lib.run.stage import Context, Output, Stage
 from animeset_lib.settings import DedupeSettings
-from animeset_lib.stages.hashing import Neighbours, hash_hex, neighbours, perceptual_hash
-from animeset_lib.stages.similarity import Similarity, analysis_picture, compare
+from animeset_lib.stages.hashing import hash_hex, neighbours, perceptual_hash
+from animeset_lib.stages.similarity import Similarity, analysis_picture, may_have_moved, moved_similarity, similarity
 
 __all__ = ["DedupeItem", "DedupeStage", "sharpness"]
 
@@ -38,10 +40,14 @@ _EMPTY_CONTRAST = 4.0
 # A still is compared with at most so many kept ones, nearest hash first, then nearest in time. A talking head in one framing has about
 # 3 to 8 drawings, so more is hardly ever needed; the bound keeps the work in proportion to the film where hashes say nothing.
 _COMPARISONS_MAX = 16
+# ... and with at most so many of them again with a small move taken out, which costs several times as much.
+_MOVES_MAX = 2
 # Nearest other hashes that are remembered per hash.
 _NEIGHBOURS_MAX = 64
 # Comparison pictures held in memory while grouping: 172 kB each, so about 180 MB.
 _PICTURES_IN_MEMORY = 1024
+# The place of empty stills among the hashes.
+_EMPTY = -1
 # Subtitles stand in the lowest part; their edges say nothing about the drawing.
 _SUBTITLES = 0.15
 
@@ -53,6 +59,7 @@ class DedupeItem:
     id: str
     path: Path
     pts_ms: int
+    shot: int
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class DedupeStage(Stage):
 
     def plan(self, given: Mapping[str, Output]) -> Sequence[DedupeItem]:
         stills = given["1_extract"]
-        return [DedupeItem(frame.id, stills.path / frame.file, frame.pts_ms) for frame in stills.kept]
+        return [DedupeItem(frame.id, stills.path / frame.file, frame.pts_ms, frame.shot) for frame in stills.kept]
 
     def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> Iterable[DedupeRow]:
         (out / "small").mkdir(exist_ok=True)
@@ -97,9 +104,8 @@ class DedupeStage(Stage):
         """Sharpest first, each still becomes a duplicate of the first kept one that is confirmed, or is kept itself."""
         usable = [i for i, row in enumerate(rows) if row.dropped is None]
         hashes = {i: int(rows[i].phash, 16) for i in usable}
-        kept = _Kept(
-            hashes, {i for i in usable if rows[i].contrast < _EMPTY_CONTRAST}, [i.pts_ms for i in items], self.settings
-        )
+        empty = {i for i in usable if rows[i].contrast < _EMPTY_CONTRAST}
+        kept = _Kept(hashes, empty, items, self.settings)
         pictures = _Pictures([_small(out, row.id) for row in rows])
         counts: Counter[str] = Counter()
         confirmed: Counter[int] = Counter()
@@ -110,21 +116,21 @@ class DedupeStage(Stage):
             ctx.check_cancel()
             ctx.progress(done, len(usable))
             candidates = list(islice(kept.near(i), _COMPARISONS_MAX + 1))
-            for k in candidates[:_COMPARISONS_MAX]:
-                found = compare(pictures[k], pictures[i], self.settings.ssim_min, self.settings.local_ssim_min)
-                hamming = (hashes[i] ^ hashes[k]).bit_count()
-                counts["compared"] += 1
-                counts["aligned"] += found.aligned
-                if found.mean >= self.settings.ssim_min and found.worst >= self.settings.local_ssim_min:
-                    confirmed[hamming] += 1
-                    group[rows[k].id] += 1
-                    result[i] = _duplicate(rows[i], rows[k].id, hamming, found)
-                    break
-                refused[hamming] += 1
-            else:
+            looked_at, found = self._find(i, candidates[:_COMPARISONS_MAX], pictures)
+            counts["compared"] += len(looked_at)
+            refused.update((hashes[i] ^ hashes[k]).bit_count() for k in looked_at)
+            if found is None:
                 kept.add(i)
                 group[rows[i].id] += 1
                 counts["stopped_at_most_comparisons"] += len(candidates) > _COMPARISONS_MAX
+                continue
+            k, alike = found
+            hamming = (hashes[i] ^ hashes[k]).bit_count()
+            confirmed[hamming] += 1
+            refused[hamming] -= 1
+            counts["aligned"] += alike.aligned
+            group[rows[k].id] += 1
+            result[i] = _duplicate(rows[i], rows[k].id, hamming, alike)
         sizes = Counter(group.values())
         ctx.note(
             "dedupe",
@@ -136,7 +142,7 @@ class DedupeStage(Stage):
                 **{name: counts[name] for name in ("compared", "aligned", "stopped_at_most_comparisons")},
                 "group_sizes": {str(size): sizes[size] for size in sorted(sizes)},
                 "hamming_confirmed": {str(d): confirmed[d] for d in sorted(confirmed)},
-                "hamming_refused": {str(d): refused[d] for d in sorted(refused)},
+                "hamming_refused": {str(d): refused[d] for d in sorted(refused) if refused[d]},
             },
         )
         ctx.log.info(
@@ -150,6 +156,26 @@ class DedupeStage(Stage):
         )
         return result
 
+    def _find(
+        self, i: int, candidates: Sequence[int], pictures: _Pictures
+    ) -> tuple[list[int], tuple[int, Similarity] | None]:
+        """Which candidates still `i` was compared with, and the one it duplicates, if any: the first that is equal as it stands, else the most
+        similar one that is equal with a small move taken out."""
+        plain: dict[int, Similarity] = {}
+        for k in candidates:
+            plain[k] = similarity(pictures[k], pictures[i])
+            if self._same(plain[k]):
+                return list(plain), (k, plain[k])
+        moved = sorted((k for k in plain if may_have_moved(plain[k])), key=lambda k: -plain[k].mean)
+        for k in moved[:_MOVES_MAX]:
+            alike = moved_similarity(pictures[k], pictures[i])
+            if self._same(alike):
+                return list(plain), (k, alike)
+        return list(plain), None
+
+    def _same(self, alike: Similarity) -> bool:
+        return alike.mean >= self.settings.ssim_min and alike.worst >= self.settings.local_ssim_min
+
 
 def sharpness(picture: Picture) -> float:
     """How steep the strongest edges of an RGB picture are, in grey levels per pixel; larger is sharper; 0 for a picture without edges.
@@ -161,15 +187,16 @@ def sharpness(picture: Picture) -> float:
     """
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     grey = grey[: max(1, round(len(grey) * (1 - _SUBTITLES)))]
-    cx, cy = cv2.spatialGradient(cv2.GaussianBlur(grey, (0, 0), 2))
-    fx, fy = cv2.spatialGradient(grey)
-    strength = cv2.magnitude(cx.astype(np.float32), cy.astype(np.float32))
-    # every fourth pixel of both axes is enough to place the limit
-    edges = strength >= max(1.0, float(np.quantile(strength[::4, ::4], 0.99)))
+    # every other line tells as much, in half the time; every fourth pixel is enough to place the limit
+    cx, cy = (g[::2].astype(np.float32) for g in cv2.spatialGradient(cv2.GaussianBlur(grey, (0, 0), 2)))
+    strength = cv2.magnitude(cx, cy)
+    edges = strength >= max(1.0, float(np.quantile(strength[::2, ::4], 0.99)))
     if not edges.any():
         return 0.0
-    along = (fx[edges].astype(np.float32) * cx[edges] + fy[edges].astype(np.float32) * cy[edges]) / strength[edges]
-    return max(0.0, float(along.mean())) / 8  # the 3x3 operator sums eight neighbours' differences
+    fx, fy = (g[::2][edges] for g in cv2.spatialGradient(grey))
+    along = (fx * cx[edges] + fy * cy[edges]) / strength[edges]
+    # the operator weights the pixels on either side with 1, 2, 1, and they are two pixels apart: 8 times the slope
+    return max(0.0, float(along.mean())) / 8
 
 
 def _small(out: Path, id: str) -> Path:
@@ -177,8 +204,11 @@ def _small(out: Path, id: str) -> Path:
 
 
 def _duplicate(row: DedupeRow, of: str, hamming: int, found: Similarity) -> DedupeRow:
-    moved = " after taking out a camera move" if found.aligned else ""
-    why = f"shows the same picture as {of}: {hamming} of 64 hash bits differ, similarity {found.mean:.3f}, in the least similar part {found.worst:.3f}{moved}"
+    moved = ", with a small move taken out" if found.aligned else ""
+    why = (
+        f"shows the same picture as {of}: {hamming} of 64 hash bits differ, similarity {found.mean:.3f}, "
+        f"in the least similar part {found.worst:.3f}{moved}"
+    )
     return row.model_copy(
         update={
             "dropped": "duplicate",
@@ -206,49 +236,49 @@ class _Pictures:
         return picture
 
 
-@dataclass
 class _Kept:
-    """The kept stills, found by hash and time. Equal hashes are one entry, so held drawings and black frames cost nothing extra."""
+    """The kept stills, found by hash and by time. Equal hashes are one entry, so held drawings and black frames cost nothing extra."""
 
-    hashes: Mapping[int, int]
-    empty: set[int]
-    pts_ms: Sequence[int]
-    settings: DedupeSettings
-    _places: dict[int, int] = field(init=False)
-    _around: Neighbours = field(init=False)
-    _at: dict[int, list[tuple[int, int]]] = field(init=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        distinct = sorted({value for i, value in self.hashes.items() if i not in self.empty})
-        self._places = {value: place for place, value in enumerate(distinct)}
-        self._around = neighbours(np.array(distinct, np.uint64), self.settings.hamming_max, _NEIGHBOURS_MAX)
+    def __init__(
+        self, hashes: Mapping[int, int], empty: set[int], items: Sequence[DedupeItem], settings: DedupeSettings
+    ) -> None:
+        self._items = items
+        self._window_ms = settings.window_ms
+        distinct = sorted({value for i, value in hashes.items() if i not in empty})
+        self._around = neighbours(np.array(distinct, np.uint64), settings.hamming_max, _NEIGHBOURS_MAX)
+        places = {value: place for place, value in enumerate(distinct)}
+        self._places = {i: _EMPTY if i in empty else places[value] for i, value in hashes.items()}
+        self._by_place: dict[int, list[tuple[int, int]]] = {}
+        self._by_shot: dict[int, list[tuple[int, int]]] = {}
 
     def add(self, i: int) -> None:
-        insort(self._at.setdefault(self._place(i), []), (self.pts_ms[i], i))
+        insort(self._by_place.setdefault(self._places[i], []), (self._items[i].pts_ms, i))
+        insort(self._by_shot.setdefault(self._items[i].shot, []), (self._items[i].pts_ms, i))
 
     def near(self, i: int) -> Iterator[int]:
-        """Kept stills that still `i` may equal: nearest hash first, then nearest in time. Empty stills are offered each other."""
-        place = self._place(i)
-        yield from self._by_time(place, self.pts_ms[i])
-        if i not in self.empty:
-            for other, _ in self._around.of(place):
-                yield from self._by_time(other, self.pts_ms[i])
+        """Kept stills that still `i` may equal, each once: the two next to it in its shot (a zoom changes the hash at once), then the nearest
+        hashes first, among equally near ones the nearest in time. Empty stills are offered each other."""
+        pts_ms, place = self._items[i].pts_ms, self._places[i]
+        beside = list(islice(self._by_time(self._by_shot.get(self._items[i].shot, []), pts_ms), 2))
+        yield from beside
+        around = self._around.of(place) if place != _EMPTY else ()
+        for other in (place, *(other for other, _ in around)):
+            for k in self._by_time(self._by_place.get(other, []), pts_ms):
+                if k not in beside:
+                    yield k
 
-    def _place(self, i: int) -> int:
-        return -1 if i in self.empty else self._places[self.hashes[i]]
-
-    def _by_time(self, place: int, pts_ms: int) -> Iterator[int]:
-        """Kept stills of one entry, nearest in time first (of two as near the earlier), inside the window."""
-        near = self._at.get(place, [])
-        late = bisect_left(near, (pts_ms, -1))
+    def _by_time(self, stills: Sequence[tuple[int, int]], pts_ms: int) -> Iterator[int]:
+        """Of `(pts_ms, still)` sorted by time the stills, nearest first (of two as near the earlier), inside the window."""
+        late = bisect_left(stills, (pts_ms, -1))
         early = late - 1
-        while early >= 0 or late < len(near):
-            before = pts_ms - near[early][0] if early >= 0 else None
-            after = near[late][0] - pts_ms if late < len(near) else None
-            if after is None or (before is not None and before <= after):
-                away, i, early = before, near[early][1], early - 1
-            else:
-                away, i, late = after, near[late][1], late + 1
-            if self.settings.window_ms is not None and away is not None and away > self.settings.window_ms:
+        while early >= 0 or late < len(stills):
+            before = pts_ms - stills[early][0] if early >= 0 else math.inf
+            after = stills[late][0] - pts_ms if late < len(stills) else math.inf
+            if self._window_ms is not None and min(before, after) > self._window_ms:
                 return
-            yield i
+            if before <= after:
+                yield stills[early][1]
+                early -= 1
+            else:
+                yield stills[late][1]
+                late += 1

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any, Literal
 
 import imagehash
@@ -132,7 +132,7 @@ def _chunks(count: int, radius: int) -> list[tuple[int, int, int]]:
         each, extra = divmod(radius + 1, pieces)
         chunks = [
             (low, high - low, each - 1 + (1 if i >= pieces - extra else 0))
-            for i, (low, high) in enumerate(zip(edges, edges[1:], strict=False))
+            for i, (low, high) in enumerate(pairwise(edges))
         ]
         chunks = [chunk for chunk in chunks if chunk[2] >= 0]
         cost = 0.0

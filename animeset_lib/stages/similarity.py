@@ -1,21 +1,28 @@
-"""How alike two pictures are: structural similarity over the whole picture and in its least similar part, after taking out a small camera move.
+"""How alike two pictures are: over the whole picture, and in its least similar part, with a small move of camera or figure taken out.
 
-SSIM is Wang, Bovik, Sheikh, Simoncelli: Image quality assessment: from error visibility to structural similarity, 2004, with the paper's
-constants and its Gaussian window (11 pixels, sigma 1.5). The camera move is found by enhanced correlation (Evangelidis, Psarakis 2008) as OpenCV has it.
+The measure is SSIM (Wang, Bovik, Sheikh, Simoncelli: Image quality assessment: from error visibility to structural similarity, 2004) with
+the paper's constants and Gaussian window (11 pixels, sigma 1.5). The move is dense optical flow (Kroeger, Timofte, Dai, Van Gool: Fast optical
+flow using dense inverse search, 2016) as OpenCV has it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ANALYSIS_SIDE_PX", "Grey", "Similarity", "analysis_picture", "compare", "similarity", "ssim_map"]
-
-Grey = npt.NDArray[np.uint8]
-"""`(H, W)` uint8."""
+__all__ = [
+    "ANALYSIS_SIDE_PX",
+    "Similarity",
+    "analysis_picture",
+    "may_have_moved",
+    "moved_similarity",
+    "similarity",
+    "ssim_map",
+]
 
 Picture = npt.NDArray[np.uint8]
 """`(H, W, 3)` uint8 RGB."""
@@ -34,14 +41,17 @@ _SUBTITLES = 0.15
 # Parts whose colour differs by this (Euclidean in Cb, Cr, levels of 255) count as not similar at all: a sepia memory of a shot is another
 # picture although the lines are equal. The codec's own colour error stays below a tenth of it.
 _COLOUR = 60.0
-# A camera move is taken out up to this share of the longest side, measured at the corner that moves most: a slow pan or zoom between two
-# stills of a held drawing. More would be another framing, of its own use to a training set.
-_MOVE_MAX = 0.08
+# A move is taken out up to this share of the longest side: a slow pan or zoom over a held drawing, a head that sways. More is another framing.
+_MOVE_MAX = 0.1
+# The flow is smoothed to about the size of a part, so that it can carry a face but not close its mouth.
+_SMOOTH = 0.5 * _PART
+# Only between these is it worth looking for a move: below nothing is shared, above nothing moved and what differs is drawn differently.
+_MOVED_BETWEEN = 0.4, 0.98
 
 
 @dataclass(frozen=True)
 class Similarity:
-    """`mean` over the picture and `worst` of its parts, both at most 1 (equal); `aligned` when a camera move was taken out first."""
+    """`mean` over the picture and `worst` of its parts, both at most 1 (equal); `aligned` when a move was taken out first."""
 
     mean: float
     worst: float
@@ -72,65 +82,60 @@ def ssim_map(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> npt.NDAr
     return values
 
 
-def similarity(a: Picture, b: Picture, shown: npt.NDArray[np.bool_] | None = None) -> Similarity:
-    """Compares two RGB pictures of equal size as they stand; only where `shown`, `(H, W)` bool, is true, if given."""
-    ya, yb = (cv2.cvtColor(p, cv2.COLOR_RGB2YCrCb).astype(np.float32) for p in (a, b))
-    values = ssim_map(np.ascontiguousarray(ya[:, :, 0]), np.ascontiguousarray(yb[:, :, 0]))
-    height, width = values.shape
-    side = max(1, min(round(height * _PART), width))
-    shift = cv2.blur(ya[:, :, 1:] - yb[:, :, 1:], (side, side), borderType=cv2.BORDER_REFLECT)
-    colour = 1 - np.hypot(shift[:, :, 0], shift[:, :, 1]) / _COLOUR
-    if shown is not None:
-        values = np.where(shown, values, np.float32(1))
-    parts = np.minimum(cv2.blur(values, (side, side), borderType=cv2.BORDER_REFLECT), colour)
-    parts = parts[: max(1, round(height * (1 - _SUBTITLES)))]
-    mean = float(values.mean() if shown is None else values[shown].mean())
-    return Similarity(mean, float(parts.min()))
-
-
-def compare(a: Picture, b: Picture, mean_min: float, worst_min: float) -> Similarity:
-    """Compares as they stand, and where that falls short of the limits again with `b` moved onto `a`; returns the better one.
-
-    A picture of another size is not similar: mean and worst 0. Better is: reaches both limits, else the larger mean.
-    """
+def similarity(a: Picture, b: Picture) -> Similarity:
+    """Compares two RGB pictures as they stand. Pictures of different sizes are not similar: mean and worst 0."""
     if a.shape != b.shape:
         return Similarity(0.0, 0.0)
-    plain = similarity(a, b)
-    if (plain.mean >= mean_min and plain.worst >= worst_min) or (moved := _moved_onto(a, b)) is None:
-        return plain
-    picture, shown = moved
-    found = similarity(a, picture, shown)
-    aligned = Similarity(found.mean, found.worst, aligned=True)
-    if aligned.mean >= mean_min and aligned.worst >= worst_min:
-        return aligned
-    return max(plain, aligned, key=lambda s: s.mean)
+    return _summary(*_judge(a, b))
 
 
-def _moved_onto(a: Picture, b: Picture) -> tuple[Picture, npt.NDArray[np.bool_]] | None:
-    """`b` moved, scaled and turned slightly so that it lies on `a`, and where it has content there; None when no small move does that."""
+def may_have_moved(plain: Similarity) -> bool:
+    """Whether two pictures that compare like this as they stand could be one drawing after a small move."""
+    low, high = _MOVED_BETWEEN
+    return low <= plain.mean < high
+
+
+def moved_similarity(a: Picture, b: Picture) -> Similarity:
+    """Compares again with `b` moved onto `a`, at several times the cost; each pixel and part counts as similar as it is either way.
+
+    Both pictures have the same size. Below 32 pixels there is nothing to follow, and they are compared as they stand.
+    """
+    if min(a.shape[:2]) < 32:
+        return similarity(a, b)
+    values, parts = _judge(a, b)
+    moved, gone = _moved_onto(a, b)
+    values_moved, parts_moved = _judge(a, moved)
+    # what a pan brings into the picture at the edge cannot be judged; it is taken as equal
+    values_moved[gone] = parts_moved[gone] = 1
+    return _summary(np.maximum(values, values_moved), np.maximum(parts, parts_moved), aligned=True)
+
+
+def _judge(a: Picture, b: Picture) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Similarity around each pixel, and of the part around each pixel, both `(H, W)`."""
+    (ya, *colours_a), (yb, *colours_b) = (cv2.split(cv2.cvtColor(p, cv2.COLOR_RGB2YCrCb)) for p in (a, b))
+    values = ssim_map(ya.astype(np.float32), yb.astype(np.float32))
+    side = max(1, min(round(a.shape[0] * _PART), a.shape[1]))
+
+    def over_part(plane: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        return cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT).astype(np.float32, copy=False)
+
+    red, blue = (over_part(cv2.subtract(m, n, dtype=cv2.CV_32F)) for m, n in zip(colours_a, colours_b, strict=True))
+    return values, np.minimum(over_part(values), 1 - cv2.magnitude(red, blue) / _COLOUR)
+
+
+def _summary(values: npt.NDArray[np.float32], parts: npt.NDArray[np.float32], aligned: bool = False) -> Similarity:
+    above_subtitles = parts[: max(1, round(len(parts) * (1 - _SUBTITLES)))]
+    return Similarity(float(values.mean()), float(above_subtitles.min()), aligned)
+
+
+def _moved_onto(a: Picture, b: Picture) -> tuple[Picture, npt.NDArray[np.bool_]]:
+    """`b` with each region moved to where it lies in `a`, and where that reaches outside `b`. Moves beyond `_MOVE_MAX` are left undone."""
     height, width = a.shape[:2]
-    if min(height, width) < 32:
-        return None
-    half = [
-        cv2.resize(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        for p in (a, b)
-    ]
-    start = np.eye(2, 3, dtype=np.float32)
-    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-4)
-    try:
-        _, found = cv2.findTransformECC(half[0], half[1], start, cv2.MOTION_AFFINE, stop, None, 5)  # type: ignore[call-overload]
-    except cv2.error:  # flat or unrelated pictures: it did not converge
-        return None
-    matrix = np.array(found, np.float64)
-    # pixel centres lie at (i + 0.5): p_full = 2 p_half + 0.5
-    matrix[:, 2] = 2 * matrix[:, 2] + 0.5 * (1 - matrix[:, :2].sum(axis=1))
-    corners = np.array([(0, 0, 1), (width, 0, 1), (0, height, 1), (width, height, 1)], np.float64)
-    move = np.abs(corners @ matrix.T - corners[:, :2]).max()
-    if not move <= _MOVE_MAX * max(height, width):
-        return None
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    picture = cv2.warpAffine(b, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    inside = cv2.warpAffine(np.full((height, width), 255, np.uint8), matrix, (width, height), flags=flags)
-    # the SSIM window reaches 5 pixels, and must not reach beyond the moved picture's edge
-    shown = cv2.erode((inside == 255).astype(np.uint8), np.ones((11, 11), np.uint8)).astype(bool)
-    return picture.astype(np.uint8, copy=False), shown
+    grey_a, grey_b = (cv2.cvtColor(p, cv2.COLOR_RGB2GRAY) for p in (a, b))
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(grey_a, grey_b, None)  # type: ignore[call-overload]
+    dx, dy = cv2.split(cv2.GaussianBlur(flow, (0, 0), _SMOOTH * height))
+    near = cv2.magnitude(dx, dy) <= _MOVE_MAX * max(height, width)
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    x, y = columns + np.where(near, dx, 0), rows + np.where(near, dy, 0)
+    moved = cv2.remap(b, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.uint8, copy=False)
+    return moved, (x < 0) | (y < 0) | (x > width - 1) | (y > height - 1)
