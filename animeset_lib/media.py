@@ -291,7 +291,7 @@ _local = threading.local()
 class MovieFrame:
     """One decoded frame in display orientation. It holds decoder memory while it lives, so keep only a few at a time.
 
-    pts_ms    presentation time in ms from the container's start, never below 0
+    pts_ms    presentation time in ms from the container's start, never below 0, each later than the one before: it names the frame
     time      the same, exact, in seconds; below 0 for frames before the container's start
     keyframe  whether the codec marks it as one
     damaged   whether the decoder met errors in it
@@ -299,11 +299,11 @@ class MovieFrame:
 
     __slots__ = ("_frame", "_reader", "damaged", "keyframe", "pts_ms", "time")
 
-    def __init__(self, frame: VideoFrame, reader: FilmReader, time: Fraction) -> None:
+    def __init__(self, frame: VideoFrame, reader: FilmReader, time: Fraction, after_ms: int = -1) -> None:
         self._frame = frame
         self._reader = reader
         self.time = time
-        self.pts_ms = max(0, round(time * 1000))
+        self.pts_ms = max(after_ms + 1, round(time * 1000))
         self.keyframe = bool(frame.key_frame)
         self.damaged = bool(frame.is_corrupt)
 
@@ -670,6 +670,7 @@ class FilmReader:
     def _timed(self, keyframes: bool) -> Iterator[MovieFrame]:
         self._stream.codec_context.skip_frame = "NONKEY" if keyframes else "DEFAULT"
         last: Fraction | None = None
+        last_ms = -1
         shift = Fraction(0)
         for frame in self._decoded():
             given = self._time_of(frame)
@@ -684,7 +685,9 @@ class FilmReader:
                     time = last + (self._step if last - time > 1 else Fraction(1, 1000))
             last = time
             self.damaged += bool(frame.is_corrupt)
-            yield MovieFrame(frame, self, time)
+            seen = MovieFrame(frame, self, time, last_ms)
+            last_ms = seen.pts_ms
+            yield seen
 
 
 def _chain(first: MovieFrame, rest: Iterator[MovieFrame]) -> Iterator[MovieFrame]:
