@@ -129,20 +129,34 @@ class Canvas:
 
     def _note_bounds(self, p: Points) -> None:
         height, width = self.image.shape[:2]
-        x, y = p.T
-        seen = [p[(y >= 0) & (y <= height)]]
-        for limit in (0.0, float(height)):  # where the outline enters and leaves at the upper and lower edge
-            after = np.roll(p, -1, axis=0)
-            cross = (y - limit) * (after[:, 1] - limit) < 0
-            share = (limit - y[cross]) / (after[cross, 1] - y[cross])
-            seen.append(np.column_stack([x[cross] + (after[cross, 0] - x[cross]) * share, np.full(len(share), limit)]))
-        visible = np.concatenate(seen)
-        if not len(visible) or visible[:, 0].max() <= 0 or visible[:, 0].min() >= width:
+        (x0, y0), (x1, y1) = p.min(axis=0), p.max(axis=0)
+        b = self.bounds
+        if (
+            b is not None
+            and b[0] <= max(x0, 0)
+            and b[1] <= max(y0, 0)
+            and b[2] >= min(x1, width)
+            and b[3] >= min(y1, height)
+        ):
             return
-        (x0, y0), (x1, y1) = visible.min(axis=0), visible.max(axis=0)
-        b = self.bounds or (x0, y0, x1, y1)
-        x0, x1 = max(min(b[0], x0), 0.0), min(max(b[2], x1), float(width))
-        self.bounds = (x0, min(b[1], y0), x1, max(b[3], y1))
+        if y0 < 0 or y1 > height:  # only what lies between the upper and the lower edge counts
+            x, y = p.T
+            after = np.roll(p, -1, axis=0)
+            seen = [p[(y >= 0) & (y <= height)]]
+            for limit in (0.0, float(height)):  # where the outline enters and leaves
+                cross = (y - limit) * (after[:, 1] - limit) < 0
+                share = (limit - y[cross]) / (after[cross, 1] - y[cross])
+                seen.append(
+                    np.column_stack([x[cross] + (after[cross, 0] - x[cross]) * share, np.full(len(share), limit)])
+                )
+            visible = np.concatenate(seen)
+            if not len(visible):
+                return
+            (x0, y0), (x1, y1) = visible.min(axis=0), visible.max(axis=0)
+        if x1 <= 0 or x0 >= width:
+            return
+        b = b or (x0, y0, x1, y1)
+        self.bounds = (max(min(b[0], x0), 0.0), min(b[1], y0), min(max(b[2], x1), float(width)), max(b[3], y1))
 
     def _in_sight(self, p: Points) -> bool:
         """Whether the box around some pixel points meets the picture: what does not is not worth drawing."""
