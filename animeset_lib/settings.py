@@ -361,7 +361,7 @@ class DatasetSettings(_Section):
             le=1,
             description="From min_pictures on, only crops that differ by at least this from all chosen ones, 0..1; 0 always goes on to max_pictures.",
         ),
-    ] = 0.08
+    ] = 0.12
     mix_face: Annotated[float, Field(ge=0, le=1, description="Same as upscale.mix_face; set there, copied here.")] = (
         0.35
     )
