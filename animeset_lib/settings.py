@@ -158,6 +158,10 @@ class ClusterSettings(_Section):
             gt=0, le=2, description="Distance up to which two heads are one character; unset: the embedder's own value."
         ),
     ] = None
+    map: Annotated[
+        Literal["umap", "pca"],
+        Field(description="Flat map of the faces, for looking only; umap needs up to a minute to start, pca none."),
+    ] = "umap"
     seed: Annotated[int, Field(ge=0, description="Seed of the UMAP map.")] = 7
 
 
@@ -217,7 +221,7 @@ class QualitySettings(_Section):
             le=1,
             description="Most share of the next shot in a dissolve, or of plain colour in a fade; 1: never a blend.",
         ),
-    ] = 0.2
+    ] = 0.12
     min_face_px: Annotated[
         int, Field(ge=8, le=4096, description="Least face height in px for a picture that is worth training on.")
     ] = 48
@@ -409,6 +413,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "full": {},
     "draft": {
         "extract": {"change": 0.06, "min_gap_ms": 500},
+        "cluster": {"map": "pca"},
         "upscale": {"upscaler": "lanczos", "training_px": 512},
         "dataset": {"max_pictures": 40},
     },

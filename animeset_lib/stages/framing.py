@@ -165,15 +165,15 @@ def _wish(figure: Figure, framing: Framing, zoom: float) -> Box | None:
     if framing == "face":
         # a profile's face box is narrow, but its head is not
         size = max(size, face.width)
-        side = (2.0 + 0.7 * zoom) * size
-        # the face's middle a little below that of the picture: hair is higher than chin and neck
-        y0 = face.center[1] - (0.53 - 0.03 * zoom) * side
+        side = (2.1 + 0.6 * zoom) * size
+        # the face's middle below that of the picture: hair is higher than chin and neck
+        y0 = face.center[1] - (0.57 - 0.02 * zoom) * side
         return Box(x0=x - side / 2, y0=y0, x1=x + side / 2, y1=y0 + side)
     if framing == "upper_body":
         seen = figure.height if figure.person_estimated else min(figure.height, figure.person.y1)
         if seen < face.y1 + _CHEST * size:
             return None
-        y0, y1 = face.y0 - (0.6 + 0.15 * zoom) * size, face.y1 + (1.9 + 0.8 * zoom) * size
+        y0, y1 = face.y0 - (0.75 + 0.15 * zoom) * size, face.y1 + (1.9 + 0.8 * zoom) * size
         if not figure.person_estimated:
             x = (x + figure.person.center[0]) / 2
         half = (0.4 + 0.1 * zoom) * (y1 - y0)

@@ -170,7 +170,7 @@ def test_a_head_has_room_above_and_its_chin(zoom: float) -> None:
     face = box(900, 400, 1000, 500)
     placed = place(figure(face), "face", SHAPE, zoom)
     assert placed is not None
-    assert 0.45 <= (face.y0 - placed.y0) / face.height <= 1.0
+    assert 0.6 <= (face.y0 - placed.y0) / face.height <= 1.0
     assert 0.3 <= (placed.y1 - face.y1) / face.height <= 1.0
     assert placed.center[0] == pytest.approx(face.center[0], abs=1)
 
@@ -180,7 +180,7 @@ def test_zoom_widens() -> None:
     areas = [placed.area for placed in sizes if placed]
     assert len(areas) == 3
     assert areas == sorted(areas)
-    assert sqrt(areas[2] / areas[0]) == pytest.approx(2.7 / 2, abs=0.05)
+    assert sqrt(areas[2] / areas[0]) == pytest.approx(2.7 / 2.1, abs=0.05)
 
 
 @pytest.mark.parametrize(
