@@ -56,7 +56,11 @@ def shared_neighbour_distances(distance: Matrix, neighbours: int, within: float)
     # The weight of a neighbour falls to 1/e^2 at `within`: the same shape for embedders with small and with large distances.
     weight = np.where(members, np.exp(-2.0 / within * distance), 0.0).astype(np.float32)
     weight /= weight.sum(axis=1, keepdims=True)
-    weight = weight[order[:, : max(1, k // 4)]].mean(axis=1)
+    few = np.zeros((n, n), dtype=np.float32)
+    np.put_along_axis(few, order[:, : max(1, k // 4)], 1.0, axis=1)
+    few *= members  # a stranger is not to be described by whoever happens to be least far
+    np.fill_diagonal(few, 1.0)
+    weight = (few / few.sum(axis=1, keepdims=True)) @ weight
     by_neighbour = np.ascontiguousarray(weight.T)
     result = np.empty((n, n), dtype=np.float32)
     for i in range(n):

@@ -30,7 +30,7 @@ from animeset_lib.stages.grouping import NOISE
 from animeset_lib.stages.names import is_automatic, unused_names
 from animeset_lib.stages.references import embed_references, find_references, references_digest
 
-__all__ = ["CAST_FILE", "CastStage", "Match", "match_clusters"]
+__all__ = ["CAST_FILE", "CastStage", "Match", "cast_rows", "match_clusters"]
 
 CAST_FILE = "cast.json"
 _REPORT = "naming.json"
@@ -131,7 +131,7 @@ class CastStage(Stage):
         source_of: dict[int, Literal["cluster", "reference", "cast"]] = {
             cluster: named[cluster].source if cluster in named else "cluster" for cluster in name_of
         }
-        rows = _rows(clusters, stills, name_of, source_of)
+        rows = cast_rows(clusters, stills, name_of, source_of)
         renamed = {match.name for match in by_cast.values() if named[match.cluster].source == "reference"}
         carried = [
             character for character in earlier if not (character.name in renamed and is_automatic(character.name))
@@ -235,7 +235,7 @@ def match_clusters(
     return named, told
 
 
-def _rows(
+def cast_rows(
     clusters: Sequence[ClusterRow],
     stills: Sequence[str],
     name_of: Mapping[int, str],

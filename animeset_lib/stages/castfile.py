@@ -51,7 +51,7 @@ class CastCharacter(_Frozen):
     def array(self) -> Vectors:
         """`(K, D)` float32 unit vectors."""
         vectors = np.asarray(self.vectors, dtype=np.float32)
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
 
 
 class CastFile(_Frozen):
@@ -89,6 +89,8 @@ def load_cast(path: Path) -> CastFile:
         raise InputError(f"cannot read cast file {path}: {error}; expected a cast.json of an earlier run") from error
     try:
         return CastFile.model_validate_json(text)
+    except InputError as error:
+        raise InputError(f"{path} is not a usable cast file: {error}") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])

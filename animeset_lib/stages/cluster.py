@@ -70,7 +70,7 @@ class ClusterStage(Stage):
         ctx.check_cancel()
         labels = found.labels[units]
         confidence = _confidence(vectors, units, found, same)
-        places = flat_map(vectors, self.settings.seed)
+        places = flat_map(vectors, self.settings.map, self.settings.seed)
         summary = {
             "parameters": {
                 "same_distance": same,
@@ -158,14 +158,15 @@ def _confidence(vectors: Vectors, units: Labels, found: Grouping, same: float) -
     inside = np.flatnonzero(labels != NOISE)
     if not len(inside):
         return result
-    by_track = (1.0 - found.own / found.other.clip(1e-9))[units]
+    by_track = ((found.other - found.own) / found.other.clip(1e-9))[units]
     centres, _ = _unit_means(vectors[inside], labels[inside])
     # Beyond 1.5 `same_distance` everybody is a stranger; capping keeps a face without rivals comparable with the others.
     distance = np.minimum(1.0 - vectors[inside] @ centres.T, 1.5 * same).astype(np.float64)
     rows = np.arange(len(inside))
     own = distance[rows, labels[inside]].copy()
     distance[rows, labels[inside]] = 1.5 * same
-    by_look = 1.0 - own / distance.min(axis=1).clip(1e-9)
+    other = distance.min(axis=1)
+    by_look = (other - own) / other.clip(1e-9)
     result[inside] = (by_track[inside].clip(0, 1) + by_look.clip(0, 1)) / 2
     return result
 

@@ -198,8 +198,11 @@ def _place(
         if k == 0:
             break
         to_group = _mean_distances(mixed, labels, ones, k)
-        ranked = np.argsort(to_group, axis=1, kind="stable")
         rows = np.arange(len(labels))
+        # Between equally near groups everybody stays where linkage, which knows who stands beside whom, has put them.
+        favour = np.zeros_like(to_group)
+        favour[rows[labels != NOISE], labels[labels != NOISE]] = -1e-6
+        ranked = np.argsort(to_group + favour, axis=1, kind="stable")
         nearest = ranked[:, 0].astype(np.int64)
         own = to_group[rows, nearest]
         other = to_group[rows, ranked[:, 1]] if k > 1 else np.full(len(labels), _UNRELATED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +16,10 @@ _NEIGHBOURS = 15
 """UMAP's own default."""
 
 
-def flat_map(vectors: npt.NDArray[np.float32], seed: int) -> npt.NDArray[np.float64]:
-    """`(N, D)` unit vectors → `(N, 2)`, equal for equal input and seed: UMAP, or the two main directions (PCA) of up to 15 vectors."""
+def flat_map(vectors: npt.NDArray[np.float32], method: Literal["umap", "pca"], seed: int) -> npt.NDArray[np.float64]:
+    """`(N, D)` unit vectors → `(N, 2)`, equal for equal input and seed. Up to 15 vectors always get their two main directions (PCA)."""
     n = len(vectors)
-    if n <= _FEW:
+    if method == "pca" or n <= _FEW:
         return _main_directions(vectors)
     with warnings.catch_warnings():
         # About one thread for a fixed seed (meant), and about disconnected pieces (strangers: they may lie anywhere).

@@ -35,7 +35,7 @@ def average_linkage(
     least = d[np.arange(n), nearest]
     while True:
         a = int(least.argmin())
-        if not least[a] <= stop:
+        if least[a] > stop or least[a] == np.inf:
             break
         a, b = sorted((a, int(nearest[a])))
         d[a] = (weight[a] * d[a] + weight[b] * d[b]) / (weight[a] + weight[b])

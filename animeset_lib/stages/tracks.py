@@ -20,6 +20,8 @@ _BY_MOTION = 0.25
 """What each face size of movement or factor of e in scale costs, in the same units. Stills are up to seconds apart, so figures do move."""
 _FAR = 4.0
 """Movement counts up to this many face sizes: across the whole picture is no worse than across half of it."""
+_OUTSIDE = 1.25
+"""A member of a track may be this many `same_distance` from its robust mean: the shot vouches for what the look alone would not."""
 _ALIEN = 1.5
 """Never link heads further apart than this many `same_distance`, whatever the place: the shot boundary between them was missed."""
 
@@ -102,7 +104,7 @@ def split_outliers(
 ) -> npt.NDArray[np.int64]:
     """Track numbers → unit numbers from 0, in order of the tracks: members too far from their track's robust mean stand on their own.
 
-    The robust mean is taken over the half that is nearest to the track's medoid; the limit is `same_distance`. It catches a track that went
+    The robust mean is taken over the half that is nearest to the track's medoid; the limit is 1.25 `same_distance`. It catches a track that went
     over from one figure to another little by little, and a face hidden behind a hand.
     """
     units = np.empty(len(numbers), dtype=np.int64)
@@ -115,7 +117,7 @@ def split_outliers(
             medoid = members[int((members @ members.sum(axis=0)).argmax())]
             near = np.argsort(1.0 - members @ medoid, kind="stable")[: (len(rows) + 1) // 2]
             mean = members[near].sum(axis=0)
-            outside = 1.0 - members @ (mean / max(float(np.linalg.norm(mean)), 1e-9)) > same_distance
+            outside = 1.0 - members @ (mean / max(float(np.linalg.norm(mean)), 1e-9)) > _OUTSIDE * same_distance
         else:
             outside = np.zeros(len(rows), dtype=bool)
         units[rows[~outside]] = count

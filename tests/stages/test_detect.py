@@ -1,0 +1,209 @@
+"""3a_detect: figures from boxes, rows for everything the detector said, stills that cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from animeset_lib.media import write_image
+from animeset_lib.models.api import Detection
+from animeset_lib.models.fakes import FAKE_FACE_RGB, FakeModels
+from animeset_lib.records import Box, DedupeRow, Frame, Region
+from animeset_lib.run.stage import Context, Output
+from animeset_lib.settings import DetectSettings
+from animeset_lib.stages.detect import DetectStage
+from animeset_lib.stages.figures import join_figures
+from animeset_lib.stages.heads import estimated_person, head_box, head_crop
+
+
+def face(x0: float, y0: float, x1: float, y1: float, score: float = 0.9) -> Detection:
+    return Detection("face", Box(x0=x0, y0=y0, x1=x1, y1=y1), score)
+
+
+def person(x0: float, y0: float, x1: float, y1: float) -> Detection:
+    return Detection("person", Box(x0=x0, y0=y0, x1=x1, y1=y1), 0.9)
+
+
+class OneAnswer(FakeModels):
+    """Every picture holds the same boxes."""
+
+    def __init__(self, *answer: Detection) -> None:
+        super().__init__()
+        self._detector.detect = lambda pictures: [list(answer) for _ in pictures]  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def stills(make_output: Callable[..., Output]) -> Callable[..., dict[str, Output]]:
+    """`stills(pictures)`: finished 1_extract and 2_dedupe with one still per picture, all kept."""
+
+    def make(pictures: list[np.ndarray], duplicates: tuple[int, ...] = ()) -> dict[str, Output]:
+        frames = [
+            Frame(
+                id=f"abc-{i:09d}",
+                pts_ms=i,
+                shot=0,
+                file=f"f{i}.png",
+                width=p.shape[1],
+                height=p.shape[0],
+                cause="change",
+            )
+            for i, p in enumerate(pictures)
+        ]
+        given = {
+            "1_extract": make_output("1_extract", Frame, frames),
+            "2_dedupe": make_output(
+                "2_dedupe",
+                DedupeRow,
+                [
+                    DedupeRow(id=f.id, phash="0" * 16, sharpness=1.0, dropped="duplicate" if i in duplicates else None)
+                    for i, f in enumerate(frames)
+                ],
+            ),
+        }
+        for frame, picture in zip(frames, pictures, strict=True):
+            write_image(given["1_extract"].path / frame.file, picture)
+        return given
+
+    return make
+
+
+def drawn(*boxes: tuple[int, int, int, int]) -> np.ndarray:
+    picture = np.full((200, 300, 3), 128, np.uint8)
+    for x0, y0, x1, y1 in boxes:
+        picture[y0:y1, x0:x1] = FAKE_FACE_RGB
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("boxes", "doubles"),
+    [
+        ([face(0, 0, 50, 50)], []),
+        ([face(0, 0, 50, 50, 0.9), face(5, 5, 55, 55, 0.8)], [(5, 5)]),
+        ([face(0, 0, 50, 50, 0.8), face(5, 5, 55, 55, 0.9)], [(0, 0)]),
+        ([face(0, 0, 80, 80, 0.9), face(20, 20, 50, 50, 0.5)], [(20, 20)]),
+        ([face(0, 0, 50, 50), face(45, 0, 95, 50)], []),
+    ],
+    ids=["alone", "shifted", "the better one stays", "inside a larger one", "cheek to cheek"],
+)
+def test_doubles_of_one_face_are_found(boxes: list[Detection], doubles: list[tuple[float, float]]) -> None:
+    figures = join_figures(boxes)
+    assert len(figures) == len(boxes)
+    assert [(f.face.x0, f.face.y0) for f in figures if f.double_of is not None] == doubles
+
+
+def test_a_double_of_a_double_does_not_pull_a_third_face_in() -> None:
+    figures = join_figures([face(0, 0, 100, 100, 0.9), face(30, 0, 130, 100, 0.8), face(62, 0, 162, 100, 0.7)])
+    assert [f.double_of is None for f in figures] == [True, False, True]
+
+
+def test_a_face_takes_the_smallest_body_around_it_and_each_body_goes_once() -> None:
+    far, near = person(0, 0, 300, 300), person(80, 0, 200, 300)
+    figures = join_figures([face(100, 10, 140, 50, 0.9), face(110, 150, 150, 190, 0.8), far, near])
+    assert [f.person for f in figures] == [near.box, far.box]
+    alone = join_figures([face(100, 10, 140, 50, 0.9), face(110, 60, 150, 100, 0.8), near])
+    assert [f.person for f in alone] == [near.box, None]
+    assert join_figures([near]) == []
+
+
+def test_figures_do_not_depend_on_the_order_of_the_answer() -> None:
+    boxes = [face(0, 0, 50, 50, 0.5), face(5, 5, 55, 55, 0.5), face(100, 0, 150, 50, 0.5), person(0, 0, 60, 200)]
+    assert join_figures(boxes) == join_figures(boxes[::-1])
+
+
+def test_head_square_holds_hair_and_chin_and_repeats_the_edge_beyond_the_picture() -> None:
+    box = Box(x0=0, y0=0, x1=40, y1=40)
+    assert head_box(box).width == pytest.approx(68)
+    assert head_box(box).center[1] == pytest.approx(20 - 0.16 * 40)
+    picture = np.zeros((100, 100, 3), np.uint8)
+    picture[:, 0] = (10, 200, 30)
+    crop = head_crop(picture, box)
+    assert crop.shape[0] == crop.shape[1] == 68
+    assert (crop[:, :15] == (10, 200, 30)).all()
+    assert (crop[:, 16:] == 0).all()
+
+
+def test_a_large_head_is_shrunk() -> None:
+    assert head_crop(np.zeros((900, 900, 3), np.uint8), Box(x0=200, y0=200, x1=700, y1=700)).shape == (256, 256, 3)
+
+
+def test_estimated_body_is_below_the_face_and_inside_the_still() -> None:
+    body = estimated_person(Box(x0=140, y0=30, x1=160, y1=50), 300, 200)
+    assert body.x0 < 140
+    assert body.x1 > 160
+    assert body.y0 == pytest.approx(18)
+    assert body.y1 == 200
+    corner = estimated_person(Box(x0=0, y0=0, x1=20, y1=20), 300, 200)
+    assert (corner.x0, corner.y0) == (0, 0)
+
+
+def test_every_box_becomes_a_row_with_its_reason(
+    stills: Callable[..., dict[str, Output]], run_stage: Callable[..., Output], make_context: Callable[..., Context]
+) -> None:
+    models = OneAnswer(
+        face(10, 10, 60, 60, 0.9), face(12, 12, 62, 62, 0.8), face(100, 10, 120, 30, 0.9), face(200, 10, 260, 70, 0.3)
+    )
+    result = run_stage(DetectStage(DetectSettings()), stills([drawn()]), make_context(models=models))
+    assert [(row.id, row.dropped) for row in result.rows] == [
+        ("abc-000000000-00", None),
+        ("abc-000000000-01", "double"),
+        ("abc-000000000-02", "small_face"),
+        ("abc-000000000-03", "low_score"),
+    ]
+    assert [row.why for row in result.rows[1:]] == [
+        "a second box of the face at 10, 10, 60, 60 (shares 92% of the smaller box)",
+        "face 20 px high, less than 40 px",
+        "detection score 0.30 is below 0.50",
+    ]
+    assert all(row.person_estimated for row in result.rows)
+
+
+def test_notes_count_stills_by_faces(
+    stills: Callable[..., dict[str, Output]], run_stage: Callable[..., Output], make_context: Callable[..., Context]
+) -> None:
+    one, two = (20, 20, 70, 70), (150, 30, 200, 80)
+    given = stills([drawn(), drawn(one), drawn(one, two), drawn(one, two)], duplicates=(3,))
+    result = run_stage(DetectStage(DetectSettings()), given, make_context(), batch=2)
+    assert result.info["notes"]["frames"] == {"none": 1, "one": 1, "more": 1}
+    assert result.info["notes"]["detector"]["name"] == "fake-detector"
+    assert sum(result.info["notes"]["scores"]["counts"]) == 3
+    region: Region = result.kept[0]
+    assert region.face.xyxy == (20, 20, 70, 70)
+    assert (region.width, region.height) == (300, 200)
+
+
+def test_an_unreadable_still_is_said_and_stops_nothing(
+    stills: Callable[..., dict[str, Output]],
+    run_stage: Callable[..., Output],
+    make_context: Callable[..., Context],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    given = stills([drawn((20, 20, 70, 70))] * 3)
+    (given["1_extract"].path / "f1.png").write_bytes(b"not a picture")
+    result = run_stage(DetectStage(DetectSettings()), given, make_context())
+    assert [row.frame_id for row in result.rows] == ["abc-000000000", "abc-000000002"]
+    assert result.info["notes"]["unreadable"] == ["abc-000000001"]
+    assert result.info["notes"]["frames"] == {"none": 0, "one": 2, "more": 0}
+    assert "abc-000000001 is left out" in caplog.text
+
+
+def test_no_still_at_all(
+    stills: Callable[..., dict[str, Output]], run_stage: Callable[..., Output], make_context: Callable[..., Context]
+) -> None:
+    result = run_stage(DetectStage(DetectSettings()), stills([]), make_context())
+    assert result.rows == []
+    assert result.info["notes"]["frames"] == {"none": 0, "one": 0, "more": 0}
+
+
+def test_another_detector_makes_another_key() -> None:
+    assert DetectStage(DetectSettings()).fingerprint(FakeModels()) == {"detector": "fake-detector-1"}
+
+
+def test_the_picture_folder_may_hold_tall_and_tiny_pictures(
+    stills: Callable[..., dict[str, Output]], run_stage: Callable[..., Output], make_context: Callable[..., Context]
+) -> None:
+    given = stills([np.zeros((1, 1, 3), np.uint8), np.zeros((400, 3, 3), np.uint8)])
+    assert run_stage(DetectStage(DetectSettings()), given, make_context()).rows == []
+    assert not (Path(given["1_extract"].path) / "unreadable").exists()
