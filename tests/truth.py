@@ -49,7 +49,7 @@ class Judge:
     def shots(self, tolerance: int = 2) -> tuple[float, float]:
         """Recall and precision of shot starts within `tolerance` frames. A cross-dissolve counts as found anywhere inside it."""
         step = 1000 / self.truth.film.fps
-        found = [round(first / step) for first, _ in self.outputs["1_extract"].info["notes"]["shots"]][1:]
+        found = [round(shot["first_ms"] / step) for shot in self.outputs["1_extract"].info["notes"]["shots"]][1:]
         true = [shot.first for shot in self.truth.shots][1:]
         soft = {frame.index for frame in self.truth.frames if frame.defect in ("blend", "fade")}
 
