@@ -101,6 +101,8 @@ def neighbours(hashes: Hashes, radius: int, limit: int | None = None) -> Neighbo
 
 def _blocks(hashes: Hashes, radius: int) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
     """Rows and columns (positions in `hashes`) to compare with each other; every pair within `radius` is in at least one block."""
+    if not len(hashes):
+        return
     for shift, width, reach in _chunks(len(hashes), radius):
         if width == HASH_BITS:
             everything = np.arange(len(hashes))
@@ -121,27 +123,34 @@ def _blocks(hashes: Hashes, radius: int) -> Iterator[tuple[npt.NDArray[np.int64]
 
 
 def _chunks(count: int, radius: int) -> list[tuple[int, int, int]]:
-    """`(shift, width, reach)` of the chunks of bits, the cheapest cut for `count` evenly spread hashes.
+    """`(shift, width, reach)` of the chunks of bits to search: the cheapest cut for `count` evenly spread hashes, see `_cut`."""
 
-    If two hashes differed by more than `reach` bits in every chunk, they would differ by at least the sum of `reach + 1` bits. That
-    sum is made `radius + 1`, so a pair within `radius` agrees within `reach` somewhere. A chunk with reach -1 need not be searched.
-    """
-    cuts = [(count * count * _COMPARE, [(0, HASH_BITS, radius)])]
-    for pieces in range(4, 17):  # fewer pieces would need tables of more than 2^16 buckets
-        edges = [HASH_BITS * i // pieces for i in range(pieces + 1)]
-        each, extra = divmod(radius + 1, pieces)
-        chunks = [
-            (low, high - low, each - 1 + (1 if i >= pieces - extra else 0))
-            for i, (low, high) in enumerate(pairwise(edges))
-        ]
-        chunks = [chunk for chunk in chunks if chunk[2] >= 0]
-        cost = 0.0
+    def cost(chunks: list[tuple[int, int, int]]) -> float:
+        total = 0.0
         for _, width, reach in chunks:
-            flips = sum(math.comb(width, r) for r in range(min(reach, width) + 1))
-            cost += min(count, 1 << width) * (_BUCKET + flips * _LOOKUP)
-            cost += count * count * flips / (1 << width) * _COMPARE
-        cuts.append((cost, chunks))
-    return min(cuts)[1]
+            if width == HASH_BITS:
+                return count * count * _COMPARE
+            flips = sum(math.comb(width, r) for r in range(reach + 1))
+            total += min(count, 1 << width) * (_BUCKET + flips * _LOOKUP)
+            total += count * count * flips / (1 << width) * _COMPARE
+        return total
+
+    # one piece is every pair with every other; two or three would need tables of more than 2^16 buckets
+    return min((_cut(pieces, radius) for pieces in (1, *range(4, 17))), key=cost)
+
+
+def _cut(pieces: int, radius: int) -> list[tuple[int, int, int]]:
+    """The 64 bits cut into `pieces`, as `(shift, width, reach)`: a pair within `radius` differs by at most `reach` bits in one of them.
+
+    If it differed by more in every piece, it would differ by at least the sum of `reach + 1` bits; that sum is made `radius + 1`. Pieces
+    of reach -1 need not be searched and are left out.
+    """
+    edges = [HASH_BITS * i // pieces for i in range(pieces + 1)]
+    each, extra = divmod(radius + 1, pieces)
+    reach = [each - 1 + (i >= pieces - extra) for i in range(pieces)]
+    return [
+        (low, high - low, min(r, high - low)) for (low, high), r in zip(pairwise(edges), reach, strict=True) if r >= 0
+    ]
 
 
 def _compare(

@@ -7,6 +7,7 @@ flow using dense inverse search, 2016) as OpenCV has it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,24 +104,33 @@ def moved_similarity(a: Picture, b: Picture) -> Similarity:
     if min(a.shape[:2]) < 32:
         return similarity(a, b)
     values, parts = _judge(a, b)
-    moved, gone = _moved_onto(a, b)
-    values_moved, parts_moved = _judge(a, moved)
-    # what a pan brings into the picture at the edge cannot be judged; it is taken as equal
-    values_moved[gone] = parts_moved[gone] = 1
+    values_moved, parts_moved = _judge(a, *_moved_onto(a, b))
     return _summary(np.maximum(values, values_moved), np.maximum(parts, parts_moved), aligned=True)
 
 
-def _judge(a: Picture, b: Picture) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Similarity around each pixel, and of the part around each pixel, both `(H, W)`."""
+def _judge(
+    a: Picture, b: Picture, unknown: npt.NDArray[np.bool_] | None = None
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Similarity around each pixel, and of the part around each pixel, both `(H, W)`; what is `unknown` of `b` counts as equal."""
     (ya, *colours_a), (yb, *colours_b) = (cv2.split(cv2.cvtColor(p, cv2.COLOR_RGB2YCrCb)) for p in (a, b))
     values = ssim_map(ya.astype(np.float32), yb.astype(np.float32))
-    side = max(1, min(round(a.shape[0] * _PART), a.shape[1]))
+    if unknown is not None:
+        values[unknown] = 1
+    side = _part_side(a)
 
     def over_part(plane: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         return cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT).astype(np.float32, copy=False)
 
     red, blue = (over_part(cv2.subtract(m, n, dtype=cv2.CV_32F)) for m, n in zip(colours_a, colours_b, strict=True))
-    return values, np.minimum(over_part(values), 1 - cv2.magnitude(red, blue) / _COLOUR)
+    colour = 1 - cv2.magnitude(red, blue) / _COLOUR
+    if unknown is not None:
+        colour[unknown] = 1
+    return values, np.minimum(over_part(values), colour)
+
+
+def _part_side(picture: Picture) -> int:
+    height, width = picture.shape[:2]
+    return max(1, min(round(int(height) * _PART), int(width)))
 
 
 def _summary(values: npt.NDArray[np.float32], parts: npt.NDArray[np.float32], aligned: bool = False) -> Similarity:
@@ -129,13 +139,30 @@ def _summary(values: npt.NDArray[np.float32], parts: npt.NDArray[np.float32], al
 
 
 def _moved_onto(a: Picture, b: Picture) -> tuple[Picture, npt.NDArray[np.bool_]]:
-    """`b` with each region moved to where it lies in `a`, and where that reaches outside `b`. Moves beyond `_MOVE_MAX` are left undone."""
+    """`b` with each region moved to where it lies in `a`, and where nothing of `b` can be known, because `a` shows there what lay outside.
+
+    Moves beyond `_MOVE_MAX` are left undone. Both pictures are at least 32 pixels wide and high.
+    """
     height, width = a.shape[:2]
     grey_a, grey_b = (cv2.cvtColor(p, cv2.COLOR_RGB2GRAY) for p in (a, b))
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(grey_a, grey_b, None)  # type: ignore[call-overload]
     dx, dy = cv2.split(cv2.GaussianBlur(flow, (0, 0), _SMOOTH * height))
     near = cv2.magnitude(dx, dy) <= _MOVE_MAX * max(height, width)
+    dx, dy = np.where(near, dx, 0), np.where(near, dy, 0)
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
-    x, y = columns + np.where(near, dx, 0), rows + np.where(near, dy, 0)
-    moved = cv2.remap(b, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.uint8, copy=False)
-    return moved, (x < 0) | (y < 0) | (x > width - 1) | (y > height - 1)
+    moved = cv2.remap(b, columns + dx, rows + dy, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    # The flow itself is lost at an edge beyond which `a` looks, so the width of the unknown strip is read off a part further in. The SSIM
+    # window reaches 5 pixels beyond the strip.
+    inside = _part_side(a)
+    unknown = np.zeros((height, width), bool)
+    strips = (
+        (-dx[:, inside], unknown),
+        (dx[:, -1 - inside], unknown[:, ::-1]),
+        (-dy[inside], unknown.T),
+        (dy[-1 - inside], unknown.T[:, ::-1]),
+    )
+    for outwards, seen_from_edge in strips:
+        strip = math.ceil(float(np.quantile(outwards, 0.9)))
+        if strip > 0:
+            seen_from_edge[:, : strip + 5] = True
+    return moved.astype(np.uint8, copy=False), unknown
