@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from math import ceil
 from pathlib import Path
@@ -159,6 +159,8 @@ class UpscaleStage(Stage):
             character: dict(sorted(Counter(row.framing for row in kept if row.character == character).items()))
             for character in sorted({row.character for row in rows})
         }
+        if self.settings.upscaler != "none":
+            ctx.note("model", asdict(ctx.models.info("upscaler", self.settings.upscaler)))
         ctx.note("enlarged", dict(sorted(enlarged.items())))
         ctx.note("enlarged_pixels", int(sum(row.box.area * row.factor**2 for row in kept if row.factor > 1)))
         ctx.note("not_enlarged", sum(row.factor == 1 for row in kept))
