@@ -284,6 +284,7 @@ _MATRICES = {
 _RGB_MATRIX, _BT2020_PRIMARIES = 0, 9
 _HDR = {16: "PQ", 18: "HLG"}
 _MAX_FAILED_READS = 16
+_REPAIR_S = 10  # streams without keyframes renew the picture bit by bit, within the longest usual distance of keyframes
 
 _local = threading.local()
 
@@ -293,19 +294,23 @@ class MovieFrame:
 
     pts_ms    presentation time in ms from the container's start, never below 0, each later than the one before: it names the frame
     time      the same, exact, in seconds; below 0 for frames before the container's start
+    duration  how long it is shown, in seconds, as the file says; None when it does not
     keyframe  whether the codec marks it as one
-    damaged   whether the decoder met errors in it
+    damaged   whether errors were met in it or since the last keyframe: what is built upon a damaged frame is damaged too
     """
 
-    __slots__ = ("_frame", "_reader", "damaged", "keyframe", "pts_ms", "time")
+    __slots__ = ("_frame", "_reader", "damaged", "duration", "keyframe", "pts_ms", "time")
 
-    def __init__(self, frame: VideoFrame, reader: FilmReader, time: Fraction, after_ms: int = -1) -> None:
+    def __init__(
+        self, frame: VideoFrame, reader: FilmReader, time: Fraction, after_ms: int = -1, damaged: bool = False
+    ) -> None:
         self._frame = frame
         self._reader = reader
         self.time = time
         self.pts_ms = max(after_ms + 1, round(time * 1000))
+        self.duration = frame.duration * reader._base if frame.duration else None
         self.keyframe = bool(frame.key_frame)
-        self.damaged = bool(frame.is_corrupt)
+        self.damaged = damaged
 
     def rgb(self, box: Box | None = None) -> Picture:
         """`(H, W, 3)` uint8 RGB with square pixels, cut to `box` (display pixels) when given. May be called from another thread."""
@@ -653,6 +658,7 @@ class FilmReader:
         flushed = False
         for packet in self._packets():
             flushed = flushed or packet.size == 0
+            self.damaged += bool(packet.is_corrupt)
             try:
                 yield from packet.decode()
             except av.error.EOFError:
@@ -672,6 +678,8 @@ class FilmReader:
         last: Fraction | None = None
         last_ms = -1
         shift = Fraction(0)
+        errors = self.damaged
+        broken_until: Fraction | None = None
         for frame in self._decoded():
             given = self._time_of(frame)
             if given is None:
@@ -685,7 +693,12 @@ class FilmReader:
                     time = last + (self._step if last - time > 1 else Fraction(1, 1000))
             last = time
             self.damaged += bool(frame.is_corrupt)
-            seen = MovieFrame(frame, self, time, last_ms)
+            if self.damaged > errors:
+                errors = self.damaged
+                broken_until = time + _REPAIR_S
+            elif frame.key_frame or (broken_until is not None and time > broken_until):
+                broken_until = None
+            seen = MovieFrame(frame, self, time, last_ms, damaged=broken_until is not None)
             last_ms = seen.pts_ms
             yield seen
 

@@ -25,6 +25,7 @@ __all__ = [
     "FpsChooser",
     "KeyframeChooser",
     "Seen",
+    "Thumbnail",
     "changed_share",
 ]
 
@@ -37,6 +38,9 @@ _SETTLE_MS = 170  # how long a picture must stay to be settled; drawings are oft
 _PATIENCE_MS = 600  # how long a change may wait for that: longer than most dissolves and gestures
 _MEMORY = 8  # stills of the shot that a frame is compared with
 
+Thumbnail = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
+"""Luma `(h, w)` and both chroma planes `(h // 2, w // 2)`, uint8."""
+
 Cause = Literal["shot", "change", "interval", "keyframe"]
 
 
@@ -45,9 +49,7 @@ class Seen:
     """A decoded frame with its thumbnail. `own` is False for the frames after a segment's end that are only looked at."""
 
     frame: MovieFrame
-    luma: npt.NDArray[np.uint8]
-    cb: npt.NDArray[np.uint8]
-    cr: npt.NDArray[np.uint8]
+    small: Thumbnail
     own: bool
 
 
@@ -118,7 +120,8 @@ class FpsChooser(KeyframeChooser):
     def end(self) -> Iterator[Choice]:
         yield from super().end()
         if self._last is not None and self._last.own:
-            yield from self._slots(self._last.frame, self._slot(self._last.frame.time + self._step))
+            last = self._last.frame
+            yield from self._slots(last, self._slot(last.time + (last.duration or self._step)))
 
     def _slot(self, time: Fraction) -> int:
         slots = time * self._fps
@@ -144,8 +147,10 @@ class AdaptiveChooser:
         self._waiting: list[Seen] = []
         self._next = 0  # index of the first waiting frame
         self._skip_to = 0
-        self._kept: list[Seen] = []  # of this shot, the last _MEMORY
-        self._moving_since: int | None = None
+        self._ended = False
+        self._kept: list[Thumbnail] = []  # of this shot, the last _MEMORY; thumbnails only, for frames are large
+        self._kept_ms = 0
+        self._wanted: tuple[int, int] | None = None  # first and last time at which a still was due since the last one
         self.changes = np.zeros(len(CHANGE_EDGES) - 1, np.int64)
 
     def add(self, seen: Seen) -> Iterator[Choice]:
@@ -154,6 +159,7 @@ class AdaptiveChooser:
             yield from self._decide()
 
     def end(self) -> Iterator[Choice]:
+        self._ended = True
         while self._waiting:
             yield from self._decide()
 
@@ -161,59 +167,63 @@ class AdaptiveChooser:
         """Settles the oldest waiting frame."""
         index, seen = self._next, self._waiting[0]
         if self._detector.is_cut(index):
-            self._kept, self._moving_since, self._skip_to = [], None, index
-        if seen.own and index >= self._skip_to and (cause := self._cause(seen)) is not None:
+            self._kept, self._wanted, self._skip_to = [], None, index
+        if seen.own and index >= self._skip_to and (cause := self._cause(seen)) is not None and self._is_time(cause):
             position = self._best(cause)
             best = self._waiting[position]
-            self._kept = [*self._kept[1 - _MEMORY :], best]
-            self._moving_since = None
+            self._kept = [*self._kept[1 - _MEMORY :], best.small]
+            self._kept_ms = best.frame.pts_ms
+            self._wanted = None
             self._skip_to = index + position + 1
             yield Choice(best.frame, cause, best.frame.pts_ms)
         self._waiting.pop(0)
         self._next += 1
 
     def _cause(self, seen: Seen) -> Cause | None:
-        """Why a still should be taken now, if one should."""
+        """Why a still is due, if one is."""
         if not self._kept:
             return "shot"
-        share = changed_share(self._kept[-1], seen)
+        share = changed_share(self._kept[-1], seen.small)
         self.changes[min(bisect_right(CHANGE_EDGES, share), len(self.changes)) - 1] += 1
-        gap = seen.frame.pts_ms - self._kept[-1].frame.pts_ms
-        cause: Cause | None = None
-        if gap >= self._settings.min_gap_ms and share >= self._settings.change and self._is_new(seen):
-            cause = "change"
-        elif gap >= self._settings.max_gap_ms and share > 0:
-            cause = "interval"
-        if cause is None:
-            self._moving_since = None
-            return None
-        if self._moving_since is None:
-            self._moving_since = seen.frame.pts_ms
-        waited = seen.frame.pts_ms - self._moving_since
-        return cause if waited >= _PATIENCE_MS or len(self._settled()) == len(self._near()) else None
+        gap = seen.frame.pts_ms - self._kept_ms
+        if gap >= self._settings.min_gap_ms and self._is_new(seen):
+            return "change"
+        return "interval" if gap >= self._settings.max_gap_ms and share > 0 else None
+
+    def _is_time(self, cause: Cause) -> bool:
+        """Whether a still that is due is taken now: when the picture has settled, when it was due for long, or when the shot ends."""
+        now = self._waiting[0].frame.pts_ms
+        if self._wanted is None or now - self._wanted[1] > _PATIENCE_MS:
+            self._wanted = (now, now)
+        self._wanted = (self._wanted[0], now)
+        near = self._near()
+        if now - self._wanted[0] >= _PATIENCE_MS or len(self._settled()) == len(near):
+            return True
+        ends = not self._goes_on(len(near)) if len(near) < len(self._waiting) else self._ended
+        return ends and cause == "shot"
 
     def _is_new(self, seen: Seen) -> bool:
         """Whether it differs from all recent stills: a mouth that opens and closes gives two of them, not one each time."""
-        return all(changed_share(kept, seen) >= self._settings.change for kept in self._kept[:-1])
+        return all(changed_share(kept, seen.small) >= self._settings.change for kept in self._kept)
+
+    def _goes_on(self, position: int) -> bool:
+        """Whether the waiting frame belongs to the segment, and to the shot of the one before."""
+        return self._waiting[position].own and not self._detector.may_be_cut(self._next + position)
 
     def _near(self) -> list[int]:
         """Positions of the waiting frames within the settling time, up to the next possible boundary."""
         first = self._waiting[0].frame.pts_ms
         positions = [0]
         for position, seen in enumerate(self._waiting[1:], start=1):
-            if (
-                not seen.own
-                or seen.frame.pts_ms - first > _SETTLE_MS
-                or self._detector.may_be_cut(self._next + position)
-            ):
+            if seen.frame.pts_ms - first > _SETTLE_MS or not self._goes_on(position):
                 break
             positions.append(position)
         return positions
 
     def _settled(self) -> list[int]:
         """Those of them that still show the first frame's picture."""
-        first = self._waiting[0]
-        return [p for p in self._near() if changed_share(first, self._waiting[p]) < self._settings.change]
+        first = self._waiting[0].small
+        return [p for p in self._near() if changed_share(first, self._waiting[p].small) < self._settings.change]
 
     def _best(self, cause: Cause) -> int:
         """Position of the sharpest waiting frame that may stand for the first one; a shot's first frame, often blended, only alone."""
@@ -222,15 +232,16 @@ class AdaptiveChooser:
             positions = positions[1:]
         if cause == "interval":
             positions = self._settled()
+        if cause == "change":
+            positions = [p for p in positions if self._is_new(self._waiting[p])]
         if len(positions) == 1:
             return positions[0]
         return max(positions, key=lambda p: (sharpness(self._waiting[p].frame.luma(self._box)), -p))
 
 
-def changed_share(a: Seen, b: Seen) -> float:
-    """Share 0..1 of small blocks of the picture that differ in luma or in colour."""
-    counts = [_changed_blocks(x, y) for x, y in ((a.luma, b.luma), (a.cb, b.cb), (a.cr, b.cr))]
-    return max(counts)
+def changed_share(a: Thumbnail, b: Thumbnail) -> float:
+    """Share 0..1 of small blocks of the picture that differ, in luma or in one of the chroma planes, whichever says more."""
+    return max(_changed_blocks(x, y) for x, y in zip(a, b, strict=True))
 
 
 def _changed_blocks(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> float:
@@ -244,8 +255,9 @@ def _changed_blocks(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> float
 
 def sharpness(luma: npt.NDArray[np.uint8]) -> float:
     """Mean squared step between neighbouring pixels, both directions, on every fourth pair of lines. Comparable only inside one film."""
-    upper, lower = luma[: luma.shape[0] - 1 : 4], luma[1::4]
-    rows = min(len(upper), len(lower))
-    across = cv2.norm(upper[:, 1:], upper[:, :-1], cv2.NORM_L2SQR) if luma.shape[1] > 1 else 0.0
-    down = cv2.norm(upper[:rows], lower[:rows], cv2.NORM_L2SQR) if rows else 0.0
-    return (across + down) / luma.size
+    if min(luma.shape) < 2:
+        return 0.0
+    upper, lower = luma[:-1:4], luma[1::4]
+    across = cv2.norm(upper[:, 1:], upper[:, :-1], cv2.NORM_L2SQR)
+    down = cv2.norm(upper, lower, cv2.NORM_L2SQR)
+    return (across + down) / upper.size

@@ -209,9 +209,12 @@ class ExtractStage(Stage):
         frames: list[Frame] = []
         for row in rows:
             shot = max(0, bisect_right(starts, row.pts_ms) - 1)
-            # a segment's first frame was kept as the first of a shot, before it was known whether the shot began earlier
-            again = bool(frames) and frames[-1].shot == shot and row.cause == "shot"
-            frames.append(row.model_copy(update={"shot": shot, "cause": "interval" if again else row.cause}))
+            cause = row.cause
+            if self.settings.mode == "adaptive":
+                # only now, with dissolves found and segments joined, is it certain where shots begin
+                first = not frames or frames[-1].shot != shot
+                cause = "shot" if first else "interval" if cause == "shot" else cause
+            frames.append(row.model_copy(update={"shot": shot, "cause": cause}))
         damaged = sum(report["damaged"] for report in reports)
         notes = [*self.film.notes, *self._ending_notes(reports, damaged)]
         film = self.film.model_copy(update={"content_box": items[0].box, "notes": tuple(notes)})
@@ -271,7 +274,8 @@ class _Walk:
         self._segment = segment
         self._settings = settings
         self._keyframes = settings.mode == "keyframes"
-        self._detector = ShotDetector(settings.cut, step_ms)
+        # keyframes lie seconds apart: each is judged against the one before alone
+        self._detector = ShotDetector(settings.cut, float("inf") if self._keyframes else step_ms)
         self._step = Fraction(step_ms) / 1000
         self._times: list[int] = []
         self._own = self._decoded = 0
@@ -299,9 +303,9 @@ class _Walk:
             own = segment.end_ms is None or frame.pts_ms < segment.end_ms
             self._own += own
             self._times.append(frame.pts_ms)
-            luma, cb, cr = frame.thumbnail(segment.box)
-            self._detector.add(small_color(luma, cb, cr))
-            yield from self._chooser.add(Seen(frame, luma, cb, cr, own))
+            small = frame.thumbnail(segment.box)
+            self._detector.add(small_color(*small))
+            yield from self._chooser.add(Seen(frame, small, own))
         yield from self._chooser.end()
 
     def report(self, damaged: int, kept: int) -> dict[str, Any]:

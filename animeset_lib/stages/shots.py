@@ -32,6 +32,7 @@ _RETURNED = 0.7  # share of the least boundary score below which a later picture
 _SAME = 0.5  # share of places that agree from which two pictures are one drawing; chance gives about 0.2
 _PLACE, _TEXTURE, _AGREEMENT = 9, 2.0, 0.6  # window in pixels, least standard deviation of 0..255, least correlation
 _BLEND_WINDOWS_MS = (500, 1000, 1500)
+_MIN_BLEND_FRAMES = 4
 _BLEND_ERROR = 0.4  # share of the change that a mixture of both ends may leave unexplained
 _EMPTY = 6.0  # standard deviation of 0..255 below which a picture shows nothing: black between fades, a white flash
 
@@ -50,8 +51,9 @@ class ShotDetector:
 
     def __init__(self, cut: float, step_ms: float) -> None:
         self._cut = cut
-        self.lookahead = int(np.clip(round(FLASH_MS / max(step_ms, 1.0)), 2, 16))
-        self._blend_lengths = sorted({max(4, round(ms / max(step_ms, 1.0))) for ms in _BLEND_WINDOWS_MS})
+        self.lookahead = int(np.clip(round(FLASH_MS / max(step_ms, 1.0)), 0, 16))
+        lengths = {round(ms / max(step_ms, 1.0)) for ms in _BLEND_WINDOWS_MS}
+        self._blend_lengths = sorted(n for n in lengths if n >= _MIN_BLEND_FRAMES)
         self._pictures: list[Small] = []
         self._colors: list[npt.NDArray[np.float32] | None] = []
         self._step_scores: dict[int, float] = {}
@@ -108,33 +110,40 @@ class ShotDetector:
     def all_cuts(self) -> list[int]:
         """All frames that begin a shot, 0 not among them, in order: hard cuts so far, and the middles of dissolves and fades.
 
-        To be asked once, after the last `is_cut`. An empty stretch (black between two fades) is no shot of its own; it belongs to the one before.
+        To be asked once, after the last `is_cut`. Black between two fades is no shot of its own; it belongs to the shot before, at the
+        film's beginning to the one after.
         """
-        cuts = sorted(self._cuts + self._gradual_cuts())
-        kept: list[int] = []
-        for cut, end in pairwise([*cuts, len(self)]):
-            if kept and cut - kept[-1] <= self.lookahead and cut not in self._cuts:
-                continue
-            if not all(self._is_empty(i) for i in range(cut, end, max(1, (end - cut) // 8))):
-                kept.append(cut)
-        return kept
+        soft = {c for c in self._gradual_cuts() if all(abs(c - hard) > self.lookahead for hard in self._cuts)}
+        pieces = list(pairwise([0, *sorted(soft.union(self._cuts)), len(self)]))
+        shown = [not self._is_black(begin, end, soft) for begin, end in pieces]
+        return [begin for i, (begin, _) in enumerate(pieces) if shown[i] and any(shown[:i])]
+
+    def _is_black(self, begin: int, end: int, soft: set[int]) -> bool:
+        """Whether a piece shows nothing, or only the end of one fade and the beginning of the next."""
+        empty = [self._is_empty(i) for i in range(begin, end, max(1, (end - begin) // 24))]
+        between_fades = begin in soft | {0} and end in soft | {len(self)}
+        return all(empty) or (between_fades and any(empty))
 
     def _gradual_cuts(self) -> list[int]:
         """A window without a hard cut whose ends look like different shots is a dissolve or fade when the frames between are mixtures of
-        both ends. A pan is not: what it shows halfway lies in neither end."""
+        both ends. A pan is not: what it shows halfway lies in neither end. Of windows one after the other the one that changes most counts.
+        """
         found: list[int] = []
         for length in self._blend_lengths:
-            start = 0
-            while start + length < len(self):
+            best: tuple[float, int] | None = None
+            for start in range(0, len(self) - length, max(1, length // 4)):
                 end = start + length
-                taken = [c for c in (*self._cuts, *found) if start < c <= end + self.lookahead]
-                if taken:
-                    start = max(taken)
-                elif self.score(start, end) >= self._cut and self._is_blend(start, end):
-                    found.append(self._middle(start, end))
-                    start = end
-                else:
-                    start += max(1, length // 4)
+                free = not any(start < c <= end + self.lookahead for c in self._cuts) and all(
+                    abs(c - end) > length for c in found
+                )
+                if free and self.score(start, end) >= self._cut and self._is_blend(start, end):
+                    change = cv2.norm(self._pictures[start], self._pictures[end])
+                    best = max(best or (0.0, 0), (change, start))
+                elif best is not None:
+                    found.append(self._middle(best[1], best[1] + length))
+                    best = None
+            if best is not None:
+                found.append(self._middle(best[1], best[1] + length))
         return found
 
     def _is_empty(self, index: int) -> bool:
@@ -144,12 +153,22 @@ class ShotDetector:
         first, last = (self._pictures[i].astype(np.float32) for i in (start, end))
         way = last - first
         energy = float(np.vdot(way, way))
-        errors = []
+        shares, errors = [], []
         for index in np.linspace(start, end, 5).round().astype(int)[1:-1]:
             gone = self._pictures[index].astype(np.float32) - first
-            share = float(np.clip(np.vdot(gone, way) / energy, 0, 1))
+            share = float(np.vdot(gone, way)) / energy
+            shares.append(share)
             errors.append(float(np.linalg.norm(gone - share * way)) / energy**0.5)
-        return bool(max(errors) < _BLEND_ERROR)
+        between = any(0.1 < share < 0.9 for share in shares)  # else it is a jump at one end of the window
+        return between and max(errors) < _BLEND_ERROR and not self._comes_back(start, end)
+
+    def _comes_back(self, start: int, end: int) -> bool:
+        """Whether the picture before the window returns soon after it, or the one after it was there before: a glow, not another shot."""
+        length = end - start
+        returned = self._cut * _RETURNED
+        after = range(end + 2, min(len(self), end + length + self.lookahead), 3)
+        before = range(max(0, start - length - self.lookahead), start - 1, 3)
+        return any(self.score(start, i) < returned for i in after) or any(self.score(i, end) < returned for i in before)
 
     def _middle(self, start: int, end: int) -> int:
         """The first frame of the window that is nearer to its end than to its start."""
