@@ -20,7 +20,6 @@ def head(
     mouth: Literal["shut", "open", "smile", "half"] = "shut",
     eyes: Literal["open", "shut", "aside"] = "open",
     *,
-    blush: bool = False,
     size: int = 380,
     scene: int = 3,
 ) -> Picture:
@@ -49,8 +48,6 @@ def head(
             oval(side, 0, 10, 13, _INK)
             oval(side, 1, 9, 11, (255, 255, 255))
             oval(side + (5 if eyes == "aside" else 0), 2, 5, 9, (50, 110, 190))
-        if blush:
-            oval(side * 1.3, 20, 9, 6, (250, 178, 170))
     if mouth == "open":
         oval(0, 30, 8, 7, (150, 40, 50))
     elif mouth == "half":

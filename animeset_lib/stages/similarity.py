@@ -84,10 +84,9 @@ def ssim_map(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> npt.NDAr
 
 
 def similarity(a: Picture, b: Picture) -> Similarity:
-    """Compares two RGB pictures as they stand. Pictures of different sizes are not similar: mean and worst 0."""
-    if a.shape != b.shape:
-        return Similarity(0.0, 0.0)
-    return _summary(*_judge(a, b))
+    """Compares two RGB pictures as they stand; `b` is first brought to the size of `a`. Of different shapes: mean and worst 0."""
+    fitted = _fit(a, b)
+    return Similarity(0.0, 0.0) if fitted is None else _summary(*_judge(a, fitted))
 
 
 def may_have_moved(plain: Similarity) -> bool:
@@ -99,13 +98,25 @@ def may_have_moved(plain: Similarity) -> bool:
 def moved_similarity(a: Picture, b: Picture) -> Similarity:
     """Compares again with `b` moved onto `a`, at several times the cost; each pixel and part counts as similar as it is either way.
 
-    Both pictures have the same size. Below 32 pixels there is nothing to follow, and they are compared as they stand.
+    Below 32 pixels there is nothing to follow, and they are compared as they stand.
     """
-    if min(a.shape[:2]) < 32:
+    fitted = _fit(a, b)
+    if fitted is None or min(a.shape[:2]) < 32:
         return similarity(a, b)
+    b = fitted
     values, parts = _judge(a, b)
     values_moved, parts_moved = _judge(a, *_moved_onto(a, b))
     return _summary(np.maximum(values, values_moved), np.maximum(parts, parts_moved), aligned=True)
+
+
+def _fit(a: Picture, b: Picture) -> Picture | None:
+    """`b` at the size of `a`, None when their shapes differ by more than the rounding of sizes explains (2 %)."""
+    if a.shape == b.shape:
+        return b
+    (height, width), (b_height, b_width) = a.shape[:2], b.shape[:2]
+    if abs(width * b_height - height * b_width) > 0.02 * width * b_height:
+        return None
+    return cv2.resize(b, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
 def _judge(

@@ -75,8 +75,10 @@ def test_any_size(size: tuple[int, int]) -> None:
         assert found.worst == pytest.approx(1)
 
 
-def test_other_sizes_are_never_similar() -> None:
+def test_other_shapes_are_never_similar_other_sizes_may_be() -> None:
     assert similarity(drawing(1), drawing(1, 320, 240)) == Similarity(0.0, 0.0)
+    assert moved_similarity(drawing(1), drawing(1, 320, 240)) == Similarity(0.0, 0.0)
+    assert same(head(), cv2.resize(head(), (427, 240), interpolation=cv2.INTER_AREA))
 
 
 def test_analysis_picture_is_small_and_keeps_its_shape() -> None:
@@ -126,9 +128,9 @@ def test_another_expression_is_another_drawing(a: str, b: str) -> None:
     assert not same(EXPRESSIONS[a], EXPRESSIONS[b])
 
 
-@pytest.mark.parametrize("size", [380, 260, 180])
+@pytest.mark.parametrize("size", [380, 300, 220])
 @pytest.mark.parametrize("change", [{"mouth": "open"}, {"eyes": "shut"}], ids=str)
-def test_expressions_count_from_close_up_to_half_figure(size: int, change: dict[str, str]) -> None:
+def test_expressions_count_from_close_up_to_half_the_picture(size: int, change: dict[str, str]) -> None:
     assert not same(head(size=size), head(size=size, **change))  # type: ignore[arg-type]
 
 
@@ -140,10 +142,6 @@ def test_an_expression_counts_although_the_camera_moves() -> None:
 def test_a_far_figures_lips_do_not_count() -> None:
     """A face of 50 pixels in 720: the mouth moves by 2 of them."""
     assert same(head(size=50), head(size=50, mouth="half"))
-
-
-def test_a_blush_counts() -> None:
-    assert not same(head(), head(blush=True))
 
 
 def test_a_sepia_memory_is_another_picture() -> None:
