@@ -4,7 +4,7 @@
 2. HDBSCAN on that matrix finds dense cores and their number; what it calls noise stays alone for now. A core that holds two figures of
    one frame is taken apart.
 3. Constrained average linkage joins cores and single tracks that are alike on the whole.
-4. Each track is placed once more: with the group it is clearly nearest to, or with none.
+4. Each track is placed once more: with the group it is clearly nearest to, or with none; one long enough to be a character stays one.
 
 Plain HDBSCAN on such vectors calls up to half of the faces noise, and a distance threshold alone needs another value for each film; the
 steps above were chosen on casts of 3 to 12 characters with a tenth of foreign faces (`benchmarks/cluster.py` prints the comparison).
@@ -190,22 +190,10 @@ def _place(
         foes.setdefault(a, set()).add(b)
         foes.setdefault(b, set()).add(a)
     labels = _by_size(labels, faces, min_regions)
-    own = other = np.full(len(labels), _UNRELATED)
-    nearest = np.full(len(labels), NOISE, dtype=np.int64)
     accept = _join_distance(len(labels)) + _ACCEPT_BEYOND
     for _ in range(2):
-        k = int(labels.max()) + 1
-        if k == 0:
-            break
-        to_group = _mean_distances(mixed, labels, ones, k)
-        rows = np.arange(len(labels))
-        # Between equally near groups everybody stays where linkage, which knows who stands beside whom, has put them.
-        favour = np.zeros_like(to_group)
-        favour[rows[labels != NOISE], labels[labels != NOISE]] = -1e-6
-        ranked = np.argsort(to_group + favour, axis=1, kind="stable")
-        nearest = ranked[:, 0].astype(np.int64)
-        own = to_group[rows, nearest]
-        other = to_group[rows, ranked[:, 1]] if k > 1 else np.full(len(labels), _UNRELATED)
+        to_group = _mean_distances(mixed, labels, ones)
+        nearest, own, other = _nearest_two(to_group, labels)
         clear = (own <= accept) & (own <= _CLEARLY * other)
         placed = np.full(len(labels), NOISE, dtype=np.int64)
         # The surest first, so that of two figures in one frame the better match keeps the place.
@@ -213,17 +201,35 @@ def _place(
             goal = nearest[unit]
             if clear[unit] and not any(placed[foe] == goal for foe in foes.get(int(unit), ())):
                 placed[unit] = goal
-        renamed = _by_size(placed, faces, min_regions)
-        new_name = {int(old): int(new) for old, new in zip(placed, renamed, strict=True) if old != NOISE}
-        nearest = np.array([new_name.get(int(old), NOISE) for old in nearest], dtype=np.int64)
-        labels = renamed
+        # A long track that is not clearly somebody else's is a character of its own: two halves are joined by one click, a lost one by none.
+        for unit in np.flatnonzero((placed == NOISE) & (faces >= min_regions)):
+            placed[unit] = to_group.shape[1] + unit
+        labels = _by_size(placed, faces, min_regions)
+    to_group = _mean_distances(mixed, labels, ones)
+    nearest, own, other = _nearest_two(to_group, labels)
+    # Whoever was placed elsewhere than nearest (its place was taken) is described by the group it is in.
+    for unit in np.flatnonzero((labels != NOISE) & (labels != nearest)):
+        nearest[unit], own[unit], other[unit] = labels[unit], to_group[unit, labels[unit]], own[unit]
     return Grouping(labels, own, other, nearest, 0)
 
 
-def _mean_distances(mixed: Matrix, labels: Labels, ones: Floats, k: int) -> Floats:
+def _nearest_two(to_group: Floats, labels: Labels) -> tuple[Labels, Floats, Floats]:
+    """Nearest group of each unit, its distance and that of the next; -1 and `_UNRELATED` where there is none."""
+    n, k = to_group.shape
+    rows = np.arange(n)
+    padded = np.concatenate([to_group, np.full((n, 2), _UNRELATED)], axis=1)
+    # Between equally near groups everybody stays where linkage, which knows who stands beside whom, has put them.
+    favour = np.zeros_like(padded)
+    favour[rows[labels != NOISE], labels[labels != NOISE]] = -1e-6
+    ranked = np.argsort(padded + favour, axis=1, kind="stable")
+    nearest = np.where(ranked[:, 0] < k, ranked[:, 0], NOISE).astype(np.int64)
+    return nearest, padded[rows, ranked[:, 0]], padded[rows, ranked[:, 1]]
+
+
+def _mean_distances(mixed: Matrix, labels: Labels, ones: Floats) -> Floats:
     """`(N, k)` mean mixed distance of each unit to each group without itself; a unit alone in its group stands at the joining distance:
     nearer to its own than to any group that it was not joined with."""
-    member = np.zeros((len(labels), k))
+    member = np.zeros((len(labels), int(labels.max()) + 1))
     inside = labels != NOISE
     member[inside, labels[inside]] = ones[inside]
     alone = _join_distance(len(labels))

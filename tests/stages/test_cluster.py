@@ -365,3 +365,18 @@ def test_a_setting_overrides_the_embedders_distance(
 @pytest.mark.parametrize(("faces", "least"), [(0, 3), (5, 3), (300, 4), (1000, 8), (3600, 15), (20_000, 15)])
 def test_least_regions_grow_with_the_film(faces: int, least: int) -> None:
     assert least_regions(faces) == least
+
+
+def test_a_long_track_between_two_characters_is_one_of_its_own() -> None:
+    """Nearly as near to the one as to the other, it joins neither; with fewer faces than a character needs it is noise."""
+    one, two, odd = np.eye(3, dtype=np.float64)
+    between = unit(one + two + odd)
+    vectors = np.stack(
+        [*[unit(one + 0.02 * k * odd) for k in range(6)], *[unit(two + 0.02 * k * odd) for k in range(6)], between]
+    )
+    sizes = np.array([2] * 12 + [9])
+    same = 1.2 * float(1 - vectors[0] @ between)
+    labels = group(vectors, sizes, [], same, 5).labels
+    assert labels.tolist() == [0] * 6 + [1] * 6 + [2]
+    sizes[12] = 4
+    assert group(vectors, sizes, [], same, 5).labels.tolist() == [0] * 6 + [1] * 6 + [NOISE]
