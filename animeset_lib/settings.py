@@ -118,7 +118,7 @@ class DedupeSettings(_Section):
             le=1,
             description="... and no part of the picture (a face with another expression) is less similar than this, 0..1.",
         ),
-    ] = 0.65
+    ] = 0.7
     window_ms: Annotated[
         int | None, Field(gt=0, description="Compare only stills at most this many ms apart; unset: the whole film.")
     ] = None

@@ -34,8 +34,8 @@ ANALYSIS_SIDE_PX = 320
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2  # the paper's K1, K2 for 8 bits
 
 # A part is a square of a tenth of the picture's height: about the mouth, or the eyes, of a talking head (a face a quarter to a half high).
-# Measured on television clips: noise and codec leave such a part above 0.85, a shimmer of light or a hair's flutter above 0.7; a mouth that
-# opens in a face a sixth of the height gives 0.6, a blink or a laugh in a close-up less than 0.3.
+# Measured on television clips: noise and codec leave such a part above 0.85, a shimmer of light above 0.7; lips that part by a few pixels in a
+# face a quarter of the height give 0.67, a mouth that opens in a face a sixth of it 0.6, a blink or a laugh in a close-up less than 0.3.
 _PART = 0.1
 # The lowest part of the picture is where subtitles stand; a line of text that changes does not make another drawing.
 _SUBTITLES = 0.15

@@ -128,9 +128,9 @@ def test_another_expression_is_another_drawing(a: str, b: str) -> None:
     assert not same(EXPRESSIONS[a], EXPRESSIONS[b])
 
 
-@pytest.mark.parametrize("size", [380, 300, 220])
+@pytest.mark.parametrize("size", [380, 260, 180])
 @pytest.mark.parametrize("change", [{"mouth": "open"}, {"eyes": "shut"}], ids=str)
-def test_expressions_count_from_close_up_to_half_the_picture(size: int, change: dict[str, str]) -> None:
+def test_expressions_count_from_close_up_to_a_quarter_of_the_height(size: int, change: dict[str, str]) -> None:
     assert not same(head(size=size), head(size=size, **change))  # type: ignore[arg-type]
 
 
