@@ -24,7 +24,11 @@ ALLOWED: dict[str, set[str]] = {
     "stages": {"errors", "records", "settings", "media", "models.api", "run.stage", "stages"},
     "demo": {"errors", "records", "demo", "media"},
 }
-ONLY_IN = {"fiftyone": {"review/lens.py"}, "ipywidgets": {"dashboard/view.py", "dashboard/upload.py"}, "av": {"media.py", "demo/film.py"}}
+ONLY_IN = {
+    "fiftyone": {"review/lens.py"},
+    "ipywidgets": {"dashboard/view.py", "dashboard/upload.py"},
+    "av": {"media.py", "demo/film.py"},
+}
 
 
 def _files() -> list[Path]:
@@ -44,7 +48,11 @@ def _imports(tree: ast.AST, top_only: bool = False) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "animeset_lib" else {node.module}
+            found |= (
+                {f"{node.module}.{alias.name}" for alias in node.names}
+                if node.module == "animeset_lib"
+                else {node.module}
+            )
     return found
 
 
@@ -77,7 +85,9 @@ def test_importing_the_command_line_loads_nothing_heavy() -> None:
     import sys
 
     code = f"import sys, animeset_lib.cli; print(sorted(m for m in {HEAVY!r} if m in sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_only_the_store_deletes_below_work() -> None:
