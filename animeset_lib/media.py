@@ -109,8 +109,13 @@ def write_image(path: Path, rgb: Picture) -> None:
 
 
 def _encode_png(rgb: Picture) -> bytes:
-    # filter "up" with the lightest compression: on drawings as small as the adaptive choice of filters, in half the time
-    options = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
+    # filter "up" and run lengths alone: on drawings as small as zlib's search and the adaptive choice of filters, in half the time
+    options = [
+        cv2.IMWRITE_PNG_FILTER,
+        cv2.IMWRITE_PNG_FILTER_UP,
+        cv2.IMWRITE_PNG_STRATEGY,
+        cv2.IMWRITE_PNG_STRATEGY_RLE,
+    ]
     done, data = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)
     if not done:
         raise ValueError(f"a picture of {rgb.shape[1]}x{rgb.shape[0]} cannot be written as PNG")

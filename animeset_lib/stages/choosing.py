@@ -24,9 +24,10 @@ __all__ = [
     "Chooser",
     "FpsChooser",
     "KeyframeChooser",
+    "Packed",
     "Seen",
-    "Thumbnail",
     "changed_share",
+    "pack",
 ]
 
 CHANGE_EDGES = (0.0, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
@@ -38,10 +39,16 @@ _SETTLE_MS = 170  # how long a picture must stay to be settled; drawings are oft
 _PATIENCE_MS = 600  # how long a change may wait for that: longer than most dissolves and gestures
 _MEMORY = 8  # stills of the shot that a frame is compared with
 
-Thumbnail = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
-"""Luma `(h, w)` and both chroma planes `(h // 2, w // 2)`, uint8."""
-
 Cause = Literal["shot", "change", "interval", "keyframe"]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """`pixels`: luma, below it both chroma planes side by side, uint8; `rows` and `columns` of luma in blocks."""
+
+    pixels: npt.NDArray[np.uint8]
+    rows: int
+    columns: int
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class Seen:
     """A decoded frame with its thumbnail. `own` is False for the frames after a segment's end that are only looked at."""
 
     frame: MovieFrame
-    small: Thumbnail
+    small: Packed
     own: bool
 
 
@@ -148,7 +155,7 @@ class AdaptiveChooser:
         self._next = 0  # index of the first waiting frame
         self._skip_to = 0
         self._ended = False
-        self._kept: list[Thumbnail] = []  # of this shot, the last _MEMORY; thumbnails only, for frames are large
+        self._kept: list[Packed] = []  # of this shot, the last _MEMORY; without their frames, which are large
         self._kept_ms = 0
         self._wanted: tuple[int, int] | None = None  # first and last time at which a still was due since the last one
         self.changes = np.zeros(len(CHANGE_EDGES) - 1, np.int64)
@@ -239,18 +246,30 @@ class AdaptiveChooser:
         return max(positions, key=lambda p: (sharpness(self._waiting[p].frame.luma(self._box)), -p))
 
 
-def changed_share(a: Thumbnail, b: Thumbnail) -> float:
-    """Share 0..1 of small blocks of the picture that differ, in luma or in one of the chroma planes, whichever says more."""
-    return max(_changed_blocks(x, y) for x, y in zip(a, b, strict=True))
+def pack(luma: npt.NDArray[np.uint8], cb: npt.NDArray[np.uint8], cr: npt.NDArray[np.uint8]) -> Packed:
+    """A thumbnail's planes, each cut to whole blocks, in one array, so that two of them are compared in one step."""
+    luma, cb, cr = (_whole_blocks(plane) for plane in (luma, cb, cr))
+    rows, columns = luma.shape[0] + cb.shape[0], max(luma.shape[1], 2 * cb.shape[1])
+    pixels = np.zeros((rows, columns), np.uint8)
+    pixels[: luma.shape[0], : luma.shape[1]] = luma
+    pixels[luma.shape[0] :, : cb.shape[1]] = cb
+    pixels[luma.shape[0] :, cb.shape[1] : 2 * cb.shape[1]] = cr
+    return Packed(pixels, luma.shape[0] // _BLOCK, luma.shape[1] // _BLOCK)
 
 
-def _changed_blocks(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> float:
-    if a.shape != b.shape:
-        return 1.0
-    difference = cv2.absdiff(a, b)
-    size = max(1, a.shape[1] // _BLOCK), max(1, a.shape[0] // _BLOCK)
-    blocks = cv2.resize(difference, size, interpolation=cv2.INTER_AREA)
-    return float(np.count_nonzero(blocks >= _BLOCK_CHANGED)) / blocks.size
+def _whole_blocks(plane: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    if min(plane.shape) < _BLOCK:  # a picture of a few pixels; every block needs some
+        plane = np.repeat(np.repeat(plane, _BLOCK, axis=0), _BLOCK, axis=1)
+    return plane[: plane.shape[0] // _BLOCK * _BLOCK, : plane.shape[1] // _BLOCK * _BLOCK]
+
+
+def changed_share(a: Packed, b: Packed) -> float:
+    """Share 0..1 of the picture's small blocks that differ, in luma or in chroma, whichever says more."""
+    size = a.pixels.shape[1] // _BLOCK, a.pixels.shape[0] // _BLOCK
+    changed = cv2.resize(cv2.absdiff(a.pixels, b.pixels), size, interpolation=cv2.INTER_AREA) >= _BLOCK_CHANGED
+    luma, chroma = np.count_nonzero(changed[: a.rows]), np.count_nonzero(changed[a.rows :])
+    # a chroma block covers four luma blocks, and there are two such planes
+    return min(1.0, max(luma, 2 * chroma) / (a.rows * a.columns))
 
 
 def sharpness(luma: npt.NDArray[np.uint8]) -> float:

@@ -34,6 +34,7 @@ from animeset_lib.stages.choosing import (
     FpsChooser,
     KeyframeChooser,
     Seen,
+    pack,
 )
 from animeset_lib.stages.shots import ShotDetector, small_color
 
@@ -303,9 +304,9 @@ class _Walk:
             own = segment.end_ms is None or frame.pts_ms < segment.end_ms
             self._own += own
             self._times.append(frame.pts_ms)
-            small = frame.thumbnail(segment.box)
-            self._detector.add(small_color(*small))
-            yield from self._chooser.add(Seen(frame, small, own))
+            planes = frame.thumbnail(segment.box)
+            self._detector.add(small_color(*planes))
+            yield from self._chooser.add(Seen(frame, pack(*planes), own))
         yield from self._chooser.end()
 
     def report(self, damaged: int, kept: int) -> dict[str, Any]:

@@ -31,6 +31,7 @@ _UNEXPLAINED = 7.0  # root mean square difference, of 0..255, from which a block
 _RETURNED = 0.7  # share of the least boundary score below which a later picture counts as the old one coming back
 _SAME = 0.5  # share of places that agree from which two pictures are one drawing; chance gives about 0.2
 _PLACE, _TEXTURE, _AGREEMENT = 9, 2.0, 0.6  # window in pixels, least standard deviation of 0..255, least correlation
+_BACK_COLORS = 0.2  # a picture that comes back has its old colours, but for this share of pixels
 _BLEND_WINDOWS_MS = (500, 1000, 1500)
 _MIN_BLEND_FRAMES = 4
 _BLEND_ERROR = 0.4  # share of the change that a mixture of both ends may leave unexplained
@@ -78,10 +79,9 @@ class ShotDetector:
         if self._cuts and index - self._cuts[-1] <= self.lookahead:
             return False
         start = max(0, index - 1 - self.lookahead)
-        returned = self._cut * _RETURNED
-        if any(self.score(index - 1, later) < returned for later in range(index + 1, end + 1)):
+        if any(self._is_back(index - 1, later) for later in range(index + 1, end + 1)):
             return False
-        if any(self.score(earlier, index) < returned for earlier in range(start, index - 1)):
+        if any(self._is_back(earlier, index) for earlier in range(start, index - 1)):
             return False
         self._cuts.append(index)
         return True
@@ -90,6 +90,15 @@ class ShotDetector:
         """Whether frame `index` could still turn out to begin a shot; needs no lookahead."""
         return bool(self._step_score(index) >= self._cut)
 
+    def _is_back(self, a: int, b: int) -> bool:
+        """Whether the later of two frames shows the earlier one's picture again."""
+        one, other = self._pictures[a], self._pictures[b]
+        if (
+            color_change(self._color(a), self._color(b)) > _BACK_COLORS
+        ):  # the search for moved blocks is only worth it for like colours
+            return same_drawing(one, other) > _SAME
+        return self.score(a, b) < self._cut * _RETURNED
+
     def _step_score(self, index: int) -> float:
         """Score of frame `index` against the one before it; kept, because neighbours ask again."""
         if index not in self._step_scores:
@@ -97,15 +106,18 @@ class ShotDetector:
         return self._step_scores[index]
 
     def score(self, a: int, b: int) -> float:
-        """How strongly two frames look like different shots, 0..1: new colours and new content together, either alone is nothing."""
-        if cv2.norm(self._pictures[a], self._pictures[b], cv2.NORM_L1) < _MIN_DIFFERENCE * self._pictures[a].size:
+        """How strongly two frames look like different shots, 0..1: new colours and new content together, either alone is nothing.
+
+        Scores too small to matter for any decision are given as 0, which spares most of the work.
+        """
+        one, other = self._pictures[a], self._pictures[b]
+        if cv2.norm(one, other, cv2.NORM_L1) < _MIN_DIFFERENCE * one.size:
             return 0.0
         colors = color_change(self._color(a), self._color(b))
-        if colors < self._cut * self._cut * _RETURNED**2:  # not even wholly new content could lift it over any limit
+        least = (self._cut * _RETURNED) ** 2
+        if colors < least or same_drawing(one, other) > _SAME:
             return 0.0
-        if same_drawing(self._pictures[a], self._pictures[b]) > _SAME:
-            return 0.0
-        return float(np.sqrt(colors * new_content(self._pictures[a], self._pictures[b])))
+        return float(np.sqrt(colors * new_content(one, other, least / colors)))
 
     def all_cuts(self) -> list[int]:
         """All frames that begin a shot, 0 not among them, in order: hard cuts so far, and the middles of dissolves and fades.
@@ -165,10 +177,9 @@ class ShotDetector:
     def _comes_back(self, start: int, end: int) -> bool:
         """Whether the picture before the window returns soon after it, or the one after it was there before: a glow, not another shot."""
         length = end - start
-        returned = self._cut * _RETURNED
         after = range(end + 2, min(len(self), end + length + self.lookahead), 3)
         before = range(max(0, start - length - self.lookahead), start - 1, 3)
-        return any(self.score(start, i) < returned for i in after) or any(self.score(i, end) < returned for i in before)
+        return any(self._is_back(start, i) for i in after) or any(self._is_back(i, end) for i in before)
 
     def _middle(self, start: int, end: int) -> int:
         """The first frame of the window that is nearer to its end than to its start."""
@@ -216,8 +227,8 @@ def _fine_structure(picture: Small) -> npt.NDArray[np.float32]:
     return luma - cv2.blur(luma, (_PLACE, _PLACE))
 
 
-def new_content(a: Small, b: Small) -> float:
-    """Share of blocks of one picture that are nowhere near in the other, 0..1; the smaller of both directions.
+def new_content(a: Small, b: Small, least: float = 0.0) -> float:
+    """Share of blocks of one picture that are nowhere near in the other, 0..1; the smaller of both directions. 0 when below `least`.
 
     The smaller, because something large that enters (or leaves) is new (or gone) in one direction only.
     """
@@ -225,22 +236,28 @@ def new_content(a: Small, b: Small) -> float:
     size = max(1, a.shape[1] // 2), max(1, a.shape[0] // 2)
     x: Small = cv2.resize(a, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
     y: Small = cv2.resize(b, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    return min(_unexplained(x, y), _unexplained(y, x))
+    forward = _unexplained(x, y, least)
+    return min(forward, _unexplained(y, x, least)) if forward > 0 else 0.0
 
 
-def _unexplained(new: Small, old: Small) -> float:
+def _unexplained(new: Small, old: Small, least: float) -> float:
     height, width = new.shape[:2]
     block_h, block_w = min(_BLOCK, height), min(_BLOCK, width)
+    corners = [(y, x) for y in range(0, height - block_h + 1, block_h) for x in range(0, width - block_w + 1, block_w)]
     limit = _UNEXPLAINED**2 * block_h * block_w * 3
-    missing = total = 0
-    for y in range(0, height - block_h + 1, block_h):
+    found = 0
+    moved = []
+    for y, x in corners:
+        block = new[y : y + block_h, x : x + block_w]
+        if cv2.norm(block, old[y : y + block_h, x : x + block_w], cv2.NORM_L2SQR) <= limit:
+            found += 1
+        else:
+            moved.append((y, x, block))
+    for y, x, block in moved:
+        if len(corners) - found < least * len(corners):
+            return 0.0
         y0, y1 = max(0, y - _REACH_Y), min(height, y + block_h + _REACH_Y)
-        for x in range(0, width - block_w + 1, block_w):
-            total += 1
-            block = new[y : y + block_h, x : x + block_w]
-            if cv2.norm(block, old[y : y + block_h, x : x + block_w], cv2.NORM_L2SQR) <= limit:
-                continue  # still in its place
-            x0, x1 = max(0, x - _REACH_X), min(width, x + block_w + _REACH_X)
-            match = cv2.matchTemplate(old[y0:y1, x0:x1], block, cv2.TM_SQDIFF)
-            missing += bool(cv2.minMaxLoc(match)[0] > limit)
-    return missing / total
+        x0, x1 = max(0, x - _REACH_X), min(width, x + block_w + _REACH_X)
+        match = cv2.matchTemplate(old[y0:y1, x0:x1], block, cv2.TM_SQDIFF)
+        found += bool(cv2.minMaxLoc(match)[0] <= limit)
+    return (len(corners) - found) / len(corners)
