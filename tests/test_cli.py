@@ -15,6 +15,7 @@ import pytest
 
 from animeset_lib import cli
 from animeset_lib.demo import iter_demo_frames
+from tests.film_maker import write_film
 
 DRAFT = ("--preset", "draft")
 
@@ -23,17 +24,8 @@ DRAFT = ("--preset", "draft")
 def short_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four seconds of the demo film, 480x270: a title and a first scene."""
     path = tmp_path_factory.mktemp("films") / "short.mp4"
-    write_film(path, [picture for picture, _ in iter_demo_frames(width=480, height=270, fps=12, length_s=6)])
+    write_film(path, [picture for picture, _ in iter_demo_frames(width=480, height=270, fps=12, length_s=6)], fps=12)
     return path
-
-
-def write_film(path: Path, frames: list[np.ndarray], fps: int = 12, audio_only: bool = False) -> None:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=fps, options={"crf": "18"})
-        stream.width, stream.height, stream.pix_fmt = frames[0].shape[1], frames[0].shape[0], "yuv420p"
-        for picture in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode(None))
 
 
 @pytest.fixture
@@ -149,7 +141,7 @@ def test_truncated_film_is_used_as_far_as_it_goes_and_says_so(animeset: Call, sh
 def test_no_face_is_a_finished_run_that_explains_itself(animeset: Call, tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     scenes = [np.kron(rng.integers(40, 220, (9, 16, 3)), np.ones((20, 20, 1))).astype(np.uint8) for _ in range(3)]
-    write_film(tmp_path / "landscape.mp4", [scene for scene in scenes for _ in range(12)])
+    write_film(tmp_path / "landscape.mp4", [scene for scene in scenes for _ in range(12)], fps=12)
     code, out, err = animeset("run", *DRAFT, "landscape.mp4")
     assert code == 0, err
     assert "No character was found" in out

@@ -110,9 +110,11 @@ def test_bad_pictures_are_sorted_out(run: tuple[RunResult, Judge]) -> None:
 
 
 def test_sets_hold_their_own_character(run: tuple[RunResult, Judge]) -> None:
-    for name, people in run[1].dataset().items():
-        assert people.most_common(1)[0][1] / people.total() >= 0.85, (name, people)
-    owners = {people.most_common(1)[0][0] for people in run[1].dataset().values()}
+    """The colour descriptor, today's only embedder, may take two dark-haired figures in blue night light for one: hence not 1.0."""
+    sets = run[1].dataset()
+    right = sum(people.most_common(1)[0][1] for people in sets.values())
+    assert right / sum(people.total() for people in sets.values()) >= 0.93, sets
+    owners = {people.most_common(1)[0][0] for people in sets.values()}
     assert owners == {c.name for c in run[1].truth.characters}
 
 

@@ -1,0 +1,49 @@
+"""Run as a script: the real pipeline with stand-in models, killed (SIGKILL) at one of its renames, syncs and deletes.
+
+    python -m tests.run.killed_run FILM ROOT CALL
+
+CALL counts from 1 and is the call that is not made any more; 0 kills nothing and prints how many there were.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from animeset_lib import pipeline
+from animeset_lib.models.fakes import FakeModels
+from animeset_lib.pipeline import Folders, run_film
+from animeset_lib.settings import load_settings
+
+SETTINGS = ("upscale.training_px=256", "dataset.min_pictures=2", "cluster.min_regions=2", "detect.min_face_px=8", "quality.min_face_px=8")
+
+
+def main(film: Path, root: Path, at: int) -> None:
+    seen = 0
+    lock = Lock()  # stills are written by several threads
+
+    def watched(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            nonlocal seen
+            with lock:
+                seen += 1
+                if seen == at:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return original(*args, **kwargs)
+
+        return call
+
+    for name in ("replace", "rename", "unlink", "remove", "rmdir", "fsync", "link"):
+        setattr(os, name, watched(getattr(os, name)))
+    pipeline.Zoo = FakeModels  # type: ignore[misc, assignment]
+    run_film(film, load_settings(assignments=SETTINGS), Folders(root / "output", root / "work", root / "logs"))
+    print(seen)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
