@@ -10,15 +10,15 @@ from animeset_lib.records import Box
 
 __all__ = ["estimated_person", "head_box", "head_crop"]
 
-HEAD_SIDE = 1.7
+HEAD_SIDE = 2.0
 """Side of the square head crop in face sizes (root of the face box's area)."""
-HEAD_RISE = 0.16
+HEAD_RISE = 0.18
 """How far the crop's centre lies above the face's centre, in face heights: hair rises above the brows more than the chin lies below."""
 HEAD_MAX_PX = 256
 """Larger crops are shrunk to this side: no embedder here looks at more, and a close-up would cost megabytes per face."""
 
 # A figure in face boxes (brow to chin): hair begins 0.6 of a box above, and an adult anime figure is about six and a half heads of 1.6 boxes
-# tall and, arms included, two heads wide on either side of the nose at most. Children and chibis are shorter: their box reaches too low.
+# tall and, arms included, at most one head wide on either side of the nose. Children and chibis are shorter: their box reaches too low.
 _ABOVE, _FIGURE, _ASIDE = 0.6, 6.5 * 1.6, 1.6
 
 

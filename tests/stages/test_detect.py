@@ -115,14 +115,14 @@ def test_figures_do_not_depend_on_the_order_of_the_answer() -> None:
 
 def test_head_square_holds_hair_and_chin_and_repeats_the_edge_beyond_the_picture() -> None:
     box = Box(x0=0, y0=0, x1=40, y1=40)
-    assert head_box(box).width == pytest.approx(68)
-    assert head_box(box).center[1] == pytest.approx(20 - 0.16 * 40)
+    assert head_box(box).width == pytest.approx(80)
+    assert head_box(box).center[1] == pytest.approx(20 - 0.18 * 40)
     picture = np.zeros((100, 100, 3), np.uint8)
     picture[:, 0] = (10, 200, 30)
     crop = head_crop(picture, box)
-    assert crop.shape[0] == crop.shape[1] == 68
-    assert (crop[:, :15] == (10, 200, 30)).all()
-    assert (crop[:, 16:] == 0).all()
+    assert crop.shape[0] == crop.shape[1] == 80
+    assert (crop[:, :20] == (10, 200, 30)).all()
+    assert (crop[:, 22:] == 0).all()
 
 
 def test_a_large_head_is_shrunk() -> None:
