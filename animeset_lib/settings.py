@@ -76,7 +76,7 @@ class ExtractSettings(_Section):
             lt=1,
             description="Shot boundary: how strongly colours and content of two frames must differ, 0..1; smaller cuts more.",
         ),
-    ] = 0.38
+    ] = 0.36
     crop_black_bars: Annotated[
         bool, Field(description="Cut the film's black bars off the stills (recorded in stage.json, reversible).")
     ] = True

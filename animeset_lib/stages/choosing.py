@@ -36,7 +36,8 @@ CHANGE_EDGES = (0.0, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.4, 0.7, 1
 _BLOCK = 5  # pixels of the thumbnail, about 1/32 of the picture's width: the size of a mouth in a medium close-up
 _BLOCK_CHANGED = 8.0  # mean difference of 0..255 from which a block counts; coding noise averages out well below
 _SETTLE_MS = 170  # how long a picture must stay to be settled; drawings are often held for 125 ms while things move
-_PATIENCE_MS = 600  # how long a change may wait for that: longer than most dissolves and gestures
+_PATIENCE_MS = 900  # how long a change may wait for that: longer than most dissolves and gestures
+_EMPTY = 2.5  # standard deviation of 0..255 of a picture without anything to see, such as the black that a shot fades in from
 _MEMORY = 8  # stills of the shot that a frame is compared with
 
 Cause = Literal["shot", "change", "interval", "keyframe"]
@@ -204,7 +205,10 @@ class AdaptiveChooser:
             self._wanted = (now, now)
         self._wanted = (self._wanted[0], now)
         near = self._near()
-        if now - self._wanted[0] >= _PATIENCE_MS or len(self._settled()) == len(near):
+        patient = now - self._wanted[0] < _PATIENCE_MS
+        if _is_empty(self._waiting[0].small):
+            return cause == "shot" and not patient
+        if not patient or len(self._settled()) == len(near):
             return True
         ends = not self._goes_on(len(near)) if len(near) < len(self._waiting) else self._ended
         return ends and cause == "shot"
@@ -270,6 +274,10 @@ def changed_share(a: Packed, b: Packed) -> float:
     luma, chroma = np.count_nonzero(changed[: a.rows]), np.count_nonzero(changed[a.rows :])
     # a chroma block covers four luma blocks, and there are two such planes
     return min(1.0, max(luma, 2 * chroma) / (a.rows * a.columns))
+
+
+def _is_empty(picture: Packed) -> bool:
+    return float(picture.pixels[: picture.rows * _BLOCK].std()) < _EMPTY
 
 
 def sharpness(luma: npt.NDArray[np.uint8]) -> float:

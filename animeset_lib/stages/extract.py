@@ -217,10 +217,12 @@ class ExtractStage(Stage):
                 cause = "shot" if first else "interval" if cause == "shot" else cause
             frames.append(row.model_copy(update={"shot": shot, "cause": cause}))
         damaged = sum(report["damaged"] for report in reports)
-        notes = [*self.film.notes, *self._ending_notes(reports, damaged)]
-        film = self.film.model_copy(update={"content_box": items[0].box, "notes": tuple(notes)})
-        for note in notes:
+        losses = list(self._losses(reports, damaged))
+        for note in self.film.notes:
+            ctx.log.info("1_extract: %s: %s", self.film.source_name, note)
+        for note in losses:
             ctx.log.warning("1_extract: %s: %s", self.film.source_name, note)
+        film = self.film.model_copy(update={"content_box": items[0].box, "notes": (*self.film.notes, *losses)})
         ctx.note("film", film.model_dump(mode="json"))
         ctx.note("shots", shots)
         ctx.note("shots_without_still", sorted(set(range(len(shots))) - {frame.shot for frame in frames}))
@@ -254,7 +256,7 @@ class ExtractStage(Stage):
         )
         return rows
 
-    def _ending_notes(self, reports: Sequence[Mapping[str, Any]], damaged: int) -> Iterator[str]:
+    def _losses(self, reports: Sequence[Mapping[str, Any]], damaged: int) -> Iterator[str]:
         last = max((r["last_ms"] for r in reports if r["last_ms"] is not None), default=None)
         length = self.film.duration_ms
         if (

@@ -35,7 +35,8 @@ _BACK_COLORS = 0.2  # a picture that comes back has its old colours, but for thi
 _BLEND_WINDOWS_MS = (500, 1000, 1500)
 _MIN_BLEND_FRAMES = 4
 _BLEND_ERROR = 0.4  # share of the change that a mixture of both ends may leave unexplained
-_EMPTY = 6.0  # standard deviation of 0..255 below which a picture shows nothing: black between fades, a white flash
+_EMPTY = 2.5  # standard deviation of 0..255 below which a picture shows nothing: black between fades, a white flash
+_JUMP = 12.0  # mean difference of 0..255 between neighbours that no fade makes
 
 
 def small_color(luma: Small, cb: Small, cr: Small) -> Small:
@@ -88,7 +89,8 @@ class ShotDetector:
 
     def may_be_cut(self, index: int) -> bool:
         """Whether frame `index` could still turn out to begin a shot; needs no lookahead."""
-        return bool(self._step_score(index) >= self._cut)
+        too_soon = bool(self._cuts) and index - self._cuts[-1] <= self.lookahead
+        return not too_soon and self._step_score(index) >= self._cut
 
     def _is_back(self, a: int, b: int) -> bool:
         """Whether the later of two frames shows the earlier one's picture again."""
@@ -122,19 +124,35 @@ class ShotDetector:
     def all_cuts(self) -> list[int]:
         """All frames that begin a shot, 0 not among them, in order: hard cuts so far, and the middles of dissolves and fades.
 
-        To be asked once, after the last `is_cut`. Black between two fades is no shot of its own; it belongs to the shot before, at the
-        film's beginning to the one after.
+        To be asked once, after the last `is_cut`. A moment of black (or white) is no shot of its own: where it lies between two shots there
+        is one boundary, at the film's beginning and end none.
         """
         soft = {c for c in self._gradual_cuts() if all(abs(c - hard) > self.lookahead for hard in self._cuts)}
-        pieces = list(pairwise([0, *sorted(soft.union(self._cuts)), len(self)]))
-        shown = [not self._is_black(begin, end, soft) for begin, end in pieces]
-        return [begin for i, (begin, _) in enumerate(pieces) if shown[i] and any(shown[:i])]
+        cuts = soft.union(self._cuts)
+        reach = max(self._blend_lengths, default=0) // 2 + 1
+        for begin, end in self._empty_runs():
+            near = {c for c in cuts if begin <= c <= end or (c in soft and begin - reach <= c <= end + reach)}
+            cuts -= near
+            if near and begin > 0 and end < len(self):
+                cuts.add(self._border_in(begin, end))
+        return sorted(cuts)
 
-    def _is_black(self, begin: int, end: int, soft: set[int]) -> bool:
-        """Whether a piece shows nothing, or only the end of one fade and the beginning of the next."""
-        empty = [self._is_empty(i) for i in range(begin, end, max(1, (end - begin) // 24))]
-        between_fades = begin in soft | {0} and end in soft | {len(self)}
-        return all(empty) or (between_fades and any(empty))
+    def _empty_runs(self) -> list[tuple[int, int]]:
+        """First and behind-last frame of each moment without anything to see, none longer than the longest fade."""
+        empty = [False, *(float(cv2.meanStdDev(p)[1].max()) < _EMPTY for p in self._pictures), False]
+        edges = [i for i, (before, after) in enumerate(pairwise(empty)) if before != after]
+        longest = max(self._blend_lengths, default=0)
+        return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a <= longest]
+
+    def _border_in(self, begin: int, end: int) -> int:
+        """The boundary in an empty moment between two shots: black that a shot fades into belongs to it, and so does black it fades in from."""
+        jumps_in, jumps_out = (
+            cv2.norm(self._pictures[i - 1], self._pictures[i], cv2.NORM_L1) > _JUMP * self._pictures[i].size
+            for i in (begin, end)
+        )
+        if jumps_in == jumps_out:
+            return (begin + end) // 2
+        return begin if jumps_in else end
 
     def _gradual_cuts(self) -> list[int]:
         """A window without a hard cut whose ends look like different shots is a dissolve or fade when the frames between are mixtures of
@@ -157,9 +175,6 @@ class ShotDetector:
             if best is not None:
                 found.append(self._middle(best[1], best[1] + length))
         return found
-
-    def _is_empty(self, index: int) -> bool:
-        return float(cv2.meanStdDev(self._pictures[index])[1].max()) < _EMPTY
 
     def _is_blend(self, start: int, end: int) -> bool:
         first, last = (self._pictures[i].astype(np.float32) for i in (start, end))

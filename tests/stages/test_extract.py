@@ -85,8 +85,11 @@ CASES: dict[str, tuple[list[Picture], list[int]]] = {
     "a slow dissolve": (_hold(A, 40) + _mix(A, B, 24) + _hold(B, 40), [52]),
     "fade through black": (
         _hold(A, 30) + _mix(A, BLACK, 12) + _hold(BLACK, 6) + _mix(BLACK, B, 12) + _hold(B, 30),
-        [54],
+        [45],
     ),
+    "a cut to black that fades in": (_hold(A, 30) + _hold(BLACK, 2) + _mix(BLACK, B, 12) + _hold(B, 30), [30]),
+    "a fade out, then a cut": (_hold(A, 30) + _mix(A, BLACK, 12) + _hold(BLACK, 4) + _hold(B, 30), [46]),
+    "fade in at the beginning": (_hold(BLACK, 4) + _mix(BLACK, A, 12) + _hold(A, 40), []),
     "fade out at the end": (_hold(A, 40) + _mix(A, BLACK, 12) + _hold(BLACK, 10), []),
     "a blink between shots": (_hold(A, 30) + _hold(BLACK, 2) + _hold(B, 30), [32]),
 }
