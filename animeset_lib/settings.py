@@ -183,7 +183,9 @@ class QualitySettings(_Section):
 
     dark_luma: Annotated[
         float,
-        Field(ge=0, le=255, description="Luma (0..255) that the brightest 5 % of the face must reach; 0: never too dark."),
+        Field(
+            ge=0, le=255, description="Luma (0..255) that the brightest 5 % of the face must reach; 0: never too dark."
+        ),
     ] = 56.0
     bright_luma: Annotated[
         float,
@@ -212,7 +214,9 @@ class QualitySettings(_Section):
     ] = 7.5
     blockiness: Annotated[
         float,
-        Field(ge=0, le=50, description="Most excess in luma levels of steps on the codec's 8-px grid; 50: never blocky."),
+        Field(
+            ge=0, le=50, description="Most excess in luma levels of steps on the codec's 8-px grid; 50: never blocky."
+        ),
     ] = 1.0
     blend_share: Annotated[
         float,

@@ -29,12 +29,14 @@ MIN_FREE_BYTES = 300_000_000
 _LIBRARIES = (
     "animeset",
     "av",
-    "numpy",
-    "opencv-python-headless",
+    "hdbscan",
     "ncnn",
+    "numpy",
     "onnxruntime",
+    "opencv-python-headless",
     "Pillow",
     "scikit-learn",
+    "scipy",
     "umap-learn",
 )
 

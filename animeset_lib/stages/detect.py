@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -106,15 +106,7 @@ class DetectStage(Stage):
         faces = Counter(min(per_frame.get(item.id, 0), 2) for item in items)
         unreadable = sorted(path.stem for path in (out / UNREADABLE).glob("*.txt"))
         counts, edges = np.histogram([row.score for row in rows], bins=10, range=(0.0, 1.0))
-        ctx.note(
-            "detector",
-            {
-                "asked": self.settings.detector,
-                "name": detector.name,
-                "digest": detector.digest,
-                "rung": detector.rung,
-            },
-        )
+        ctx.note("detector", {"asked": self.settings.detector, **asdict(detector)})
         ctx.note("frames", {"none": faces[0] - len(unreadable), "one": faces[1], "more": faces[2]})
         ctx.note("unreadable", unreadable)
         ctx.note("scores", {"edges": [round(float(e), 1) for e in edges], "counts": counts.tolist()})

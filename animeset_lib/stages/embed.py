@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar
@@ -79,9 +79,7 @@ class EmbedStage(Stage):
             "embedder",
             {
                 "asked": self.settings.embedder,
-                "name": info.name,
-                "digest": info.digest,
-                "rung": info.rung,
+                **asdict(info),
                 "dim": embedder.dim,
                 "same_distance": embedder.same_distance,
             },

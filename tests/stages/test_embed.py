@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -66,9 +67,7 @@ def test_vectors_of_kept_regions_in_order(
     np.testing.assert_array_equal(result.vectors, expected)
     assert result.info["notes"]["embedder"] == {
         "asked": "auto",
-        "name": "fake-embedder",
-        "digest": "fake-embedder-1",
-        "rung": FakeEmbedder.info.rung,
+        **asdict(FakeEmbedder.info),
         "dim": 13,
         "same_distance": 0.1,
     }
