@@ -5,7 +5,10 @@ https://github.com/nya3jp/python-animeface, Apache-2.0. The wheel's own `animefa
 finds nothing beside a newer Pillow; and its colour analysis draws random samples, also from outside the picture. So nvxs's detection is
 called here directly: no Pillow, nothing random, and other threads may run meanwhile.
 
-A weak detector, good for a start: frontal faces in the style of the 2000s; no profiles, no closed or hidden eyes, few chibis.
+A weak detector, good for a start: frontal faces in the style of the 2000s; no profiles, few closed eyes, few chibis. Measured on 225 television
+frames of at most 448 px with 400 human boxes, many of them profiles and Western or 3-D drawings, some faces unlabelled: recall 0.18 at
+IoU 0.3 and 0.14 at 0.5, precision 0.66 and 0.51; from a score of 0.7 up recall 0.16 and 0.14, precision 0.72 and 0.61. One search at the
+picture's own size, as the wheel does, has recall 0.12 and 0.10 and precision 0.79 and 0.69.
 """
 
 from __future__ import annotations
@@ -41,14 +44,16 @@ class _View:
     step: float
 
 
-# Windows start at 43 px and line art looks different at each size, so the same picture is searched small and large.
+# Windows start at 43 px and line art looks different at each size, so the same picture is searched small and large. So a frame of any size costs
+# the same, and faces lower than a seventeenth of the long side are not found.
 _VIEWS = (_View(720, 3.0), _View(400, 3.0))
 _MAX_ENLARGED = 2.0  # enlarging a small picture further only costs time
 _SCALE_FACTOR, _MIN_WINDOW = 1.095, 42.592  # the wheel's values
 _MAX_FACES = 1024
 _SHARED = 0.3  # two boxes that share this much of the smaller one are one face
 
-# nvxs's square reaches from above the brows to below the chin. These fractions of its side, cut off, bring it closest to human boxes.
+# nvxs's square reaches from above the brows to below the chin. These fractions of its side, cut off, bring it closest to human boxes: on the
+# frames above the share of them met at IoU 0.5 rises from 0.085 to 0.100, the median IoU from 0.64 to 0.67.
 _CUT_LEFT, _CUT_TOP, _CUT_RIGHT, _CUT_BOTTOM = 0.06, 0.015, 0.07, 0.07
 
 
