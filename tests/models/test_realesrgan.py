@@ -8,7 +8,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from animeset_lib.models.api import Picture
@@ -37,7 +37,8 @@ def psnr(one: Picture, other: Picture) -> float:
     return float(10 * np.log10(255**2 / ((one.astype(float) - other) ** 2).mean()))
 
 
-@given(width=st.integers(1, 3000), height=st.integers(1, 3000), side=st.integers(7, 700))
+@settings(deadline=None)  # other work on the machine decides how long one takes
+@given(width=st.integers(1, 1200), height=st.integers(1, 1200), side=st.integers(7, 700))
 def test_tiles_cover_each_pixel_once(width: int, height: int, side: int) -> None:
     cut = tiles(width, height, side)
     assert len(cut) == -(-width // side) * -(-height // side)
