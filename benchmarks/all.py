@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 
 
 def main(film: Path) -> None:
-    for script, words in (("extract.py", [str(film)]), ("dedupe.py", []), ("upscale.py", [])):
+    for script, words in (("extract.py", [str(film)]), ("dedupe.py", []), ("upscale.py", []), ("quality.py", [])):
         print(f"\n== {script}", flush=True)
         subprocess.run([sys.executable, HERE / script, *words], check=True)
     print("\n== share of each stage in a whole run (preset full)", flush=True)
@@ -30,7 +30,9 @@ def main(film: Path) -> None:
         infos = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folders.work.glob("*/*/stage.json"))]
     total = sum(info["seconds"] for info in infos)
     for info in sorted(infos, key=lambda info: info["stage"]):
-        print(f"{info['stage']:<11} {info['seconds']:>8.1f} s  {info['seconds'] / total:>5.0%}  {info['kept']} kept of {info['rows']}")
+        print(
+            f"{info['stage']:<11} {info['seconds']:>8.1f} s  {info['seconds'] / total:>5.0%}  {info['kept']} kept of {info['rows']}"
+        )
     print(f"{'sum':<11} {total:>8.1f} s")
 
 

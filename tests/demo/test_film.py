@@ -19,7 +19,8 @@ from animeset_lib.demo.acting import pose_at
 from animeset_lib.demo.characters import CAST, EMOTIONS, character
 from animeset_lib.demo.film import describe_film
 from animeset_lib.demo.script import write_script
-from tests.demo.face_network import find_faces
+from animeset_lib.models.zoo import Zoo
+from animeset_lib.records import Box
 
 Frames = list[tuple[NDArray[np.uint8], FrameTruth]]
 
@@ -203,24 +204,19 @@ def test_impossible_formats_are_refused_at_the_border(width: int, height: int, l
         describe_film(width, height, 24, length_s)
 
 
-def test_a_face_network_finds_the_faces_and_little_else() -> None:
-    pytest.importorskip("animeface")
+def test_the_default_detector_finds_the_faces_and_little_else() -> None:
+    detector = Zoo().detector("auto")
     faces = found = false = 0
     for picture, row in iter_demo_frames(width=640, height=360, length_s=30.0):
         if row.index % 24 != 12 or row.defect is not None:
             continue
-        boxes = find_faces(picture)
-        true = [p.face_xyxy for p in row.persons if p.face_xyxy is not None]
-        false += sum(all(_iou(box, face) < 0.1 for face in true) for box in boxes)
-        large = [face for face in true if face[3] - face[1] >= 60]
+        (detections,) = detector.detect([picture])
+        boxes = [detection.box for detection in detections if detection.kind == "face" and detection.score >= 0.5]
+        true = [Box.of(p.face_xyxy) for p in row.persons if p.face_xyxy is not None]
+        false += sum(all(box.iou(face) < 0.1 for face in true) for box in boxes)
+        large = [face for face in true if face.height >= 60]
         faces += len(large)
-        found += sum(any(_iou(box, face) >= 0.3 for box in boxes) for face in large)
+        found += sum(any(box.iou(face) >= 0.3 for box in boxes) for face in large)
     assert faces >= 12
-    assert found >= 0.9 * faces  # measured over all drawings: see the demo's report; closed eyes are what it misses
+    assert found >= 0.9 * faces
     assert false <= 3
-
-
-def _iou(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> float:
-    wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    shared = max(wide, 0) * max(high, 0)
-    return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)

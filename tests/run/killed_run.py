@@ -20,7 +20,13 @@ from animeset_lib.models.fakes import FakeModels
 from animeset_lib.pipeline import Folders, run_film
 from animeset_lib.settings import load_settings
 
-SETTINGS = ("upscale.training_px=256", "dataset.min_pictures=2", "cluster.min_regions=2", "detect.min_face_px=8", "quality.min_face_px=8")
+SETTINGS = (
+    "upscale.training_px=256",
+    "dataset.min_pictures=2",
+    "cluster.min_regions=2",
+    "detect.min_face_px=8",
+    "quality.min_face_px=8",
+)
 
 
 def main(film: Path, root: Path, at: int) -> None:
