@@ -99,7 +99,10 @@ def test_cancel_keeps_finished_batches(toy_run: Callable[..., RunResult], tmp_pa
 def test_cancel_from_another_process_reaches_the_run(tmp_path: Path) -> None:
     assert request_cancel(tmp_path, FOLDER) is False, "nobody to cancel"
     with hold(tmp_path, FOLDER) as cancel:
-        code = f"from animeset_lib.run.lock import request_cancel; from pathlib import Path; print(request_cancel(Path({str(tmp_path)!r}), {FOLDER!r}))"
+        code = (
+            "from pathlib import Path; from animeset_lib.run.lock import request_cancel; "
+            f"print(request_cancel(Path({str(tmp_path)!r}), {FOLDER!r}))"
+        )
         answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert answer.stdout.strip() == "True"
         cancel._next_look = 0
