@@ -416,7 +416,7 @@ class Settings(_Section):
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "full": {},
     "draft": {
-        "extract": {"change": 0.06, "min_gap_ms": 500},
+        "extract": {"change": 0.012, "min_gap_ms": 500},
         "cluster": {"map": "pca"},
         "upscale": {"upscaler": "lanczos", "training_px": 512},
         "dataset": {"max_pictures": 40},
