@@ -299,7 +299,9 @@ def doctor(as_json: JsonOption = False) -> None:
         if name != "extras":
             _say(f"{name:<13} {value}")
     for name, present in system["extras"].items():
-        _say(f"{'extra ' + name:<13} {'installed' if present else f'not installed: pip install animeset[{name}]'}")
+        _say(
+            f"{'extra ' + name:<13} {'installed' if present else f'not installed: pip install -c constraints.txt -e .[{name}]'}"
+        )
     table = Table("task", "model", "state", "rung", title="models, best first; `auto` takes the first that is present")
     for row in models:
         table.add_row(
