@@ -52,6 +52,10 @@ class RunDisplay:
         if kind == "run_started":
             self._stages = event["stages"]
             self._console.print(f"{event['film']}: {len(self._stages)} stages", markup=False)
+        elif kind == "model":
+            self._console.print(
+                f"{event['task']:<9} {event['name']}: {event['rung']}", markup=False, highlight=False, soft_wrap=True
+            )
         elif kind == "stage_started":
             self._task = self._progress.add_task(
                 event["stage"], total=event["items"], completed=event["items"] - event["todo"]

@@ -9,10 +9,11 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from animeset_lib import media
 from animeset_lib.errors import AnimesetError, CancelledError, SpaceError
+from animeset_lib.models.api import ModelInfo, ModelProvider
 from animeset_lib.models.zoo import Zoo
 from animeset_lib.records import Film
 from animeset_lib.run.engine import MIN_FREE_BYTES, keys_of, run_stages
@@ -110,6 +111,9 @@ def run_film(
                 log.warning("%s", note)
                 events.emit("warning", message=note)
             events.emit("run_started", film=film.source_name, folder=folder, stages=[s.name for s in stages], keys=keys)
+            for info in _models_of(settings, models):
+                log.info("%s: %s (%s) %s", info.task, info.name, info.digest, info.rung)
+                events.emit("model", task=info.task, name=info.name, rung=info.rung)
             outputs = run_stages(stages, store, models, events, cancel, threads or _cores())
             dataset = outputs[final.name]
             result = publish(
@@ -241,6 +245,17 @@ def _plan(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return plan
+
+
+def _models_of(settings: Settings, models: ModelProvider) -> list[ModelInfo]:
+    """Which models this run will use: said aloud, because the lowest rung of a ladder gives another result than the best."""
+    asked: list[tuple[Literal["detector", "embedder", "upscaler", "tagger"], str]] = [
+        ("detector", settings.detect.detector),
+        ("embedder", settings.embed.embedder),
+        ("upscaler", settings.upscale.upscaler),
+        ("tagger", settings.tag.tagger),
+    ]
+    return [models.info(task, name) for task, name in asked if (task, name) != ("upscaler", "none")]
 
 
 def _characters(folder: Path) -> dict[str, int]:

@@ -73,7 +73,13 @@ def test_events_tell_the_whole_story(toy_run: Callable[..., RunResult], tmp_path
     toy_run(root)
     events = read_events(root / "logs" / f"{FOLDER}.events.jsonl")
     kinds = [e["kind"] for e in events if e["kind"] != "progress"]
-    assert kinds == ["run_started", *["stage_started", "stage_finished"] * 3, "published", "run_finished"]
+    assert kinds == [
+        "run_started",
+        *["model"] * 4,
+        *["stage_started", "stage_finished"] * 3,
+        "published",
+        "run_finished",
+    ]
     log = (root / "logs" / "process.log").read_text()
     for stage in ("1_numbers", "2_vectors", "3_tree"):
         assert f"{stage}: finished" in log
