@@ -29,6 +29,7 @@ _LEAST = 0.35
 _MIN_EYE_FACE_PX = (
     72  # an iris is a sixth of the face high; below a dozen pixels compression has mixed its colour with the lashes'
 )
+_ENOUGH_FACE_PX = 256
 _GREY_CHROMA = 4.0  # CIELAB; what compression leaves of a grey picture
 _MIN_PIXELS = 48
 _LEAD = 1.5  # the leading colour's share over the next one's
@@ -48,7 +49,8 @@ class Attributes:
         return [Tags(general=_measure(given), character={}, rating={}) for given in inputs]
 
 
-def _measure(given: TaggerInput) -> dict[str, float]:
+def _measure(original: TaggerInput) -> dict[str, float]:
+    given = _reduced(original)
     picture = np.ascontiguousarray(given.picture)
     tags: dict[str, float] = {}
     grey = _greyscale(picture)
@@ -69,6 +71,22 @@ def _measure(given: TaggerInput) -> dict[str, float]:
     tags |= _background(picture, given, grey=bool(grey))
     tags |= _sky(picture, given)
     return {name: round(min(1.0, score), 4) for name, score in tags.items() if score >= _LEAST}
+
+
+def _reduced(given: TaggerInput) -> TaggerInput:
+    """The same with a face of at most `_ENOUGH_FACE_PX`: shares of colours need no more pixels, and time goes with their number."""
+    if given.face is None or given.face.height <= _ENOUGH_FACE_PX:
+        return given
+    factor = _ENOUGH_FACE_PX / given.face.height
+    height, width = given.picture.shape[:2]
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    small = cv2.resize(np.ascontiguousarray(given.picture), size, interpolation=cv2.INTER_AREA).astype(
+        np.uint8, copy=False
+    )
+    fx, fy = size[0] / width, size[1] / height
+    return TaggerInput(
+        small, given.framing, given.face.scaled(fx, fy), tuple(face.scaled(fx, fy) for face in given.faces)
+    )
 
 
 def _inside(face: Box | None, picture: Picture) -> Box | None:
