@@ -23,7 +23,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import animeset_lib
-from animeset_lib.errors import AnimesetError, BusyError
+from animeset_lib.errors import AnimesetError, CancelledError, InputError, SettingsError
 from animeset_lib.settings import PRESETS, load_settings
 
 __all__ = ["app", "main"]
@@ -58,7 +58,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except Exception as error:
         _errors.print(
-            f"[bold red]error:[/] something went wrong inside animeset ({escape(f'{type(error).__name__}: {error}')}); the log has the details, "
+            f"[bold red]error:[/] something went wrong inside animeset ({escape(f'{type(error).__name__}: {error}')}); "
             "nothing finished is lost",
             soft_wrap=True,
         )
@@ -110,6 +110,10 @@ def run(
     """Film in, one image set per character out. Run it again after an interruption and it goes on where it was."""
     from animeset_lib.pipeline import Folders, plan_film, run_film
 
+    if film == Path():
+        raise InputError(
+            "no film was named; expected a video file or a folder of pictures (name this folder with its full path)"
+        )
     chosen = load_settings(settings, assign or (), preset)
     folders = Folders(output, work, logs)
     if references is None and any(path.is_dir() for path in _children(Path("references"))):
@@ -136,10 +140,11 @@ def run(
                 listeners=(display,),
                 on_cancel_switch=switches,
             )
-    except BusyError:
+    except CancelledError:
         raise
     except Exception:
-        _errors.print(f"log: {escape(str(logs / 'process.log'))}", soft_wrap=True)
+        if switches:  # the run had begun, so the log knows more
+            _errors.print(f"log: {escape(str(logs / 'process.log'))}", soft_wrap=True)
         raise
     if as_json:
         print(
@@ -158,7 +163,7 @@ def run(
         return
     if result.up_to_date:
         _say(f"Up to date already: {result.published.folder}")
-    elif not result.characters:
+    if not result.characters:
         _say(
             f"No character was found; the kept frames and the reasons are in {result.published.folder} (README.md there explains)"
         )
@@ -220,8 +225,8 @@ def clean(
     as_json: JsonOption = False,
 ) -> None:
     """List, and with --yes remove, stage folders that no current run uses. Films that are running are left alone."""
-    from animeset_lib.pipeline import removable
-    from animeset_lib.run.store import folder_size, remove_tree
+    from animeset_lib.pipeline import removable, remove_unused
+    from animeset_lib.run.store import folder_size
 
     found = [(path, folder_size(path)) for path in removable(work, everything)]
     if as_json:
@@ -230,7 +235,7 @@ def clean(
         )
     for path, size in found:
         if yes:
-            remove_tree(path)
+            remove_unused(work, path)
         if not as_json:
             _say(f"{'removed' if yes else 'would remove'}  {size / 1e6:>8.1f} MB  {path}")
     if not found and not as_json:
@@ -251,8 +256,8 @@ def demo_film(
         "input/demo.mp4"
     ),
     length: Annotated[float, typer.Option(min=2, max=3600, help="Seconds.")] = 75.0,
-    width: Annotated[int, typer.Option(min=160, max=3840)] = 1280,
-    height: Annotated[int, typer.Option(min=90, max=2160)] = 720,
+    width: Annotated[int, typer.Option(min=160, max=3840, help="Pixels, an even number.")] = 1280,
+    height: Annotated[int, typer.Option(min=90, max=2160, help="Pixels, an even number.")] = 720,
     fps: Annotated[int, typer.Option(min=1, max=60)] = 24,
     seed: Annotated[int, typer.Option(min=0)] = 7,
 ) -> None:
@@ -261,18 +266,23 @@ def demo_film(
 
     from animeset_lib.demo import render_demo_film
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with Progress(console=_errors, transient=True, disable=not _errors.is_terminal) as bar:
-        task = bar.add_task("drawing", total=round(length * fps))
-        render_demo_film(
-            path,
-            width=width,
-            height=height,
-            fps=fps,
-            length_s=length,
-            seed=seed,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with Progress(console=_errors, transient=True, disable=not _errors.is_terminal) as bar:
+            task = bar.add_task("drawing", total=round(length * fps))
+            render_demo_film(
+                path,
+                width=width,
+                height=height,
+                fps=fps,
+                length_s=length,
+                seed=seed,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+    except ValueError as error:
+        raise SettingsError(f"the demo film cannot be drawn: {error}") from error
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}; name another place") from error
     _say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 

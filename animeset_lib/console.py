@@ -68,7 +68,7 @@ class RunDisplay:
                 self._task = None
             self._console.print(self._summary(event), markup=False, highlight=False)
         elif kind == "warning":
-            self._console.print(f"note: {event['message']}", markup=False, highlight=False)
+            self._console.print(f"note: {event['message']}", markup=False, highlight=False, soft_wrap=True)
 
     def _summary(self, event: dict[str, Any]) -> str:
         place = self._stages.index(event["stage"]) + 1 if event["stage"] in self._stages else 0

@@ -39,6 +39,7 @@ __all__ = [
     "FilmReader",
     "MovieFrame",
     "Picture",
+    "clean_name",
     "ffmpeg_exe",
     "identify",
     "list_pictures",
@@ -204,7 +205,7 @@ def probe(path: Path, progress: Progress | None = None) -> Film:
         return Film(
             id=film_id,
             name=safe_name(path.stem),
-            source_name=_clean_name(path.name),
+            source_name=clean_name(path.name),
             kind="video",
             width=reader.width,
             height=reader.height,
@@ -233,7 +234,7 @@ def _probe_pictures(files: Sequence[Path], film_id: str, name: str) -> Film:
     return Film(
         id=film_id,
         name=safe_name(name),
-        source_name=_clean_name(name),
+        source_name=clean_name(name),
         kind="pictures",
         width=width,
         height=height,
@@ -242,9 +243,11 @@ def _probe_pictures(files: Sequence[Path], film_id: str, name: str) -> Film:
     )
 
 
-def _clean_name(name: str) -> str:
-    """Names with bytes that are not UTF-8 cannot travel in JSON; those bytes become a replacement mark."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+def clean_name(name: str) -> str:
+    """Names with bytes that are not UTF-8 cannot travel in JSON, nor line breaks in a card; such bytes become a replacement mark, such
+    characters a space."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def ffmpeg_exe() -> str:

@@ -7,24 +7,35 @@ import logging
 import os
 import shutil
 import time
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from animeset_lib import media
-from animeset_lib.errors import AnimesetError, CancelledError, SpaceError
+from animeset_lib.errors import AnimesetError, CancelledError, SettingsError, SpaceError
 from animeset_lib.models.api import ModelInfo, ModelProvider
 from animeset_lib.models.zoo import Zoo
 from animeset_lib.records import Film
 from animeset_lib.run.engine import MIN_FREE_BYTES, keys_of, run_stages
-from animeset_lib.run.events import LOGGER, Events, Listener, log_files, read_events
+from animeset_lib.run.events import LOGGER, Events, Listener, log_files, read_events, warnings_as_events
 from animeset_lib.run.lock import Cancel, hold, holder
-from animeset_lib.run.publish import Published, publish, published, tidy
+from animeset_lib.run.publish import Published, edited, publish, published, tidy
 from animeset_lib.run.store import FilmStore, folder_size, remove_tree, write_json
 from animeset_lib.settings import Settings
 from animeset_lib.stages import build_pipeline
 
-__all__ = ["Folders", "RunResult", "film_folder", "film_states", "live_runs", "plan_film", "removable", "run_film"]
+__all__ = [
+    "Folders",
+    "RunResult",
+    "film_folder",
+    "film_states",
+    "live_runs",
+    "plan_film",
+    "removable",
+    "remove_unused",
+    "run_film",
+]
 
 PLAN_FILE = "plan.json"
 """In the film's work folder: source name and the keys of the last run, for `status` and `clean`."""
@@ -87,11 +98,14 @@ def run_film(
     stages = build_pipeline(settings, film, path, references=references, cast_file=cast)
     keys = keys_of(stages, models)
     _check_writable(folders)
-    with hold(folders.work, folder) as cancel, log_files(folders.logs, folder) as own_log:
+    with ExitStack() as stack:
+        cancel = stack.enter_context(hold(folders.work, folder))
+        own_log = stack.enter_context(log_files(folders.logs, folder))
         if on_cancel_switch is not None:
             on_cancel_switch.append(cancel)
         log = logging.getLogger(LOGGER)
-        events = Events(own_log.with_suffix(".events.jsonl"), listeners)
+        events = stack.enter_context(closing(Events(own_log.with_suffix(".events.jsonl"), listeners)))
+        warnings = stack.enter_context(warnings_as_events(events))
         try:
             store = FilmStore(folders.work, folder)
             final = stages[-1]
@@ -101,15 +115,18 @@ def run_film(
                 if not keep_work:
                     remove_tree(store.path)
                 log.info("%s is up to date with the film and these settings", earlier.folder)
+                if edited(earlier.folder):
+                    log.warning(
+                        "%s was edited by hand and is left as it is; move it away to make it again", earlier.folder
+                    )
                 events.emit("run_finished", seconds=round(time.monotonic() - began, 1))
-                return RunResult(film, earlier, _characters(earlier.folder), film.notes, True, 0)
+                return RunResult(film, earlier, _characters(earlier.folder), (*film.notes, *warnings), True, 0)
             store.path.mkdir(parents=True, exist_ok=True)
             _check_space(folders, path)
             write_json(store.path / PLAN_FILE, {"source": film.source_name, "film": film.id, "keys": keys})
             log.info("run started: %s (%s, %dx%d)", film.source_name, film.id, film.width, film.height)
             for note in film.notes:
                 log.warning("%s", note)
-                events.emit("warning", message=note)
             events.emit("run_started", film=film.source_name, folder=folder, stages=[s.name for s in stages], keys=keys)
             for info in _models_of(settings, models):
                 log.info("%s: %s (%s) %s", info.task, info.name, info.digest, info.rung)
@@ -125,12 +142,10 @@ def run_film(
                 cancel.check,
             )
             if result.set_aside is not None:
-                message = f"the earlier dataset had been edited by hand; it was moved to {result.set_aside}"
-                log.warning("%s", message)
-                events.emit("warning", message=message)
+                log.warning("the earlier dataset had been edited by hand; it was moved to %s", result.set_aside)
             characters = _characters(result.folder)
             events.emit("published", output=str(result.folder), zip=str(result.zip), characters=characters)
-            notes = tuple(dict.fromkeys([*film.notes, *_notes(outputs[stages[0].name].info)]))
+            notes = tuple(dict.fromkeys([*warnings, *_notes(outputs[stages[0].name].info)]))
             kept_bytes = 0
             if keep_work:
                 kept_bytes = folder_size(store.path)
@@ -145,7 +160,7 @@ def run_film(
             events.emit("run_finished", seconds=round(seconds, 1))
             return RunResult(film, result, characters, notes, False, kept_bytes)
         except CancelledError as error:
-            log.warning("cancelled: %s", error)
+            log.info("cancelled: %s", error)
             events.emit("cancelled", message=str(error))
             raise
         except AnimesetError as error:
@@ -157,8 +172,6 @@ def run_film(
             log.exception("failed by an internal fault")
             events.emit("failed", message=f"{type(error).__name__}: {error}")
             raise
-        finally:
-            events.close()
 
 
 def plan_film(
@@ -231,12 +244,17 @@ def removable(work: Path, everything: bool) -> list[Path]:
     return found
 
 
+def remove_unused(work: Path, path: Path) -> None:
+    """Remove one of the folders that `removable` named, unless a run has begun on its film since. Raises `BusyError` then."""
+    film = path.relative_to(work).parts[0]
+    with hold(work, film):
+        remove_tree(path)
+
+
 def _film_folders(work: Path) -> list[str]:
-    return (
-        sorted(path.name for path in work.iterdir() if path.is_dir() and not path.name.startswith("."))
-        if work.is_dir()
-        else []
-    )
+    """Folders in `work` that a run made; whatever else lies there is none of our business."""
+    folders = sorted(path for path in work.iterdir() if path.is_dir()) if work.is_dir() else []
+    return [path.name for path in folders if (film := _plan(path).get("film")) and path.name.endswith(f"-{film}")]
 
 
 def _plan(folder: Path) -> dict[str, Any]:
@@ -276,6 +294,11 @@ def _cores() -> int:
 
 
 def _check_writable(folders: Folders) -> None:
+    output, work = folders.output.resolve(), folders.work.resolve()
+    if output == work or output in work.parents or work in output.parents:
+        raise SettingsError(
+            f"--output ({folders.output}) and --work ({folders.work}) must not lie inside each other, for work is cleaned away; choose two folders"
+        )
     for folder in (folders.output, folders.work, folders.logs):
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -177,7 +177,7 @@ class Frame(Record):
     """1_extract: one still. `id` is `<film id>-<pts_ms, 9 digits>`.
 
     `shot` counts the film's shots from 0; `file` is relative to the stage's folder; `cause` says why this frame was kept.
-    `sharpness` is comparable only inside one film. Width and height are those of the written still (bars cropped).
+    Width and height are those of the written still (bars cropped).
     """
 
     pts_ms: int
@@ -186,6 +186,8 @@ class Frame(Record):
     width: int = Field(gt=0)
     height: int = Field(gt=0)
     cause: Literal["shot", "change", "interval", "keyframe", "picture"]
+    source_file: str | None = None
+    """Name of the picture in the given folder; None for a video."""
 
 
 class DedupeRow(Record):

@@ -473,7 +473,8 @@ def load_settings(file: Path | None = None, assignments: Iterable[str] = (), pre
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        raise SettingsError("; ".join(_explain(problem) for problem in error.errors())) from error
+        problems = [p for p in error.errors() if (p["loc"][0], p["loc"][1]) not in _COPIED]
+        raise SettingsError("; ".join(_explain(problem) for problem in problems)) from error
     if settings.dataset.min_pictures > settings.dataset.max_pictures:
         raise SettingsError(
             f"dataset.min_pictures ({settings.dataset.min_pictures}) is larger than dataset.max_pictures ({settings.dataset.max_pictures}); set both"
@@ -575,5 +576,8 @@ def _explain(problem: Any) -> str:
     """One line for one pydantic error: the setting, what was given, what is allowed."""
     section, key = str(problem["loc"][0]), str(problem["loc"][1])
     field = _section_type(Settings.model_fields[section]).model_fields[key]
-    allowed = _range_text(field) or f"({problem['msg']})"
-    return f"{section}.{key} = {problem['input']!r} is not allowed; expected {allowed.strip('()')}"
+    message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
+    allowed = ", ".join(part for part in (message, _range_text(field).strip("()")) if part)
+    if _range_text(field) and not problem["type"].endswith(("_type", "_parsing", "from_float")):
+        allowed = _range_text(field).strip("()")
+    return f"{section}.{key} = {problem['input']!r} is not allowed; expected {allowed}"

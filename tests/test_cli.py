@@ -52,7 +52,9 @@ def animeset(
 Call = Callable[..., tuple[int, str, str]]
 
 
-@pytest.mark.parametrize("name", ["Ein Film – ßäü 🎬.mp4", "-dash 'quote\" $x.mp4", "x" * 200 + ".mp4", "con.mp4"])
+@pytest.mark.parametrize(
+    "name", ["Ein Film – ßäü 🎬.mp4", "two\nlines 😀.mp4", "-dash 'quote\" $x.mp4", "x" * 200 + ".mp4", "con.mp4"]
+)
 def test_any_file_name_works(name: str, short_film: Path, animeset: Call, tmp_path: Path) -> None:
     (tmp_path / name).hardlink_to(short_film)
     code, out, err = animeset("run", *DRAFT, "--json", "--", name)
@@ -204,3 +206,12 @@ def test_demo_film_command(animeset: Call) -> None:
     assert Path("films/d.mp4").is_file()
     assert Path("films/d.truth.json").is_file()
     assert "films/d.mp4" in out
+
+
+def test_faults_of_the_demo_command_are_the_users_to_mend(animeset: Call, tmp_path: Path) -> None:
+    code, _, err = animeset("demo-film", "d.mp4", "--length", "2", "--width", "161", "--height", "91")
+    assert (code, "even" in err, "inside animeset" in err) == (2, True, False)
+    (tmp_path / "file").touch()
+    code, _, err = animeset("demo-film", "file/d.mp4", "--length", "2")
+    assert (code, "cannot write" in err) == (1, True)
+    assert "no film was named" in animeset("run", "")[2]

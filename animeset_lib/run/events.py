@@ -25,7 +25,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
-__all__ = ["LOGGER", "Events", "Listener", "log_files", "read_events"]
+__all__ = ["LOGGER", "Events", "Listener", "log_files", "read_events", "warnings_as_events"]
 
 LOGGER = "animeset"
 Listener = Callable[[dict[str, Any]], None]
@@ -87,3 +87,23 @@ def log_files(logs: Path, film_folder: str) -> Iterator[Path]:
         for handler in handlers:
             logger.removeHandler(handler)
             handler.close()
+
+
+@contextmanager
+def warnings_as_events(events: Events) -> Iterator[list[str]]:
+    """Every warning that is logged meanwhile becomes an event too, so that what a stage warns of is seen; yields the messages so far."""
+    messages: list[str] = []
+
+    class Forward(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.levelno == logging.WARNING:
+                messages.append(record.getMessage())
+                events.emit("warning", message=messages[-1])
+
+    logger = logging.getLogger(LOGGER)
+    handler = Forward()
+    logger.addHandler(handler)
+    try:
+        yield messages
+    finally:
+        logger.removeHandler(handler)

@@ -20,7 +20,7 @@ from animeset_lib.errors import AnimesetError
 from animeset_lib.records import Film
 from animeset_lib.run.store import remove_tree, sync, write_json
 
-__all__ = ["MANIFEST", "Published", "publish", "published", "tidy"]
+__all__ = ["MANIFEST", "Published", "edited", "publish", "published", "tidy"]
 
 MANIFEST = "animeset.json"
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest the format can say; equal datasets give equal zips
@@ -40,8 +40,8 @@ def published(output: Path, film: Film, key: str) -> Published | None:
     for folder in _candidates(output, film):
         manifest = _manifest(folder)
         if manifest.get("film") == film.id:
-            archive = _archive(folder)
-            return Published(folder, archive) if manifest.get("key") == key and archive.is_file() else None
+            whole = _archive(folder).is_file() and all((folder / name).is_file() for name in manifest["files"])
+            return Published(folder, _archive(folder)) if manifest.get("key") == key and whole else None
     return None
 
 
@@ -56,11 +56,7 @@ def publish(
     a published file must not reach into `work/`.
     """
     output.mkdir(parents=True, exist_ok=True)
-    free = [
-        folder
-        for folder in _candidates(output, film)
-        if not folder.exists() or _manifest(folder).get("film") == film.id
-    ]
+    free = [folder for folder in _candidates(output, film) if _owner(folder) in (None, film.id)]
     if not free:
         raise AnimesetError(
             f"both {' and '.join(map(str, _candidates(output, film)))} belong to something else; move one of them away or use --output"
@@ -86,7 +82,7 @@ def publish(
 
     set_aside = None
     if target.exists():
-        if _edited(target):
+        if edited(target):
             set_aside = _free_name(target)
             os.replace(target, set_aside)
         else:
@@ -117,6 +113,19 @@ def _candidates(output: Path, film: Film) -> tuple[Path, Path]:
     return output / film.name, output / f"{film.name}-{film.id}"
 
 
+def _owner(folder: Path) -> str | None:
+    """Id of the film to which this folder, or the zip that is left of it, belongs; None when the name is free, `somebody` when it is not ours."""
+    if folder.exists():
+        return str(_manifest(folder).get("film", "somebody"))
+    if not _archive(folder).exists():
+        return None
+    try:
+        with zipfile.ZipFile(_archive(folder)) as archive:
+            return str(json.loads(archive.read(f"{folder.name}/{MANIFEST}")).get("film", "somebody"))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return "somebody"
+
+
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -125,7 +134,8 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _edited(folder: Path) -> bool:
+def edited(folder: Path) -> bool:
+    """Whether a file of a published folder was changed, added or removed since."""
     known = _manifest(folder).get("files", {})
     present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {MANIFEST}
     return present != set(known) or any(_sha256(folder / name) != digest for name, digest in known.items())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ __all__ = ["FilmStore", "PartialStage", "StageFolder", "folder_size", "remove_tr
 
 PARTIAL = ".partial"
 DOOMED = ".doomed"
+_STAGE_FOLDER = re.compile(rf"(?P<stage>\d\w*)-(?P<key>[0-9a-f]{{12}})(?P<partial>{re.escape(PARTIAL)})?")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -116,23 +118,20 @@ class FilmStore:
         return PartialStage(partial, stage.row, key)
 
     def folders(self) -> list[StageFolder]:
-        """Every stage folder of this film, finished or not, sorted by name."""
+        """Every stage folder of this film, finished or not, sorted by name; other folders are left out."""
         found = []
         for path in sorted(self.path.iterdir()) if self.path.is_dir() else []:
-            if not path.is_dir() or path.name.startswith("."):
-                continue
-            name = path.name.removesuffix(PARTIAL)
-            stage, dash, key = name.rpartition("-")
-            if dash:
-                parts = sum(1 for _ in (path / "parts").glob("*.jsonl")) if path.name.endswith(PARTIAL) else 0
-                found.append(StageFolder(path, stage, key, not path.name.endswith(PARTIAL), parts))
+            name = _STAGE_FOLDER.fullmatch(path.name)
+            if name is not None and path.is_dir():
+                parts = sum(1 for _ in (path / "parts").glob("*.jsonl")) if name["partial"] else 0
+                found.append(StageFolder(path, name["stage"], name["key"], not name["partial"], parts))
         return found
 
     def unused(self, keys: Mapping[str, str]) -> list[Path]:
         """Folders that no key of the given plan (`stage -> key`) uses, and half-deleted leftovers."""
         kept = {f"{stage}-{key}" for stage, key in keys.items()}
         strays = [f.path for f in self.folders() if f.path.name.removesuffix(PARTIAL) not in kept]
-        return strays + (sorted(self.path.glob(f".*{DOOMED}")) if self.path.is_dir() else [])
+        return strays + (sorted(self.path.glob(f".[0-9]*-*{DOOMED}")) if self.path.is_dir() else [])
 
 
 class PartialStage:

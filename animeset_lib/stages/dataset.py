@@ -242,6 +242,7 @@ class _Builder:
             "height": crop.height,
             "film": source_name(self._film),
             "film_id": self._film.id,
+            "source_file": self._given["1_extract"].by_id[crop.frame_id].source_file,
             "time_ms": one.pts_ms,
             "shot": one.shot,
             "frame": crop.frame_id,

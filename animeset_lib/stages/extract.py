@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from animeset_lib.errors import InputError
-from animeset_lib.media import FilmReader, MovieFrame, list_pictures, read_image, write_image
+from animeset_lib.media import FilmReader, MovieFrame, clean_name, list_pictures, read_image, write_image
 from animeset_lib.models.api import ModelProvider
 from animeset_lib.records import Box, Film, Frame, Record
 from animeset_lib.run.stage import Context, Item, Output, Stage
@@ -181,7 +181,14 @@ class ExtractStage(Stage):
             pts_ms = number * PICTURE_STEP_MS
             name = f"{self.film.id}-{pts_ms:09d}"
             still = f"{name}.{self.settings.image_format}"
-            fields: dict[str, Any] = {"id": name, "pts_ms": pts_ms, "shot": number, "file": still, "cause": "picture"}
+            fields: dict[str, Any] = {
+                "id": name,
+                "pts_ms": pts_ms,
+                "shot": number,
+                "file": still,
+                "cause": "picture",
+                "source_file": clean_name(file.name),
+            }
             try:
                 picture = read_image(file)
             except InputError as problem:

@@ -9,17 +9,20 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from animeset_lib.errors import AnimesetError, BusyError, CancelledError, SpaceError
+from animeset_lib import pipeline
+from animeset_lib.errors import AnimesetError, BusyError, CancelledError, SettingsError, SpaceError
 from animeset_lib.models.fakes import FakeModels
-from animeset_lib.pipeline import RunResult, film_states, removable
+from animeset_lib.pipeline import RunResult, film_states, removable, remove_unused
 from animeset_lib.run.engine import keys_of
 from animeset_lib.run.events import read_events
 from animeset_lib.run.lock import Cancel, hold, holder, request_cancel
+from animeset_lib.run.stage import Context
 from animeset_lib.settings import DedupeSettings, ExtractSettings
 from tests.run.toy import FILM, Knob, Numbers, Tree, Vectors, toy_stages
 
@@ -223,3 +226,40 @@ def test_keys_differ_exactly_when_settings_do(a: int, b: int) -> None:
 def test_settings_of_one_stage_leave_the_others_alone(settings: ExtractSettings) -> None:
     assert settings.model_dump() == ExtractSettings.model_validate(settings.model_dump()).model_dump()
     assert "fps" not in DedupeSettings().model_dump()
+
+
+def test_clean_sees_only_what_a_run_made(toy_run: Callable[..., RunResult], tmp_path: Path) -> None:
+    root = tmp_path / "a"
+    toy_run(root, keep_work=True)
+    for foreign in ("photos", "holiday-2024", f"{FOLDER}/my-notes", "other-0123456789ab"):
+        (root / "work" / foreign).mkdir(parents=True)
+    assert removable(root / "work", everything=True) == [root / "work" / FOLDER]
+    assert removable(root / "work", everything=False) == []
+    remove_unused(root / "work", root / "work" / FOLDER)
+    assert sorted(p.name for p in (root / "work").iterdir()) == [
+        ".locks",
+        "holiday-2024",
+        "other-0123456789ab",
+        "photos",
+    ]
+
+
+def test_output_and_work_may_not_lie_inside_each_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for output, work in (("x", "x"), ("x/o", "x"), ("x", "x/w")):
+        with pytest.raises(SettingsError, match="inside each other"):
+            pipeline._check_writable(pipeline.Folders(tmp_path / output, tmp_path / work, tmp_path / "logs"))
+
+
+def test_what_stages_warn_of_reaches_the_caller(
+    toy_run: Callable[..., RunResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def warn(self: Numbers, rows: list[Any], items: Any, given: Any, out: Path, ctx: Context) -> list[Any]:
+        ctx.log.warning("only %d rows", len(rows))
+        return rows
+
+    monkeypatch.setattr(Numbers, "finish", warn)
+    seen: list[str] = []
+    result = toy_run(
+        tmp_path / "a", listeners=(lambda e: seen.append(e["message"]) if e["kind"] == "warning" else None,)
+    )
+    assert list(result.notes) == seen == ["only 7 rows"]

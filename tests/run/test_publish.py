@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -83,3 +84,35 @@ def test_editing_a_published_file_does_not_reach_into_work(toy_run: Callable[...
     picture.write_text("painted over")
     work = next((tmp_path / "a" / "work").rglob("hero_n0.png"))
     assert work.read_text() != "painted over"
+
+
+def test_a_zip_of_somebody_else_is_left_alone(tree: Path, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    output.mkdir()
+    (output / "ßäü.zip").write_bytes(b"mine")
+    assert _publish(tree, output).name == "ßäü-0123456789ab"
+    assert (output / "ßäü.zip").read_bytes() == b"mine"
+
+
+def test_a_zip_that_is_left_of_this_film_is_replaced(tree: Path, tmp_path: Path) -> None:
+    folder = _publish(tree, tmp_path)
+    shutil.rmtree(folder)
+    assert _publish(tree, tmp_path) == folder
+
+
+def test_a_published_file_that_went_missing_is_made_again(toy_run: Callable[..., RunResult], tmp_path: Path) -> None:
+    folder = toy_run(tmp_path / "a").published.folder
+    (folder / "hero" / "dataset" / "images" / "hero_n0.png").unlink()
+    again = toy_run(tmp_path / "a")
+    assert not again.up_to_date
+    assert again.characters == {"hero": 6}
+    assert "edited-1" in again.notes[0]
+
+
+def test_an_edited_set_is_left_as_it_is_and_this_is_said(toy_run: Callable[..., RunResult], tmp_path: Path) -> None:
+    picture = toy_run(tmp_path / "a").published.folder / "hero" / "dataset" / "images" / "hero_n0.png"
+    picture.write_text("better")
+    again = toy_run(tmp_path / "a")
+    assert again.up_to_date
+    assert "edited by hand" in again.notes[0]
+    assert picture.read_text() == "better"
