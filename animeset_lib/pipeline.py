@@ -21,7 +21,7 @@ from animeset_lib.run.engine import MIN_FREE_BYTES, keys_of, run_stages
 from animeset_lib.run.events import LOGGER, Events, Listener, log_files, read_events, warnings_as_events
 from animeset_lib.run.lock import Cancel, hold, holder
 from animeset_lib.run.publish import Published, edited, publish, published, tidy
-from animeset_lib.run.store import FilmStore, folder_size, remove_tree, write_json
+from animeset_lib.run.store import FilmStore, folder_size, full_disk_as, remove_tree, write_json
 from animeset_lib.settings import Settings
 from animeset_lib.stages import build_pipeline
 
@@ -133,14 +133,19 @@ def run_film(
                 events.emit("model", task=info.task, name=info.name, rung=info.rung)
             outputs = run_stages(stages, store, models, events, cancel, threads or _cores())
             dataset = outputs[final.name]
-            result = publish(
-                dataset.path / "tree",
-                folders.output,
-                film,
-                keys[final.name],
-                settings.model_dump(mode="json"),
-                cancel.check,
-            )
+            with full_disk_as(
+                lambda: (
+                    f"the disk of {folders.output} is full; free some space or use --output, then run the same command: only publishing is left"
+                )
+            ):
+                result = publish(
+                    dataset.path / "tree",
+                    folders.output,
+                    film,
+                    keys[final.name],
+                    settings.model_dump(mode="json"),
+                    cancel.check,
+                )
             if result.set_aside is not None:
                 log.warning("the earlier dataset had been edited by hand; it was moved to %s", result.set_aside)
             characters = _characters(result.folder)
@@ -312,7 +317,8 @@ def _check_writable(folders: Folders) -> None:
 
 
 def _check_space(folders: Folders, path: Path) -> None:
-    """Before anything is written: stills and crops of a film take about as much as the film itself, seldom less than 300 MB."""
+    """Before anything is written: the least a run can do with. Enlarged crops may take much more (800 MB for a film of 27 MB), so the engine
+    looks again before each batch."""
     needed = MIN_FREE_BYTES + (path.stat().st_size if path.is_file() else folder_size(path))
     for folder in (folders.work, folders.output):
         free = shutil.disk_usage(folder).free

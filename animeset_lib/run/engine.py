@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import importlib.metadata
 import json
@@ -11,6 +10,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from animeset_lib.errors import AnimesetError, SpaceError
@@ -19,7 +19,7 @@ from animeset_lib.records import Record
 from animeset_lib.run.events import LOGGER, Events
 from animeset_lib.run.lock import Cancel
 from animeset_lib.run.stage import Context, Output, Stage
-from animeset_lib.run.store import FilmStore
+from animeset_lib.run.store import FilmStore, full_disk_as
 
 __all__ = ["MIN_FREE_BYTES", "keys_of", "run_stages"]
 
@@ -75,12 +75,8 @@ def run_stages(
     outputs: dict[str, Output] = {}
     for stage in stages:
         given = {need: outputs[need] for need in stage.needs}
-        try:
+        with full_disk_as(partial(_space_message, store, stage)):
             outputs[stage.name] = _run_stage(stage, keys[stage.name], given, store, models, events, cancel, threads)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise SpaceError(_space_message(store, stage)) from error
-            raise
     return outputs
 
 
@@ -98,9 +94,9 @@ def _run_stage(
     if (done := store.finished(stage, key)) is not None:
         _report(stage, done.rows, 0.0, events, log, reused=True)
         return done
-    partial = store.begin(stage, key)
-    if partial.sealed:
-        output = partial.commit()
+    begun = store.begin(stage, key)
+    if begun.sealed:
+        output = begun.commit()
         _report(stage, output.rows, 0.0, events, log, reused=True)
         return output
 
@@ -114,7 +110,7 @@ def _run_stage(
             f"stage {stage.name} planned items with equal ids, e.g. {twice}; ids name files and must be unique"
         )
     starts = range(0, len(items), stage.batch)
-    todo = [start for start in starts if not partial.has(start, ids[start : start + stage.batch])]
+    todo = [start for start in starts if not begun.has(start, ids[start : start + stage.batch])]
     finished = sum(min(stage.batch, len(items) - start) for start in starts) - sum(
         min(stage.batch, len(items) - start) for start in todo
     )
@@ -140,8 +136,8 @@ def _run_stage(
         ctx = Context(
             models=models, threads=threads, log=log, progress=progress, check_cancel=cancel.check, note=_no_notes
         )
-        rows = list(stage.process(batch, partial.path, ctx))
-        partial.add(start, ids[start : start + stage.batch], rows)
+        rows = list(stage.process(batch, begun.path, ctx))
+        begun.add(start, ids[start : start + stage.batch], rows)
         finished += len(batch)
         progress(0, 1, before=finished)
 
@@ -153,10 +149,10 @@ def _run_stage(
         check_cancel=cancel.check,
         note=notes.__setitem__,
     )
-    final = list(stage.finish(partial.rows(starts), items, given, partial.path, ctx))
+    final = list(stage.finish(begun.rows(starts), items, given, begun.path, ctx))
     seconds = time.monotonic() - began
-    partial.seal(final, _stage_info(stage, key, given, models, final, notes, seconds))
-    output = partial.commit()
+    begun.seal(final, _stage_info(stage, key, given, models, final, notes, seconds))
+    output = begun.commit()
     _report(stage, final, seconds, events, log, reused=False)
     return output
 

@@ -6,21 +6,33 @@ The only room that renames or deletes below `work/`. A stage's folder is `<name>
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from animeset_lib.errors import SpaceError
 from animeset_lib.records import EmbedRow, Record
 from animeset_lib.run.stage import Output, Stage
 
-__all__ = ["FilmStore", "PartialStage", "StageFolder", "folder_size", "remove_tree", "write_json", "write_text"]
+__all__ = [
+    "FilmStore",
+    "PartialStage",
+    "StageFolder",
+    "folder_size",
+    "full_disk_as",
+    "remove_tree",
+    "write_json",
+    "write_text",
+]
 
 PARTIAL = ".partial"
 DOOMED = ".doomed"
@@ -76,6 +88,17 @@ def remove_tree(path: Path) -> None:
     if path.exists():
         os.replace(path, doomed)
         shutil.rmtree(doomed)
+
+
+@contextmanager
+def full_disk_as(message: Callable[[], str]) -> Iterator[None]:
+    """Turns the system's "no space left" and "quota exceeded" into `SpaceError` with `message()`; other errors pass."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise SpaceError(message()) from error
+        raise
 
 
 def folder_size(path: Path) -> int:

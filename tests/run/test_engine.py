@@ -23,7 +23,8 @@ from animeset_lib.run.engine import keys_of
 from animeset_lib.run.events import read_events
 from animeset_lib.run.lock import Cancel, hold, holder, request_cancel
 from animeset_lib.run.stage import Context
-from animeset_lib.settings import DedupeSettings, ExtractSettings
+from animeset_lib.settings import load_settings
+from animeset_lib.stages import build_pipeline
 from tests.run.toy import FILM, Knob, Numbers, Tree, Vectors, toy_stages
 
 FOLDER = "toy-0123456789ab"
@@ -193,6 +194,28 @@ def test_notes_outside_finish_and_double_ids_are_faults(
         with pytest.raises(AnimesetError, match="equal ids"):
             toy_run(tmp_path / "a")
 
+    def notes_too_early(self: Numbers, batch: Any, out: Path, ctx: Context) -> list[Any]:
+        ctx.note("early", 1)
+        return []
+
+    monkeypatch.setattr(Numbers, "process", notes_too_early)
+    with pytest.raises(AnimesetError, match="outside finish"):
+        toy_run(tmp_path / "b")
+
+
+def test_full_disk_while_publishing_costs_only_the_publishing(
+    toy_run: Callable[..., RunResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source: object, target: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", full)
+        with pytest.raises(SpaceError, match="only publishing is left"):
+            toy_run(tmp_path / "a")
+    assert toy_run(tmp_path / "a").characters == {"hero": 6}
+    assert len(_diary(tmp_path / "a")) == 7
+
 
 def test_status_names_stages_and_says_what_is_current(toy_run: Callable[..., RunResult], tmp_path: Path) -> None:
     root = tmp_path / "a"
@@ -222,10 +245,17 @@ def test_keys_differ_exactly_when_settings_do(a: int, b: int) -> None:
     assert all((key(a)[name] == key(b)[name]) == (a == b) for name in ("1_numbers", "2_vectors", "3_tree"))
 
 
-@given(settings=st.builds(ExtractSettings, fps=st.floats(0.1, 60), min_gap_ms=st.integers(0, 1000)))
-def test_settings_of_one_stage_leave_the_others_alone(settings: ExtractSettings) -> None:
-    assert settings.model_dump() == ExtractSettings.model_validate(settings.model_dump()).model_dump()
-    assert "fps" not in DedupeSettings().model_dump()
+@pytest.mark.parametrize(
+    ("assignment", "first"),
+    [("extract.change=0.01", "1_extract"), ("dedupe.ssim_min=0.8", "2_dedupe"), ("caption.style=cel", "6b_caption")],
+)
+def test_a_setting_changes_the_keys_of_its_stage_and_those_after(assignment: str, first: str, tmp_path: Path) -> None:
+    def keys(*assignments: str) -> dict[str, str]:
+        return keys_of(build_pipeline(load_settings(assignments=assignments), FILM, tmp_path), FakeModels())
+
+    before, after = keys(), keys(assignment)
+    names = list(before)
+    assert [name for name in names if before[name] != after[name]] == names[names.index(first) :]
 
 
 def test_clean_sees_only_what_a_run_made(toy_run: Callable[..., RunResult], tmp_path: Path) -> None:
