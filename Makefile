@@ -3,7 +3,7 @@
 # make test                 all tests
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench clean
+.PHONY: help setup run test lint format bench train-face train-identity clean
 
 # The first interpreter that fits; PYTHON=/path/to/python overrides. Checked by version, not by name.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3 python; do \
@@ -15,11 +15,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 # Handed to the shell as variables, never pasted into a command: film names hold spaces, quotes and dashes.
 export VIDEO ?=
 export ARGS ?=
+export DATA ?=
+export OUT ?= work/training
 
 help:
 	@echo "make run VIDEO=film.mkv   turn a film into datasets below output/ (without VIDEO: a demo film)"
 	@echo "make setup                make the environment in $(VENV)"
 	@echo "make test | lint | bench  tests, ruff and mypy, measurements"
+	@echo "make train-face DATA=folder | train-identity DATA=folder   make the shipped networks again (training/README.md)"
 	@echo "make clean                remove the environment, caches and work/ (input/ and output/ stay)"
 	@echo "more options: ARGS='--preset draft --set extract.fps=2', or $(BIN)/animeset --help"
 
@@ -44,6 +47,11 @@ $(VENV)/.dev: $(VENV)/.base
 	@$(PIP) --editable '.[dev]'
 	@touch $@
 
+$(VENV)/.training: $(VENV)/.dev
+	@echo "installing torch and what else training needs (some minutes) ..."
+	@$(PIP) --editable '.[training]'
+	@touch $@
+
 input/demo.mp4: $(VENV)/.base
 	@$(BIN)/animeset demo-film $@
 
@@ -65,6 +73,21 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev input/demo.mp4
 	$(BIN)/python benchmarks/all.py "$${VIDEO:-input/demo.mp4}"
+
+# Train, export, choose the threshold and write the tables and plots. An interrupted training goes on from its last checkpoint.
+train-face: $(VENV)/.training
+	@test -n "$$DATA" || { echo "say where the data is: make train-face DATA=folder (its form: training/README.md)"; exit 2; }
+	$(BIN)/python -m training.train_face --data "$$DATA" --out "$$OUT" $(ARGS)
+	$(BIN)/python -m training.export face --weights "$$OUT/face.pt" --out animeset_lib/models/shipped/animeset-face.onnx
+	$(BIN)/python -m training.evaluate_face --data "$$DATA" --detector animeset-face --detector animeface --out benchmarks/results \
+		--keep animeset_lib/models/shipped/animeset-face.onnx
+
+train-identity: $(VENV)/.training
+	@test -n "$$DATA" || { echo "say where the data is: make train-identity DATA=folder (its form: training/README.md)"; exit 2; }
+	$(BIN)/python -m training.train_identity --data "$$DATA" --out "$$OUT" $(ARGS)
+	$(BIN)/python -m training.export identity --weights "$$OUT/identity.pt" --out animeset_lib/models/shipped/animeset-identity.onnx
+	$(BIN)/python -m training.evaluate_identity --data "$$DATA" --embedder animeset-identity --embedder colour-layout --out benchmarks/results \
+		--keep animeset_lib/models/shipped/animeset-identity.onnx
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

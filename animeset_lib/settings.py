@@ -130,7 +130,9 @@ class DetectSettings(_Section):
     detector: Annotated[
         str, Field(description="Detector by name (see `animeset doctor`); auto: the best that is present.")
     ] = "auto"
-    score_min: Annotated[float, Field(ge=0, le=1, description="Least detection score.")] = 0.5
+    score_min: Annotated[
+        float | None, Field(ge=0, le=1, description="Least detection score; unset: the detector's own value.")
+    ] = None
     min_face_px: Annotated[
         int, Field(ge=8, le=2048, description="Faces less high than this many pixels are recorded and dropped.")
     ] = 40
@@ -158,6 +160,9 @@ class ClusterSettings(_Section):
             gt=0, le=2, description="Distance up to which two heads are one character; unset: the embedder's own value."
         ),
     ] = None
+    adapt: Annotated[
+        bool, Field(description="Learn from the film's own tracks which differences do not matter (any embedder).")
+    ] = True
     map: Annotated[
         Literal["umap", "pca"],
         Field(description="Flat map of the faces, for looking only; umap needs up to a minute to start, pca none."),

@@ -103,6 +103,8 @@ def weights() -> tuple[Path, ...]:
 class AnimeFace:
     """A `Detector` of faces. The score is the networks' own likelihood, 0.5..1."""
 
+    score_min = 0.5
+
     def __init__(self, info: ModelInfo) -> None:
         self.info = info
         self._nvxs = _Nvxs()

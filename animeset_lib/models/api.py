@@ -56,6 +56,8 @@ class Detection:
 
 class Detector(Protocol):
     info: ModelInfo
+    score_min: float
+    """Score from which on a box is worth using. Belongs to this model alone."""
 
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
         """Boxes per picture, best score first."""

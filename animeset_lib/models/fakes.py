@@ -41,6 +41,7 @@ class FakeDetector:
     """Every patch of magenta at least 4 px wide and high is a face; the score is how much of its box it fills."""
 
     info = _info("detector")
+    score_min = 0.5
 
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
         """Boxes per picture, best score first, then the larger, then the upper left one."""

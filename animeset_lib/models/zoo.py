@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from animeset_lib.errors import ModelError
-from animeset_lib.models import animeface, attributes, colour_layout, lanczos, realesrgan_ncnn
+from animeset_lib.models import animeface, animeset_face, animeset_identity, attributes, colour_layout, lanczos, onnx_file, realesrgan_ncnn
 from animeset_lib.models.api import Detector, Embedder, ModelInfo, Tagger, Upscaler
 
 __all__ = ["RUNGS", "Rung", "Task", "Zoo"]
@@ -54,15 +54,37 @@ class Rung:
 RUNGS: tuple[Rung, ...] = (
     Rung(
         task="detector",
+        name=animeset_face.NAME,
+        load=animeset_face.AnimesetFace,
+        version=animeset_face.VERSION,
+        licence="Apache-2.0 (code); weights: see animeset_lib/models/cards/animeset-face.md",
+        source="animeset, training/face.toml; EfficientNet-lite0 trained on iCartoonFace detection frames",
+        rung="Lowest rung that sorts films: our own small face network; it sees faces only, and few from behind.",
+        get="comes with animeset",
+        weights=lambda: onnx_file.shipped(animeset_face.NAME),
+    ),
+    Rung(
+        task="detector",
         name="animeface",
         load=animeface.AnimeFace,
         version=animeface.VERSION,
         licence="Apache-2.0",
         source="https://github.com/nya3jp/python-animeface 2.0.3, network of nvxs 1.0.2",
-        rung="Lowest rung: frontal faces only, about one in six of all drawn faces; a trained network finds several times as many.",
+        rung="By name only: frontal faces in the style of the 2000s, about one in six of all drawn faces.",
         get="pip install animeface==2.0.3",
         needs=("animeface",),
         weights=animeface.weights,
+    ),
+    Rung(
+        task="embedder",
+        name=animeset_identity.NAME,
+        load=animeset_identity.AnimesetIdentity,
+        version=animeset_identity.VERSION,
+        licence="Apache-2.0 (code); weights: see animeset_lib/models/cards/animeset-identity.md",
+        source="animeset, training/identity.toml; EfficientNet-lite0 trained on head pictures of 321 drawn characters",
+        rung="Lowest rung that tells look-alikes apart: our own small identity network; CCIP knows far more characters.",
+        get="comes with animeset",
+        weights=lambda: onnx_file.shipped(animeset_identity.NAME),
     ),
     Rung(
         task="embedder",
@@ -71,7 +93,7 @@ RUNGS: tuple[Rung, ...] = (
         version=colour_layout.VERSION,
         licence="Apache-2.0",
         source="animeset",
-        rung="Lowest rung: colours of hair, eyes and skin and where they lie; a trained identity network also tells apart look-alikes.",
+        rung="By name only: colours of hair, eyes and skin and where they lie; no network, and no use for look-alikes or coloured light.",
         get="comes with animeset",
     ),
     Rung(

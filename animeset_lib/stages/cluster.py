@@ -20,6 +20,7 @@ import numpy.typing as npt
 from animeset_lib.records import ClusterRow, Frame, Record, Region
 from animeset_lib.run.stage import Context, Output, Stage, WholeSet
 from animeset_lib.settings import ClusterSettings
+from animeset_lib.stages.adapt import learn
 from animeset_lib.stages.grouping import NOISE, Grouping, group
 from animeset_lib.stages.layout import flat_map
 from animeset_lib.stages.tracks import Sighting, link_tracks, split_outliers
@@ -65,6 +66,10 @@ class ClusterStage(Stage):
         units = split_outliers(tracks, vectors, same)
         means, sizes = _unit_means(vectors, units)
         forbidden = _seen_together(regions, units)
+        adaptation = learn(vectors, units, forbidden, same) if self.settings.adapt else None
+        if adaptation is not None:
+            vectors, same = adaptation.apply(vectors), adaptation.same_distance
+            means, sizes = _unit_means(vectors, units)
         ctx.check_cancel()
         found = group(means, sizes, forbidden, same, least)
         ctx.check_cancel()
@@ -77,6 +82,9 @@ class ClusterStage(Stage):
                 "min_regions": least,
                 "track_gap_ms": self.settings.track_gap_ms,
             },
+            "adapted": None
+            if adaptation is None
+            else {"faces": adaptation.faces, "same_distance": round(adaptation.same_distance, 4)},
             "faces": len(used),
             "tracks": len(np.unique(tracks)),
             "left_tracks": len(means) - len(np.unique(tracks)),

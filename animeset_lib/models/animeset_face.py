@@ -1,0 +1,88 @@
+"""Faces by `animeset-face`, the small network that comes with animeset (`training/` makes it, `cards/animeset-face.md` describes it).
+
+A centre heat map and the distances to the four sides of a face at every eighth pixel; EfficientNet-lite0 trunk. The file holds the whole
+arithmetic: uint8 pictures in, scores (0 off the peaks) and boxes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from animeset_lib.models.api import Detection, ModelInfo, Picture
+from animeset_lib.models.onnx_file import open_network, shipped
+from animeset_lib.records import Box
+
+__all__ = ["NAME", "VERSION", "AnimesetFace"]
+
+NAME = "animeset-face"
+VERSION = "1"
+
+_GRID = 32
+_VIEWS = (640, 320)
+"""Long sides at which the picture is looked at: the training size, and half of it for close-ups, whose eyes are otherwise larger than what
+the network looks at as one thing. The second look costs a quarter of the first."""
+_MAX_ENLARGED = 2.0
+_LEAST_SCORE = 0.1
+"""Lower peaks are noise by the hundred."""
+_SAME_IOU, _SAME_INSIDE = 0.45, 0.8
+"""Two boxes are answers for one face when they share this much of their union or of the smaller one."""
+_LEAST_SIDE = 4.0
+"""Least side in px of the network's picture: narrower boxes are points."""
+
+
+class AnimesetFace:
+    """A `Detector` of faces, brow to chin and ear to ear. `score_min` comes from the file, as the training's evaluation chose it."""
+
+    def __init__(self, info: ModelInfo) -> None:
+        self.info = info
+        self._session, facts = open_network(shipped(NAME)[0])
+        self.score_min = float(facts["score_min"])
+
+    def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+        """Faces per picture with scores from 0.1 up, clipped, best first."""
+        return [self._detect(picture) for picture in pictures]
+
+    def _detect(self, picture: Picture) -> list[Detection]:
+        height, width = picture.shape[:2]
+        found: list[Detection] = []
+        seen: set[tuple[int, int]] = set()
+        for long_side in _VIEWS:
+            factor = min(long_side / max(height, width), _MAX_ENLARGED)
+            size = max(1, round(width * factor)), max(1, round(height * factor))
+            if size not in seen:
+                found += self._look(picture, size)
+                seen.add(size)
+        return _best_of_each(found)
+
+    def _look(self, picture: Picture, size: tuple[int, int]) -> list[Detection]:
+        """All peaks of the picture scaled to `size` (width, height), in pixels of the picture itself."""
+        height, width = picture.shape[:2]
+        method = cv2.INTER_AREA if size[0] < width else cv2.INTER_LINEAR
+        scaled = cv2.resize(np.ascontiguousarray(picture), size, interpolation=method)
+        padded = np.zeros((-(-size[1] // _GRID) * _GRID, -(-size[0] // _GRID) * _GRID, 3), np.uint8)
+        padded[: size[1], : size[0]] = scaled
+        scores, boxes = self._session.run(None, {"images": padded[None]})
+        rows, columns = np.nonzero(scores[0] >= _LEAST_SCORE)
+        detections = []
+        for score, corners in zip(scores[0, rows, columns].tolist(), boxes[0, rows, columns].tolist(), strict=True):
+            x0, y0, x1, y1 = corners
+            if min(x1 - x0, y1 - y0) < _LEAST_SIDE:
+                continue
+            box = Box(x0=x0, y0=y0, x1=x1, y1=y1).scaled(width / size[0], height / size[1]).clip(width, height)
+            if box is not None:
+                detections.append(Detection("face", box, min(1.0, score)))
+        return detections
+
+
+def _best_of_each(detections: list[Detection]) -> list[Detection]:
+    """One detection per face, the best-scored; sorted by score, then from the upper left."""
+    order = sorted(detections, key=lambda d: (-d.score, d.box.y0, d.box.x0, d.box.x1))
+    kept: list[Detection] = []
+    for new in order:
+        shared = [new.box.intersection(old.box) / min(new.box.area, old.box.area) for old in kept]
+        if all(s < _SAME_INSIDE and new.box.iou(old.box) < _SAME_IOU for s, old in zip(shared, kept, strict=True)):
+            kept.append(new)
+    return kept
