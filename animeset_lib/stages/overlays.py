@@ -27,8 +27,8 @@ _STILLS = 12
 _INSIDE, _AROUND = 0.75, 0.5
 """Likeness (correlation of edges, 1 = equal) that the box must reach and its surroundings must not."""
 _SIDE = 32
-_MARGIN = 1.0
-"""How far the surroundings reach, in box sides."""
+_GAP, _MARGIN = 0.25, 1.25
+"""From where to where the surroundings reach, in box sides."""
 
 
 @dataclass(frozen=True)
@@ -120,12 +120,14 @@ def _edges(picture: Picture, box: Box) -> tuple[npt.NDArray[np.float32], npt.NDA
     size = max(3, round(grey.shape[1] * scale)), max(3, round(grey.shape[0] * scale))
     small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR).astype(np.float32)
     strength = cv2.magnitude(cv2.Sobel(small, cv2.CV_32F, 1, 0), cv2.Sobel(small, cv2.CV_32F, 0, 1))
-    inner = np.zeros(strength.shape, bool)
     left, top = (box.x0 - max(0, x0)) * scale, (box.y0 - max(0, y0)) * scale
-    inner[
-        max(0, round(top)) : round(top + box.height * scale), max(0, round(left)) : round(left + box.width * scale)
-    ] = True
-    return strength[inner].astype(np.float32), strength[~inner].astype(np.float32)
+    right, bottom = left + box.width * scale, top + box.height * scale
+    inner, outer = np.zeros(strength.shape, bool), np.ones(strength.shape, bool)
+    inner[max(0, round(top)) : round(bottom), max(0, round(left)) : round(right)] = True
+    # The logo's own outline lies around a face's box, not in it.
+    gap = _SIDE * _GAP
+    outer[max(0, round(top - gap)) : round(bottom + gap), max(0, round(left - gap)) : round(right + gap)] = False
+    return strength[inner].astype(np.float32), strength[outer].astype(np.float32)
 
 
 def _likeness(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:

@@ -39,12 +39,14 @@ class OneAnswer(FakeModels):
 def stills(make_output: Callable[..., Output]) -> Callable[..., dict[str, Output]]:
     """`stills(pictures)`: finished 1_extract and 2_dedupe with one still per picture, all kept."""
 
-    def make(pictures: list[np.ndarray], duplicates: tuple[int, ...] = ()) -> dict[str, Output]:
+    def make(
+        pictures: list[np.ndarray], duplicates: tuple[int, ...] = (), shots: tuple[int, ...] = ()
+    ) -> dict[str, Output]:
         frames = [
             Frame(
                 id=f"abc-{i:09d}",
                 pts_ms=i,
-                shot=0,
+                shot=shots[i] if shots else 0,
                 file=f"f{i}.png",
                 width=p.shape[1],
                 height=p.shape[0],
@@ -158,6 +160,34 @@ def test_every_box_becomes_a_row_with_its_reason(
         "detection score 0.30 is below 0.50",
     ]
     assert all(row.person_estimated for row in result.rows)
+
+
+def logo_on(seed: int) -> np.ndarray:
+    """A magenta badge with a dark cross in the corner of a picture that differs with the seed."""
+    picture = np.random.default_rng(seed).integers(0, 100, (20, 30, 3), dtype=np.uint8).repeat(10, 0).repeat(10, 1)
+    picture[20:70, 220:270] = FAKE_FACE_RGB
+    picture[40:46, 226:264] = picture[26:64, 242:248] = 0
+    return picture
+
+
+def test_a_logo_over_changing_shots_is_dropped_as_an_overlay_and_recorded(
+    stills: Callable[..., dict[str, Output]], run_stage: Callable[..., Output], make_context: Callable[..., Context]
+) -> None:
+    pictures = [logo_on(seed) for seed in range(4)]
+    pictures[2][100:160, 60:120] = FAKE_FACE_RGB
+    result = run_stage(DetectStage(DetectSettings()), stills(pictures, shots=(0, 1, 2, 3)), make_context())
+    assert [(row.frame_id[-1], row.dropped) for row in result.rows] == [
+        ("0", "overlay"),
+        ("1", "overlay"),
+        ("2", None),
+        ("2", "overlay"),
+        ("3", "overlay"),
+    ]
+    assert "same place in 4 shots" in result.rows[0].why
+    (overlay,) = result.info["notes"]["overlays"]
+    assert (overlay["box"], overlay["faces"], overlay["shots"]) == ([220, 20, 270, 70], 4, 4)
+    same_shot = run_stage(DetectStage(DetectSettings()), stills(pictures), make_context())
+    assert all(row.dropped is None for row in same_shot.rows)
 
 
 def test_notes_count_stills_by_faces(
