@@ -34,7 +34,9 @@ class FoldedConv(nn.Module):
     and spares a pass over the activations in each direction, which is what training on a CPU spends most of its time on.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int = 1, groups: int = 1, relu: bool = True) -> None:
+    def __init__(
+        self, channels_in: int, channels_out: int, kernel: int, stride: int = 1, groups: int = 1, relu: bool = True
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(channels_out, channels_in // groups, kernel, kernel))
         self.scale = nn.Parameter(torch.ones(channels_out))
@@ -88,7 +90,9 @@ class Backbone(nn.Module):
         super().__init__()
         self.stem = FoldedConv(3, STAGES[0][4], 3, 2)
         self.stages = nn.ModuleList(
-            nn.Sequential(*(_Block(i if n == 0 else o, o, kernel, stride if n == 0 else 1, expansion) for n in range(blocks)))
+            nn.Sequential(
+                *(_Block(i if n == 0 else o, o, kernel, stride if n == 0 else 1, expansion) for n in range(blocks))
+            )
             for blocks, kernel, stride, expansion, i, o in STAGES[:stages]
         )
         for part in [self.stem, *self.stages][:frozen]:

@@ -1,4 +1,4 @@
-"""How well does a detector find drawn faces? `python -m training.evaluate_face --data FOLDER [--detector animeset-face] [--out FOLDER] [--keep FILE]`.
+"""How well does a detector find drawn faces? `python -m training.evaluate_face --data FOLDER [--detector NAME] [--out FOLDER] [--keep FILE]`.
 
 FOLDER holds `val/images` and `val/labels`. A box is right when it shares at least half of its union (or the IoU asked for) with a labelled
 face that no better-scored box has taken; every other box counts as false, also on a face that the labels leave out. Precision is
@@ -107,7 +107,9 @@ def main() -> None:
     names = given.detector or ["animeset-face"]
     faces = sum(len(f.boxes) for f in frames)
     lines = [f"{len(frames)} frames, {faces} labelled faces, every box without a label counted as false.", ""]
-    lines += ["| detector | IoU | AP | recall at P ≥ .80 | at P ≥ .90 | threshold for P ≥ .85 | its recall | < 24 px | 24-200 px | > 200 px | frames/s |"]
+    lines += [
+        "| detector | IoU | AP | recall at P ≥ .80 | at P ≥ .90 | threshold for P ≥ .85 | its recall | < 24 px | 24-200 px | > 200 px | frames/s |"
+    ]
     lines += ["|" + "---|" * 11]
     results: dict[str, Found] = {}
     for name in names:
@@ -152,7 +154,9 @@ def _plot(results: dict[str, Found], path: Path) -> None:
     for name, found in results.items():
         _, p, r = curve(found)
         axes.plot(r, p, label=f"{name} (AP {average_precision(found):.2f})")
-    axes.set(xlabel="recall", ylabel="precision (lower bound: unlabelled faces count as false)", xlim=(0, 1), ylim=(0, 1.02))
+    axes.set(
+        xlabel="recall", ylabel="precision (lower bound: unlabelled faces count as false)", xlim=(0, 1), ylim=(0, 1.02)
+    )
     axes.set_title("Drawn faces, IoU 0.5, iCartoonFace frames not trained on")
     axes.grid(alpha=0.3)
     axes.legend()

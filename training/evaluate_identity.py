@@ -6,8 +6,8 @@ of its own. Per cast:
     1-NN        share of the pictures whose nearest neighbour is the same character
     AUC         area under the verification curve: a pair of one character is nearer than a pair of two
     Ward ARI    adjusted Rand index of Ward clusters, their true number given (1 = perfect, 0 = chance)
-    threshold   cosine distance at which as many pairs of two characters are nearer as pairs of one are farther (equal error)
-    merge       share of the pairs of two characters nearer than the network's own threshold (false merges)
+    threshold   the model's own `same_distance`; `--keep` chooses it: 1 in 100 pairs of two held-out characters is nearer
+    merge       share of the pairs of two characters nearer than the threshold (false merges)
     split       share of the pairs of one character farther than it (false splits)
 """
 
@@ -20,25 +20,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from animeset_lib.models.api import Embedder
+from animeset_lib.models.animeset_identity import AnimesetIdentity
 from animeset_lib.models.zoo import Zoo
 from training.export import set_facts
-from training.identity_data import Head, hold_out, read_heads, square
+from training.identity_data import hold_out, read_heads, square
 
 HERE = Path(__file__).parent
+FALSE_MERGES = 0.01
 Vectors = NDArray[np.float32]
 Labels = NDArray[np.int64]
-
-
-def embed(embedder: Embedder, heads: list[Head]) -> tuple[Vectors, Labels]:
-    """Vectors of the heads' middle squares, and a number per person."""
-    vectors = embedder.embed([square(head.image, 160) for head in heads])
-    return vectors, np.unique([head.person for head in heads], return_inverse=True)[1].astype(np.int64)
-
-
-def joined(first: Vectors, second: Vectors, share: float) -> Vectors:
-    """Unit vectors whose cosine is `share` of the second's cosine and the rest of the first's."""
-    return np.hstack([first * np.sqrt(1 - share), second * np.sqrt(share)]).astype(np.float32)
 
 
 def pairs(vectors: Vectors, labels: Labels) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -47,12 +37,9 @@ def pairs(vectors: Vectors, labels: Labels) -> tuple[NDArray[np.float64], NDArra
     return (1 - vectors @ vectors.T)[first, second].astype(float), labels[first] == labels[second]
 
 
-def equal_error(distance: NDArray[np.float64], same: NDArray[np.bool_]) -> float:
-    """The distance at which the shares of false merges and false splits are equal."""
-    grid = np.linspace(0, 2, 2001)
-    merges = np.searchsorted(np.sort(distance[~same]), grid) / max(1, (~same).sum())
-    splits = 1 - np.searchsorted(np.sort(distance[same]), grid) / max(1, same.sum())
-    return float(grid[np.abs(merges - splits).argmin()])
+def merging(distance: NDArray[np.float64], same: NDArray[np.bool_], rate: float) -> float:
+    """The distance within which that share of the pairs of two characters lies."""
+    return float(np.quantile(distance[~same], rate))
 
 
 def measure(vectors: Vectors, labels: Labels, threshold: float) -> dict[str, float]:
@@ -68,7 +55,7 @@ def measure(vectors: Vectors, labels: Labels, threshold: float) -> dict[str, flo
         "1-NN": float((labels[cosine.argmax(1)] == labels).mean()),
         "AUC": float(roc_auc_score(same, -distance)),
         "Ward ARI": float(adjusted_rand_score(labels, ward)),
-        "threshold": equal_error(distance, same),
+        "threshold": threshold,
         "merge": float((distance[~same] < threshold).mean()),
         "split": float((distance[same] >= threshold).mean()),
     }
@@ -84,32 +71,40 @@ def main() -> None:
     given = parser.parse_args()
     recipe = tomllib.loads(given.recipe.read_text())
     names = given.data / "canonical_names.json"
-    _, held_out = hold_out(read_heads(given.data / "train", names if names.exists() else None), recipe["held_out"], recipe["seed"])
+    _, held_out = hold_out(
+        read_heads(given.data / "train", names if names.exists() else None), recipe["held_out"], recipe["seed"]
+    )
     casts = {f"{recipe['held_out']} held-out characters": held_out}
-    casts |= {folder.name: read_heads(folder, sources=False) for folder in sorted((given.data / "val").iterdir()) if folder.is_dir()}
+    casts |= {
+        folder.name: read_heads(folder, sources=False)
+        for folder in sorted((given.data / "val").iterdir())
+        if folder.is_dir()
+    }
     columns = ["1-NN", "AUC", "Ward ARI", "threshold", "merge", "split"]
     lines = [f"| cast | pictures | embedder | {' | '.join(columns)} |", "|" + "---|" * (3 + len(columns))]
     zoo = Zoo()
     embedders = {name: zoo.embedder(name) for name in given.embedder or ["animeset-identity"]}
+    ours = next(iter(embedders))
+    thresholds = {name: embedder.same_distance for name, embedder in embedders.items()}
     plots = {}
     for cast, heads in casts.items():
-        vectors = {}
-        for name, embedder in embedders.items():
-            vectors[name], labels = embed(embedder, heads)
-            if given.keep and cast == next(iter(casts)) and name == next(iter(embedders)):
-                set_facts(given.keep, same_distance=round(equal_error(*pairs(vectors[name], labels)), 3))
-        thresholds = {name: embedder.same_distance for name, embedder in embedders.items()}
-        if given.keep:
-            thresholds[next(iter(embedders))] = _kept(given.keep)
-        if {"animeset-identity", "colour-layout"} <= set(embedders):
-            for share in (0.1, 0.2, 0.3):
-                both = f"{1 - share:.0%} animeset-identity + {share:.0%} colour-layout"
-                vectors[both] = joined(vectors["animeset-identity"], vectors["colour-layout"], share)
-                thresholds[both] = (1 - share) * thresholds["animeset-identity"] + share * thresholds["colour-layout"]
+        persons = [head.person for head in heads]
+        labels = np.unique(persons, return_inverse=True)[1].astype(np.int64)
+        pictures = [square(head.image, 160) for head in heads]
+        vectors = {name: embedder.embed(pictures) for name, embedder in embedders.items()}
+        if given.keep and cast == next(iter(casts)):
+            thresholds[ours] = round(merging(*pairs(vectors[ours], labels), FALSE_MERGES), 3)
+            set_facts(given.keep, same_distance=thresholds[ours])
+        own = embedders[ours]
+        if isinstance(own, AnimesetIdentity):
+            vectors["its network alone"] = own.look(pictures)
+            thresholds.setdefault(
+                "its network alone", merging(*pairs(vectors["its network alone"], labels), FALSE_MERGES)
+            )
         for name, found in vectors.items():
             row = measure(found, labels, thresholds[name])
             lines.append(f"| {cast} | {len(heads)} | {name} | {' | '.join(f'{row[c]:.3f}' for c in columns)} |")
-        plots[cast] = (vectors[next(iter(embedders))], labels, [h.person for h in heads])
+        plots[cast] = (vectors[ours], labels, persons)
     print("\n".join(lines))
     if given.out:
         given.out.mkdir(parents=True, exist_ok=True)
@@ -117,15 +112,9 @@ def main() -> None:
         for number, (cast, (found, labels, persons)) in enumerate(plots.items()):
             _plot_map(found, labels, cast, given.out / f"identity_map_{number}.png")
             if labels.max() < 20:
-                _plot_confusion(found, labels, sorted(set(persons)), cast, given.out / f"identity_confusion_{number}.png")
-
-
-def _kept(path: Path) -> float:
-    import json
-
-    import onnx
-
-    return float(json.loads(next(entry.value for entry in onnx.load(path).metadata_props if entry.key == "same_distance")))
+                _plot_confusion(
+                    found, labels, sorted(set(persons)), cast, given.out / f"identity_confusion_{number}.png"
+                )
 
 
 def _plot_map(vectors: Vectors, labels: Labels, cast: str, path: Path) -> None:
@@ -142,7 +131,11 @@ def _plot_map(vectors: Vectors, labels: Labels, cast: str, path: Path) -> None:
     for label in range(int(labels.max()) + 1):
         x, y = np.median(places[labels == label], axis=0)
         axes.text(x, y, str(label), fontsize=7, ha="center", va="center")
-    axes.set(xlabel="UMAP 1 (no unit)", ylabel="UMAP 2 (no unit)", title=f"animeset-identity: {cast}, a colour and number each")
+    axes.set(
+        xlabel="UMAP 1 (no unit)",
+        ylabel="UMAP 2 (no unit)",
+        title=f"animeset-identity: {cast}, a colour and number each",
+    )
     figure.tight_layout()
     figure.savefig(path, dpi=110, metadata={"Software": ""})
 
@@ -167,8 +160,20 @@ def _plot_confusion(vectors: Vectors, labels: Labels, persons: list[str], cast: 
     for y, row in enumerate(table):
         for x, share in enumerate(row):
             if share >= 0.005:
-                axes.text(x, y, f"{share:.2f}", ha="center", va="center", fontsize=8, color="white" if share > 0.5 else "black")
-    axes.set(xlabel="character of the nearest neighbour", ylabel="character", title=f"animeset-identity: {cast} (share of each row)")
+                axes.text(
+                    x,
+                    y,
+                    f"{share:.2f}",
+                    ha="center",
+                    va="center",
+                    fontsize=8,
+                    color="white" if share > 0.5 else "black",
+                )
+    axes.set(
+        xlabel="character of the nearest neighbour",
+        ylabel="character",
+        title=f"animeset-identity: {cast} (share of each row)",
+    )
     figure.tight_layout()
     figure.savefig(path, dpi=110, metadata={"Software": ""})
 

@@ -87,14 +87,23 @@ def store_bytes(model: onnx.ModelProto) -> None:
         graph.initializer.remove(tensor)
         graph.initializer.append(numpy_helper.from_array(values, f"{tensor.name}/int8"))
         graph.initializer.append(numpy_helper.from_array(scale, f"{tensor.name}/scale"))
-        unpacking.append(helper.make_node("Cast", [f"{tensor.name}/int8"], [f"{tensor.name}/float"], to=TensorProto.FLOAT))
+        unpacking.append(
+            helper.make_node("Cast", [f"{tensor.name}/int8"], [f"{tensor.name}/float"], to=TensorProto.FLOAT)
+        )
         unpacking.append(helper.make_node("Mul", [f"{tensor.name}/float", f"{tensor.name}/scale"], [tensor.name]))
     nodes = [*unpacking, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
 
 
-def write(module: nn.Module, example: torch.Tensor, names: tuple[list[str], list[str]], dynamic: Any, facts: dict[str, Any], out: Path) -> None:
+def write(
+    module: nn.Module,
+    example: torch.Tensor,
+    names: tuple[list[str], list[str]],
+    dynamic: Any,
+    facts: dict[str, Any],
+    out: Path,
+) -> None:
     """Trace `module`, pack its weights, check the file against torch, and only then put it in place."""
     module = round_weights(module.eval())
     partial = out.with_suffix(".partial")
@@ -143,7 +152,9 @@ def write(module: nn.Module, example: torch.Tensor, names: tuple[list[str], list
 def set_facts(path: Path, **facts: Any) -> None:
     """Keep facts about the network in its file, as JSON; adapters read their thresholds there."""
     model = onnx.load(path)
-    kept = {entry.key: entry.value for entry in model.metadata_props} | {k: json.dumps(v, sort_keys=True) for k, v in facts.items()}
+    kept = {entry.key: entry.value for entry in model.metadata_props} | {
+        k: json.dumps(v, sort_keys=True) for k, v in facts.items()
+    }
     del model.metadata_props[:]
     for key in sorted(kept):
         model.metadata_props.add(key=key, value=kept[key])

@@ -37,7 +37,9 @@ def read_frames(folder: Path) -> list[LabelledFrame]:
     picture or line, naming it.
     """
     frames = []
-    for path in sorted(p for p in (folder / "images").iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp")):
+    for path in sorted(
+        p for p in (folder / "images").iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp")
+    ):
         image = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if image is None:
             raise ValueError(f"cannot read {path} as a picture")
@@ -47,7 +49,9 @@ def read_frames(folder: Path) -> list[LabelledFrame]:
         if any(len(row) != 5 for row in rows):
             raise ValueError(f"{label}: expected lines of `class cx cy w h`")
         cx, cy, w, h = np.array([[float(v) for v in row[1:]] for row in rows], np.float32).reshape(-1, 4).T
-        boxes = np.stack(((cx - w / 2) * width, (cy - h / 2) * height, (cx + w / 2) * width, (cy + h / 2) * height), axis=1)
+        boxes = np.stack(
+            ((cx - w / 2) * width, (cy - h / 2) * height, (cx + w / 2) * width, (cy + h / 2) * height), axis=1
+        )
         frames.append(LabelledFrame(path.stem, cv2.cvtColor(image, cv2.COLOR_BGR2RGB), boxes.astype(np.float32)))
     if not frames:
         raise ValueError(f"no pictures in {folder / 'images'}")
@@ -61,8 +65,16 @@ class FaceViews(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Te
     share of views drawn by the wanted size of a face instead, because most labelled faces are of one middling size.
     """
 
-    def __init__(self, frames: list[LabelledFrame], length: int, side_px: int, long_side_px: tuple[int, int], seed: int) -> None:
-        self.frames, self.length, self.side_px, self.long_side_px, self.seed = frames, length, side_px, long_side_px, seed
+    def __init__(
+        self, frames: list[LabelledFrame], length: int, side_px: int, long_side_px: tuple[int, int], seed: int
+    ) -> None:
+        self.frames, self.length, self.side_px, self.long_side_px, self.seed = (
+            frames,
+            length,
+            side_px,
+            long_side_px,
+            seed,
+        )
 
     def __len__(self) -> int:
         return self.length
@@ -72,7 +84,9 @@ class FaceViews(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Te
         # Every frame once before any frame twice.
         turn, place = divmod(index, len(self.frames))
         frame = self.frames[np.random.default_rng((self.seed, -1 - turn + 2**32)).permutation(len(self.frames))[place]]
-        image, boxes = self._mosaic(frame, rng) if rng.random() < 0.2 else self._view(frame, self.side_px, self.side_px, rng)
+        image, boxes = (
+            self._mosaic(frame, rng) if rng.random() < 0.2 else self._view(frame, self.side_px, self.side_px, rng)
+        )
         image = _paint_over(_degrade(_recolour(image, rng), rng), rng)
         heat, target, weight = face_targets(boxes, self.side_px)
         return torch.from_numpy(image), torch.from_numpy(heat), torch.from_numpy(target), torch.from_numpy(weight)
@@ -103,7 +117,9 @@ class FaceViews(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Te
         cos, sin = math.cos(angle), math.sin(angle)
         linear = np.array([[cos * mirror * stretch, -sin / stretch], [sin * mirror * stretch, cos / stretch]]) * scale
         shift = np.array([to_x, to_y]) - linear @ np.array([x, y])
-        corners = (linear @ np.array([[0, source_width, 0, source_width], [0, 0, source_height, source_height]])).T + shift
+        corners = (
+            linear @ np.array([[0, source_width, 0, source_width], [0, 0, source_height, source_height]])
+        ).T + shift
         for axis, size in ((0, width), (1, height)):
             first, last = corners[:, axis].min(), corners[:, axis].max()
             if last - first >= size:
@@ -125,7 +141,9 @@ class FaceViews(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Te
         extent = np.sqrt((half**2) @ (linear.T**2))
         boxes = np.concatenate((moved - extent, moved + extent), axis=1)
         clipped = boxes.clip([0, 0, 0, 0], [width, height, width, height])
-        visible = np.prod(clipped[:, 2:] - clipped[:, :2], axis=1) / np.prod(boxes[:, 2:] - boxes[:, :2], axis=1).clip(1e-6)
+        visible = np.prod(clipped[:, 2:] - clipped[:, :2], axis=1) / np.prod(boxes[:, 2:] - boxes[:, :2], axis=1).clip(
+            1e-6
+        )
         small = (clipped[:, 2:] - clipped[:, :2]).min(axis=1) < 6
         return image, clipped[(visible > 0.4) & ~small].astype(np.float32)
 
@@ -200,5 +218,7 @@ def _paint_over(image: Image, rng: np.random.Generator) -> Image:
     if rng.random() < 0.06:
         centre, radius = tuple(int(v) for v in rng.integers(0, side, 2)), int(rng.integers(6, 24))
         for part in (1.0, 0.7):
-            cv2.circle(image, centre, int(radius * part), tuple(int(v) for v in rng.integers(0, 256, 3)), -1, cv2.LINE_AA)
+            cv2.circle(
+                image, centre, int(radius * part), tuple(int(v) for v in rng.integers(0, 256, 3)), -1, cv2.LINE_AA
+            )
     return image

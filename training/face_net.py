@@ -75,7 +75,9 @@ class ExportedFaceNet(nn.Module):
         return score[:, 0], torch.stack((x - left, y - top, x + right, y + bottom), dim=-1)
 
 
-def face_targets(boxes: NDArray[np.float32], side_px: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+def face_targets(
+    boxes: NDArray[np.float32], side_px: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Boxes (n, 4) xyxy in a square picture -> heat (h, w), box of each cell (4, h, w), weight of each cell's box (h, w).
 
     A cell near several centres belongs to the smallest face. The box weights of one face add up to the logarithm of its area
@@ -94,7 +96,8 @@ def face_targets(boxes: NDArray[np.float32], side_px: int) -> tuple[NDArray[np.f
         column, row = min(int(x / STRIDE), cells - 1), min(int(y / STRIDE), cells - 1)
         sigma_x, sigma_y = max(w * _SIGMA / 2, STRIDE * 0.35), max(h * _SIGMA / 2, STRIDE * 0.35)
         gauss = np.outer(
-            np.exp(-((grid - grid[row]) ** 2) / (2 * sigma_y**2)), np.exp(-((grid - grid[column]) ** 2) / (2 * sigma_x**2))
+            np.exp(-((grid - grid[row]) ** 2) / (2 * sigma_y**2)),
+            np.exp(-((grid - grid[column]) ** 2) / (2 * sigma_x**2)),
         ).astype(np.float32)
         heat = np.maximum(heat, gauss)
         region = gauss > 0.15
@@ -104,7 +107,9 @@ def face_targets(boxes: NDArray[np.float32], side_px: int) -> tuple[NDArray[np.f
     return heat, target, weight
 
 
-def face_loss(heat: Tensor, sides: Tensor, target_heat: Tensor, target_box: Tensor, weight: Tensor, doubt: float) -> tuple[Tensor, Tensor]:
+def face_loss(
+    heat: Tensor, sides: Tensor, target_heat: Tensor, target_box: Tensor, weight: Tensor, doubt: float
+) -> tuple[Tensor, Tensor]:
     """Focal loss of the heat map and generalised IoU loss of the boxes, each per face.
 
     doubt  weight of a background cell that the network calls a face with more than 0.6; below 1 because the labels leave
@@ -123,7 +128,9 @@ def face_loss(heat: Tensor, sides: Tensor, target_heat: Tensor, target_box: Tens
     left, top, right, bottom = sides.float().unbind(1)
     x1, y1, x2, y2 = x - left, y - top, x + right, y + bottom
     tx1, ty1, tx2, ty2 = target_box.unbind(1)
-    inner = (torch.minimum(x2, tx2) - torch.maximum(x1, tx1)).clamp(min=0) * (torch.minimum(y2, ty2) - torch.maximum(y1, ty1)).clamp(min=0)
+    inner = (torch.minimum(x2, tx2) - torch.maximum(x1, tx1)).clamp(min=0) * (
+        torch.minimum(y2, ty2) - torch.maximum(y1, ty1)
+    ).clamp(min=0)
     union = (x2 - x1) * (y2 - y1) + (tx2 - tx1) * (ty2 - ty1) - inner
     hull = (torch.maximum(x2, tx2) - torch.minimum(x1, tx1)) * (torch.maximum(y2, ty2) - torch.minimum(y1, ty1))
     giou = inner / union.clamp(min=1) - (hull - union) / hull.clamp(min=1)

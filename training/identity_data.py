@@ -89,11 +89,22 @@ def _white_ground(image: Image) -> NDArray[np.bool_] | None:
         return None
     mask = np.zeros((height + 2, width + 2), np.uint8)
     mask[1:-1, 1:-1] = 1 - white
-    for x, y in [(0, 0), (width - 1, 0), (0, height - 1), (width - 1, height - 1), (0, height // 2), (width - 1, height // 2)]:
+    for x, y in [
+        (0, 0),
+        (width - 1, 0),
+        (0, height - 1),
+        (width - 1, height - 1),
+        (0, height // 2),
+        (width - 1, height // 2),
+    ]:
         if white[y, x]:
             cv2.floodFill(white, mask, (x, y), 2, flags=4 | cv2.FLOODFILL_FIXED_RANGE)
     ground = white == 2
-    return cv2.dilate(ground.astype(np.uint8), np.ones((2, 2), np.uint8)).astype(bool) if 0.05 < ground.mean() < 0.95 else None
+    return (
+        cv2.dilate(ground.astype(np.uint8), np.ones((2, 2), np.uint8)).astype(bool)
+        if 0.05 < ground.mean() < 0.95
+        else None
+    )
 
 
 class CharacterBatches(Sampler[list[tuple[int, int]]]):
@@ -168,12 +179,16 @@ class CharacterViews(Dataset[tuple[torch.Tensor, int]]):
         at = np.array(
             [
                 width / 2 + rng.uniform(-1, 1) * (max(room_x, 0) * 0.7 + 0.05 * side),
-                height / 2 - (height - min(height, width)) / 4 + rng.uniform(-1, 1) * (max(room_y, 0) * 0.6 + 0.05 * side),
+                height / 2
+                - (height - min(height, width)) / 4
+                + rng.uniform(-1, 1) * (max(room_y, 0) * 0.6 + 0.05 * side),
             ]
         )
         shift = SIDE_PX / 2 - linear @ at
         matrix = np.concatenate((linear, shift[:, None]), axis=1)
-        return cv2.warpAffine(image, matrix, (SIDE_PX, SIDE_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return cv2.warpAffine(
+            image, matrix, (SIDE_PX, SIDE_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
 
     def _background(self, height: int, width: int, rng: np.random.Generator) -> Image:
         """A plain colour, a gradient, or another picture out of focus."""
@@ -225,7 +240,9 @@ def _degrade(image: Image, rng: np.random.Generator) -> Image:
     if rng.random() < 0.4:
         small = int(math.exp(rng.uniform(math.log(28), math.log(110))))
         image = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
-        image = cv2.resize(image, (SIDE_PX, SIDE_PX), interpolation=(cv2.INTER_LINEAR, cv2.INTER_CUBIC)[rng.integers(2)])
+        image = cv2.resize(
+            image, (SIDE_PX, SIDE_PX), interpolation=(cv2.INTER_LINEAR, cv2.INTER_CUBIC)[rng.integers(2)]
+        )
     if rng.random() < 0.1:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.8))
     if rng.random() < 0.12:

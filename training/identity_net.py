@@ -35,15 +35,22 @@ class IdentityNet(nn.Module):
 
 
 class ExportedIdentityNet(nn.Module):
-    """What is shipped: (B, 128, 128, 3) uint8 RGB -> unit vectors (B, dim); a head and its mirror image have the same vector."""
+    """What is shipped: (B, 128, 128, 3) uint8 RGB -> unit vectors (B, dim).
+
+    The mean over the head, its inner three quarters and the mirror images of both: a head and its mirror image have the same vector, and how
+    tightly the head was cut matters less.
+    """
 
     def __init__(self, net: IdentityNet) -> None:
         super().__init__()
         self.net = net
 
     def forward(self, heads: Tensor) -> Tensor:
-        x = heads.permute(0, 3, 1, 2).float()
-        return F.normalize(self.net(x) + self.net(x.flip(3)), dim=1)
+        whole = heads.permute(0, 3, 1, 2).float()
+        edge = SIDE_PX // 8
+        inner = whole[:, :, edge : SIDE_PX - edge, edge : SIDE_PX - edge]
+        inner = F.interpolate(inner, size=(SIDE_PX, SIDE_PX), mode="bilinear", align_corners=False)
+        return F.normalize(sum(self.net(x) + self.net(x.flip(3)) for x in (whole, inner)), dim=1)
 
 
 class CosineHead(nn.Module):

@@ -31,7 +31,9 @@ def launch(work: Callable[..., None], processes: int, out: Path, *args: Any) -> 
 
 def _enter(rank: int, work: Callable[..., None], processes: int, meeting: str, args: tuple[Any, ...]) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=processes, timeout=timedelta(hours=1))
+    dist.init_process_group(
+        "gloo", init_method=f"file://{meeting}", rank=rank, world_size=processes, timeout=timedelta(hours=1)
+    )
     work(rank, processes, *args)
     dist.destroy_process_group()
 

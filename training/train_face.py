@@ -33,7 +33,9 @@ def train(rank: int, processes: int, recipe: dict[str, Any], data: Path, out: Pa
     steps, share = recipe["steps"], recipe["batch"] // processes
     views = FaceViews(frames, steps * recipe["batch"], recipe["side_px"], tuple(recipe["long_side_px"]), recipe["seed"])
 
-    net = FaceNet(recipe["width"], recipe["frozen"], recipe["train_depthwise"]).to(device, memory_format=torch.channels_last)
+    net = FaceNet(recipe["width"], recipe["frozen"], recipe["train_depthwise"]).to(
+        device, memory_format=torch.channels_last
+    )
     net.backbone.load_imagenet()
     average = copy.deepcopy(net).eval().requires_grad_(False)
     slow = [p for p in net.backbone.parameters() if p.requires_grad]
@@ -67,7 +69,9 @@ def train(rank: int, processes: int, recipe: dict[str, Any], data: Path, out: Pa
         with torch.autocast(device.type, torch.bfloat16):
             predicted_heat, sides = net(images)
         doubt = recipe["doubt"] if step > recipe["doubt_from"] * steps else 1.0
-        heat_loss, box_loss = face_loss(predicted_heat, sides, heat.to(device), box.to(device), weight.to(device), doubt)
+        heat_loss, box_loss = face_loss(
+            predicted_heat, sides, heat.to(device), box.to(device), weight.to(device), doubt
+        )
         optimiser.zero_grad(set_to_none=True)
         (heat_loss + recipe["box_weight"] * box_loss).backward()
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
@@ -78,7 +82,10 @@ def train(rank: int, processes: int, recipe: dict[str, Any], data: Path, out: Pa
         losses += torch.tensor([heat_loss.item(), box_loss.item()])
         if rank == 0 and (step + 1) % 50 == 0:
             history.append([step + 1, *(losses / 50).tolist()])
-            print(f"step {step + 1}/{steps}  heat {losses[0] / 50:.3f}  box {losses[1] / 50:.3f}  {time.monotonic() - began:.0f} s", flush=True)
+            print(
+                f"step {step + 1}/{steps}  heat {losses[0] / 50:.3f}  box {losses[1] / 50:.3f}  {time.monotonic() - began:.0f} s",
+                flush=True,
+            )
             losses.zero_()
         if rank == 0 and ((step + 1) % recipe["save_every"] == 0 or step + 1 == steps):
             spent = seconds + time.monotonic() - began

@@ -28,10 +28,14 @@ def train(recipe: dict[str, Any], data: Path, out: Path) -> None:
     torch.manual_seed(recipe["seed"])
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     names = data / "canonical_names.json"
-    heads, _ = hold_out(read_heads(data / "train", names if names.exists() else None), recipe["held_out"], recipe["seed"])
+    heads, _ = hold_out(
+        read_heads(data / "train", names if names.exists() else None), recipe["held_out"], recipe["seed"]
+    )
     views = CharacterViews(heads, recipe["seed"])
 
-    net = IdentityNet(recipe["dim"], recipe["frozen"], recipe["train_depthwise"]).to(device, memory_format=torch.channels_last)
+    net = IdentityNet(recipe["dim"], recipe["frozen"], recipe["train_depthwise"]).to(
+        device, memory_format=torch.channels_last
+    )
     net.backbone.load_imagenet()
     head = CosineHead(recipe["dim"], len(views.label), recipe["scale"], recipe["margin"]).to(device)
     average = copy.deepcopy(net).eval().requires_grad_(False)
@@ -77,7 +81,10 @@ def train(recipe: dict[str, Any], data: Path, out: Path) -> None:
         if (step + 1) % 50 == 0:
             spent = time.monotonic() - began
             history.append([step + 1, *(losses / 50).tolist()])
-            print(f"step {step + 1}/{steps}  classify {losses[0] / 50:.3f}  contrast {losses[1] / 50:.3f}  {spent:.0f} s", flush=True)
+            print(
+                f"step {step + 1}/{steps}  classify {losses[0] / 50:.3f}  contrast {losses[1] / 50:.3f}  {spent:.0f} s",
+                flush=True,
+            )
             losses.zero_()
         if (step + 1) % recipe["save_every"] == 0 or step + 1 == steps:
             spent = seconds + time.monotonic() - began

@@ -39,5 +39,7 @@ def open_network(path: Path) -> tuple[onnxruntime.InferenceSession, dict[str, An
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         facts = {key: json.loads(value) for key, value in session.get_modelmeta().custom_metadata_map.items()}
     except Exception as error:  # onnxruntime raises classes of its own that have no common ancestor but Exception
-        raise ModelError(f"{path.name} cannot be opened as an ONNX network ({error}); install animeset again") from error
+        raise ModelError(
+            f"{path.name} cannot be opened as an ONNX network ({error}); install animeset again"
+        ) from error
     return session, facts

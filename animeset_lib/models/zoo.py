@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from animeset_lib.errors import ModelError
-from animeset_lib.models import animeface, animeset_face, animeset_identity, attributes, colour_layout, lanczos, onnx_file, realesrgan_ncnn
+from animeset_lib.models import (
+    animeface,
+    animeset_face,
+    animeset_identity,
+    attributes,
+    colour_layout,
+    lanczos,
+    onnx_file,
+    realesrgan_ncnn,
+)
 from animeset_lib.models.api import Detector, Embedder, ModelInfo, Tagger, Upscaler
 
 __all__ = ["RUNGS", "Rung", "Task", "Zoo"]
@@ -82,7 +91,7 @@ RUNGS: tuple[Rung, ...] = (
         version=animeset_identity.VERSION,
         licence="Apache-2.0 (code); weights: see animeset_lib/models/cards/animeset-identity.md",
         source="animeset, training/identity.toml; EfficientNet-lite0 trained on head pictures of 321 drawn characters",
-        rung="Lowest rung that tells look-alikes apart: our own small identity network; CCIP knows far more characters.",
+        rung="Lowest rung that tells look-alikes apart: our own small identity network beside a colour descriptor; CCIP knows far more characters.",
         get="comes with animeset",
         weights=lambda: onnx_file.shipped(animeset_identity.NAME),
     ),

@@ -72,13 +72,14 @@ class Summary:
 
 @dataclass(frozen=True)
 class FilmNumbers:
-    """Counts over the whole film. `length_ms` is the last known moment; `noise` figures belong to no character."""
+    """Counts over the whole film. `length_ms` is the last known moment; `lost_figures` counts what `3a_detect` dropped, by reason; `noise` figures
+    belong to no character."""
 
     film: Film
     length_ms: int
     frames: int
     kept_frames: int
-    figures: int
+    lost_figures: Mapping[str, int]
     usable_figures: int
     noise: int
 
@@ -240,7 +241,8 @@ def film_card(
         "## From film to pictures",
         "",
         f"- stills taken from the film: {numbers.frames}, without duplicates: {numbers.kept_frames}",
-        f"- faces found: {numbers.figures}, good enough to be sorted: {numbers.usable_figures}",
+        f"- faces used: {numbers.usable_figures}; boxes left out: "
+        + (", ".join(f"{count} {reason}" for reason, count in sorted(numbers.lost_figures.items())) or "none"),
         f"- faces that belong to no character (extras, or seen too seldom): {numbers.noise}",
         "",
         "`explain.jsonl` says of every frame, figure and crop what became of it and why.",
@@ -253,11 +255,13 @@ def film_card(
 
 
 def _no_characters(summaries: Sequence[Summary], numbers: FilmNumbers) -> list[str]:
-    if numbers.figures == 0:
+    faces = numbers.usable_figures + sum(numbers.lost_figures.values())
+    if faces == 0:
         reason = "No face was found in any frame."
         advice = "If there are faces in the film, lower `detect.score_min`, or use another detector (`animeset doctor` shows what there is)."
     elif numbers.usable_figures == 0:
-        reason = f"{_count(numbers.figures, 'face')} were found, but all were dropped before sorting (too small or too uncertain)."
+        lost = ", ".join(f"{count} {reason}" for reason, count in sorted(numbers.lost_figures.items()))
+        reason = f"{_count(faces, 'possible face')} were seen, but all were dropped before sorting ({lost})."
         advice = "Lower `detect.min_face_px` or `detect.score_min`, or use a sharper copy of the film."
     elif not summaries:
         reason = f"{_count(numbers.usable_figures, 'face')} were found, but no group of them is large enough to be a character."

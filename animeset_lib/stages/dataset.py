@@ -321,7 +321,7 @@ class _Builder:
             length_ms=self._film.duration_ms or last,
             frames=len(frames),
             kept_frames=len(self._given["2_dedupe"].kept),
-            figures=len(regions),
+            lost_figures=Counter(row.dropped for row in regions if row.dropped is not None),
             usable_figures=len(usable),
             noise=noise,
         )

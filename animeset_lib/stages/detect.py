@@ -127,7 +127,10 @@ class DetectStage(Stage):
         )
         for overlay in overlays:
             ctx.log.info(
-                "3a_detect: %d faces at %s are an overlay (a logo, say), seen in %d shots", overlay["faces"], overlay["box"], overlay["shots"]
+                "3a_detect: %d faces at %s are an overlay (a logo, say), seen in %d shots",
+                overlay["faces"],
+                overlay["box"],
+                overlay["shots"],
             )
         return rows
 

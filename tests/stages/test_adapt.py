@@ -75,7 +75,9 @@ def test_vectors_stay_unit_vectors_and_the_threshold_keeps_its_share() -> None:
 
 @pytest.mark.parametrize(("tracks", "per_track"), [(0, 1), (1, 5), (30, 1), (10, 4)])
 def test_too_few_faces_teach_nothing(tracks: int, per_track: int) -> None:
-    vectors, track, _ = film(tracks, per_track, nuisance=1.0) if tracks else (np.zeros((0, 8), np.float32), np.zeros(0, int), None)
+    vectors, track, _ = (
+        film(tracks, per_track, nuisance=1.0) if tracks else (np.zeros((0, 8), np.float32), np.zeros(0, int), None)
+    )
     assert learn(vectors, track, [], SAME) is None
 
 

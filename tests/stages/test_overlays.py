@@ -90,7 +90,9 @@ def test_only_suspects_are_read_and_unreadable_stills_are_left_out() -> None:
     assert "s9" not in asked
 
 
-@pytest.mark.parametrize("box", [Box(x0=0, y0=0, x1=30, y1=30), Box(x0=300, y0=160, x1=320, y1=180), Box(x0=0, y0=0, x1=320, y1=180)])
+@pytest.mark.parametrize(
+    "box", [Box(x0=0, y0=0, x1=30, y1=30), Box(x0=300, y0=160, x1=320, y1=180), Box(x0=0, y0=0, x1=320, y1=180)]
+)
 def test_places_at_the_border_and_as_large_as_the_picture_do_no_harm(box: Box) -> None:
     stills = {f"s{i}": scene(i) for i in range(4)}
     assert find_overlays([Place(name, shot, box) for shot, name in enumerate(stills)], stills.get) == []

@@ -178,7 +178,9 @@ def test_the_exported_detector_is_the_trained_one_at_any_size(tmp_path: Path) ->
         folded = ExportedFaceNet(fold(net)).eval()
         same = folded(pictures)
     assert all(torch.allclose(a, b, atol=1e-3) for a, b in zip(plain, same, strict=True))
-    batch, rows, columns = (torch.export.Dim(n, min=1, max=m) for n, m in (("batch", 64), ("rows", 64), ("columns", 64)))
+    batch, rows, columns = (
+        torch.export.Dim(n, min=1, max=m) for n, m in (("batch", 64), ("rows", 64), ("columns", 64))
+    )
     out = tmp_path / "face.onnx"
     write(
         folded,
