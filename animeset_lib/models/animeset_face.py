@@ -26,7 +26,7 @@ _VIEWS = (640, 448)
 a face met twice is placed better (boxes are averaged), and close-ups fit into what the network looks at as one thing. A third look at 320
 finds nothing more."""
 _MAX_ENLARGED = 2.0
-_LEAST_SCORE = 0.15
+_LEAST_SCORE = 0.25
 """Lower peaks are noise by the hundred."""
 _SAME_IOU, _SAME_INSIDE = 0.45, 0.8
 """Two boxes are answers for one face when they share this much of their union or of the smaller one."""
@@ -43,7 +43,7 @@ class AnimesetFace:
         self.score_min = float(facts["score_min"])
 
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
-        """Faces per picture with scores from 0.15 up, clipped, best first."""
+        """Faces per picture with scores from 0.25 up, clipped, best first."""
         return [self._detect(picture) for picture in pictures]
 
     def _detect(self, picture: Picture) -> list[Detection]:

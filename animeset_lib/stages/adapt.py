@@ -4,6 +4,9 @@ Faces of one track are one person, so whatever differs between them (turned head
 two faces in one still are two persons, so what differs between those does. The projection weakens directions in which tracks vary inside more
 than persons do between. Source: within-class covariance normalisation (Hatch, Kajarekar and Stolcke 2006), with the film's cannot-link pairs
 in the place of labelled classes, and with shrinkage, because a film has hundreds of faces and a vector hundreds of values.
+
+Measured on the 75-second demo film: B-cubed precision and recall .89 and .76 become .93 and .87 with the colour-and-layout descriptor; with
+animeset-identity both are 1.00 either way. Clips of some seconds have too few faces to learn from and stay as they were.
 """
 
 from __future__ import annotations

@@ -31,9 +31,9 @@ Labels = npt.NDArray[np.int64]
 Pair = tuple[int, int]
 
 # Units of the mixed distance, where 0 is the same picture and 1 two heads at `same_distance` without a common neighbour.
-_JOIN = (0.8, 0.6)
+_JOIN = (0.7, 0.6)
 """Groups are joined up to this mean distance, without and with neighbours to ask (in between by their number). Larger finds fewer, larger
-characters: .1 more costs 2-3 points of precision."""
+characters: .1 more costs 1-3 points of precision."""
 _ACCEPT_BEYOND = 0.2
 """A track further than the joining distance and this from every group is noise."""
 _CLEARLY = 0.9
