@@ -46,7 +46,7 @@ class ClusterStage(Stage):
 
     settings: ClusterSettings
     name: ClassVar[str] = "3c_cluster"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     needs: ClassVar[tuple[str, ...]] = ("1_extract", "3a_detect", "3b_embed")
     row: ClassVar[type[Record]] = ClusterRow
 
