@@ -21,7 +21,7 @@ __all__ = ["STRIDE", "ExportedFaceNet", "FaceNet", "face_loss", "face_targets"]
 
 STRIDE = 8
 # The heat map's Gaussian has a standard deviation of this share of the face's side: 0.54 / 6 of TTFNet.
-_SIGMA = 0.09 * 2
+_SIGMA = 0.09
 
 
 class _Mix(nn.Sequential):
@@ -94,7 +94,7 @@ def face_targets(
         x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
         # The peak sits on a cell's centre: focal loss knows a positive only where the heat is exactly 1.
         column, row = min(int(x / STRIDE), cells - 1), min(int(y / STRIDE), cells - 1)
-        sigma_x, sigma_y = max(w * _SIGMA / 2, STRIDE * 0.35), max(h * _SIGMA / 2, STRIDE * 0.35)
+        sigma_x, sigma_y = max(w * _SIGMA, STRIDE * 0.35), max(h * _SIGMA, STRIDE * 0.35)
         gauss = np.outer(
             np.exp(-((grid - grid[row]) ** 2) / (2 * sigma_y**2)),
             np.exp(-((grid - grid[column]) ** 2) / (2 * sigma_x**2)),

@@ -105,6 +105,7 @@ def test_detector_boxes_lie_in_the_picture_best_first(provider: ModelProvider, n
 @pytest.mark.parametrize(("provider", "name"), models_of("detector"))
 def test_detector_batch_equals_singles(provider: ModelProvider, name: str) -> None:
     detector = provider.detector(name)
+    assert 0 < detector.score_min < 1
     pictures = [make() for make in PICTURES.values()]
     assert detector.detect(pictures) == [detector.detect([picture])[0] for picture in pictures]
     assert detector.detect([]) == []
