@@ -121,7 +121,7 @@ def main() -> None:
             found = match(answers, frames, iou)
             results.setdefault(name, found)
             recall, threshold = recall_at(found, 0.85)
-            if threshold == 1.0:  # never that precise: its own threshold
+            if recall == 0.0:  # never that precise: its own threshold
                 threshold = detector.score_min
                 recall = float((found.met >= threshold).mean())
             groups = (found.size < SMALL_PX, (found.size >= SMALL_PX) & (found.size <= CLOSE_UP), found.size > CLOSE_UP)

@@ -1,6 +1,6 @@
 """Training on several CPU cores: one process a core, gradients averaged after each step.
 
-One thread in each of two processes trains about 1.4 times as fast as two threads in one process: small depthwise convolutions
+One thread in each of two processes trains about 1.2 times as fast as two threads in one process: small depthwise convolutions
 do not fill two threads, and the pictures of the next batch are made in the same process.
 """
 
