@@ -1,9 +1,9 @@
 # make run VIDEO=film.mkv   everything from nothing: environment, stages, datasets, zip
 # make run                  the same with a demo film that is drawn first
-# make test                 all tests
+# make test                 all tests that need no torch; make test-torch: those that do
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench train-face train-identity clean
+.PHONY: help setup run test test-torch lint format bench train-face train-identity clean
 
 # The first interpreter that fits; PYTHON=/path/to/python overrides. Checked by version, not by name.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3 python; do \
@@ -22,6 +22,7 @@ help:
 	@echo "make run VIDEO=film.mkv   turn a film into datasets below output/ (without VIDEO: a demo film)"
 	@echo "make setup                make the environment in $(VENV)"
 	@echo "make test | lint | bench  tests, ruff and mypy, measurements"
+	@echo "make test-torch           installs torch as well (6 GB) and runs the tests of what builds on it"
 	@echo "make train-face DATA=folder | train-identity DATA=folder   make the shipped networks again (training/README.md)"
 	@echo "make clean                remove the environment, caches and work/ (input/ and output/ stay)"
 	@echo "more options: ARGS='--preset draft --set extract.fps=2', or $(BIN)/animeset --help"
@@ -47,6 +48,13 @@ $(VENV)/.dev: $(VENV)/.base
 	@$(PIP) --editable '.[dev]'
 	@touch $@
 
+# imgsim names an OpenCV without a version, which would bring 5; what it needs is here already.
+$(VENV)/.torch: $(VENV)/.dev
+	@echo "installing torch and what builds on it (6 GB) ..."
+	@$(PIP) --editable '.[torch,training]'
+	@$(PIP) --no-deps imgsim==0.1.2
+	@touch $@
+
 $(VENV)/.training: $(VENV)/.dev
 	@echo "installing torch and what else training needs (some minutes) ..."
 	@$(PIP) --editable '.[training]'
@@ -61,6 +69,10 @@ run: $(VENV)/.base $(if $(VIDEO),,input/demo.mp4)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(ARGS)
+
+# The tests of models and training once more, with torch and what builds on it.
+test-torch: $(VENV)/.torch
+	$(BIN)/python -m pytest tests/models tests/training $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -23,7 +23,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import animeset_lib
-from animeset_lib.errors import AnimesetError, CancelledError, InputError, SettingsError
+from animeset_lib.errors import AnimesetError, CancelledError, InputError, ModelError, SettingsError
 from animeset_lib.settings import PRESETS, load_settings
 
 __all__ = ["app", "main"]
@@ -46,6 +46,9 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="STAGE.KEY=VALUE", help="One setting; may be repeated.")
 ]
 FileOption = Annotated[Path | None, typer.Option("--settings", help="TOML file as `animeset settings` prints it.")]
+DeviceOption = Annotated[
+    str, typer.Option("--device", help="Where networks run: auto (a CUDA card, else the processor), cpu, cuda, cuda:1.")
+]
 PresetOption = Annotated[str, typer.Option("--preset", help=f"One of {', '.join(PRESETS)}.")]
 
 
@@ -103,12 +106,16 @@ def run(
     keep_work: Annotated[
         bool, typer.Option("--keep-work", help="Keep intermediate stages for a run with other settings.")
     ] = False,
+    device: DeviceOption = "auto",
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="First download the best models that would run here; without network go on with those present.")
+    ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say which stages would run.")] = False,
     threads: Annotated[int, typer.Option(min=0, help="0: all cores.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Film in, one image set per character out. Run it again after an interruption and it goes on where it was."""
-    from animeset_lib.pipeline import Folders, plan_film, run_film
+    from animeset_lib.pipeline import Folders, fetch_models, plan_film, run_film
 
     if film == Path():
         raise InputError(
@@ -119,8 +126,11 @@ def run(
     if references is None and any(path.is_dir() for path in _children(Path("references"))):
         references = Path("references")
     if plan:
-        _print_plan(plan_film(film, chosen, folders, references=references, cast=cast), as_json)
+        _print_plan(plan_film(film, chosen, folders, references=references, cast=cast, device=device), as_json)
         return
+    if fetch:
+        with _DownloadBars() as bars:
+            fetch_models(chosen, device, bars, lambda sentence: _errors.print(f"note: {escape(sentence)}", soft_wrap=True))
     from animeset_lib.console import RunDisplay
     from animeset_lib.run.lock import Cancel
 
@@ -137,6 +147,7 @@ def run(
                 cast=cast,
                 keep_work=keep_work,
                 threads=threads,
+                device=device,
                 listeners=(display,),
                 on_cancel_switch=switches,
             )
@@ -287,12 +298,15 @@ def demo_film(
 
 
 @app.command()
-def doctor(as_json: JsonOption = False) -> None:
-    """What is installed, which rung of each model is used, what is missing and the command that gets it."""
+def doctor(as_json: JsonOption = False, device: DeviceOption = "auto") -> None:
+    """What is installed, where networks run, which rung of each model is used, what is missing and the command that gets it."""
     from animeset_lib.media import ffmpeg_exe
-    from animeset_lib.models.zoo import Zoo
+    from animeset_lib.models.device import cards, choose, idle
+    from animeset_lib.models.provider import Zoo
 
-    models = Zoo().overview()
+    chosen = choose(device)
+    zoo = Zoo(device=chosen)
+    rows = zoo.overview()
     system: dict[str, Any] = {
         "animeset": animeset_lib.__version__,
         "python": platform.python_version(),
@@ -300,27 +314,245 @@ def doctor(as_json: JsonOption = False) -> None:
         "cores": os.cpu_count(),
         "free_disk_gb": round(shutil.disk_usage(Path.cwd()).free / 1e9, 1),
         "ffmpeg": ffmpeg_exe(),
+        "device": chosen.words,
+        "cards": [f"{card.name}, {card.memory / 2**30:.0f} GiB" for card in cards()],
+        "models": str(zoo.weights.folder),
         "extras": {name: importlib.util.find_spec(module) is not None for name, module in _EXTRAS.items()},
     }
+    notes = idle(chosen)
     if as_json:
-        print(json.dumps({"system": system, "models": models}, ensure_ascii=False, default=str))
+        models = [_model_row(zoo, row) for row in rows]
+        print(json.dumps({"system": system, "notes": notes, "models": models}, ensure_ascii=False, default=str))
         return
     for name, value in system.items():
-        if name != "extras":
+        if name == "cards":
+            _say(f"{'cards':<13} {'; '.join(value) or 'none that the NVIDIA driver shows'}")
+        elif name != "extras":
             _say(f"{name:<13} {value}")
     for name, present in system["extras"].items():
         _say(
             f"{'extra ' + name:<13} {'installed' if present else f'not installed: pip install -c constraints.txt -e .[{name}]'}"
         )
-    table = Table("task", "model", "state", "rung", title="models, best first; `auto` takes the first that is present")
-    for row in models:
+    for note in notes:
+        _say(f"note: {note}")
+    table = Table("task", "used", "better, and the command that gets it", title="models that `auto` takes here")
+    for task in dict.fromkeys(row.spec.task for row in rows):
+        used = next((row.spec for row in rows if row.spec.task == task and row.auto), None)
+        better = [f"{row.spec.name}: {zoo.remedy(row.spec)}" for row in zoo.better(task)]
         table.add_row(
-            row["task"],
-            row["name"],
-            "present" if row["present"] else escape(f"missing: {row['get']}"),
-            escape(row["rung"]),
+            task,
+            escape(f"{used.name}\n{used.rung}" if used else "nothing"),
+            escape("\n".join(better[:2]) or "nothing: this is the best"),
         )
     _console.print(table)
+    _say("All models, with sizes, licences and where they come from: animeset models list")
+
+
+models_app = typer.Typer(name="models", help="The networks: what there is, getting, checking and carrying them.", no_args_is_help=True)
+app.add_typer(models_app)
+NamesArgument = Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="Names from `animeset models list`.")]
+
+
+@models_app.command("list")
+def models_list(
+    as_json: JsonOption = False,
+    device: DeviceOption = "auto",
+    long: Annotated[bool, typer.Option("--long", help="Also files with hashes, signatures and thresholds.")] = False,
+) -> None:
+    """Every model, best rung first: whether it is here, its size, its licence, and how its files are trusted."""
+    from animeset_lib.models.device import choose
+    from animeset_lib.models.provider import Zoo
+
+    zoo = Zoo(device=choose(device))
+    rows = [_model_row(zoo, row) for row in zoo.overview()]
+    if as_json:
+        print(json.dumps(rows, ensure_ascii=False))
+        return
+    if long:
+        for row in rows:
+            _print_model(row)
+        return
+    table = Table("task", "model", "state", "size", "files", "licence", "rung")
+    for row in rows:
+        state = "used by auto" if row["auto"] else "present" if row["present"] else "not here"
+        table.add_row(row["task"], row["name"], state, row["size"], row["trust"], escape(row["licence"]), escape(row["rung"]))
+    _console.print(table)
+    _say(f"Downloads lie in {zoo.weights.folder} (ANIMESET_MODELS names another folder).")
+    _say("files: pinned = hash known beforehand; first use = recorded at the first download and checked from then on.")
+    _say("Your own: " + ", ".join(f"{family.prefix}:{family.argument}" for family in _families()))
+    _say("Get one: animeset models fetch NAME; without names: the best that run well here.")
+
+
+@models_app.command("fetch")
+def models_fetch(
+    names: NamesArgument = None,
+    device: DeviceOption = "auto",
+    again: Annotated[bool, typer.Option("--again", help="Download even what is here, and forget recorded hashes.")] = False,
+) -> None:
+    """Download models. Interrupted downloads go on where they were; every file is checked before it is used."""
+    from animeset_lib.models.device import choose
+    from animeset_lib.models.provider import Zoo
+
+    zoo = Zoo(device=choose(device))
+    if names:
+        specs = [spec for name in names for spec in zoo.named(name)]
+    else:
+        specs = zoo.recommended()
+    for spec in specs:
+        if not spec.files:
+            _say(f"{spec.name}: nothing to download ({zoo.remedy(spec)})")
+    wanted = [spec for spec in specs if spec.files]
+    with _DownloadBars() as bars:
+        for spec in wanted:
+            zoo.fetch([spec], bars, again=again)
+            _say(f"{spec.name}: here, {_megabytes(zoo.size(spec))}, licence: {spec.licence}")
+    for spec in wanted:
+        if (remedy := zoo.remedy(spec)) != spec.get:
+            _say(f"{spec.name} also needs: {remedy}")
+    if not specs:
+        _say("The best models that run well here are all present.")
+
+
+@models_app.command("verify")
+def models_verify(names: NamesArgument = None) -> None:
+    """Hash the downloaded files anew and compare. Without names: everything that is here."""
+    from animeset_lib.models.provider import Zoo
+
+    zoo = Zoo()
+    specs = [spec for name in names for spec in zoo.named(name)] if names else [r.spec for r in zoo.overview() if zoo.any_file(r.spec)]
+    faults = 0
+    for spec in specs:
+        found = zoo.weights.verify(spec.name, spec.files)
+        faults += len(found)
+        _say(f"{spec.name}: {'all well' if not found else ''}")
+        for fault in found:
+            _say(f"  {fault}")
+    if not specs:
+        _say(f"No downloaded model in {zoo.weights.folder}.")
+    if faults:
+        raise ModelError(f"{faults} files are not what they should be; get them again with `animeset models fetch MODEL --again`")
+
+
+@models_app.command("export-bundle")
+def models_export(
+    target: Annotated[Path, typer.Argument(help="The file to write, such as models.zip.")], names: NamesArgument = None
+) -> None:
+    """Put downloaded models into one file, to carry them to a machine without network. Without names: everything that is here."""
+    from animeset_lib.models.provider import Zoo
+
+    zoo = Zoo()
+    specs = [spec for name in names for spec in zoo.named(name)] if names else [r.spec for r in zoo.overview() if r.present]
+    chosen = {spec.name: spec.files for spec in specs if spec.files}
+    if not chosen:
+        raise ModelError(f"there is nothing to export: no downloaded model in {zoo.weights.folder}; get some with `animeset models fetch`")
+    with _DownloadBars() as bars:
+        zoo.weights.export_bundle(chosen, target, bars)
+    _say(f"{target}: {', '.join(chosen)} ({_megabytes(target.stat().st_size)})")
+
+
+@models_app.command("import-bundle")
+def models_import(source: Annotated[Path, typer.Argument(help="A file that `animeset models export-bundle` wrote.")]) -> None:
+    """Take models over from a bundle. Every file is checked before it is used."""
+    from animeset_lib.models.provider import Zoo
+
+    zoo = Zoo()
+    with _DownloadBars() as bars:
+        taken = zoo.weights.import_bundle(source, bars)
+    _say(f"{', '.join(taken) or 'nothing'} now in {zoo.weights.folder}")
+
+
+def _families() -> tuple[Any, ...]:
+    from animeset_lib.models.zoo import FAMILIES
+
+    return FAMILIES
+
+
+def _model_row(zoo: Any, row: Any) -> dict[str, Any]:
+    """What a program or a person may want to know about one model."""
+    spec = row.spec
+    states = [zoo.weights.state(spec.name, file) for file in spec.files]
+    trusts = [state.trust if state.present else "pinned" if file.sha256 else "first use" for state, file in zip(states, spec.files, strict=True)]
+    return {
+        "task": spec.task,
+        "name": spec.name,
+        "present": row.present,
+        "auto": row.auto,
+        "why_not": row.why_not,
+        "get": zoo.remedy(spec) if not row.present else "",
+        "size": _megabytes(zoo.size(spec)) if spec.files else "",
+        "trust": " + ".join(dict.fromkeys(trusts)) or "in a package",
+        "licence": spec.licence,
+        "source": spec.source,
+        "signature": spec.signature,
+        "thresholds": dict(spec.thresholds),
+        "needs": list(spec.needs),
+        "rung": spec.rung,
+        "files": [
+            {
+                "name": file.name,
+                "source": file.source,
+                "revision": state.revision,
+                "bytes": state.bytes if state.present else file.size,
+                "sha256": state.sha256 or file.sha256,
+                "trust": trust,
+                "path": str(state.path),
+                "present": state.present,
+            }
+            for file, state, trust in zip(spec.files, states, trusts, strict=True)
+        ],
+    }
+
+
+def _print_model(row: dict[str, Any]) -> None:
+    _say(f"{row['task']} {row['name']}{' (used by auto)' if row['auto'] else ''}")
+    limits = ", ".join(f"{name} {value:g}" for name, value in row["thresholds"].items())
+    for title in ("rung", "licence", "source", "signature"):
+        _say(f"  {title:<10} {row[title]}")
+    if limits:
+        _say(f"  {'thresholds':<10} {limits}")
+    if row["get"]:
+        _say(f"  {'get':<10} {row['get']}")
+    for file in row["files"]:
+        size = _megabytes(file["bytes"]) or "size unknown"
+        _say(f"  {file['name']}: {size}, {file['trust']}, {file['sha256'] or 'no hash yet'}, {'here' if file['present'] else 'not here'}")
+        _say(f"    {file['source']}")
+
+
+def _megabytes(size: int | None) -> str:
+    return "" if size is None else f"{size / 1e6:,.1f} MB"
+
+
+class _DownloadBars:
+    """A bar per file in a terminal; elsewhere one line when a file is complete. Call it with (name, bytes, bytes in all or None)."""
+
+    def __init__(self) -> None:
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=_errors,
+            transient=True,
+            disable=not _errors.is_terminal,
+        )
+        self._tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> _DownloadBars:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bars.stop()
+
+    def __call__(self, name: str, done: int, total: int | None) -> None:
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(escape(name), total=total)
+        self._bars.update(self._tasks[name], completed=done, total=total)
+        if total is not None and done >= total and not _errors.is_terminal:
+            _errors.print(f"{name}: {total / 1e6:.1f} MB", markup=False, highlight=False)
 
 
 _EXTRAS = {"dashboard": "voila", "fiftyone": "fiftyone", "torch": "torch", "notebooks": "jupyterlab"}

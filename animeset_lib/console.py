@@ -53,8 +53,12 @@ class RunDisplay:
             self._stages = event["stages"]
             self._console.print(f"{event['film']}: {len(self._stages)} stages", markup=False)
         elif kind == "model":
+            better = f" Better, but not here: {', '.join(event['better'])}." if event["better"] else ""
             self._console.print(
-                f"{event['task']:<9} {event['name']}: {event['rung']}", markup=False, highlight=False, soft_wrap=True
+                f"{event['task']:<9} {event['name']}: {event['rung']}{better}",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
             )
         elif kind == "stage_started":
             self._task = self._progress.add_task(

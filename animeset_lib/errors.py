@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-__all__ = ["AnimesetError", "BusyError", "CancelledError", "InputError", "ModelError", "SettingsError", "SpaceError"]
+__all__ = ["AnimesetError", "BusyError", "CancelledError", "InputError", "ModelError", "PictureError", "SettingsError", "SpaceError"]
 
 
 class AnimesetError(Exception):
@@ -45,3 +45,7 @@ class CancelledError(AnimesetError):
     """The run was asked to stop; finished batches are kept (128 + SIGINT, the shell's convention)."""
 
     exit_code: ClassVar[int] = 130
+
+
+class PictureError(AnimesetError):
+    """One picture could not be worked on; the model may well answer for the next one. Stages make it a dropped row."""

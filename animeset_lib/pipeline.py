@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from animeset_lib import media
 from animeset_lib.errors import AnimesetError, CancelledError, SettingsError, SpaceError
-from animeset_lib.models.api import ModelInfo, ModelProvider
-from animeset_lib.models.zoo import Zoo
+from animeset_lib.models.api import Task
+from animeset_lib.models.device import choose, idle
+from animeset_lib.models.provider import Zoo
+from animeset_lib.models.weights import OfflineError
 from animeset_lib.records import Film
 from animeset_lib.run.engine import MIN_FREE_BYTES, keys_of, run_stages
 from animeset_lib.run.events import LOGGER, Events, Listener, log_files, read_events, warnings_as_events
@@ -28,6 +30,7 @@ from animeset_lib.stages import build_pipeline
 __all__ = [
     "Folders",
     "RunResult",
+    "fetch_models",
     "film_folder",
     "film_states",
     "live_runs",
@@ -77,6 +80,7 @@ def run_film(
     cast: Path | None = None,
     keep_work: bool = False,
     threads: int = 0,
+    device: str = "auto",
     listeners: tuple[Listener, ...] = (),
     on_cancel_switch: list[Cancel] | None = None,
 ) -> RunResult:
@@ -86,6 +90,7 @@ def run_film(
     cast             `cast.json` of an earlier film of the series
     keep_work        keep intermediate stages, so that a run with other settings repeats only what changed
     threads          0: as many as this process may use
+    device           where networks run: auto, cpu, cuda or cuda:<number>; never changes what is cut or sorted, but `auto` models may
     listeners        called with every event, in this thread
     on_cancel_switch the run's cancel switch is appended, for signal handlers
 
@@ -94,7 +99,7 @@ def run_film(
     began = time.monotonic()
     film = media.probe(path)
     folder = film_folder(film)
-    models = Zoo()
+    models = Zoo(device=choose(device, threads))
     stages = build_pipeline(settings, film, path, references=references, cast_file=cast)
     keys = keys_of(stages, models)
     _check_writable(folders)
@@ -128,10 +133,17 @@ def run_film(
             for note in film.notes:
                 log.warning("%s", note)
             events.emit("run_started", film=film.source_name, folder=folder, stages=[s.name for s in stages], keys=keys)
-            for info in _models_of(settings, models):
-                log.info("%s: %s (%s) %s", info.task, info.name, info.digest, info.rung)
-                events.emit("model", task=info.task, name=info.name, rung=info.rung)
-            outputs = run_stages(stages, store, models, events, cancel, threads or _cores())
+            log.info("device: %s", models.device.words)
+            for sentence in idle(models.device):
+                log.warning("%s", sentence)
+            for task, asked in _models_of(settings):
+                info = models.info(task, asked)
+                better = [row.spec for row in models.better(task)] if asked == "auto" else []
+                log.info("%s: %s (%s) %s", task, info.name, info.digest, info.rung)
+                if better:
+                    log.info("%s: better rungs that are not here: %s", task, "; ".join(f"{s.name} ({models.remedy(s)})" for s in better))
+                events.emit("model", task=task, name=info.name, rung=info.rung, better=[s.name for s in better])
+            outputs = run_stages(stages, store, models, events, cancel, models.device.threads)
             dataset = outputs[final.name]
             with full_disk_as(
                 lambda: (
@@ -180,11 +192,17 @@ def run_film(
 
 
 def plan_film(
-    path: Path, settings: Settings, folders: Folders, *, references: Path | None = None, cast: Path | None = None
+    path: Path,
+    settings: Settings,
+    folders: Folders,
+    *,
+    references: Path | None = None,
+    cast: Path | None = None,
+    device: str = "auto",
 ) -> list[dict[str, str]]:
     """For each stage whether a run would reuse it, go on with it or run it; nothing is written."""
     film = media.probe(path)
-    keys = keys_of(build_pipeline(settings, film, path, references=references, cast_file=cast), Zoo())
+    keys = keys_of(build_pipeline(settings, film, path, references=references, cast_file=cast), Zoo(device=choose(device)))
     here = {(f.stage, f.key): f for f in FilmStore(folders.work, film_folder(film)).folders()}
     last = list(keys)[-1]
     if published(folders.output, film, keys[last]) is not None:
@@ -270,15 +288,35 @@ def _plan(folder: Path) -> dict[str, Any]:
     return plan
 
 
-def _models_of(settings: Settings, models: ModelProvider) -> list[ModelInfo]:
-    """Which models this run will use: said aloud, because the lowest rung of a ladder gives another result than the best."""
-    asked: list[tuple[Literal["detector", "embedder", "upscaler", "tagger"], str]] = [
+def fetch_models(
+    settings: Settings, device: str, progress: Callable[[str, int, int | None], None], listener: Callable[[str], None]
+) -> None:
+    """Download the models that `settings` ask for; for `auto` the best of each task that would run here.
+
+    listener   gets a sentence for what could not be had, and that the next rung is used
+
+    Raises `ModelError` when a model that was asked for by name cannot be had; the next rung would be another one than the user wants.
+    """
+    models = Zoo(device=choose(device))
+    for task, name in _models_of(settings):
+        try:
+            models.fetch_best(task, name, progress)
+        except OfflineError as error:
+            if name != "auto":
+                raise
+            listener(f"{error} The run goes on with the models that are here.")
+            return
+
+
+def _models_of(settings: Settings) -> list[tuple[Task, str]]:
+    """The models this run asks for."""
+    asked: list[tuple[Task, str]] = [
         ("detector", settings.detect.detector),
         ("embedder", settings.embed.embedder),
         ("upscaler", settings.upscale.upscaler),
         ("tagger", settings.tag.tagger),
     ]
-    return [models.info(task, name) for task, name in asked if (task, name) != ("upscaler", "none")]
+    return [(task, name) for task, name in asked if (task, name) != ("upscaler", "none")]
 
 
 def _characters(folder: Path) -> dict[str, int]:
@@ -292,10 +330,6 @@ def _notes(info: dict[str, object]) -> list[str]:
     notes = info.get("notes")
     film = notes.get("film") if isinstance(notes, dict) else None
     return list(film.get("notes", ())) if isinstance(film, dict) else []
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check_writable(folders: Folders) -> None:

@@ -210,7 +210,8 @@ class DedupeRow(Record):
 class Region(Record):
     """3a_detect: one figure in one frame. `id` is `<frame id>-<index, 2 digits>`.
 
-    `face` and `person` are in still pixels, clipped to the still; `person_estimated` is True when the body box was drawn from the face alone.
+    Boxes are in still pixels, clipped to the still; `person_estimated` is True when the body box was drawn from the face alone. `head` and
+    `halfbody` are there when the detector sees such things. A figure dropped as `no_face` is a head whose face is not seen; its `face` is a guess.
     `width` and `height` are the still's. Frames without any face have no row; their number is in stage.json.
     """
 
@@ -218,6 +219,8 @@ class Region(Record):
     face: Box
     person: Box
     person_estimated: bool
+    head: Box | None = None
+    halfbody: Box | None = None
     score: float = Field(ge=0, le=1)
     width: int = Field(gt=0)
     height: int = Field(gt=0)

@@ -128,7 +128,10 @@ class DetectSettings(_Section):
     """3a_detect: faces and figures in each kept still."""
 
     detector: Annotated[
-        str, Field(description="Detector by name (see `animeset doctor`); auto: the best that is present.")
+        str,
+        Field(
+            description="Detector by name (`animeset models list`), several joined by + add up, yolo:FILE for your own; auto: the best that is present."
+        ),
     ] = "auto"
     score_min: Annotated[
         float | None, Field(ge=0, le=1, description="Least detection score; unset: the detector's own value.")
@@ -141,7 +144,10 @@ class DetectSettings(_Section):
 class EmbedSettings(_Section):
     """3b_embed: identity vectors of heads."""
 
-    embedder: Annotated[str, Field(description="Embedder by name; auto: the best that is present.")] = "auto"
+    embedder: Annotated[
+        str,
+        Field(description="Embedder by name (`animeset models list`), or open_clip:MODEL/PRETRAINED; auto: the best that is present."),
+    ] = "auto"
 
 
 class ClusterSettings(_Section):
@@ -240,7 +246,11 @@ class UpscaleSettings(_Section):
     """4b_upscale: which pictures are worth finishing, how they will be framed, and enlarging those that are too small."""
 
     upscaler: Annotated[
-        str, Field(description="Upscaler by name; auto: the best present; lanczos: no network; none: never enlarge.")
+        str,
+        Field(
+            description="Upscaler by name (`animeset models list`), spandrel:FILE or command:PROGRAM {input} {output} for your own; "
+            "auto: the best present; lanczos: no network; none: never enlarge."
+        ),
     ] = "auto"
     training_px: Annotated[
         int,
@@ -298,8 +308,19 @@ class CropSettings(_Section):
 class TagSettings(_Section):
     """6a_tag: booru tags."""
 
-    tagger: Annotated[str, Field(description="Tagger by name; auto: the best that is present.")] = "auto"
-    general_min: Annotated[float, Field(ge=0, le=1, description="Least score of a general tag.")] = 0.35
+    tagger: Annotated[
+        str, Field(description="Tagger by name (`animeset models list`), several joined by + vote; auto: the best that is present.")
+    ] = "auto"
+    choice: Annotated[
+        Literal["fixed", "mcut"],
+        Field(description="Which scores count: those above fixed thresholds, or those above the largest gap of each picture."),
+    ] = "fixed"
+    general_min: Annotated[
+        float | None, Field(ge=0, le=1, description="Least score of a general tag; unset: the tagger's own value.")
+    ] = None
+    character_min: Annotated[
+        float | None, Field(ge=0, le=1, description="Least score of a character's name; unset: the tagger's own value.")
+    ] = None
 
 
 _CAPTION_FIELDS = (

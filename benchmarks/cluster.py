@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--same-distance", type=float, help="instead of the embedder's own")
     arguments = parser.parse_args()
 
-    from animeset_lib.models.zoo import Zoo
+    from animeset_lib.models.provider import Zoo
 
     embedder = Zoo().embedder(arguments.embedder)
     same_distance = arguments.same_distance or embedder.same_distance

@@ -32,7 +32,7 @@ from typing import Any
 import ffmpeg
 
 from animeset_lib.media import FilmReader, ffmpeg_exe, probe
-from animeset_lib.models.zoo import Zoo
+from animeset_lib.models.provider import Zoo
 from animeset_lib.run.stage import Context, Output, Stage
 from animeset_lib.settings import Settings
 from animeset_lib.stages.dedupe import DedupeStage

@@ -1,24 +1,38 @@
-"""How fast the upscalers are on this machine: input pixels per second, by network, factor and tile, as ratios to Lanczos and to each other.
+"""How fast the upscalers are on this machine: input pixels per second, by network, route, factor and tile, as ratios in one run.
 
     python benchmarks/upscale.py [SIDE]
 
-SIDE is the side of the square test picture in px (default 256; the deep network gets a quarter of it).
-All rows come from one run; the picture is drawn here. Wall time on all cores, best of two.
+SIDE is the side of the square test picture in px (default 256; the deep network gets a quarter of it). The picture is drawn here. Wall time on
+all cores, best of two. Torch rows appear where torch and spandrel are installed; they run the very weights of the ncnn files, on a card if
+there is one.
 """
 
 from __future__ import annotations
 
-import os
+import importlib.util
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
 
-from animeset_lib.models.api import Picture
+from animeset_lib.models.api import ModelInfo, Picture, Upscaler
+from animeset_lib.models.device import choose
+from animeset_lib.models.lanczos import Lanczos
 from animeset_lib.models.realesrgan_ncnn import ANIMEVIDEO, X4PLUS_ANIME, Network, RealEsrganNcnn
-from animeset_lib.models.zoo import Zoo
+from animeset_lib.models.spec import Parts
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.models import ncnn_weights  # the reader of ncnn's files serves the tests in the first place
+
+DEVICE = choose()
+NETWORKS: dict[str, tuple[Network, Callable[[Path], dict[str, np.ndarray]]]] = {
+    "animevideov3": (ANIMEVIDEO, ncnn_weights.compact),
+    "x4plus-anime": (X4PLUS_ANIME, ncnn_weights.rrdb),
+}
 
 
 def drawing(side: int) -> Picture:
@@ -33,6 +47,31 @@ def drawing(side: int) -> Picture:
     return picture
 
 
+def parts(*files: Path) -> Parts:
+    return Parts(ModelInfo("benchmark", "upscaler", "0", "", "", ""), files, DEVICE, "")
+
+
+def cases(folder: Path) -> Iterator[tuple[str, str, int, str, Upscaler]]:
+    """Network, route, factor, tile and the upscaler, Lanczos first."""
+    for factor in (2, 3, 4):
+        yield "lanczos", "opencv", factor, "-", Lanczos(parts())
+    for name, (network, read) in NETWORKS.items():
+        for factor in sorted(network.files):
+            for tile in (None, 64) if factor == 2 else (None,):
+                yield name, "ncnn", factor, str(tile or network.tile), RealEsrganNcnn(parts(), network, tile=tile)
+        if importlib.util.find_spec("torch") and importlib.util.find_spec("spandrel"):
+            import torch
+
+            from animeset_lib.models.spandrel_upscaler import SpandrelUpscaler
+
+            param = next(path for path in network.weights() if path.name == f"{network.files[4]}.param")
+            state = {key: torch.from_numpy(value.copy()) for key, value in read(param).items()}
+            torch.save({"params": state}, folder / f"{name}.pth")
+            for factor in sorted(network.files):
+                upscaler = SpandrelUpscaler(parts(folder / f"{name}.pth"))
+                yield name, f"torch {DEVICE.kind}", factor, str(upscaler._side), upscaler
+
+
 def pixels_per_second(work: Callable[[], object], pixels: int) -> float:
     seconds = []
     for _ in range(2):
@@ -43,35 +82,25 @@ def pixels_per_second(work: Callable[[], object], pixels: int) -> float:
 
 
 def main(side: int) -> None:
-    zoo = Zoo()
-    lanczos = zoo.upscaler("lanczos")
     whole = drawing(side)
     small = whole[: side // 4, : side // 4]
-    base = {
-        factor: pixels_per_second(lambda f=factor: lanczos.upscale(whole, f), whole.size // 3) for factor in (2, 3, 4)
-    }
-
-    cases: list[tuple[str, Network, int, int | None]] = [
-        *(("realesr-animevideov3", ANIMEVIDEO, factor, tile) for factor in (2, 3, 4) for tile in (None, 64, 128, 1024)),
-        *(("realesrgan-x4plus-anime", X4PLUS_ANIME, 4, tile) for tile in (32, None)),
-    ]
-    reference = 0.0
-    print(f"{os.cpu_count()} cores; picture {side}x{side}, x4plus-anime {side // 4}x{side // 4}")
-    print(f"{'upscaler':<24} {'factor':>6} {'tile':>7} {'input px/s':>12} {'x Lanczos':>10} {'x animevideov3 2x':>18}")
-    for factor, speed in base.items():
-        print(f"{'lanczos':<24} {factor:>6} {'-':>7} {speed:>12,.0f} {1:>10.4f} {'':>18}")
-    for name, network, factor, tile in cases:
-        upscaler = RealEsrganNcnn(zoo.info("upscaler", name), network, tile=tile)
-        picture = small if network is X4PLUS_ANIME else whole
-        upscaler.upscale(picture[:8, :8], factor)  # loads the network
-        speed = pixels_per_second(lambda u=upscaler, p=picture, f=factor: u.upscale(p, f), picture.size // 3)
-        if (factor, tile) == (2, None):
-            reference = speed
-        shown = f"({network.tile})" if tile is None else str(tile)
-        ratio = f"{speed / reference:.3f}" if reference else ""
-        print(
-            f"{name:<24} {factor:>6} {shown:>7} {speed:>12,.0f} {speed / base[factor]:>10.4f} {ratio:>18}", flush=True
-        )
+    base: dict[int, float] = {}
+    ncnn: dict[tuple[str, int], float] = {}
+    print(f"{DEVICE.words}; picture {side}x{side}, x4plus-anime {side // 4}x{side // 4}")
+    print(f"{'network':<14} {'by':<10} {'factor':>6} {'tile':>5} {'input px/s':>12} {'x Lanczos':>10} {'x ncnn':>7}")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, route, factor, tile, upscaler in cases(Path(folder)):
+            picture = small if name == "x4plus-anime" else whole
+            upscaler.upscale(picture[:8, :8], factor)  # loads the network
+            speed = pixels_per_second(lambda u=upscaler, p=picture, f=factor: u.upscale(p, f), picture.size // 3)
+            base.setdefault(factor, speed)
+            if route == "ncnn":
+                ncnn.setdefault((name, factor), speed)
+            ratio = f"{speed / ncnn[name, factor]:.2f}" if (name, factor) in ncnn else ""
+            print(
+                f"{name:<14} {route:<10} {factor:>6} {tile:>5} {speed:>12,.0f} {speed / base[factor]:>10.4f} {ratio:>7}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,17 @@ import pytest
 from animeset_lib.models.fakes import FakeModels
 from animeset_lib.records import EmbedRow, Record
 from animeset_lib.run.stage import Context, Output, Stage
+
+
+REAL_MODELS = os.environ.get("ANIMESET_MODELS")
+"""The user's own models folder; only tests marked `weights` look there."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_models_and_no_network(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What a developer has downloaded must not change a test, and no test may download."""
+    os.environ["ANIMESET_MODELS"] = str(tmp_path_factory.mktemp("no-models"))
+    os.environ["ANIMESET_OFFLINE"] = "1"
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from animeset_lib import media
 from animeset_lib.demo import DemoTruth, render_demo_film
-from animeset_lib.models.zoo import Zoo
+from animeset_lib.models.provider import Zoo
 from animeset_lib.pipeline import Folders, RunResult, film_folder, run_film
 from animeset_lib.run.engine import keys_of, run_stages
 from animeset_lib.run.events import Events

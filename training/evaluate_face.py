@@ -18,7 +18,7 @@ import onnx
 from numpy.typing import NDArray
 
 from animeset_lib.models.api import Detection
-from animeset_lib.models.zoo import Zoo
+from animeset_lib.models.provider import Zoo
 from training.export import set_facts
 from training.face_data import LabelledFrame, read_frames
 

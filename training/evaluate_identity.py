@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animeset_lib.models.animeset_identity import AnimesetIdentity
-from animeset_lib.models.zoo import Zoo
+from animeset_lib.models.provider import Zoo
 from training.export import set_facts
 from training.identity_data import hold_out, read_heads, square
 

@@ -28,7 +28,8 @@ import numpy as np
 import numpy.typing as npt
 
 from animeset_lib.errors import ModelError
-from animeset_lib.models.api import Detection, ModelInfo, Picture
+from animeset_lib.models.api import Detection, Picture
+from animeset_lib.models.spec import Parts
 from animeset_lib.records import Box
 
 __all__ = ["VERSION", "AnimeFace", "weights"]
@@ -105,8 +106,8 @@ class AnimeFace:
 
     score_min = 0.5
 
-    def __init__(self, info: ModelInfo) -> None:
-        self.info = info
+    def __init__(self, parts: Parts) -> None:
+        self.info = parts.info
         self._nvxs = _Nvxs()
 
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from animeset_lib.models.api import Detection, ModelInfo, Picture
-from animeset_lib.models.onnx_file import open_network, shipped
+from animeset_lib.models.api import Detection, Picture
+from animeset_lib.models.onnx_file import open_network
+from animeset_lib.models.spec import Parts
 from animeset_lib.records import Box
 
 __all__ = ["NAME", "VERSION", "AnimesetFace"]
@@ -37,10 +38,10 @@ _LEAST_SIDE = 4.0
 class AnimesetFace:
     """A `Detector` of faces, brow to chin and ear to ear. `score_min` comes from the file, as the training's evaluation chose it."""
 
-    def __init__(self, info: ModelInfo) -> None:
-        self.info = info
-        self._session, facts = open_network(shipped(NAME)[0])
-        self.score_min = float(facts["score_min"])
+    def __init__(self, parts: Parts) -> None:
+        self.info = parts.info
+        self._network = open_network(parts.files[0], parts.device, parts.remedy, "NHW3")
+        self.score_min = float(self._network.facts["score_min"])
 
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
         """Faces per picture with scores from 0.25 up, clipped, best first."""
@@ -65,7 +66,7 @@ class AnimesetFace:
         scaled = cv2.resize(np.ascontiguousarray(picture), size, interpolation=method)
         padded = np.zeros((-(-size[1] // _GRID) * _GRID, -(-size[0] // _GRID) * _GRID, 3), np.uint8)
         padded[: size[1], : size[0]] = scaled
-        scores, boxes = self._session.run(None, {"images": padded[None]})
+        scores, boxes = self._network.run(padded[None])
         rows, columns = np.nonzero(scores[0] >= _LEAST_SCORE)
         detections = []
         for score, corners in zip(scores[0, rows, columns].tolist(), boxes[0, rows, columns].tolist(), strict=True):

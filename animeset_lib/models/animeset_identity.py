@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from animeset_lib.models.api import ModelInfo, Picture
+from animeset_lib.models.api import Picture
 from animeset_lib.models.colour_layout import ColourLayout
-from animeset_lib.models.onnx_file import open_network, shipped
+from animeset_lib.models.onnx_file import open_network
+from animeset_lib.models.spec import Parts
 
 __all__ = ["NAME", "VERSION", "AnimesetIdentity"]
 
@@ -31,13 +32,13 @@ _BATCH = 16
 class AnimesetIdentity:
     """An `Embedder`. `same_distance` comes from the file: nearer than it are 1 in 100 pairs of two characters held out of the training."""
 
-    def __init__(self, info: ModelInfo) -> None:
-        self.info = info
-        self._session, facts = open_network(shipped(NAME)[0])
-        self.same_distance = float(facts["same_distance"])
-        self._side = int(self._session.get_inputs()[0].shape[1])
-        self._colours = ColourLayout(info)
-        self.dim = int(self._session.get_outputs()[0].shape[1]) + self._colours.dim
+    def __init__(self, parts: Parts) -> None:
+        self.info = parts.info
+        self._network = open_network(parts.files[0], parts.device, parts.remedy, "NHW3")
+        self.same_distance = float(self._network.facts["same_distance"])
+        self._side = self._network.shape[1] or 0
+        self._colours = ColourLayout(parts)
+        self.dim = int(self._network.session.get_outputs()[0].shape[1]) + self._colours.dim
 
     def embed(self, heads: Sequence[Picture]) -> npt.NDArray[np.float32]:
         """Head crops of any size → `(N, dim)` float32 unit vectors; a head and its mirror image have the same."""
@@ -49,7 +50,7 @@ class AnimesetIdentity:
         vectors = np.empty((len(heads), self.dim - self._colours.dim), np.float32)
         for start in range(0, len(heads), _BATCH):
             seen = np.stack([self._scaled(head) for head in heads[start : start + _BATCH]])
-            vectors[start : start + _BATCH] = self._session.run(None, {"heads": seen})[0]
+            vectors[start : start + _BATCH] = self._network.run(seen)[0]
         return vectors
 
     def _scaled(self, head: Picture) -> Picture:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from animeset_lib.records import Box, Framing
 
 __all__ = [
+    "TAG_FLOOR",
     "Detection",
     "Detector",
     "Embedder",
@@ -25,8 +26,12 @@ __all__ = [
     "Tagger",
     "TaggerInput",
     "Tags",
+    "Task",
+    "Thresholds",
     "Upscaler",
 ]
+
+Task = Literal["detector", "embedder", "upscaler", "tagger"]
 
 Picture = npt.NDArray[np.uint8]
 """`(H, W, 3)` uint8 RGB."""
@@ -37,7 +42,7 @@ class ModelInfo:
     """Who answered: goes into logs, stage.json, cards and stage keys. `digest` identifies weights and code version."""
 
     name: str
-    task: Literal["detector", "embedder", "upscaler", "tagger"]
+    task: Task
     digest: str
     rung: str
     """One line for a person: which rung of the ladder this is and what a better one would be."""
@@ -76,10 +81,13 @@ class Embedder(Protocol):
 class Upscaler(Protocol):
     info: ModelInfo
     factors: tuple[int, ...]
-    """Factors the networks really have, ascending, e.g. (2, 3, 4)."""
+    """Factors it is asked for, ascending, e.g. (2, 3, 4)."""
 
     def upscale(self, picture: Picture, factor: int) -> Picture:
-        """The picture `factor` times as wide and high; `factor` is one of `factors`."""
+        """The picture `factor` times as wide and high; `factor` is one of `factors`.
+
+        Raises `PictureError` when this picture cannot be enlarged but others may be, `ModelError` when none can.
+        """
 
 
 @dataclass(frozen=True)
@@ -92,17 +100,33 @@ class TaggerInput:
     faces: tuple[Box, ...]
 
 
+TAG_FLOOR = 0.05
+"""Taggers leave out scores below this: a tagging network knows ten thousand tags and rules nearly all of them out."""
+
+
 @dataclass(frozen=True)
 class Tags:
-    """Booru tags (underscores) with scores 0..1, the three categories kept apart; only what reached the tagger's thresholds."""
+    """Booru tags (underscores) with scores 0..1, the three categories kept apart. Tags below `TAG_FLOOR` may be missing; what counts as
+    seen is decided by thresholds, the tagger's own or the settings'."""
 
     general: Mapping[str, float]
     character: Mapping[str, float]
     rating: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class Thresholds:
+    """Scores from which on a tagger's tags are worth believing, per category. They belong to one tagger alone; ratings have none, the best wins."""
+
+    general: float
+    character: float
+
+
 class Tagger(Protocol):
     info: ModelInfo
+    thresholds: Thresholds
+    vocabulary: frozenset[str]
+    """Tags that it rules out by not giving them; empty for a tagger whose silence means nothing."""
 
     def tag(self, inputs: Sequence[TaggerInput]) -> list[Tags]: ...
 
@@ -113,7 +137,7 @@ class ModelProvider(Protocol):
     `info` does not load anything, so that keys and plans are cheap. Raises `ModelError` for an unknown or absent model.
     """
 
-    def info(self, task: Literal["detector", "embedder", "upscaler", "tagger"], name: str) -> ModelInfo: ...
+    def info(self, task: Task, name: str) -> ModelInfo: ...
 
     def detector(self, name: str) -> Detector: ...
 
@@ -122,3 +146,10 @@ class ModelProvider(Protocol):
     def upscaler(self, name: str) -> Upscaler: ...
 
     def tagger(self, name: str) -> Tagger: ...
+
+    @property
+    def where(self) -> str:
+        """Where networks run, in words."""
+
+    def release(self) -> None:
+        """Forget what is loaded, so that the next stage has the memory. Asking again loads again."""

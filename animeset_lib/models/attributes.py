@@ -17,8 +17,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from animeset_lib.models.api import ModelInfo, Picture, TaggerInput, Tags
+from animeset_lib.models.api import Picture, TaggerInput, Tags, Thresholds
 from animeset_lib.models.colours import EYE_COLOURS, HAIR_COLOURS, lab_of, shares
+from animeset_lib.models.spec import Parts
 from animeset_lib.records import Box
 
 __all__ = ["VERSION", "Attributes"]
@@ -42,8 +43,11 @@ _SKIN_DISTANCE = 18.0  # CIELAB; within it a pixel is skin of this face
 class Attributes:
     """A `Tagger`. Only general tags; the character and rating categories stay empty."""
 
-    def __init__(self, info: ModelInfo) -> None:
-        self.info = info
+    thresholds = Thresholds(general=_LEAST, character=1.0)
+    vocabulary: frozenset[str] = frozenset()  # what it does not say it could not measure
+
+    def __init__(self, parts: Parts) -> None:
+        self.info = parts.info
 
     def tag(self, inputs: Sequence[TaggerInput]) -> list[Tags]:
         return [Tags(general=_measure(given), character={}, rating={}) for given in inputs]

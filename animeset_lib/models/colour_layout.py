@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from animeset_lib.models.api import ModelInfo, Picture
+from animeset_lib.models.api import Picture
+from animeset_lib.models.spec import Parts
 
 __all__ = ["VERSION", "ColourLayout"]
 
@@ -50,8 +51,8 @@ class ColourLayout:
     dim = _ROWS * _COLUMNS * _BINS
     same_distance = 0.45
 
-    def __init__(self, info: ModelInfo) -> None:
-        self.info = info
+    def __init__(self, parts: Parts) -> None:
+        self.info = parts.info
         self._zones, self._weights = _zones()
 
     def embed(self, heads: Sequence[Picture]) -> npt.NDArray[np.float32]:

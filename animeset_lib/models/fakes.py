@@ -7,14 +7,12 @@ same contract test as the real adapters, so a stage that works with them asks no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
-
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from animeset_lib.errors import ModelError
-from animeset_lib.models.api import Detection, ModelInfo, Picture, TaggerInput, Tags
+from animeset_lib.models.api import Detection, ModelInfo, Picture, TaggerInput, Tags, Task, Thresholds
 from animeset_lib.records import Box
 
 __all__ = ["FAKE_FACE_RGB", "FakeDetector", "FakeEmbedder", "FakeModels", "FakeTagger", "FakeUpscaler"]
@@ -26,7 +24,7 @@ _FRAMING_TAGS = {"face": "portrait", "upper_body": "upper_body", "full": "full_b
 _NO_TAGS: dict[str, float] = {}
 
 
-def _info(task: Literal["detector", "embedder", "upscaler", "tagger"]) -> ModelInfo:
+def _info(task: Task) -> ModelInfo:
     return ModelInfo(
         name=f"fake-{task}",
         task=task,
@@ -95,6 +93,8 @@ class FakeTagger:
     """Tags the strongest channel of the mean colour as hair (`red_hair`, `green_hair`, `blue_hair`), the framing, and `solo` for one face."""
 
     info = _info("tagger")
+    thresholds = Thresholds(general=0.35, character=0.85)
+    vocabulary = frozenset({"red_hair", "green_hair", "blue_hair", "solo", *_FRAMING_TAGS.values()})
 
     def tag(self, inputs: Sequence[TaggerInput]) -> list[Tags]:
         return [self._tag(given) for given in inputs]
@@ -119,7 +119,7 @@ class FakeModels:
         self._upscaler = FakeUpscaler()
         self._tagger = FakeTagger()
 
-    def info(self, task: Literal["detector", "embedder", "upscaler", "tagger"], name: str) -> ModelInfo:
+    def info(self, task: Task, name: str) -> ModelInfo:
         _check(task, name)
         return _info(task)
 
@@ -138,6 +138,11 @@ class FakeModels:
     def tagger(self, name: str) -> FakeTagger:
         _check("tagger", name)
         return self._tagger
+
+    where = "nowhere: fakes"
+
+    def release(self) -> None:
+        """Nothing is loaded."""
 
 
 def _check(task: str, name: str) -> None:

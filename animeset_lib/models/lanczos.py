@@ -5,8 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from animeset_lib.errors import ModelError
-from animeset_lib.models.api import ModelInfo, Picture
+from animeset_lib.models.api import Picture
+from animeset_lib.models.spec import Parts
+from animeset_lib.models.tiling import check_factor
 
 __all__ = ["VERSION", "Lanczos"]
 
@@ -18,13 +19,12 @@ class Lanczos:
 
     factors: tuple[int, ...] = (2, 3, 4)
 
-    def __init__(self, info: ModelInfo) -> None:
-        self.info = info
+    def __init__(self, parts: Parts) -> None:
+        self.info = parts.info
 
     def upscale(self, picture: Picture, factor: int) -> Picture:
         """`(H, W, 3)` uint8 RGB → `(H * factor, W * factor, 3)`. Raises `ModelError` for another factor than 2, 3 or 4."""
-        if factor not in self.factors:
-            raise ModelError(f"{self.info.name} enlarges by {self.factors}, not by {factor}: choose one of these")
+        check_factor(self.info.name, self.factors, factor)
         height, width = picture.shape[:2]
         large = cv2.resize(
             np.ascontiguousarray(picture), (width * factor, height * factor), interpolation=cv2.INTER_LANCZOS4

@@ -12,24 +12,21 @@ Left alone, both move flat colours (by 4/255 in the mean, 10/255 at worst); here
 from __future__ import annotations
 
 import importlib.util
-import itertools
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from animeset_lib.errors import ModelError
-from animeset_lib.models.api import ModelInfo, Picture
+from animeset_lib.models.api import Picture
+from animeset_lib.models.spec import Parts
+from animeset_lib.models.tiling import check_factor, enlarge, put_colours_back, tiles, to_picture
 
-__all__ = ["ANIMEVIDEO", "VERSION", "X4PLUS_ANIME", "Network", "RealEsrganNcnn", "Tile", "tiles"]
+__all__ = ["ANIMEVIDEO", "VERSION", "X4PLUS_ANIME", "Network", "RealEsrganNcnn"]
 
 VERSION = "1"
-_COLOUR_SIGMA_PX = 3.0  # in original px: wider than any line, so that lines stay the network's
 
 
 @dataclass(frozen=True)
@@ -70,41 +67,18 @@ X4PLUS_ANIME = Network({4: "REALESRGAN_X4PLUSANIME_UP4X"}, overlap=52, tile=120,
 _PIECE_PX, _PIECE_CONTEXT_PX = 64, 4
 
 
-@dataclass(frozen=True)
-class Tile:
-    """Own pixels `x0..x1`, `y0..y1` (half-open) of the picture."""
-
-    x0: int
-    y0: int
-    x1: int
-    y1: int
-
-
-def tiles(width: int, height: int, side: int) -> list[Tile]:
-    """The picture cut into as few tiles of at most `side` px as possible, nearly equal, row by row; each pixel is in exactly one."""
-
-    def cuts(length: int) -> list[int]:
-        count = -(-length // side)
-        return [length * i // count for i in range(count + 1)]
-
-    xs, ys = cuts(width), cuts(height)
-    return [Tile(x0, y0, x1, y1) for y0, y1 in itertools.pairwise(ys) for x0, x1 in itertools.pairwise(xs)]
-
-
 class RealEsrganNcnn:
     """An `Upscaler`. Networks are loaded on the first use of their factor.
 
-    threads  Unset: all cores. Tiles side by side on one thread each beat several threads in one tile, where memory allows it.
+    threads  Unset: those of the device. Tiles side by side on one thread each beat several threads in one tile, where memory allows it.
     tile     side of a tile in px; unset: the network's. The result is the same within 2/255 for any.
     """
 
-    def __init__(
-        self, info: ModelInfo, network: Network, *, threads: int | None = None, tile: int | None = None
-    ) -> None:
-        self.info = info
+    def __init__(self, parts: Parts, network: Network, *, threads: int | None = None, tile: int | None = None) -> None:
+        self.info = parts.info
         self.factors: tuple[int, ...] = tuple(sorted(network.files))
         self._network = network
-        threads = threads or os.cpu_count() or 1
+        threads = threads or parts.device.threads
         self._at_once = network.at_once or threads
         self._threads_each = max(1, threads // self._at_once)
         self._tile = tile or network.tile
@@ -112,30 +86,22 @@ class RealEsrganNcnn:
 
     def upscale(self, picture: Picture, factor: int) -> Picture:
         """`(H, W, 3)` uint8 RGB of any size → `(H * factor, W * factor, 3)`. Raises `ModelError` for a factor it does not have."""
-        if factor not in self.factors:
-            raise ModelError(f"{self.info.name} enlarges by {self.factors}, not by {factor}: choose one of these")
+        check_factor(self.info.name, self.factors, factor)
         if factor not in self._nets:
             self._nets[factor] = _load(self._network, factor, self._threads_each)
         loaded = self._nets[factor]
-        net = loaded.net
         height, width = picture.shape[:2]
-        margin = self._network.overlap
-        # Mirrored, not black, beyond the border: the networks pad with zeros and would darken the edge.
-        around = np.pad(picture, ((margin, margin), (margin, margin), (0, 0)), mode="symmetric")
-        large = np.empty((height * factor, width * factor, 3), np.uint8)
-
-        def compute(tile: Tile) -> None:
-            seen = around[tile.y0 : tile.y1 + 2 * margin, tile.x0 : tile.x1 + 2 * margin]
-            own = _enlarged(net, seen, factor, self._network.features)
-            edge = margin * factor
-            pixels = np.rint(own[:, edge:-edge, edge:-edge] * 255).clip(0, 255).astype(np.uint8)
-            large[tile.y0 * factor : tile.y1 * factor, tile.x0 * factor : tile.x1 * factor] = pixels.transpose(1, 2, 0)
-
-        with ThreadPoolExecutor(self._at_once) as pool:
-            list(pool.map(compute, tiles(width, height, self._tile)))
+        large = enlarge(
+            picture,
+            factor,
+            tiles(width, height, self._tile),
+            self._network.overlap,
+            lambda seen: to_picture(_enlarged(loaded.net, seen, factor, self._network.features).transpose(1, 2, 0)),
+            at_once=self._at_once,
+        )
         for pool_memory in loaded.memory:
             pool_memory.clear()
-        _put_colours_back(large, picture)
+        put_colours_back(large, picture)
         return large
 
 
@@ -199,14 +165,3 @@ def _run(
     if status != 0 or answer.shape != shape:
         raise ModelError(f"Real-ESRGAN answered {answer.shape} (status {status}), expected {shape}: too little memory?")
     return answer
-
-
-def _put_colours_back(large: Picture, picture: Picture) -> None:
-    """Adds to `large`, in place, the smoothed difference between `picture` and `large` made small again."""
-    height, width = large.shape[:2]
-    for channel in range(3):
-        original = picture[..., channel].astype(np.float32)
-        small = cv2.resize(large[..., channel], original.shape[::-1], interpolation=cv2.INTER_AREA)
-        lost = cv2.GaussianBlur(original - small, (0, 0), _COLOUR_SIGMA_PX, borderType=cv2.BORDER_REPLICATE)
-        back = large[..., channel] + cv2.resize(lost, (width, height), interpolation=cv2.INTER_LINEAR)
-        large[..., channel] = np.rint(back).clip(0, 255)

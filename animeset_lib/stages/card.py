@@ -35,9 +35,9 @@ _TELLING = {
     "1_extract": ("mode", "fps", "start_ms", "end_ms"),
     "2_dedupe": ("hamming_max", "ssim_min"),
     "3c_cluster": ("min_regions", "same_distance"),
-    "4a_quality": ("dark_luma", "bright_luma", "blur_edge_width_px", "min_face_px"),
+    "4a_quality": ("dark_luma", "bright_luma", "blur_percent", "min_face_px"),
     "4b_upscale": ("training_px", "mix_face", "mix_upper_body", "mix_full", "mix_frame"),
-    "6a_tag": ("general_min",),
+    "6a_tag": ("choice", "general_min", "character_min"),
     "6b_caption": ("template", "style", "underscores", "core_traits", "core_share"),
 }
 

@@ -1,6 +1,7 @@
 """3a_detect: the figures in each kept still.
 
-Every box the detector gives for a face becomes a row, also those that are not used: doubles, faces that are too small, low scores, overlays.
+Every box the detector gives for a face becomes a row, also those that are not used: doubles, faces that are too small, low scores, overlays,
+and heads whose face is not seen.
 """
 
 from __future__ import annotations
@@ -14,19 +15,23 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from animeset_lib.ahead import in_groups
 from animeset_lib.errors import InputError
 from animeset_lib.media import Picture, read_image
-from animeset_lib.models.api import Detector, ModelProvider
+from animeset_lib.models.api import Detection, ModelProvider
 from animeset_lib.records import Record, Region
 from animeset_lib.run.stage import Context, Output, Stage
 from animeset_lib.settings import DetectSettings
 from animeset_lib.stages.figures import Figure, join_figures
 from animeset_lib.stages.heads import estimated_person
 from animeset_lib.stages.overlays import Place, find_overlays
+from animeset_lib.stages.reading import read_ahead
 
 __all__ = ["DetectStage", "Still"]
 
 _STILLS_AT_HAND = 16
+_AT_ONCE = 4
+"""Stills the detector gets at a time; as many more are decoded ahead. Eight stills of 4K are 200 MB."""
 
 UNREADABLE = "unreadable"
 """Folder with one text file per still that could not be read: such a still has no box, so it cannot have a row."""
@@ -46,7 +51,7 @@ class DetectStage(Stage):
 
     settings: DetectSettings
     name: ClassVar[str] = "3a_detect"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     needs: ClassVar[tuple[str, ...]] = ("1_extract", "2_dedupe")
     row: ClassVar[type[Record]] = Region
 
@@ -60,23 +65,30 @@ class DetectStage(Stage):
 
     def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> Iterable[Region]:
         detector = ctx.models.detector(self.settings.detector)
-        for still in batch:
-            try:
-                picture = read_image(still.path)
-            except InputError as error:
-                ctx.log.warning("3a_detect: %s is left out: %s", still.id, error)
-                (out / UNREADABLE).mkdir(exist_ok=True)
-                (out / UNREADABLE / f"{still.id}.txt").write_text(f"{error}\n", encoding="utf-8")
-                continue
-            yield from self._regions(still, picture, detector)
+        # stills are decoded while the network looks at the ones before
+        pictures = read_ahead((still.path for still in batch), ctx.threads, room=_AT_ONCE)
+        for group in in_groups(zip(batch, pictures, strict=True), lambda: _AT_ONCE):
+            readable = []
+            for still, picture in group:
+                if isinstance(picture, InputError):
+                    ctx.log.warning("3a_detect: %s is left out: %s", still.id, picture)
+                    (out / UNREADABLE).mkdir(exist_ok=True)
+                    (out / UNREADABLE / f"{still.id}.txt").write_text(f"{picture}\n", encoding="utf-8")
+                else:
+                    readable.append((still, picture))
+            found = detector.detect([picture for _, picture in readable])
+            for (still, picture), boxes in zip(readable, found, strict=True):
+                height, width = picture.shape[:2]
+                yield from self._regions(still, width, height, boxes, detector.score_min)
 
-    def _regions(self, still: Still, picture: Picture, detector: Detector) -> Iterable[Region]:
-        height, width = picture.shape[:2]
-        for index, figure in enumerate(join_figures(detector.detect([picture])[0])):
+    def _regions(
+        self, still: Still, width: int, height: int, boxes: Sequence[Detection], detector_min: float
+    ) -> Iterable[Region]:
+        for index, figure in enumerate(join_figures(boxes)):
             face = figure.face.clip(width, height)
             if face is None:
                 continue
-            dropped, why = self._fault(figure, detector.score_min)
+            dropped, why = self._fault(figure, detector_min)
             yield Region(
                 id=f"{still.id}-{index:02d}",
                 dropped=dropped,
@@ -85,6 +97,8 @@ class DetectStage(Stage):
                 face=face,
                 person=figure.person or estimated_person(face, width, height),
                 person_estimated=figure.person is None,
+                head=figure.head,
+                halfbody=figure.halfbody,
                 score=figure.score,
                 width=width,
                 height=height,
@@ -97,6 +111,8 @@ class DetectStage(Stage):
         if figure.double_of is not None:
             box = ", ".join(f"{v:.0f}" for v in figure.double_of.xyxy)
             return "double", f"a second box of the face at {box} (shares {figure.shared:.0%} of the smaller box)"
+        if figure.faceless:
+            return "no_face", "a head whose face is not seen: from behind, or hidden"
         if figure.score < score_min:
             return "low_score", f"detection score {figure.score:.2f} is below {score_min:.2f}"
         if figure.face.height < limits.min_face_px:

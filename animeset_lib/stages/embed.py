@@ -11,14 +11,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from animeset_lib.errors import InputError
-from animeset_lib.media import read_image
-from animeset_lib.models.api import ModelProvider
+from animeset_lib.models.api import ModelProvider, Picture
 from animeset_lib.records import Box, EmbedRow, Record
 from animeset_lib.run.stage import Context, Output, Stage
 from animeset_lib.settings import EmbedSettings
 from animeset_lib.stages.heads import head_crop
+from animeset_lib.stages.reading import read_ahead
 
 __all__ = ["EmbedStage", "Heads"]
+
+_STILLS_AHEAD = 4
 
 
 @dataclass(frozen=True)
@@ -54,20 +56,22 @@ class EmbedStage(Stage):
 
     def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> list[EmbedRow]:
         embedder = ctx.models.embedder(self.settings.embedder)
+        heads: dict[str, Picture] = {}
+        faults: dict[str, str] = {}
+        pictures = read_ahead((item.path for item in batch), ctx.threads, room=_STILLS_AHEAD)
+        for item, picture in zip(batch, pictures, strict=True):
+            for region, face in item.faces:
+                if isinstance(picture, InputError):
+                    faults[region] = str(picture)
+                else:
+                    heads[region] = head_crop(picture, face)
+        # all heads of a batch at once: a network is quicker with many pictures than with one
+        vectors = dict(zip(heads, embedder.embed(list(heads.values())), strict=True))
         rows: list[EmbedRow] = []
-        for item in batch:
-            try:
-                picture = read_image(item.path)
-            except InputError as error:
-                for region, _ in item.faces:
-                    row = EmbedRow(id=region, dropped="unreadable", why=str(error))
-                    row.attach(np.zeros(embedder.dim, np.float32))
-                    rows.append(row)
-                continue
-            vectors = embedder.embed([head_crop(picture, face) for _, face in item.faces])
-            rows += [
-                EmbedRow.with_vector(region, vector) for (region, _), vector in zip(item.faces, vectors, strict=True)
-            ]
+        for region, _ in (pair for item in batch for pair in item.faces):
+            row = EmbedRow(id=region, dropped="unreadable" if region in faults else None, why=faults.get(region, ""))
+            row.attach(vectors.get(region, np.zeros(embedder.dim, np.float32)))
+            rows.append(row)
         return rows
 
     def finish(

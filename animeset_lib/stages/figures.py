@@ -1,9 +1,12 @@
-"""From a detector's loose boxes to figures: one per face, with the body that belongs to it where the detector saw one."""
+"""From a detector's loose boxes to figures: one per face, with the head and the body that belong to it where the detector saw them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from animeset_lib.models.api import Detection
 from animeset_lib.records import Box
@@ -14,44 +17,111 @@ _SAME_IOU = 0.45
 _SAME_INSIDE = 0.75
 """Two face boxes are one face when they share this much of their union, or this much of the smaller one: detectors answer a large face
 at two scales, and the small answer lies inside the large one."""
-_FACE_INSIDE = 0.8
-"""A body holds a face when at least this share of the face lies inside it."""
+_INSIDE = 0.8
+"""A head or a body holds a face when at least this share of the face lies inside it."""
+
+Misfit = Callable[[Box, Box], float]
+
+# Brow to chin and ear to ear within a head box: halfway across and 0.62 of it wide, the lower part of it and half as high.
+_FACE_IN_HEAD = (0.19, 0.4, 0.81, 0.92)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One face of a still. `person` is the detected body, None where none was found.
+    """One face of a still, or a head whose face is not seen (`faceless`; `face` is then where it would be).
 
-    `double_of` is the better-scored box of the same face when this one is its double, and `shared` how much of the smaller box they share.
+    `head`, `person` and `halfbody` are detected boxes, None where none was found. `double_of` is the better-scored box of the same face when this
+    one is its double, and `shared` how much of the smaller box they share.
     """
 
     face: Box
     score: float
+    head: Box | None = None
     person: Box | None = None
+    halfbody: Box | None = None
     double_of: Box | None = None
     shared: float = 0.0
+    faceless: bool = False
 
 
 def join_figures(detections: Sequence[Detection]) -> list[Figure]:
-    """All face boxes as figures, doubles marked, from left to right and top to bottom whatever the order given.
+    """All face boxes as figures, doubles marked, and the heads that hold none of them, from left to right and top to bottom whatever the
+    order given.
 
-    A face takes the smallest body that holds it and that no better-scored face has taken: two heads before one body are two figures, the
-    second without a known body. Bodies and heads without a face make no figure.
+    Heads and bodies are dealt out to all faces at once, so that the whole fits best: each goes to one figure at most, a head to a face in
+    its lower middle, a body to a head at its upper end. Bodies without a head make no figure.
     """
-    faces = sorted((d for d in detections if d.kind == "face"), key=lambda d: (-d.score, d.box.xyxy))
-    bodies = sorted((d.box for d in detections if d.kind == "person"), key=lambda b: (b.area, b.xyxy))
-    figures: list[Figure] = []
-    for face in faces:
-        for better in figures:
-            if better.double_of is not None:
-                continue
-            shared = face.box.intersection(better.face) / min(face.box.area, better.face.area)
-            if face.box.iou(better.face) >= _SAME_IOU or shared >= _SAME_INSIDE:
-                figures.append(Figure(face.box, face.score, double_of=better.face, shared=shared))
+    singles: list[Detection] = []
+    doubles: list[Figure] = []
+    for face in sorted((d for d in detections if d.kind == "face"), key=_order):
+        for better in singles:
+            shared = face.box.intersection(better.box) / min(face.box.area, better.box.area)
+            if face.box.iou(better.box) >= _SAME_IOU or shared >= _SAME_INSIDE:
+                doubles.append(Figure(face.box, face.score, double_of=better.box, shared=shared))
                 break
         else:
-            body = next((b for b in bodies if b.intersection(face.box) >= _FACE_INSIDE * face.box.area), None)
-            if body is not None:
-                bodies.remove(body)
-            figures.append(Figure(face.box, face.score, body))
-    return sorted(figures, key=lambda f: (f.face.x0, f.face.y0, f.face.xyxy, -f.score))
+            singles.append(face)
+    heads = _without_doubles([d for d in detections if d.kind == "head"])
+    faces = [face.box for face in singles]
+    head_of = _dealt(faces, [head.box for head in heads], _head_misfit)
+    faceless = [head for head in heads if head.box not in head_of.values()]
+    holders = [head_of.get(i, box) for i, box in enumerate(faces)] + [head.box for head in faceless]
+    person_of = _dealt(holders, [d.box for d in _without_doubles([d for d in detections if d.kind == "person"])], _body_misfit)
+    half_of = _dealt(holders, [d.box for d in _without_doubles([d for d in detections if d.kind == "halfbody"])], _body_misfit)
+    figures = [
+        Figure(face.box, face.score, head_of.get(i), person_of.get(i), half_of.get(i)) for i, face in enumerate(singles)
+    ]
+    figures += [
+        Figure(_face_in(head.box), head.score, head.box, person_of.get(i), half_of.get(i), faceless=True)
+        for i, head in enumerate(faceless, start=len(singles))
+    ]
+    return sorted([*figures, *doubles], key=lambda f: (f.face.x0, f.face.y0, f.face.xyxy, -f.score))
+
+
+def _order(detection: Detection) -> tuple[float, tuple[float, float, float, float]]:
+    return -detection.score, detection.box.xyxy
+
+
+def _without_doubles(detections: Sequence[Detection]) -> list[Detection]:
+    """The best-scored of boxes that are one: several detectors may have seen the same."""
+    kept: list[Detection] = []
+    for new in sorted(detections, key=_order):
+        if all(new.box.iou(old.box) < _SAME_IOU for old in kept):
+            kept.append(new)
+    return kept
+
+
+def _dealt(inner: Sequence[Box], outer: Sequence[Box], misfit: Misfit) -> dict[int, Box]:
+    """Index of the inner box → its outer box; the largest number of pairs, and of these the best fitting, each box in one pair at most."""
+    if not inner or not outer:
+        return {}
+    never = 1e6
+    cost = np.array(
+        [
+            [misfit(small, large) if large.intersection(small) >= _INSIDE * small.area else never for large in outer]
+            for small in inner
+        ]
+    )
+    rows, columns = linear_sum_assignment(cost)
+    return {int(i): outer[j] for i, j in zip(rows, columns, strict=True) if cost[i, j] < never}
+
+
+def _head_misfit(face: Box, head: Box) -> float:
+    """Distance of the face from where it lies in a head, in head sizes."""
+    wished = _face_in(head).center
+    return abs(face.center[0] - wished[0]) / head.width + abs(face.center[1] - wished[1]) / head.height
+
+
+def _body_misfit(head: Box, body: Box) -> float:
+    """Distance of the head from a body's upper middle, in body sizes."""
+    return abs(head.center[0] - body.center[0]) / body.width + abs(head.y0 - body.y0) / body.height
+
+
+def _face_in(head: Box) -> Box:
+    x0, y0, x1, y1 = _FACE_IN_HEAD
+    return Box(
+        x0=head.x0 + x0 * head.width,
+        y0=head.y0 + y0 * head.height,
+        x1=head.x0 + x1 * head.width,
+        y1=head.y0 + y1 * head.height,
+    )

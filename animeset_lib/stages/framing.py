@@ -33,7 +33,8 @@ _FAR = 1_000_000
 
 @dataclass(frozen=True)
 class Figure:
-    """One character in one still of `width` x `height`: its face, its body, and the faces of everyone else."""
+    """One character in one still of `width` x `height`: its face, its body, its head and upper body where they were seen, and the faces of everyone
+    else."""
 
     face: Box
     person: Box
@@ -41,6 +42,8 @@ class Figure:
     width: int
     height: int
     others: tuple[Box, ...] = ()
+    head: Box | None = None
+    halfbody: Box | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ def place(figure: Figure, framing: Framing, shape: Shape, zoom: float) -> Box | 
     still = Box(x0=0, y0=0, x1=figure.width, y1=figure.height)
     face = _within(figure.face, still)
     # hair and chin stay in, and the other's hair out, where that is possible; if not, at least the faces themselves
-    head = _within(figure.face.grown(0.08, 0.25, 0.08, 0.12), still)
+    rule = figure.face.grown(0.08, 0.25, 0.08, 0.12)
+    head = _within(rule if figure.head is None else _around(figure.face, figure.head), still)
     demands = [(head, 0.2), (head, 0.0), (face, 0.0)]
     if not figure.others:
         # a face that fills the still loses a little of its rim to the side ratio
@@ -168,12 +172,17 @@ def _wish(figure: Figure, framing: Framing, zoom: float) -> Box | None:
         side = (2.1 + 0.6 * zoom) * size
         # the face's middle below that of the picture: hair is higher than chin and neck
         y0 = face.center[1] - (0.57 - 0.02 * zoom) * side
-        return Box(x0=x - side / 2, y0=y0, x1=x + side / 2, y1=y0 + side)
+        wish = Box(x0=x - side / 2, y0=y0, x1=x + side / 2, y1=y0 + side)
+        # a mane or a hat is wider than any rule; a little air around it
+        return wish if figure.head is None else _around(wish, figure.head.grown(0.05, 0.05, 0.05, 0.05))
     if framing == "upper_body":
         seen = figure.height if figure.person_estimated else min(figure.height, figure.person.y1)
         if seen < face.y1 + _CHEST * size:
             return None
         y0, y1 = face.y0 - (0.75 + 0.15 * zoom) * size, face.y1 + (1.9 + 0.8 * zoom) * size
+        if figure.halfbody is not None:
+            room = 0.02 + 0.06 * zoom
+            return figure.halfbody.grown(room, room, room, room)
         if not figure.person_estimated:
             x = (x + figure.person.center[0]) / 2
         half = (0.4 + 0.1 * zoom) * (y1 - y0)
@@ -186,6 +195,11 @@ def _wish(figure: Figure, framing: Framing, zoom: float) -> Box | None:
         return None
     room = 0.03 + 0.05 * zoom
     return person.grown(room, room, room, room)
+
+
+def _around(one: Box, other: Box) -> Box:
+    """The smallest box that holds both."""
+    return Box(x0=min(one.x0, other.x0), y0=min(one.y0, other.y0), x1=max(one.x1, other.x1), y1=max(one.y1, other.y1))
 
 
 def _shows(figure: Figure, framing: Framing, box: Box) -> bool:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from animeset_lib.errors import InputError
+from animeset_lib.errors import InputError, ModelError, PictureError
 from animeset_lib.media import Picture, read_image, write_image
 from animeset_lib.models.api import ModelProvider, Upscaler
 from animeset_lib.records import Box, Framing, PlannedCrop, Record, Region
@@ -30,6 +30,7 @@ __all__ = ["UpscaleStage"]
 
 # Pixels of the still around a crop that the network sees as well, so that the crop's border looks like its middle.
 _CONTEXT_PX = 16
+_ALL_FAILED = 2
 # How much the trust in a figure's name counts beside its quality when figures are chosen.
 _TRUST = 0.3
 # Figures that can be shown in a framing which too few others offer are preferred by this much.
@@ -71,7 +72,7 @@ class UpscaleStage(Stage):
 
     settings: UpscaleSettings
     name: ClassVar[str] = "4b_upscale"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     needs: ClassVar[tuple[str, ...]] = ("1_extract", "3a_detect", "3b_embed", "3d_cast", "4a_quality")
     row: ClassVar[type[Record]] = PlannedCrop
     batch: ClassVar[int] = 4  # enlarging is slow
@@ -99,6 +100,8 @@ class UpscaleStage(Stage):
                 person_estimated=region.person_estimated,
                 width=region.width,
                 height=region.height,
+                head=region.head,
+                halfbody=region.halfbody,
                 others=tuple(other.face for other in faces[region.frame_id] if other.id != region.id),
             )
             per_character[cast.character].append(
@@ -122,6 +125,7 @@ class UpscaleStage(Stage):
         upscaler = None if self.settings.upscaler == "none" else ctx.models.upscaler(self.settings.upscaler)
         # the crops of one still follow each other
         read = lru_cache(maxsize=1)(read_image)
+        asked, failed = 0, []
         for item in batch:
             ctx.check_cancel()
             if item.dropped is not None:
@@ -138,9 +142,20 @@ class UpscaleStage(Stage):
             except InputError as error:
                 yield _row(item, box, dropped="unreadable", why=str(error))
                 continue
+            asked += 1
+            try:
+                large = _enlarge(still, box, factor, upscaler)
+            except PictureError as error:
+                ctx.log.warning("4b_upscale: %s is left out: %s", item.id, error)
+                failed.append(str(error))
+                yield _row(item, box, dropped="not_enlarged", why=str(error))
+                continue
             file = f"{item.id}.png"
-            write_image(out / file, _enlarge(still, box, factor, upscaler))
+            write_image(out / file, large)
             yield _row(item, box, factor=factor, file=file, upscaler=upscaler.info.name)
+        # Nothing works, so it is not the pictures. The batch is not journaled, and the same command goes on here once the cause is mended.
+        if len(failed) == asked >= _ALL_FAILED:
+            raise ModelError(f"all {asked} pictures of a batch failed with the upscaler {self.settings.upscaler}; the last one: {failed[-1]}")
 
     def finish(
         self,

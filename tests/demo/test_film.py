@@ -19,7 +19,7 @@ from animeset_lib.demo.acting import pose_at
 from animeset_lib.demo.characters import CAST, EMOTIONS, character
 from animeset_lib.demo.film import describe_film
 from animeset_lib.demo.script import write_script
-from animeset_lib.models.zoo import Zoo
+from animeset_lib.models.provider import Zoo
 from animeset_lib.records import Box
 
 Frames = list[tuple[NDArray[np.uint8], FrameTruth]]

@@ -14,7 +14,7 @@ from animeset_lib.demo import iter_demo_frames
 from animeset_lib.errors import ModelError
 from animeset_lib.models import animeface
 from animeset_lib.models.api import Detector, Picture
-from animeset_lib.models.zoo import Zoo
+from animeset_lib.models.provider import Zoo
 from animeset_lib.records import Box
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from animeset_lib.demo import iter_demo_frames
 from animeset_lib.models.api import Picture, TaggerInput
-from animeset_lib.models.zoo import Zoo
+from animeset_lib.models.provider import Zoo
 from animeset_lib.records import Box, Framing
 
 # character of the demo film → hair and eye tags that are right for it

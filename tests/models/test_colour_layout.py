@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from animeset_lib.models.api import Embedder, Picture
-from animeset_lib.models.zoo import Zoo
+from animeset_lib.models.provider import Zoo
 
 Colour = tuple[int, int, int]
 PINK, BLUE, BLACK, BLONDE = (245, 160, 185), (90, 130, 205), (45, 42, 55), (245, 215, 125)

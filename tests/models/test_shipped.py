@@ -14,7 +14,8 @@ from animeset_lib.demo import iter_demo_frames
 from animeset_lib.errors import ModelError
 from animeset_lib.models import onnx_file
 from animeset_lib.models.api import Detector, Embedder, Picture
-from animeset_lib.models.zoo import Zoo
+from animeset_lib.models.device import Device
+from animeset_lib.models.provider import Zoo
 from animeset_lib.records import Box
 from animeset_lib.stages.heads import head_crop
 
@@ -135,4 +136,4 @@ def test_a_lost_or_broken_file_is_one_clear_sentence(tmp_path: Path, monkeypatch
         onnx_file.shipped("animeset-face")
     (tmp_path / "animeset-face.onnx").write_bytes(b"no network")
     with pytest.raises(ModelError, match="cannot be opened as an ONNX network"):
-        onnx_file.open_network(tmp_path / "animeset-face.onnx")
+        onnx_file.open_network(tmp_path / "animeset-face.onnx", Device(), "install animeset again")

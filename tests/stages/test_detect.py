@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -101,13 +102,39 @@ def test_a_double_of_a_double_does_not_pull_a_third_face_in() -> None:
     assert [f.double_of is None for f in figures] == [True, False, True]
 
 
-def test_a_face_takes_the_smallest_body_around_it_and_each_body_goes_once() -> None:
-    far, near = person(0, 0, 300, 300), person(80, 0, 200, 300)
-    figures = join_figures([face(100, 10, 140, 50, 0.9), face(110, 150, 150, 190, 0.8), far, near])
-    assert [f.person for f in figures] == [near.box, far.box]
-    alone = join_figures([face(100, 10, 140, 50, 0.9), face(110, 60, 150, 100, 0.8), near])
-    assert [f.person for f in alone] == [near.box, None]
-    assert join_figures([near]) == []
+def boxed(kind: Literal["head", "person", "halfbody"], *xyxy: float, score: float = 0.9) -> Detection:
+    return Detection(kind, Box.of(tuple(xyxy)), score)  # type: ignore[arg-type]
+
+
+def test_bodies_are_dealt_out_so_that_all_fit() -> None:
+    """The front figure's face lies inside the narrow body behind it as well; taking the smallest body would rob that one of its own."""
+    front, behind = person(50, 50, 250, 300), person(120, 20, 200, 300)
+    figures = join_figures([face(130, 60, 170, 100, 0.9), face(150, 22, 170, 45, 0.8), behind, front])
+    assert [f.person for f in figures] == [front.box, behind.box]
+    alone = join_figures([face(100, 10, 140, 50, 0.9), face(110, 60, 150, 100, 0.8), person(80, 0, 200, 300)])
+    assert [f.person is not None for f in alone] == [True, False], "a body has one head, at its upper end"
+    assert join_figures([front]) == []
+
+
+def test_face_head_and_bodies_of_one_figure_are_one() -> None:
+    head, body, half = boxed("head", 90, 0, 160, 70), boxed("person", 60, 0, 190, 300), boxed("halfbody", 65, 0, 185, 150)
+    (one,) = join_figures([half, body, face(100, 25, 150, 65), head])
+    assert (one.head, one.person, one.halfbody, one.faceless) == (head.box, body.box, half.box, False)
+
+
+def test_a_head_without_a_face_is_a_figure_without_one() -> None:
+    """Two heads side by side, one seen from behind; the bodies go to their own heads."""
+    seen, back = boxed("head", 0, 0, 100, 100), boxed("head", 200, 0, 300, 100, score=0.8)
+    left, right = person(0, 0, 120, 300), person(190, 0, 310, 300)
+    figures = join_figures([face(20, 40, 80, 95), back, seen, right, left])
+    assert [(f.faceless, f.person, f.head) for f in figures] == [(False, left.box, seen.box), (True, right.box, back.box)]
+    assert figures[1].face.intersection(back.box) == pytest.approx(figures[1].face.area)
+    assert figures[1].score == 0.8
+
+
+def test_the_same_head_seen_by_two_detectors_is_one() -> None:
+    figures = join_figures([face(20, 40, 80, 95), boxed("head", 0, 0, 100, 100), boxed("head", 3, 0, 104, 100, score=0.6)])
+    assert [(f.head, f.faceless) for f in figures] == [(Box(x0=0, y0=0, x1=100, y1=100), False)]
 
 
 def test_figures_do_not_depend_on_the_order_of_the_answer() -> None:
@@ -145,7 +172,12 @@ def test_every_box_becomes_a_row_with_its_reason(
     stills: Callable[..., dict[str, Output]], run_stage: Callable[..., Output], make_context: Callable[..., Context]
 ) -> None:
     models = OneAnswer(
-        face(10, 10, 60, 60, 0.9), face(12, 12, 62, 62, 0.8), face(100, 10, 120, 30, 0.9), face(200, 10, 260, 70, 0.3)
+        face(10, 10, 60, 60, 0.9),
+        face(12, 12, 62, 62, 0.8),
+        face(100, 10, 120, 30, 0.9),
+        face(200, 10, 260, 70, 0.3),
+        boxed("head", 0, 0, 70, 70),
+        boxed("head", 210, 100, 290, 180),
     )
     result = run_stage(DetectStage(DetectSettings()), stills([drawn()]), make_context(models=models))
     assert [(row.id, row.dropped) for row in result.rows] == [
@@ -153,11 +185,14 @@ def test_every_box_becomes_a_row_with_its_reason(
         ("abc-000000000-01", "double"),
         ("abc-000000000-02", "small_face"),
         ("abc-000000000-03", "low_score"),
+        ("abc-000000000-04", "no_face"),
     ]
+    assert [row.head is not None for row in result.rows] == [True, False, False, False, True]
     assert [row.why for row in result.rows[1:]] == [
         "a second box of the face at 10, 10, 60, 60 (shares 92% of the smaller box)",
         "face 20 px high, less than 40 px",
         "detection score 0.30 is below 0.50",
+        "a head whose face is not seen: from behind, or hidden",
     ]
     assert all(row.person_estimated for row in result.rows)
 

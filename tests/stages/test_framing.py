@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log, sqrt
 
 import pytest
@@ -54,7 +55,14 @@ def figures(draw: st.DrawFn) -> Figure:
     person = None
     if draw(st.booleans()):
         person = faces[0].grown(*(draw(st.floats(0, 2)) for _ in range(3)), draw(st.floats(0, 9))).clip(width, height)
-    return figure(faces[0], width, height, tuple(faces[1:]), person)
+    one = figure(faces[0], width, height, tuple(faces[1:]), person)
+    if draw(st.booleans()):
+        around = [draw(st.floats(-0.1, 0.8)) for _ in range(4)]
+        one = replace(one, head=faces[0].grown(*around).clip(width, height))
+    if draw(st.booleans()):
+        down = [draw(st.floats(0, 3)) for _ in range(3)]
+        one = replace(one, halfbody=faces[0].grown(down[0], 0.3, down[1], down[2]).clip(width, height))
+    return one
 
 
 @given(figures(), SHAPES, st.floats(0, 1))
@@ -214,3 +222,24 @@ def test_keep_inside_holds_what_fits(width: int, height: int, someone: Figure) -
     assert part.intersection(whole) == part.area
     if someone.face.width + 1 <= width and someone.face.height + 1 <= height:
         assert part.intersection(someone.face) >= 0.8 * someone.face.area
+
+
+def test_a_seen_head_stays_whole_in_a_face_picture() -> None:
+    """A mane twice as wide as the rule for hair allows."""
+    plain = figure(box(900, 400, 1000, 500))
+    mane = replace(plain, head=box(750, 300, 1150, 560))
+    narrow, wide = place(plain, "face", SHAPE, 0.0), place(mane, "face", SHAPE, 0.0)
+    assert narrow is not None
+    assert wide is not None
+    assert narrow.x0 > 750
+    assert wide.x0 <= 750
+    assert wide.x1 >= 1150
+    assert wide.y0 <= 300
+
+
+def test_a_seen_upper_body_is_what_an_upper_body_picture_shows() -> None:
+    """A figure that lies: its upper body is beside its face, where no rule for standing figures looks."""
+    lying = replace(figure(box(400, 500, 500, 600)), halfbody=box(380, 450, 900, 800))
+    placed = place(lying, "upper_body", SHAPE, 0.0)
+    assert placed is not None
+    assert placed.intersection(box(380, 450, 900, 800)) >= 0.85 * 520 * 350

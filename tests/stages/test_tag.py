@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from animeset_lib.media import write_image
-from animeset_lib.models.api import TaggerInput, Tags
+from animeset_lib.models.api import TaggerInput, Tags, Thresholds
 from animeset_lib.models.fakes import FakeModels, FakeTagger
 from animeset_lib.records import Box, Crop
 from animeset_lib.run.stage import Context, Output
 from animeset_lib.settings import TagSettings
-from animeset_lib.stages.tag import TagStage
+from animeset_lib.stages.tag import TagStage, mcut
 
 RED, BLUE = (200, 10, 20), (10, 20, 250)
 
@@ -129,3 +129,46 @@ def test_no_crops_no_rows(
     out = run_stage(TagStage(TagSettings()), {"5_crop": make_output("5_crop", Crop, [])}, make_context())
     assert out.rows == []
     assert not [path for path in Path(out.path).iterdir() if path.suffix == ".png"]
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [([0.9, 0.85, 0.3, 0.2], 0.575), ([0.2, 0.9], 0.55), ([0.7], 0.0), ([], 0.0), ([0.5, 0.5], 0.5)],
+)
+def test_maximum_cut(scores: list[float], expected: float) -> None:
+    assert mcut(scores) == pytest.approx(expected)
+
+
+class Sure(FakeTagger):
+    thresholds = Thresholds(general=0.5, character=0.8)
+
+    def tag(self, inputs: Sequence[TaggerInput]) -> list[Tags]:
+        general = {"hat": 0.9, "smile": 0.86, "sky": 0.4, "tree": 0.3}
+        return [Tags(general, {"rem": 0.7, "ram": 0.1}, {"general": 0.9, "explicit": 0.01}) for _ in inputs]
+
+
+@pytest.mark.parametrize(
+    ("settings", "general", "character"),
+    [
+        ({}, {"hat", "smile"}, set()),
+        ({"general_min": 0.35, "character_min": 0.6}, {"hat", "smile", "sky"}, {"rem"}),
+        ({"general_min": 0.0, "character_min": 0.0}, {"hat", "smile", "sky", "tree"}, {"rem", "ram"}),
+        ({"choice": "mcut"}, {"hat", "smile"}, {"rem"}),
+    ],
+    ids=["the tagger's own", "given", "all", "largest gap"],
+)
+def test_thresholds_per_category(
+    crops: Output,
+    run_stage: Callable[..., Output],
+    make_context: Callable[..., Context],
+    settings: dict[str, object],
+    general: set[str],
+    character: set[str],
+) -> None:
+    models = FakeModels()
+    models._tagger = Sure()
+    out = run_stage(TagStage(TagSettings.model_validate(settings)), {"5_crop": crops}, make_context(models=models))
+    for row in out.kept:
+        assert set(row.general) == general
+        assert set(row.character) == character
+        assert row.rating == {"general": 0.9, "explicit": 0.01}, "ratings are kept apart and whole"

@@ -8,7 +8,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from animeset_lib.errors import ModelError, PictureError
 from animeset_lib.media import read_image, write_image
+from animeset_lib.models.api import Picture
 from animeset_lib.models.fakes import FakeModels
 from animeset_lib.records import Box, CastRow, EmbedRow, Frame, PlannedCrop, QualityRow, Region
 from animeset_lib.run.stage import Context, Output
@@ -194,3 +196,37 @@ def test_same_rows_in_any_batch_and_none_for_nobody(film: Film, run_stage: Run, 
     first, second = (run_stage(stage, given, make_context(), batch=size).rows for size in (1, 50))
     assert first == second
     assert run_stage(stage, film([[(None, face())]]), make_context()).rows == []
+
+
+class Fails(FakeModels):
+    """An upscaler that cannot do the pictures it is asked for at these turns (from 0)."""
+
+    def __init__(self, turns: set[int]) -> None:
+        super().__init__()
+        asked = iter(range(10**6))
+        whole = self._upscaler.upscale
+
+        def upscale(picture: Picture, factor: int) -> Picture:
+            if next(asked) in turns:
+                raise PictureError("the program ended with exit code 3")
+            return whole(picture, factor)
+
+        self._upscaler.upscale = upscale  # type: ignore[method-assign]
+
+
+def test_a_picture_that_cannot_be_enlarged_is_a_row_with_the_reason(film: Film, run_stage: Run, make_context: Make) -> None:
+    given = film([[("anna", face(30 + i, 20, 40))] for i in range(4)])
+    stage = UpscaleStage(UpscaleSettings(upscaler="fake", min_pictures=1))
+    output = run_stage(stage, given, make_context(models=Fails({1})))
+    assert [row.dropped for row in output.rows].count("not_enlarged") == 1
+    (failed,) = [row for row in output.rows if row.dropped == "not_enlarged"]
+    assert failed.why == "the program ended with exit code 3"
+    assert failed.file is None
+
+
+def test_when_nothing_can_be_enlarged_the_run_stops_and_can_go_on(film: Film, run_stage: Run, make_context: Make) -> None:
+    given = film([[("anna", face(30 + i, 20, 40))] for i in range(4)])
+    stage = UpscaleStage(UpscaleSettings(upscaler="fake", min_pictures=1))
+    with pytest.raises(ModelError, match=r"all 4 pictures of a batch failed with the upscaler fake; the last one: the program ended"):
+        run_stage(stage, given, make_context(models=Fails(set(range(4)))))
+    assert all(row.dropped is None for row in run_stage(stage, given, make_context()).rows)

@@ -1,0 +1,171 @@
+"""Where networks run: a CUDA graphics card where there is one and the runtimes can use it, else the processor. Falling back is said aloud.
+
+Both runtimes are kept in step: a card is used by torch and by onnxruntime, and the one that cannot is named in a warning with the command
+that mends it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib.metadata
+import importlib.util
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from animeset_lib.errors import ModelError
+
+__all__ = ["Card", "Device", "cards", "choose", "cores", "free_memory", "idle", "is_out_of_memory", "onnx_uses", "torch_uses"]
+
+@dataclass(frozen=True)
+class Card:
+    """A graphics card as the CUDA driver names it. `memory` is in bytes."""
+
+    index: int
+    name: str
+    memory: int
+
+
+@dataclass(frozen=True)
+class Device:
+    """`cpu`, or the card `index`. `threads` is how many processor threads a network may use."""
+
+    kind: Literal["cpu", "cuda"] = "cpu"
+    index: int = 0
+    threads: int = 1
+    name: str = "processor"
+
+    @property
+    def torch(self) -> str:
+        """What `torch.device` takes; only valid where `torch_uses` says so."""
+        return "cpu" if self.kind == "cpu" else f"cuda:{self.index}"
+
+    @property
+    def words(self) -> str:
+        return f"processor, {self.threads} threads" if self.kind == "cpu" else f"cuda:{self.index} ({self.name})"
+
+
+def cores() -> int:
+    """Processor threads that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def cards() -> tuple[Card, ...]:
+    """The CUDA cards that the driver knows; empty without driver or card. Asks the driver itself: torch takes seconds to import."""
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        count = ctypes.c_int()
+        if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+            return ()
+        found = []
+        for index in range(count.value):
+            handle, name, memory = ctypes.c_int(), ctypes.create_string_buffer(128), ctypes.c_size_t()
+            driver.cuDeviceGet(ctypes.byref(handle), index)
+            driver.cuDeviceGetName(name, len(name), handle)
+            driver.cuDeviceTotalMem_v2(ctypes.byref(memory), handle)
+            found.append(Card(index, name.value.decode(errors="replace"), memory.value))
+        return tuple(found)
+    except (OSError, AttributeError):
+        return ()
+
+
+def choose(asked: str = "auto", threads: int = 0) -> Device:
+    """`auto` (the first card, else the processor), `cpu`, `cuda` or `cuda:<index>`. Raises `ModelError` for a card that is not there."""
+    threads = threads or cores()
+    if asked == "cpu":
+        return Device(threads=threads)
+    kind, _, number = asked.partition(":")
+    index = int(number) if number.isdecimal() else 0
+    if asked != "auto" and (kind != "cuda" or (number and not number.isdecimal())):
+        raise ModelError(f"unknown device `{asked}`; expected auto, cpu, cuda or cuda:<number>, such as cuda:1")
+    here = {card.index: card for card in cards()}
+    if index in here:
+        return Device("cuda", index, threads, here[index].name)
+    if asked == "auto":
+        return Device(threads=threads)
+    names = ", ".join(f"cuda:{card.index} ({card.name})" for card in here.values())
+    raise ModelError(
+        f"device {asked} was asked for, but the NVIDIA driver shows {names or 'no card'}; use --device auto, or check `nvidia-smi`"
+    )
+
+
+def onnx_uses(device: Device) -> bool:
+    """Whether onnxruntime can use the card of `device`; False on the processor."""
+    return device.kind == "cuda" and _onnx_has_cuda()
+
+
+def torch_uses(device: Device) -> bool:
+    """The same for torch; False where it is not installed."""
+    return device.kind == "cuda" and device.index < _torch_cards()
+
+
+def idle(device: Device) -> list[str]:
+    """One sentence for each runtime that leaves the card of `device` idle, with the command that mends it. Empty on the processor."""
+    if device.kind == "cpu":
+        return []
+    sentences = []
+    if not onnx_uses(device):
+        sentences.append(
+            f"{device.words} is there, but this onnxruntime is the processor build: detectors, embedders and taggers run on the processor. "
+            "Mend it with: pip uninstall -y onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]'"
+        )
+    if importlib.util.find_spec("torch") is not None and not torch_uses(device):
+        sentences.append(
+            f"{device.words} is there, but torch {importlib.metadata.version('torch')} cannot use it (a processor build, or a driver that is "
+            "too old): its networks run on the processor. Install the CUDA build of torch that pytorch.org names for your driver"
+        )
+    return sentences
+
+
+@functools.cache
+def _onnx_has_cuda() -> bool:
+    import onnxruntime
+
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        return False
+    if hasattr(onnxruntime, "preload_dlls"):
+        # CUDA and cuDNN come with torch or the nvidia-* packages, where the loader does not look by itself
+        onnxruntime.preload_dlls()
+    return True
+
+
+@functools.cache
+def _torch_cards() -> int:
+    if importlib.util.find_spec("torch") is None:
+        return 0
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a network failed for want of memory, on the card or the processor: a smaller batch may still fit."""
+    if isinstance(error, MemoryError) or type(error).__name__ in ("OutOfMemoryError", "AcceleratorError"):
+        return "memory" in str(error).lower() or isinstance(error, MemoryError)
+    if not isinstance(error, RuntimeError) and not type(error).__module__.startswith("onnxruntime"):
+        return False
+    text = str(error).lower()
+    # torch's processor allocator, onnxruntime's arena and allocator, and the CUDA libraries all say it in words only
+    return any(
+        sign in text
+        for sign in (
+            "out of memory",
+            "not enough memory",
+            "allocate memory",
+            "bad allocation",
+            "bad_alloc",
+            "cudaerrormemoryallocation",
+            "cudnn_status_alloc_failed",
+            "cublas_status_alloc_failed",
+        )
+    )
+
+
+def free_memory() -> None:
+    """Give cached memory of torch back to the card; onnxruntime does so when its session goes."""
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,279 @@
+"""Hands out the models of the table by name: `auto`, a name, `family:argument`, or several joined by `+`. Loads each once, on first use."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import gc
+import hashlib
+import importlib.util
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from animeset_lib.errors import ModelError
+from animeset_lib.models.api import Detector, Embedder, ModelInfo, Tagger, Task, Upscaler
+from animeset_lib.models.combined import CombinedDetector, CombinedTagger
+from animeset_lib.models.device import Device, free_memory, onnx_uses, torch_uses
+from animeset_lib.models.spec import Family, ModelSpec, Parts
+from animeset_lib.models.weights import OfflineError, Weights
+from animeset_lib.models.zoo import EXTRAS, FAMILIES, MODELS
+
+__all__ = ["Shown", "Zoo"]
+
+_JOINED: tuple[Task, ...] = ("detector", "tagger")
+"""Tasks whose answers can be put together."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A row for `doctor` and `models list`. `why_not` is empty when the model is present; `auto`: the one that `auto` takes."""
+
+    spec: ModelSpec
+    why_not: str
+    auto: bool
+
+    @property
+    def present(self) -> bool:
+        return not self.why_not
+
+
+class Zoo:
+    """A `ModelProvider` over a table of specs."""
+
+    def __init__(
+        self,
+        models: Sequence[ModelSpec] = MODELS,
+        families: Sequence[Family] = FAMILIES,
+        *,
+        device: Device | None = None,
+        weights: Weights | None = None,
+    ) -> None:
+        self.device = device or Device()
+        self.weights = weights or Weights()
+        self._models = tuple(models)
+        self._families = tuple(families)
+        self._loaded: dict[tuple[str, str], Any] = {}
+
+    def info(self, task: Task, name: str) -> ModelInfo:
+        """Who would answer, without loading it. Raises `ModelError` for a name that is unknown, not present or has changed files."""
+        return self._info(self._chosen(task, name))
+
+    def detector(self, name: str) -> Detector:
+        return cast(Detector, self._model("detector", name))
+
+    def embedder(self, name: str) -> Embedder:
+        return cast(Embedder, self._model("embedder", name))
+
+    def upscaler(self, name: str) -> Upscaler:
+        return cast(Upscaler, self._model("upscaler", name))
+
+    def tagger(self, name: str) -> Tagger:
+        return cast(Tagger, self._model("tagger", name))
+
+    @property
+    def where(self) -> str:
+        return self.device.words
+
+    def release(self) -> None:
+        """Forget what is loaded, and give its memory back."""
+        if self._loaded:
+            self._loaded.clear()
+            gc.collect()
+            free_memory()
+
+    def specs(self, task: Task, name: str) -> tuple[ModelSpec, ...]:
+        """The entries that `name` stands for, present or not; for `auto` the task's ladder, best first. Raises `ModelError` for an unknown name."""
+        if name == "auto":
+            return tuple(spec for spec in self._models if spec.task == task)
+        return tuple(self._named(task, piece) for piece in self._pieces(task, name))
+
+    def named(self, name: str) -> tuple[ModelSpec, ...]:
+        """The same for a name of whatever task, as `models fetch` gets it."""
+        task: Task
+        for task in get_args(Task):
+            first = self._pieces(task, name)[0]
+            known = any(first == spec.name for spec in self._models if spec.task == task)
+            if known or any(first.startswith(f"{family.prefix}:") for family in self._families if family.task == task):
+                return self.specs(task, name)
+        raise ModelError(f"unknown model `{name}`: {_meant(name, [spec.name for spec in self._models])}see `animeset models list`")
+
+    def overview(self) -> list[Shown]:
+        """All entries of the table in its order."""
+        rows: list[Shown] = []
+        taken: set[str] = set()
+        for spec in self._models:
+            why_not = self._absent(spec)
+            auto = not why_not and not self._too_slow(spec) and spec.task not in taken
+            if auto:
+                taken.add(spec.task)
+            rows.append(Shown(spec, why_not, auto))
+        return rows
+
+    def better(self, task: Task) -> list[Shown]:
+        """Entries above the one that `auto` takes which would run well here if they were present."""
+        above: list[Shown] = []
+        for row in self.overview():
+            if row.spec.task == task:
+                if row.auto:
+                    break
+                if not self._too_slow(row.spec):
+                    above.append(row)
+        return above
+
+    def recommended(self) -> list[ModelSpec]:
+        """What to download so that `auto` has the best rung of each task that runs well here; its modules are installed, its files are not all here."""
+        found = []
+        for task in get_args(Task):
+            ready = [row.spec for row in self.better(task) if row.spec.files and not _missing_modules(row.spec)]
+            found += ready[:1]
+        return found
+
+    def size(self, spec: ModelSpec) -> int | None:
+        """Bytes of its downloads: of what is here, else as stated; None when some are unknown."""
+        sizes = [state.bytes if (state := self.weights.state(spec.name, file)).present else file.size for file in spec.files]
+        return None if None in sizes else sum(size for size in sizes if size)
+
+    def any_file(self, spec: ModelSpec) -> bool:
+        """Whether some of its downloads are here."""
+        return any(self.weights.state(spec.name, file).present for file in spec.files)
+
+    def fetch(self, specs: Sequence[ModelSpec], progress: Callable[[str, int, int | None], None], again: bool = False) -> None:
+        """Download what is missing. Raises `OfflineError` without network, `ModelError` for a file that is not what it should be."""
+        for spec in specs:
+            self.weights.fetch(spec.name, spec.files, progress, again=again)
+
+    def fetch_best(self, task: Task, name: str, progress: Callable[[str, int, int | None], None]) -> None:
+        """Make the models that `name` stands for present; for `auto` the best one of which only files are missing.
+
+        Raises `OfflineError` without network; the ladder still has what was there before.
+        """
+        if name != "auto":
+            self.fetch([spec for spec in self.specs(task, name) if spec.files], progress)
+            return
+        self.fetch([spec for spec in self.recommended() if spec.task == task], progress)
+
+    def _model(self, task: Task, name: str) -> Any:
+        specs = self._chosen(task, name)
+        key = (task, "+".join(spec.name for spec in specs))
+        if key not in self._loaded:
+            self._loaded[key] = self._load(task, specs)
+        return self._loaded[key]
+
+    def _load(self, task: Task, specs: tuple[ModelSpec, ...]) -> Any:
+        single = [self._model(task, spec.name) if len(specs) > 1 else spec.load(self._parts(spec)) for spec in specs]
+        if len(specs) == 1:
+            return single[0]
+        info = self._info(specs)
+        return CombinedDetector(info, single) if task == "detector" else CombinedTagger(info, single)
+
+    def _parts(self, spec: ModelSpec) -> Parts:
+        files = tuple(self.weights.path(spec.name, file) for file in spec.files)
+        remedy = f"get it again with `{spec.get} --again`" if spec.files else spec.get if spec.get.startswith("name") else f"install it again ({spec.get})"
+        return Parts(self._info((spec,)), files + tuple(spec.packaged()), self.device, remedy)
+
+    def _chosen(self, task: Task, name: str) -> tuple[ModelSpec, ...]:
+        """The present entries behind a name."""
+        if name == "auto":
+            reasons = []
+            for spec in self.specs(task, "auto"):
+                reason = self._absent(spec)
+                if not reason and not self._too_slow(spec):
+                    return (spec,)
+                reasons.append(f"{spec.name}: {reason or 'too slow without a graphics card'} ({spec.get})")
+            raise ModelError(f"no {task} is present: {'; '.join(reasons)}")
+        specs = self.specs(task, name)
+        for spec in specs:
+            if reason := self._absent(spec):
+                raise ModelError(f"the {task} {spec.name} is not present: {reason}. Get it with: {self.remedy(spec)}")
+        return specs
+
+    def remedy(self, spec: ModelSpec) -> str:
+        """The commands that make the model present."""
+        steps = list(dict.fromkeys(EXTRAS.get(module, f"pip install {module}") for module in _missing_modules(spec)))
+        if not steps or (spec.files and spec.get not in steps):
+            steps.append(spec.get)
+        return "; then ".join(steps)
+
+    def _pieces(self, task: Task, name: str) -> list[str]:
+        """`a+b` taken apart; a plus sign inside a file's name or a program's command stays where it is."""
+        if task not in _JOINED:
+            return [name]
+        known = {spec.name for spec in self._models if spec.task == task}
+        prefixes = tuple(f"{family.prefix}:" for family in self._families if family.task == task)
+        pieces: list[str] = []
+        for piece in name.split("+"):
+            if pieces and pieces[-1].startswith(prefixes) and piece not in known and not piece.startswith(prefixes):
+                pieces[-1] += f"+{piece}"
+            else:
+                pieces.append(piece)
+        return list(dict.fromkeys(pieces))
+
+    def _named(self, task: Task, name: str) -> ModelSpec:
+        own = [spec for spec in self._models if spec.task == task]
+        for spec in own:
+            if spec.name == name:
+                return spec
+        prefix, colon, argument = name.partition(":")
+        families = [family for family in self._families if family.task == task]
+        for family in families:
+            if colon and prefix == family.prefix:
+                return family.spec(argument)
+        names = ["auto", *(spec.name for spec in own)]
+        forms = "".join(f", {family.prefix}:{family.argument}" for family in families)
+        joined = " or several joined by +" if task in _JOINED else ""
+        raise ModelError(f"unknown {task} `{name}`: {_meant(name, names)}There are {', '.join(names)}{forms}{joined}.")
+
+    def _absent(self, spec: ModelSpec) -> str:
+        """Why the model cannot be used here; empty when it can."""
+        missing = _missing_modules(spec)
+        if missing:
+            return f"{' and '.join(missing)} not installed"
+        try:
+            for file in spec.files:
+                self.weights.path(spec.name, file)
+            spec.packaged()
+        except ModelError as error:
+            return str(error)
+        return ""
+
+    def _too_slow(self, spec: ModelSpec) -> bool:
+        """Whether `auto` passes it by: made for a card, and none can be used."""
+        if not spec.card_only:
+            return False
+        return not (torch_uses(self.device) if "torch" in spec.needs else onnx_uses(self.device))
+
+    def _info(self, specs: tuple[ModelSpec, ...]) -> ModelInfo:
+        content = hashlib.sha256()
+        for spec in specs:
+            content.update(f"{spec.task} {spec.name} {spec.version}".encode())
+            for file in spec.files:
+                content.update(self.weights.digest(spec.name, file).encode())
+            for path in spec.packaged():
+                content.update(_sha256(path, path.stat().st_mtime_ns).encode())
+        return ModelInfo(
+            name="+".join(spec.name for spec in specs),
+            task=specs[0].task,
+            digest=content.hexdigest()[:16],
+            rung=" ".join(dict.fromkeys(spec.rung for spec in specs)),
+            licence="; ".join(dict.fromkeys(spec.licence for spec in specs)),
+            source="; ".join(dict.fromkeys(spec.source for spec in specs)),
+        )
+
+
+@functools.cache
+def _sha256(path: Path, mtime_ns: int) -> str:
+    """Content hash of a file that came with a package or that the user named."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _missing_modules(spec: ModelSpec) -> list[str]:
+    return [module for module in spec.needs if importlib.util.find_spec(module) is None]
+
+
+def _meant(name: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1) or [known for known in names if re.sub(r"\W", "", name) in re.sub(r"\W", "", known)][:1]
+    return f"did you mean {near[0]}? " if near and name else ""
