@@ -108,7 +108,11 @@ def run(
     ] = False,
     device: DeviceOption = "auto",
     fetch: Annotated[
-        bool, typer.Option("--fetch", help="First download the best models that would run here; without network go on with those present.")
+        bool,
+        typer.Option(
+            "--fetch",
+            help="First download the best models that would run here; without network go on with those present.",
+        ),
     ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say which stages would run.")] = False,
     threads: Annotated[int, typer.Option(min=0, help="0: all cores.")] = 0,
@@ -130,7 +134,9 @@ def run(
         return
     if fetch:
         with _DownloadBars() as bars:
-            fetch_models(chosen, device, bars, lambda sentence: _errors.print(f"note: {escape(sentence)}", soft_wrap=True))
+            fetch_models(
+                chosen, device, bars, lambda sentence: _errors.print(f"note: {escape(sentence)}", soft_wrap=True)
+            )
     from animeset_lib.console import RunDisplay
     from animeset_lib.run.lock import Cancel
 
@@ -348,9 +354,13 @@ def doctor(as_json: JsonOption = False, device: DeviceOption = "auto") -> None:
     _say("All models, with sizes, licences and where they come from: animeset models list")
 
 
-models_app = typer.Typer(name="models", help="The networks: what there is, getting, checking and carrying them.", no_args_is_help=True)
+models_app = typer.Typer(
+    name="models", help="The networks: what there is, getting, checking and carrying them.", no_args_is_help=True
+)
 app.add_typer(models_app)
-NamesArgument = Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="Names from `animeset models list`.")]
+NamesArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[MODEL]...", help="Names from `animeset models list`.")
+]
 
 
 @models_app.command("list")
@@ -372,14 +382,23 @@ def models_list(
         for row in rows:
             _print_model(row)
         return
-    table = Table("task", "model", "state", "size", "files", "licence", "rung")
-    for row in rows:
-        state = "used by auto" if row["auto"] else "present" if row["present"] else "not here"
-        table.add_row(row["task"], row["name"], state, row["size"], row["trust"], escape(row["licence"]), escape(row["rung"]))
-    _console.print(table)
+    for task in dict.fromkeys(row["task"] for row in rows):
+        _console.print(f"\n[bold]{task}[/]  (best first)")
+        for row in rows:
+            if row["task"] == task:
+                state = "used by auto" if row["auto"] else "present" if row["present"] else "not here"
+                _say(f"  {row['name']:<27} {state:<12} {row['size']:>11}  {row['trust']}".rstrip())
+                _say(f"      {row['rung']}")
+                _say(f"      licence: {row['licence']}")
+        for family in _families():
+            if family.task == task:
+                _say(f"  {family.prefix}:{family.argument}")
+                _say(f"      Your own: {family.about}.")
+    _say("")
     _say(f"Downloads lie in {zoo.weights.folder} (ANIMESET_MODELS names another folder).")
-    _say("files: pinned = hash known beforehand; first use = recorded at the first download and checked from then on.")
-    _say("Your own: " + ", ".join(f"{family.prefix}:{family.argument}" for family in _families()))
+    _say(
+        "pinned: the hash is known beforehand. first use: the first download's hash is recorded, and the file must stay so."
+    )
     _say("Get one: animeset models fetch NAME; without names: the best that run well here.")
 
 
@@ -387,17 +406,16 @@ def models_list(
 def models_fetch(
     names: NamesArgument = None,
     device: DeviceOption = "auto",
-    again: Annotated[bool, typer.Option("--again", help="Download even what is here, and forget recorded hashes.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Download even what is here, and forget recorded hashes.")
+    ] = False,
 ) -> None:
     """Download models. Interrupted downloads go on where they were; every file is checked before it is used."""
     from animeset_lib.models.device import choose
     from animeset_lib.models.provider import Zoo
 
     zoo = Zoo(device=choose(device))
-    if names:
-        specs = [spec for name in names for spec in zoo.named(name)]
-    else:
-        specs = zoo.recommended()
+    specs = [spec for name in names for spec in zoo.named(name)] if names else zoo.recommended()
     for spec in specs:
         if not spec.files:
             _say(f"{spec.name}: nothing to download ({zoo.remedy(spec)})")
@@ -405,7 +423,7 @@ def models_fetch(
     with _DownloadBars() as bars:
         for spec in wanted:
             zoo.fetch([spec], bars, again=again)
-            _say(f"{spec.name}: here, {_megabytes(zoo.size(spec))}, licence: {spec.licence}")
+            _say(f"{spec.name}: here, {_size_words(zoo, spec)}, licence: {spec.licence}")
     for spec in wanted:
         if (remedy := zoo.remedy(spec)) != spec.get:
             _say(f"{spec.name} also needs: {remedy}")
@@ -419,10 +437,14 @@ def models_verify(names: NamesArgument = None) -> None:
     from animeset_lib.models.provider import Zoo
 
     zoo = Zoo()
-    specs = [spec for name in names for spec in zoo.named(name)] if names else [r.spec for r in zoo.overview() if zoo.any_file(r.spec)]
+    specs = (
+        [spec for name in names for spec in zoo.named(name)]
+        if names
+        else [r.spec for r in zoo.overview() if zoo.any_file(r.spec)]
+    )
     faults = 0
     for spec in specs:
-        found = zoo.weights.verify(spec.name, spec.files)
+        found = zoo.weights.verify(spec.folder, spec.files)
         faults += len(found)
         _say(f"{spec.name}: {'all well' if not found else ''}")
         for fault in found:
@@ -430,7 +452,9 @@ def models_verify(names: NamesArgument = None) -> None:
     if not specs:
         _say(f"No downloaded model in {zoo.weights.folder}.")
     if faults:
-        raise ModelError(f"{faults} files are not what they should be; get them again with `animeset models fetch MODEL --again`")
+        raise ModelError(
+            f"{faults} files are not what they should be; get them again with `animeset models fetch MODEL --again`"
+        )
 
 
 @models_app.command("export-bundle")
@@ -441,17 +465,23 @@ def models_export(
     from animeset_lib.models.provider import Zoo
 
     zoo = Zoo()
-    specs = [spec for name in names for spec in zoo.named(name)] if names else [r.spec for r in zoo.overview() if r.present]
-    chosen = {spec.name: spec.files for spec in specs if spec.files}
+    specs = (
+        [spec for name in names for spec in zoo.named(name)] if names else [r.spec for r in zoo.overview() if r.present]
+    )
+    chosen = {spec.folder: spec.files for spec in specs if spec.files}
     if not chosen:
-        raise ModelError(f"there is nothing to export: no downloaded model in {zoo.weights.folder}; get some with `animeset models fetch`")
+        raise ModelError(
+            f"there is nothing to export: no downloaded model in {zoo.weights.folder}; get some with `animeset models fetch`"
+        )
     with _DownloadBars() as bars:
         zoo.weights.export_bundle(chosen, target, bars)
     _say(f"{target}: {', '.join(chosen)} ({_megabytes(target.stat().st_size)})")
 
 
 @models_app.command("import-bundle")
-def models_import(source: Annotated[Path, typer.Argument(help="A file that `animeset models export-bundle` wrote.")]) -> None:
+def models_import(
+    source: Annotated[Path, typer.Argument(help="A file that `animeset models export-bundle` wrote.")],
+) -> None:
     """Take models over from a bundle. Every file is checked before it is used."""
     from animeset_lib.models.provider import Zoo
 
@@ -470,8 +500,11 @@ def _families() -> tuple[Any, ...]:
 def _model_row(zoo: Any, row: Any) -> dict[str, Any]:
     """What a program or a person may want to know about one model."""
     spec = row.spec
-    states = [zoo.weights.state(spec.name, file) for file in spec.files]
-    trusts = [state.trust if state.present else "pinned" if file.sha256 else "first use" for state, file in zip(states, spec.files, strict=True)]
+    states = [zoo.weights.state(spec.folder, file) for file in spec.files]
+    trusts = [
+        state.trust if state.present else "pinned" if file.sha256 else "first use"
+        for state, file in zip(states, spec.files, strict=True)
+    ]
     return {
         "task": spec.task,
         "name": spec.name,
@@ -479,7 +512,7 @@ def _model_row(zoo: Any, row: Any) -> dict[str, Any]:
         "auto": row.auto,
         "why_not": row.why_not,
         "get": zoo.remedy(spec) if not row.present else "",
-        "size": _megabytes(zoo.size(spec)) if spec.files else "",
+        "size": _size_words(zoo, spec),
         "trust": " + ".join(dict.fromkeys(trusts)) or "in a package",
         "licence": spec.licence,
         "source": spec.source,
@@ -514,8 +547,17 @@ def _print_model(row: dict[str, Any]) -> None:
         _say(f"  {'get':<10} {row['get']}")
     for file in row["files"]:
         size = _megabytes(file["bytes"]) or "size unknown"
-        _say(f"  {file['name']}: {size}, {file['trust']}, {file['sha256'] or 'no hash yet'}, {'here' if file['present'] else 'not here'}")
+        _say(
+            f"  {file['name']}: {size}, {file['trust']}, {file['sha256'] or 'no hash yet'}, {'here' if file['present'] else 'not here'}"
+        )
         _say(f"    {file['source']}")
+
+
+def _size_words(zoo: Any, spec: Any) -> str:
+    known = [zoo.weights.state(spec.folder, file).bytes or file.size for file in spec.files]
+    if not any(known):
+        return ""
+    return f"{'' if all(known) else '> '}{_megabytes(sum(size or 0 for size in known))}"
 
 
 def _megabytes(size: int | None) -> str:
@@ -526,7 +568,14 @@ class _DownloadBars:
     """A bar per file in a terminal; elsewhere one line when a file is complete. Call it with (name, bytes, bytes in all or None)."""
 
     def __init__(self) -> None:
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
 
         self._bars = Progress(
             TextColumn("{task.description}"),

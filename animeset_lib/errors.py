@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-__all__ = ["AnimesetError", "BusyError", "CancelledError", "InputError", "ModelError", "PictureError", "SettingsError", "SpaceError"]
+__all__ = [
+    "AnimesetError",
+    "BusyError",
+    "CancelledError",
+    "InputError",
+    "ModelError",
+    "PictureError",
+    "SettingsError",
+    "SpaceError",
+]
 
 
 class AnimesetError(Exception):

@@ -141,7 +141,11 @@ def run_film(
                 better = [row.spec for row in models.better(task)] if asked == "auto" else []
                 log.info("%s: %s (%s) %s", task, info.name, info.digest, info.rung)
                 if better:
-                    log.info("%s: better rungs that are not here: %s", task, "; ".join(f"{s.name} ({models.remedy(s)})" for s in better))
+                    log.info(
+                        "%s: better rungs that are not here: %s",
+                        task,
+                        "; ".join(f"{s.name} ({models.remedy(s)})" for s in better),
+                    )
                 events.emit("model", task=task, name=info.name, rung=info.rung, better=[s.name for s in better])
             outputs = run_stages(stages, store, models, events, cancel, models.device.threads)
             dataset = outputs[final.name]
@@ -202,7 +206,9 @@ def plan_film(
 ) -> list[dict[str, str]]:
     """For each stage whether a run would reuse it, go on with it or run it; nothing is written."""
     film = media.probe(path)
-    keys = keys_of(build_pipeline(settings, film, path, references=references, cast_file=cast), Zoo(device=choose(device)))
+    keys = keys_of(
+        build_pipeline(settings, film, path, references=references, cast_file=cast), Zoo(device=choose(device))
+    )
     here = {(f.stage, f.key): f for f in FilmStore(folders.work, film_folder(film)).folders()}
     last = list(keys)[-1]
     if published(folders.output, film, keys[last]) is not None:

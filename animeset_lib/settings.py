@@ -130,7 +130,7 @@ class DetectSettings(_Section):
     detector: Annotated[
         str,
         Field(
-            description="Detector by name (`animeset models list`), several joined by + add up, yolo:FILE for your own; auto: the best that is present."
+            description="Detector by name (`animeset models list`), several joined by + add up, yolo:FILE for your own; auto: the best present."
         ),
     ] = "auto"
     score_min: Annotated[
@@ -146,7 +146,9 @@ class EmbedSettings(_Section):
 
     embedder: Annotated[
         str,
-        Field(description="Embedder by name (`animeset models list`), or open_clip:MODEL/PRETRAINED; auto: the best that is present."),
+        Field(
+            description="Embedder by name (`animeset models list`), or open_clip:MODEL/PRETRAINED; auto: the best that is present."
+        ),
     ] = "auto"
 
 
@@ -309,11 +311,16 @@ class TagSettings(_Section):
     """6a_tag: booru tags."""
 
     tagger: Annotated[
-        str, Field(description="Tagger by name (`animeset models list`), several joined by + vote; auto: the best that is present.")
+        str,
+        Field(
+            description="Tagger by name (`animeset models list`), several joined by + vote; auto: the best that is present."
+        ),
     ] = "auto"
     choice: Annotated[
         Literal["fixed", "mcut"],
-        Field(description="Which scores count: those above fixed thresholds, or those above the largest gap of each picture."),
+        Field(
+            description="Which scores count: those above fixed thresholds, or those above the largest gap of each picture."
+        ),
     ] = "fixed"
     general_min: Annotated[
         float | None, Field(ge=0, le=1, description="Least score of a general tag; unset: the tagger's own value.")

@@ -46,7 +46,9 @@ def main(kind: str, network: Path, folder: Path) -> None:
         wd14.hf_hub_download = given
 
         def ask(image: Image.Image) -> object:
-            rating, general, characters = wd14.get_wd14_tags(image, "ViT_v3", 0.05, False, 0.05, False, fmt=("rating", "general", "character"))
+            rating, general, characters = wd14.get_wd14_tags(
+                image, "ViT_v3", 0.05, False, 0.05, False, fmt=("rating", "general", "character")
+            )
             return {name: float(score) for tags in (rating, general, characters) for name, score in tags.items()}
 
     images = [Image.open(path).convert("RGB") for path in sorted(folder.glob("*.png"))]

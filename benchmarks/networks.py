@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -36,7 +37,13 @@ TURNS = 3
 TAGS = 10_861
 
 
-def network(path: Path, nodes: list[onnx.NodeProto], given: tuple[str, list[object]], answer: tuple[str, list[object]], **facts: str) -> Path:
+def network(
+    path: Path,
+    nodes: list[onnx.NodeProto],
+    given: tuple[str, list[object]],
+    answer: tuple[str, list[object]],
+    **facts: str,
+) -> Path:
     graph = helper.make_graph(
         nodes,
         "stand-in",
@@ -124,7 +131,9 @@ def wd(folder: Path) -> Path:
     return path
 
 
-def faster(work: Callable[[], object], peer: Callable[[], dict[str, object]] | None) -> tuple[float, object, float | None, object]:
+def faster(
+    work: Callable[[], object], peer: Callable[[], dict[str, object]] | None
+) -> tuple[float, object, float | None, object]:
     """(our best seconds, our answer, the peer's best seconds, its answer)."""
     ours, theirs, answer, other = [], [], None, None
     for _ in range(TURNS):
@@ -136,6 +145,13 @@ def faster(work: Callable[[], object], peer: Callable[[], dict[str, object]] | N
             theirs.append(float(str(said["seconds"])))
             other = said["answers"]
     return min(ours), answer, min(theirs) if theirs else None, other
+
+
+def ask_peer(python: str, kind: str, path: Path, shots: Path) -> dict[str, object]:
+    command = [python, str(Path(__file__).with_name("imgutils_peer.py")), kind, str(path), str(shots)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+    answer: dict[str, object] = json.loads(said)
+    return answer
 
 
 def main() -> None:
@@ -175,10 +191,7 @@ def main() -> None:
         print("| network | ours, pictures/s | imgutils, pictures/s | ratio | largest difference of the answers |")
         print("|---|---|---|---|---|")
         for kind, path, work, apart in cases:
-            peer = None
-            if given.peer:
-                command = [given.peer, str(Path(__file__).with_name("imgutils_peer.py")), kind, str(path), str(shots)]
-                peer = lambda command=command: json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])  # noqa: E731
+            peer = partial(ask_peer, given.peer, kind, path, shots) if given.peer else None
             ours, answer, theirs, other = faster(work, peer)
             n = len(pictures)
             beside = f"{n / theirs:.1f} | {theirs / ours:.2f} | {apart(answer, other):.2g}" if theirs else "- | - | -"

@@ -16,7 +16,6 @@ from animeset_lib.models.fakes import FakeModels
 from animeset_lib.records import EmbedRow, Record
 from animeset_lib.run.stage import Context, Output, Stage
 
-
 REAL_MODELS = os.environ.get("ANIMESET_MODELS")
 """The user's own models folder; only tests marked `weights` look there."""
 

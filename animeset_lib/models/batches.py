@@ -65,12 +65,16 @@ class Batches:
                 ) from error
         else:
             if len(answer) != len(batch):
-                raise ModelError(f"{self._name} answered {answer.shape} for {len(batch)} pictures, expected one answer each")
+                raise ModelError(
+                    f"{self._name} answered {answer.shape} for {len(batch)} pictures, expected one answer each"
+                )
             return list(answer)
         # outside the except clause: the error's traceback holds on to what filled the memory
         free_memory()
         half = len(batch) // 2
         if half < self.size:
-            _LOG.warning("%s: memory ran out with %d pictures at a time; going on with %d", self._name, len(batch), half)
+            _LOG.warning(
+                "%s: memory ran out with %d pictures at a time; going on with %d", self._name, len(batch), half
+            )
             self.size = half
         return self._answers(batch[:half], network) + self._answers(batch[half:], network)

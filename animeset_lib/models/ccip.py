@@ -47,11 +47,15 @@ class Ccip:
         if not isinstance(dim, int):
             dim = measure.shape[1] or 768
         if measure.shape[1] not in (None, dim):
-            raise measure.fault(f"a metric for vectors of {dim} values, as {features.name} gives them", f"one for {measure.shape[1]}")
+            raise measure.fault(
+                f"a metric for vectors of {dim} values, as {features.name} gives them", f"one for {measure.shape[1]}"
+            )
         self.dim = dim
         self.difference = _threshold(metrics, parts.remedy)
         self.same_distance = 1.0 - _cosine_at(measure, dim, self.difference)
-        self._batches = Batches(parts.info.name, _ON_CARD if self._network.on_card else _ON_PROCESSOR, parts.device.threads)
+        self._batches = Batches(
+            parts.info.name, _ON_CARD if self._network.on_card else _ON_PROCESSOR, parts.device.threads
+        )
 
     def embed(self, heads: Sequence[Picture]) -> npt.NDArray[np.float32]:
         """Head crops of any size → `(N, dim)` float32 unit vectors."""
@@ -89,14 +93,19 @@ def _cosine_at(measure: Network, dim: int, difference: float) -> float:
         vectors = length * (np.outer(np.cos(angles), plane[:, 0]) + np.outer(np.sin(angles), plane[:, 1]))
         answer = np.asarray(measure.run(vectors.astype(np.float32))[0])
         if answer.shape != (len(cosines), len(cosines)):
-            raise measure.fault(f"{len(cosines)} x {len(cosines)} differences for {len(cosines)} vectors", f"{answer.shape}")
+            raise measure.fault(
+                f"{len(cosines)} x {len(cosines)} differences for {len(cosines)} vectors", f"{answer.shape}"
+            )
         curves.append(answer[0])
     first, second = curves
     spread = max(float(np.ptp(first)), 1e-9)
     if np.abs(first - second).max() > _SAME_ANSWER * spread or (np.diff(first) < -_SAME_ANSWER * spread).any():
-        raise measure.fault("a metric that only falls with the cosine of two vectors", "one that also depends on something else")
+        raise measure.fault(
+            "a metric that only falls with the cosine of two vectors", "one that also depends on something else"
+        )
     if not first[0] < difference < first[-1]:
         raise measure.fault(
-            f"a metric that reaches the model's threshold {difference:.4f}", f"differences {first[0]:.4f} to {first[-1]:.4f}: another model's?"
+            f"a metric that reaches the model's threshold {difference:.4f}",
+            f"differences {first[0]:.4f} to {first[-1]:.4f}: another model's?",
         )
     return float(np.interp(difference, np.maximum.accumulate(first), cosines))

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from animeset_lib.models.api import TAG_FLOOR, Detection, Detector, ModelInfo, Picture, Tagger, TaggerInput, Tags, Thresholds
+from animeset_lib.models.api import (
+    TAG_FLOOR,
+    Detection,
+    Detector,
+    ModelInfo,
+    Picture,
+    Tagger,
+    TaggerInput,
+    Tags,
+    Thresholds,
+)
 
 __all__ = ["CombinedDetector", "CombinedTagger", "levelled"]
 

@@ -40,13 +40,17 @@ class DeepDanbooru:
         outputs = self._network.session.get_outputs()[0].shape[-1]
         self._tags = read_tag_list(tags, outputs if isinstance(outputs, int) else None, parts.remedy, "rating:")
         self.vocabulary = frozenset(self._tags.names) - BAR_TAGS
-        self._batches = Batches(parts.info.name, _ON_CARD if self._network.on_card else _ON_PROCESSOR, parts.device.threads)
+        self._batches = Batches(
+            parts.info.name, _ON_CARD if self._network.on_card else _ON_PROCESSOR, parts.device.threads
+        )
 
     def tag(self, inputs: Sequence[TaggerInput]) -> list[Tags]:
         answers = self._batches.run([given.picture for given in inputs], self._prepared, self._network.each)
         for answer in answers[:1]:
             if answer.shape != (len(self._tags.names),):
-                raise self._network.fault(f"one probability for each of {len(self._tags.names)} tags", f"{answer.shape}")
+                raise self._network.fault(
+                    f"one probability for each of {len(self._tags.names)} tags", f"{answer.shape}"
+                )
         return [self._tags.tags(answer, never=BAR_TAGS) for answer in answers]
 
     def _prepared(self, picture: Picture) -> npt.NDArray[np.float32]:

@@ -17,7 +17,19 @@ from typing import Any, Literal
 
 from animeset_lib.errors import ModelError
 
-__all__ = ["Card", "Device", "cards", "choose", "cores", "free_memory", "idle", "is_out_of_memory", "onnx_uses", "torch_uses"]
+__all__ = [
+    "Card",
+    "Device",
+    "cards",
+    "choose",
+    "cores",
+    "free_memory",
+    "idle",
+    "is_out_of_memory",
+    "onnx_uses",
+    "torch_uses",
+]
+
 
 @dataclass(frozen=True)
 class Card:

@@ -7,6 +7,7 @@ same contract test as the real adapters, so a stage that works with them asks no
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import numpy.typing as npt

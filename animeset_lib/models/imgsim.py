@@ -62,10 +62,14 @@ class ImgSim:
         network.fc = torch.nn.Linear(2048, self.dim)
         try:
             saved = torch.load(parts.files[0], map_location="cpu", weights_only=True)
-            network.load_state_dict({key.removeprefix("module.").removeprefix("pre."): value for key, value in saved.items()})
+            network.load_state_dict(
+                {key.removeprefix("module.").removeprefix("pre."): value for key, value in saved.items()}
+            )
         except Exception as error:  # pickle, torch and zipfile errors alike: the file is not these weights
             first = next(iter(str(error).splitlines()), type(error).__name__)
-            raise ModelError(f"{parts.files[0]}: expected AugNet's weights, got a file that does not fit ({first}); {parts.remedy}") from error
+            raise ModelError(
+                f"{parts.files[0]}: expected AugNet's weights, got a file that does not fit ({first}); {parts.remedy}"
+            ) from error
         self._network = network.eval().to(self._device)
         self._batches = Batches(parts.info.name, _ON_CARD if on_card else _ON_PROCESSOR, parts.device.threads)
 

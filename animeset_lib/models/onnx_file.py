@@ -91,7 +91,9 @@ def open_network(path: Path, device: Device, remedy: str, layout: str | None = N
         facts = dict(session.get_modelmeta().custom_metadata_map)
     except Exception as error:  # onnxruntime raises classes of its own that have no common ancestor but Exception
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{path}: expected an ONNX network, got a file that cannot be opened as one ({first}); {remedy}") from error
+        raise ModelError(
+            f"{path}: expected an ONNX network, got a file that cannot be opened as one ({first}); {remedy}"
+        ) from error
     if on_card and session.get_providers()[0] != "CUDAExecutionProvider":
         on_card = False
         _LOG.warning(

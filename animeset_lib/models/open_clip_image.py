@@ -57,7 +57,11 @@ def weight_file(model: str, tag: str) -> WeightFile:
     config = open_clip.get_pretrained_cfg(model, tag)
     if not config:
         tags = ", ".join(open_clip.list_pretrained_tags_by_model(model))
-        known = f"it has {tags}" if tags else "it has no model of that name (`python -c 'import open_clip; print(open_clip.list_models())'`)"
+        known = (
+            f"it has {tags}"
+            if tags
+            else "it has no model of that name (`python -c 'import open_clip; print(open_clip.list_models())'`)"
+        )
         raise ModelError(f"open_clip knows no weights `{tag}` for {model}; {known}")
     if hub := config.get("hf_hub"):
         owner, name, *rest = str(hub).split("/")
@@ -81,18 +85,28 @@ class OpenClip:
         self._torch: Any = torch
         file = parts.files[0]
         if model not in open_clip.list_models():
-            raise ModelError(f"open_clip knows no model {model}; expected one of `python -c 'import open_clip; print(open_clip.list_models())'`")
+            raise ModelError(
+                f"open_clip knows no model {model}; expected one of `python -c 'import open_clip; print(open_clip.list_models())'`"
+            )
         config: dict[str, Any] = dict(open_clip.get_pretrained_cfg(model, tag) or {}) if tag else {}
         wishes = {ours: config[theirs] for theirs, ours in _CONFIG.items() if config.get(theirs) is not None}
         on_card = torch_uses(parts.device)
         self._device = torch.device(parts.device.torch if on_card else "cpu")
         try:
             network, _, prepare = open_clip.create_model_and_transforms(
-                model, pretrained=str(file), device=self._device, force_quick_gelu=bool(config.get("quick_gelu")), **wishes
+                model,
+                pretrained=str(file),
+                device=self._device,
+                force_quick_gelu=bool(config.get("quick_gelu")),
+                **wishes,
             )
-        except Exception as error:  # torch, safetensors and open_clip raise whatever they like for a file of another kind
+        except (
+            Exception
+        ) as error:  # torch, safetensors and open_clip raise whatever they like for a file of another kind
             first = next(iter(str(error).splitlines()), type(error).__name__)
-            raise ModelError(f"{file}: expected weights of open_clip's {model}, got a file that does not fit ({first}); {parts.remedy}") from error
+            raise ModelError(
+                f"{file}: expected weights of open_clip's {model}, got a file that does not fit ({first}); {parts.remedy}"
+            ) from error
         self._network, self._prepare = network.eval(), prepare
         if on_card:
             self._network = self._network.half()

@@ -18,7 +18,7 @@ from animeset_lib.models.api import Detector, Embedder, ModelInfo, Tagger, Task,
 from animeset_lib.models.combined import CombinedDetector, CombinedTagger
 from animeset_lib.models.device import Device, free_memory, onnx_uses, torch_uses
 from animeset_lib.models.spec import Family, ModelSpec, Parts
-from animeset_lib.models.weights import OfflineError, Weights
+from animeset_lib.models.weights import Weights
 from animeset_lib.models.zoo import EXTRAS, FAMILIES, MODELS
 
 __all__ = ["Shown", "Zoo"]
@@ -98,7 +98,9 @@ class Zoo:
             known = any(first == spec.name for spec in self._models if spec.task == task)
             if known or any(first.startswith(f"{family.prefix}:") for family in self._families if family.task == task):
                 return self.specs(task, name)
-        raise ModelError(f"unknown model `{name}`: {_meant(name, [spec.name for spec in self._models])}see `animeset models list`")
+        raise ModelError(
+            f"unknown model `{name}`: {_meant(name, [spec.name for spec in self._models])}see `animeset models list`"
+        )
 
     def overview(self) -> list[Shown]:
         """All entries of the table in its order."""
@@ -124,26 +126,23 @@ class Zoo:
         return above
 
     def recommended(self) -> list[ModelSpec]:
-        """What to download so that `auto` has the best rung of each task that runs well here; its modules are installed, its files are not all here."""
+        """What to download so that `auto` has the best rung of each task that runs well here with what is installed."""
         found = []
         for task in get_args(Task):
             ready = [row.spec for row in self.better(task) if row.spec.files and not _missing_modules(row.spec)]
             found += ready[:1]
         return found
 
-    def size(self, spec: ModelSpec) -> int | None:
-        """Bytes of its downloads: of what is here, else as stated; None when some are unknown."""
-        sizes = [state.bytes if (state := self.weights.state(spec.name, file)).present else file.size for file in spec.files]
-        return None if None in sizes else sum(size for size in sizes if size)
-
     def any_file(self, spec: ModelSpec) -> bool:
         """Whether some of its downloads are here."""
-        return any(self.weights.state(spec.name, file).present for file in spec.files)
+        return any(self.weights.state(spec.folder, file).present for file in spec.files)
 
-    def fetch(self, specs: Sequence[ModelSpec], progress: Callable[[str, int, int | None], None], again: bool = False) -> None:
+    def fetch(
+        self, specs: Sequence[ModelSpec], progress: Callable[[str, int, int | None], None], again: bool = False
+    ) -> None:
         """Download what is missing. Raises `OfflineError` without network, `ModelError` for a file that is not what it should be."""
         for spec in specs:
-            self.weights.fetch(spec.name, spec.files, progress, again=again)
+            self.weights.fetch(spec.folder, spec.files, progress, again=again)
 
     def fetch_best(self, task: Task, name: str, progress: Callable[[str, int, int | None], None]) -> None:
         """Make the models that `name` stands for present; for `auto` the best one of which only files are missing.
@@ -163,15 +162,22 @@ class Zoo:
         return self._loaded[key]
 
     def _load(self, task: Task, specs: tuple[ModelSpec, ...]) -> Any:
-        single = [self._model(task, spec.name) if len(specs) > 1 else spec.load(self._parts(spec)) for spec in specs]
         if len(specs) == 1:
-            return single[0]
+            return specs[0].load(self._parts(specs[0]))
         info = self._info(specs)
-        return CombinedDetector(info, single) if task == "detector" else CombinedTagger(info, single)
+        if task == "detector":
+            return CombinedDetector(info, [self.detector(spec.name) for spec in specs])
+        return CombinedTagger(info, [self.tagger(spec.name) for spec in specs])
 
     def _parts(self, spec: ModelSpec) -> Parts:
-        files = tuple(self.weights.path(spec.name, file) for file in spec.files)
-        remedy = f"get it again with `{spec.get} --again`" if spec.files else spec.get if spec.get.startswith("name") else f"install it again ({spec.get})"
+        files = tuple(self.weights.path(spec.folder, file) for file in spec.files)
+        remedy = (
+            f"get it again with `{spec.get} --again`"
+            if spec.files
+            else spec.get
+            if spec.get.startswith("name")
+            else f"install it again ({spec.get})"
+        )
         return Parts(self._info((spec,)), files + tuple(spec.packaged()), self.device, remedy)
 
     def _chosen(self, task: Task, name: str) -> tuple[ModelSpec, ...]:
@@ -233,7 +239,7 @@ class Zoo:
             return f"{' and '.join(missing)} not installed"
         try:
             for file in spec.files:
-                self.weights.path(spec.name, file)
+                self.weights.path(spec.folder, file)
             spec.packaged()
         except ModelError as error:
             return str(error)
@@ -250,7 +256,7 @@ class Zoo:
         for spec in specs:
             content.update(f"{spec.task} {spec.name} {spec.version}".encode())
             for file in spec.files:
-                content.update(self.weights.digest(spec.name, file).encode())
+                content.update(self.weights.digest(spec.folder, file).encode())
             for path in spec.packaged():
                 content.update(_sha256(path, path.stat().st_mtime_ns).encode())
         return ModelInfo(
@@ -275,5 +281,8 @@ def _missing_modules(spec: ModelSpec) -> list[str]:
 
 
 def _meant(name: str, names: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=1) or [known for known in names if re.sub(r"\W", "", name) in re.sub(r"\W", "", known)][:1]
+    near = (
+        difflib.get_close_matches(name, names, n=1)
+        or [known for known in names if re.sub(r"\W", "", name) in re.sub(r"\W", "", known)][:1]
+    )
     return f"did you mean {near[0]}? " if near and name else ""

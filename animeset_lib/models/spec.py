@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,7 +89,6 @@ class ModelSpec:
     thresholds  the model's own limits, as its source states or measures them; they are never shared between models.
     rung        one line for a person: what this is, and what a better rung would be.
     card_only   too slow on a processor for `auto` to take it there.
-    unpickles   its file can run code when it is opened: only to be used from a source one trusts.
     """
 
     task: Task
@@ -105,7 +105,11 @@ class ModelSpec:
     packaged: Callable[[], tuple[Path, ...]] = _none
     needs: tuple[str, ...] = ()
     card_only: bool = False
-    unpickles: bool = False
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder among the downloads: its name without what a file system may not like."""
+        return re.sub(r"[^\w.+-]+", "_", self.name)
 
 
 @dataclass(frozen=True)
@@ -120,4 +124,3 @@ class Family:
     argument: str
     about: str
     spec: Callable[[str], ModelSpec]
-

@@ -49,7 +49,9 @@ def read_tag_list(path: Path, outputs: int | None, remedy: str, rating_prefix: s
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ModelError(f"{path}: expected a CSV with the network's tags, got a file that cannot be read ({error}); {remedy}") from error
+        raise ModelError(
+            f"{path}: expected a CSV with the network's tags, got a file that cannot be read ({error}); {remedy}"
+        ) from error
     titles = set(rows[0]) if rows else set()
     if not {"name", "category"} <= titles:
         got = ", ".join(sorted(str(title) for title in titles)) or "no rows"
@@ -63,7 +65,9 @@ def read_tag_list(path: Path, outputs: int | None, remedy: str, rating_prefix: s
     for number, row in enumerate(rows, start=2):
         name, category = (row["name"] or "").strip(), (row["category"] or "").strip()
         if not name or not category.isdecimal():
-            raise ModelError(f"{path}, line {number}: expected a tag and its category number, got `{name}` and `{category}`; {remedy}")
+            raise ModelError(
+                f"{path}, line {number}: expected a tag and its category number, got `{name}` and `{category}`; {remedy}"
+            )
         if rating_prefix and name.startswith(rating_prefix):
             names.append(name.removeprefix(rating_prefix))
             categories.append("rating")

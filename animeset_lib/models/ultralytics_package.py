@@ -32,10 +32,17 @@ def ultralytics_module(name: str) -> Any:
 
 @contextlib.contextmanager
 def _as_it_was() -> Iterator[None]:
-    """Threads of OpenCV and torch, number formats and environment variables are put back."""
+    """Threads of OpenCV and torch, number formats, environment variables and the functions it replaces in other packages are put back.
+
+    Its Pillow `open` answers a broken picture by asking for another package.
+    """
     import cv2
     import torch
+    from PIL import Image
 
+    replaced: list[tuple[Any, str]] = [(Image, "open"), (torch, "save")]
+    replaced += [(cv2, name) for name in ("imread", "imwrite", "imshow")]
+    functions = [(module, name, getattr(module, name)) for module, name in replaced]
     opencv_threads, torch_threads, formats = cv2.getNumThreads(), torch.get_num_threads(), np.get_printoptions()
     before = {name: os.environ.get(name) for name in (*_MEANWHILE, *_LEFT_BEHIND)}
     os.environ.update(_MEANWHILE)
@@ -45,6 +52,8 @@ def _as_it_was() -> Iterator[None]:
         cv2.setNumThreads(opencv_threads)
         torch.set_num_threads(torch_threads)
         np.set_printoptions(**formats)
+        for module, name, function in functions:
+            setattr(module, name, function)
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)

@@ -499,6 +499,8 @@ def _endpoint() -> str:
 
 def _ask_hub(file: HubFile, revision: str, line: _Line, advice: str) -> _Origin:
     """What the hub says about a file, without its bytes. Raises `OfflineError` or `ModelError`."""
+    # its first request would tell the hub which program is asking
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     from huggingface_hub import constants, get_hf_file_metadata, get_token, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 

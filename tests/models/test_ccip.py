@@ -50,7 +50,13 @@ def threshold(path: Path, value: object = 0.178475) -> Path:
 
 @pytest.fixture(params=["N", 1], ids=["any batch", "one at a time"])
 def ccip(request: pytest.FixtureRequest, tmp_path: Path) -> Ccip:
-    return Ccip(parts(features(tmp_path / "f.onnx", batch=request.param), metric(tmp_path / "m.onnx"), threshold(tmp_path / "m.json")))
+    return Ccip(
+        parts(
+            features(tmp_path / "f.onnx", batch=request.param),
+            metric(tmp_path / "m.onnx"),
+            threshold(tmp_path / "m.json"),
+        )
+    )
 
 
 def test_its_own_threshold_becomes_a_cosine_distance(ccip: Ccip) -> None:
@@ -71,7 +77,9 @@ def test_preprocessing_is_clips_on_the_stretched_picture(ccip: Ccip) -> None:
 
 def test_batch_equals_singles(ccip: Ccip) -> None:
     rng = np.random.default_rng(1)
-    heads = [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in [(1, 1), (61, 1), (37, 53), (384, 384), (256, 256)]]
+    heads = [
+        rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in [(1, 1), (61, 1), (37, 53), (384, 384), (256, 256)]
+    ]
     vectors = ccip.embed(heads)
     assert vectors.shape == (5, ccip.dim)
     assert vectors.dtype == np.float32
@@ -83,7 +91,10 @@ def test_batch_equals_singles(ccip: Ccip) -> None:
 def test_what_does_not_belong_together_is_refused(tmp_path: Path) -> None:
     good, limit = features(tmp_path / "f.onnx"), threshold(tmp_path / "m.json")
     fine = metric(tmp_path / "m.onnx")
-    with pytest.raises(ModelError, match=r"other\.onnx: expected a metric for vectors of 3 values, as f\.onnx gives them, got one for 5"):
+    with pytest.raises(
+        ModelError,
+        match=r"other\.onnx: expected a metric for vectors of 3 values, as f\.onnx gives them, got one for 5",
+    ):
         Ccip(parts(good, metric(tmp_path / "other.onnx", dim=5), limit))
     with pytest.raises(ModelError, match="expected a metric that only falls with the cosine"):
         Ccip(parts(good, metric(tmp_path / "long.onnx", normalised=False), limit))
@@ -93,7 +104,10 @@ def test_what_does_not_belong_together_is_refused(tmp_path: Path) -> None:
         Ccip(parts(good, fine, threshold(tmp_path / "far.json", 1.5)))
     with pytest.raises(ModelError, match="expected JSON with a number `threshold`"):
         Ccip(parts(good, fine, threshold(tmp_path / "none.json", None)))
-    with pytest.raises(ModelError, match=r"m\.onnx: expected a network with one input \[pictures, 3, height, width\], got inputs `input`"):
+    with pytest.raises(
+        ModelError,
+        match=r"m\.onnx: expected a network with one input \[pictures, 3, height, width\], got inputs `input`",
+    ):
         Ccip(parts(fine, fine, limit))
 
 

@@ -26,7 +26,9 @@ PROVIDERS: dict[str, ModelProvider] = {
 # What comes with animeset and its packages, the fakes, and, behind a mark, the downloads that are here.
 MODELS = [("zoo", row.spec.task, row.spec.name) for row in NOTHING_DOWNLOADED.overview() if row.present]
 MODELS += [("fakes", task, "fake") for task in ("detector", "embedder", "upscaler", "tagger")]
-MODELS += [("downloaded", row.spec.task, row.spec.name) for row in DOWNLOADED.overview() if row.present and row.spec.files]
+MODELS += [
+    ("downloaded", row.spec.task, row.spec.name) for row in DOWNLOADED.overview() if row.present and row.spec.files
+]
 
 
 def param(provider: str, *values: object, id: str) -> object:
@@ -125,7 +127,9 @@ def test_detector_batch_equals_singles(provider: ModelProvider, name: str) -> No
     for together, picture in zip(detector.detect(pictures), pictures, strict=True):
         (alone,) = detector.detect([picture])
         assert [d.kind for d in together] == [d.kind for d in alone]
-        assert np.allclose([(*d.box.xyxy, d.score) for d in together], [(*d.box.xyxy, d.score) for d in alone], atol=1e-3)
+        assert np.allclose(
+            [(*d.box.xyxy, d.score) for d in together], [(*d.box.xyxy, d.score) for d in alone], atol=1e-3
+        )
     assert detector.detect([]) == []
 
 

@@ -78,5 +78,7 @@ def test_enlarged_pictures_are_the_same(card: Device, tmp_path: Path, pictures: 
     apart = np.abs(here.upscale(small, 2).astype(int) - there.upscale(small, 2).astype(int))
     assert apart.max() <= 3, "half precision may round, not more"
     assert apart.mean() < 0.3
-    print("enlarging, times as fast:", seconds(lambda: here.upscale(small, 2)) / seconds(lambda: there.upscale(small, 2)))
+    print(
+        "enlarging, times as fast:", seconds(lambda: here.upscale(small, 2)) / seconds(lambda: there.upscale(small, 2))
+    )
     assert torch.cuda.max_memory_allocated(card.index) < 4e9

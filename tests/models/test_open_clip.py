@@ -10,10 +10,10 @@ import pytest
 from animeset_lib.errors import ModelError
 from animeset_lib.models.open_clip_image import OpenClip, split, weight_file
 from animeset_lib.models.spec import HubFile, ReleaseFile
+from tests.models.tiny import parts
 
 torch = pytest.importorskip("torch")
 open_clip = pytest.importorskip("open_clip")
-from tests.models.tiny import parts
 
 MODEL = "ViT-S-32-alt"
 """The smallest tower that the package knows."""
@@ -70,7 +70,10 @@ def test_vectors_are_those_of_the_package(clip: OpenClip, checkpoint: Path) -> N
 
 def test_batch_equals_singles(clip: OpenClip) -> None:
     rng = np.random.default_rng(1)
-    heads = [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in [(1, 1), (61, 1), (37, 53), (224, 224), (256, 256), (90, 90)]]
+    heads = [
+        rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+        for size in [(1, 1), (61, 1), (37, 53), (224, 224), (256, 256), (90, 90)]
+    ]
     vectors = clip.embed(heads)
     assert vectors.dtype == np.float32
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
@@ -79,7 +82,9 @@ def test_batch_equals_singles(clip: OpenClip) -> None:
 
 
 def test_weights_of_another_architecture_are_refused(checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"small clip\.pt: expected weights of open_clip's RN50, got a file that does not fit.*--again"):
+    with pytest.raises(
+        ModelError, match=r"small clip\.pt: expected weights of open_clip's RN50, got a file that does not fit.*--again"
+    ):
         OpenClip(parts(checkpoint), "RN50", None)
     with pytest.raises(ModelError, match="open_clip knows no model ViT-Z-99"):
         OpenClip(parts(checkpoint), "ViT-Z-99", None)

@@ -135,5 +135,7 @@ def test_a_lost_or_broken_file_is_one_clear_sentence(tmp_path: Path, monkeypatch
     with pytest.raises(ModelError, match="install animeset again"):
         onnx_file.shipped("animeset-face")
     (tmp_path / "animeset-face.onnx").write_bytes(b"no network")
-    with pytest.raises(ModelError, match="cannot be opened as an ONNX network"):
+    with pytest.raises(
+        ModelError, match=r"expected an ONNX network, got a file that cannot be opened as one.*install animeset again"
+    ):
         onnx_file.open_network(tmp_path / "animeset-face.onnx", Device(), "install animeset again")

@@ -37,7 +37,9 @@ WD_BIAS = np.array([0.7, 0.2, 0.08, 0.02, 0, 0, 0, 0.02, 0], np.float32)
 
 
 def write_csv(path: Path, rows: Sequence[tuple[str, str, int]]) -> Path:
-    path.write_text("tag_id,name,category,count\n" + "".join(f"{i},{name},{c},10\n" for i, name, c in rows), encoding="utf-8")
+    path.write_text(
+        "tag_id,name,category,count\n" + "".join(f"{i},{name},{c},10\n" for i, name, c in rows), encoding="utf-8"
+    )
     return path
 
 
@@ -54,7 +56,9 @@ def wd(request: pytest.FixtureRequest, tmp_path: Path) -> WdTagger:
 def test_wd_rows_belong_to_outputs_ratings_included(wd: WdTagger) -> None:
     red = np.full((30, 30, 3), (255, 0, 51))
     (tags,) = wd.tag([seen(red)])
-    assert tags.general == pytest.approx({"red": 1.0, "blue": 0.2}), "BGR: the third channel is red; below .05 a tag is not told"
+    assert tags.general == pytest.approx({"red": 1.0, "blue": 0.2}), (
+        "BGR: the third channel is red; below .05 a tag is not told"
+    )
     assert tags.character == pytest.approx({"hatsune_miku": 0.5})
     assert tags.rating == pytest.approx({"general": 0.7, "sensitive": 0.2, "questionable": 0.08, "explicit": 0.02})
     assert list(tags.rating) == ["general", "sensitive", "questionable", "explicit"]
@@ -105,7 +109,10 @@ def test_a_list_that_is_off_by_some_rows_is_refused(tmp_path: Path) -> None:
     """The classic fault: a list without the four ratings pairs tag i with score i + 4."""
     network = mean_colour_tagger(tmp_path / "model.onnx", 448, WD_WEIGHTS, WD_BIAS)
     tags = write_csv(tmp_path / "selected_tags.csv", WD_ROWS[4:])
-    with pytest.raises(ModelError, match=r"selected_tags\.csv: expected one row for each of the network's 9 outputs, got 5 rows.*--again"):
+    with pytest.raises(
+        ModelError,
+        match=r"selected_tags\.csv: expected one row for each of the network's 9 outputs, got 5 rows.*--again",
+    ):
         WdTagger(parts(network, tags))
 
 
@@ -150,11 +157,20 @@ def test_a_network_with_other_inputs_is_refused(tmp_path: Path) -> None:
         WdTagger(parts(planes, tags))
     truncated = tmp_path / "cut.onnx"
     truncated.write_bytes(other_name.read_bytes()[:100])
-    with pytest.raises(ModelError, match=r"cut\.onnx: expected an ONNX network, got a file that cannot be opened.*fetch tiny --again"):
+    with pytest.raises(
+        ModelError, match=r"cut\.onnx: expected an ONNX network, got a file that cannot be opened.*fetch tiny --again"
+    ):
         WdTagger(parts(truncated, tags))
 
 
-DD_ROWS = [("1", "red", 0), ("2", "green", 0), ("3", "blue", 0), ("4", "letterboxed", 0), ("5", "rating:safe", 0), ("6", "Hatsune Miku", 4)]
+DD_ROWS = [
+    ("1", "red", 0),
+    ("2", "green", 0),
+    ("3", "blue", 0),
+    ("4", "letterboxed", 0),
+    ("5", "rating:safe", 0),
+    ("6", "Hatsune Miku", 4),
+]
 DD_WEIGHTS = np.eye(3, 6, dtype=np.float32)
 DD_BIAS = np.array([0, 0, 0, 0.95, 0.6, 0.3], np.float32)
 
@@ -194,7 +210,9 @@ class Says:
 
     info = INFO
 
-    def __init__(self, general: dict[str, float], knows: set[str], threshold: float, rating: dict[str, float] | None = None) -> None:
+    def __init__(
+        self, general: dict[str, float], knows: set[str], threshold: float, rating: dict[str, float] | None = None
+    ) -> None:
         self.thresholds = Thresholds(threshold, threshold)
         self.vocabulary = frozenset(knows)
         self._tags = Tags(general, {}, rating or {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import subprocess
@@ -18,10 +19,18 @@ from animeset_lib.errors import ModelError
 from animeset_lib.models.api import Detection, ModelInfo, Picture
 from animeset_lib.models.device import Device
 from animeset_lib.models.spec import Parts
+from animeset_lib.models.ultralytics_package import ultralytics_module
 from animeset_lib.models.yolo import Yolo, kind_of, parse
 
 REMEDY = "give another file"
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:torch.*", "ignore::Warning:ultralytics.*")
+
+
+def skip_without_ultralytics() -> None:
+    """`importorskip` would import it, and so leave its own `open` in Pillow for all other tests."""
+    if importlib.util.find_spec("ultralytics") is None:
+        pytest.skip("ultralytics is not installed")
 
 
 def parts(path: Path) -> Parts:
@@ -159,14 +168,15 @@ def test_uncertain_faces_are_returned_and_other_kinds_not(tmp_path: Path) -> Non
 def torch(tmp_path_factory: pytest.TempPathFactory) -> Any:
     os.environ.setdefault("YOLO_OFFLINE", "true")
     os.environ.setdefault("YOLO_CONFIG_DIR", str(tmp_path_factory.mktemp("settings")))
-    pytest.importorskip("ultralytics")
+    skip_without_ultralytics()
     return pytest.importorskip("torch")
 
 
 @pytest.fixture(scope="module")
 def trained(torch: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`best.pt`: YOLOv8n of two classes with random weights whose answers vary from place to place, for pictures of 160 px."""
-    from ultralytics.nn.tasks import DetectionModel, yaml_model_load
+    tasks = ultralytics_module("nn.tasks")
+    DetectionModel, yaml_model_load = tasks.DetectionModel, tasks.yaml_model_load
 
     torch.manual_seed(0)
     network = DetectionModel(yaml_model_load("yolov8n.yaml"), nc=2, verbose=False)
@@ -214,7 +224,7 @@ def assert_same(ours: list[Detection], theirs: list[Detection]) -> None:
 
 
 def test_pt_gives_what_the_package_itself_gives(torch: Any, trained: Path, by_torch: list[list[Detection]]) -> None:
-    from ultralytics import YOLO
+    YOLO = ultralytics_module("models").YOLO
 
     package = YOLO(str(trained))
     for picture, ours in zip(PICTURES, by_torch, strict=True):
@@ -236,7 +246,7 @@ def test_onnx_gives_what_pt_gives(
 ) -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
-    from ultralytics import YOLO
+    YOLO = ultralytics_module("models").YOLO
 
     copy = tmp_path / "best.pt"
     copy.write_bytes(trained.read_bytes())
@@ -250,7 +260,8 @@ def test_onnx_gives_what_pt_gives(
 
 def test_pt_batch_equals_singles_of_any_kind(trained: Path, by_torch: list[list[Detection]]) -> None:
     detector = Yolo(parts(trained), {})
-    assert by_torch == [detector.detect([picture])[0] for picture in PICTURES]
+    for together, picture in zip(by_torch, PICTURES, strict=True):
+        assert_same(detector.detect([picture])[0], together)
     assert detector.detect([]) == []
     view = PICTURES[1][:, ::-1][..., ::-1]
     view.setflags(write=False)
@@ -260,7 +271,7 @@ def test_pt_batch_equals_singles_of_any_kind(trained: Path, by_torch: list[list[
 
 
 def test_the_package_leaves_the_process_as_it_was(tmp_path: Path) -> None:
-    pytest.importorskip("ultralytics")
+    skip_without_ultralytics()
     code = """
 import os, cv2, numpy as np, torch
 before = cv2.getNumThreads(), torch.get_num_threads(), dict(os.environ), repr(np.array([1.5, 1e-9]))
@@ -316,7 +327,7 @@ def bad_pt(torch: Any, path: Path, kind: str) -> Path:
     elif kind == "script":
         torch.jit.script(torch.nn.Identity()).save(str(path))
     elif kind == "segment":
-        from ultralytics.nn.tasks import SegmentationModel
+        SegmentationModel = ultralytics_module("nn.tasks").SegmentationModel
 
         layout = {"nc": 1, "backbone": [[-1, 1, "Conv", [8, 3, 8]]], "head": [[[0], 1, "Segment", ["nc", 4, 8]]]}
         torch.save({"model": SegmentationModel(layout, verbose=False), "train_args": {}}, path)
@@ -378,7 +389,7 @@ class _Five:
     """Writes checkpoints by the class names of the YOLOv5 repository, in which they are pickled."""
 
     def __init__(self, torch: Any, monkeypatch: pytest.MonkeyPatch, prefix: str) -> None:
-        from ultralytics.nn import modules
+        modules = ultralytics_module("nn.modules")
 
         self.torch, self.monkeypatch, self.prefix = torch, monkeypatch, prefix
         for parent in ("yolov5", "yolov5.models", "models"):
@@ -549,3 +560,17 @@ def test_other_yolov5_checkpoints_say_what_to_do(
     names = ["face"] if change == "names" else ["face", "person"]
     with pytest.raises(ModelError, match=words):
         Yolo(parts(five.save(path, layers, kind, names=names)), {})
+
+
+def test_importing_ultralytics_leaves_other_packages_as_they_were(tmp_path: Path) -> None:
+    """It replaces Pillow's `open`, which then answers a broken picture by wanting to install something."""
+    code = (
+        "import cv2, torch\n"
+        "from PIL import Image\n"
+        "before = Image.open, torch.save, cv2.imread, cv2.getNumThreads()\n"
+        "from animeset_lib.models.ultralytics_package import ultralytics_module\n"
+        "ultralytics_module('nn.tasks')\n"
+        "assert before == (Image.open, torch.save, cv2.imread, cv2.getNumThreads())\n"
+    )
+    skip_without_ultralytics()
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})

@@ -48,7 +48,9 @@ def save(
     return path
 
 
-def mean_colour_tagger(path: Path, side: int, weights: np.ndarray, bias: np.ndarray, batch: object = "N", name: str = "input") -> Path:
+def mean_colour_tagger(
+    path: Path, side: int, weights: np.ndarray, bias: np.ndarray, batch: object = "N", name: str = "input"
+) -> Path:
     """`[N, side, side, 3]` → mean of each channel `(N, 3)` @ weights `(3, T)` + bias `(T,)`."""
     nodes = [
         # by rows, then by columns: summing a quarter of a million values at once loses the fourth digit

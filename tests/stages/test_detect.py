@@ -117,7 +117,11 @@ def test_bodies_are_dealt_out_so_that_all_fit() -> None:
 
 
 def test_face_head_and_bodies_of_one_figure_are_one() -> None:
-    head, body, half = boxed("head", 90, 0, 160, 70), boxed("person", 60, 0, 190, 300), boxed("halfbody", 65, 0, 185, 150)
+    head, body, half = (
+        boxed("head", 90, 0, 160, 70),
+        boxed("person", 60, 0, 190, 300),
+        boxed("halfbody", 65, 0, 185, 150),
+    )
     (one,) = join_figures([half, body, face(100, 25, 150, 65), head])
     assert (one.head, one.person, one.halfbody, one.faceless) == (head.box, body.box, half.box, False)
 
@@ -127,13 +131,18 @@ def test_a_head_without_a_face_is_a_figure_without_one() -> None:
     seen, back = boxed("head", 0, 0, 100, 100), boxed("head", 200, 0, 300, 100, score=0.8)
     left, right = person(0, 0, 120, 300), person(190, 0, 310, 300)
     figures = join_figures([face(20, 40, 80, 95), back, seen, right, left])
-    assert [(f.faceless, f.person, f.head) for f in figures] == [(False, left.box, seen.box), (True, right.box, back.box)]
+    assert [(f.faceless, f.person, f.head) for f in figures] == [
+        (False, left.box, seen.box),
+        (True, right.box, back.box),
+    ]
     assert figures[1].face.intersection(back.box) == pytest.approx(figures[1].face.area)
     assert figures[1].score == 0.8
 
 
 def test_the_same_head_seen_by_two_detectors_is_one() -> None:
-    figures = join_figures([face(20, 40, 80, 95), boxed("head", 0, 0, 100, 100), boxed("head", 3, 0, 104, 100, score=0.6)])
+    figures = join_figures(
+        [face(20, 40, 80, 95), boxed("head", 0, 0, 100, 100), boxed("head", 3, 0, 104, 100, score=0.6)]
+    )
     assert [(f.head, f.faceless) for f in figures] == [(Box(x0=0, y0=0, x1=100, y1=100), False)]
 
 

@@ -214,7 +214,9 @@ class Fails(FakeModels):
         self._upscaler.upscale = upscale  # type: ignore[method-assign]
 
 
-def test_a_picture_that_cannot_be_enlarged_is_a_row_with_the_reason(film: Film, run_stage: Run, make_context: Make) -> None:
+def test_a_picture_that_cannot_be_enlarged_is_a_row_with_the_reason(
+    film: Film, run_stage: Run, make_context: Make
+) -> None:
     given = film([[("anna", face(30 + i, 20, 40))] for i in range(4)])
     stage = UpscaleStage(UpscaleSettings(upscaler="fake", min_pictures=1))
     output = run_stage(stage, given, make_context(models=Fails({1})))
@@ -224,9 +226,13 @@ def test_a_picture_that_cannot_be_enlarged_is_a_row_with_the_reason(film: Film, 
     assert failed.file is None
 
 
-def test_when_nothing_can_be_enlarged_the_run_stops_and_can_go_on(film: Film, run_stage: Run, make_context: Make) -> None:
+def test_when_nothing_can_be_enlarged_the_run_stops_and_can_go_on(
+    film: Film, run_stage: Run, make_context: Make
+) -> None:
     given = film([[("anna", face(30 + i, 20, 40))] for i in range(4)])
     stage = UpscaleStage(UpscaleSettings(upscaler="fake", min_pictures=1))
-    with pytest.raises(ModelError, match=r"all 4 pictures of a batch failed with the upscaler fake; the last one: the program ended"):
+    with pytest.raises(
+        ModelError, match=r"all 4 pictures of a batch failed with the upscaler fake; the last one: the program ended"
+    ):
         run_stage(stage, given, make_context(models=Fails(set(range(4)))))
     assert all(row.dropped is None for row in run_stage(stage, given, make_context()).rows)
