@@ -43,10 +43,14 @@ def weights() -> tuple[Path, ...]:
 
 
 class ImgSim:
-    """An `Embedder`."""
+    """An `Embedder`.
+
+    `same_distance`: of 305 head pictures of 40 drawn characters, 1 % of the pairs of two characters are nearer (false merges) and 66 % of the
+    pairs of one are farther. Nearest neighbour right for 0.71 of 915 such pictures, Ward ARI 0.40 (our own network: 0.97 and 0.89).
+    """
 
     dim = 768
-    same_distance = 0.05
+    same_distance = 0.277
 
     def __init__(self, parts: Parts) -> None:
         import torch

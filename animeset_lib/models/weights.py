@@ -1,12 +1,9 @@
-"""Weight files: where they lie, whether they are what they should be, and how they come here. The only room that opens the network.
+"""Weight files: where they lie, whether they are what they should be, and how they come here (`download.py` brings the bytes).
 
-    <folder>/<model>/<file>          a file that was checked, or that a person put there
-    <folder>/<model>/record.json     per file its SHA-256 and where it came from
-    <folder>/.incoming/<model>/      what is arriving; renamed from there into its place once it is whole and checked
-    <folder>/.incoming/*.lock        one process at a time per model
-
-huggingface_hub knows the hub's addresses, tokens and answers; the bytes of hub and release files alike come through one loop here, because
-`hf_hub_download` (2.4) drops what had arrived when it is interrupted and `pooch.retrieve` (1.9) begins every try from an empty file.
+<folder>/<model>/<file>          a file that was checked, or that a person put there
+<folder>/<model>/record.json     per file its SHA-256 and where it came from
+<folder>/.incoming/<model>/      what is arriving; renamed from there into its place once it is whole and checked
+<folder>/.incoming/*.lock        one process at a time per model
 """
 
 from __future__ import annotations
@@ -17,10 +14,8 @@ import json
 import logging
 import os
 import re
-import shutil
-import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -29,14 +24,23 @@ from typing import IO, Any, Literal
 from urllib.parse import urlsplit
 
 from animeset_lib.errors import ModelError, SpaceError
+from animeset_lib.models.download import (
+    Line,
+    OfflineError,
+    Origin,
+    Paced,
+    Progress,
+    ask_hub,
+    came_from,
+    download,
+    endpoint,
+    need,
+)
 from animeset_lib.models.spec import HubFile, WeightFile
 
 __all__ = ["FileState", "OfflineError", "Progress", "Weights", "models_folder"]
 
 _LOG = logging.getLogger("animeset")
-
-Progress = Callable[[str, int, int | None], None]
-"""Called with a file's name, the bytes that are there so far, and all its bytes or None; at most about ten times a second, and at the end."""
 
 _RECORD = "record.json"
 _MANIFEST = "bundle.json"
@@ -44,20 +48,8 @@ _BUNDLE_FORMAT = 1
 _MANIFEST_MAX = 16 << 20
 """Bytes. A bundle names a few dozen files; more is not a bundle of ours, and would be read into memory."""
 _BY_HAND = "placed by hand"
-_CONNECT_S = 5.0
-_SILENCE_S = 10.0
-_PATIENCE_S = 15.0
-"""Seconds: to connect, to wait for the next byte, and all tries together that brought no new byte."""
-_WAITS_S = (0.5, 2.0)
-"""Before the second and the third try."""
-_CHUNK = 1 << 16
-"""Small, so that a slow line shows progress and little is lost when it breaks."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-class OfflineError(ModelError):
-    """The network was needed, but it cannot be reached or the environment forbids it."""
 
 
 @dataclass(frozen=True)
@@ -91,17 +83,6 @@ class _Entry:
     revision: str | None
     trust: str
     when: str
-
-
-@dataclass(frozen=True)
-class _Origin:
-    """Where the bytes of a file are, and what the server says about them: `sha256` only where the hub states it (LFS files)."""
-
-    url: str
-    headers: Mapping[str, str]
-    size: int | None
-    commit: str | None
-    sha256: str | None
 
 
 def models_folder() -> Path:
@@ -229,14 +210,14 @@ class Weights:
         partial = target.with_name(f"{target.name}.partial")
         with _writing(target.parent):
             target.parent.mkdir(parents=True, exist_ok=True)
-            _need(target.parent, sum(facts["bytes"] for files in listed.values() for facts in files.values()))
+            need(target.parent, sum(facts["bytes"] for files in listed.values() for facts in files.values()))
             try:
                 # stored: weights do not compress
                 with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as bundle:
                     bundle.writestr(_MANIFEST, json.dumps({"format": _BUNDLE_FORMAT, "models": listed}, indent=1))
                     for model, entries in listed.items():
                         for name, facts in entries.items():
-                            source, tell = self._place(model, name), _Paced(progress, name, facts["bytes"])
+                            source, tell = self._place(model, name), Paced(progress, name, facts["bytes"])
                             inside = zipfile.ZipInfo(f"{model}/{name}")
                             with source.open("rb") as content, bundle.open(inside, "w", force_zip64=True) as member:
                                 if _copy(content, member, tell) != facts["sha256"]:
@@ -262,7 +243,7 @@ class Weights:
                 listed = _manifest(bundle, source)
                 with _writing(self.folder):
                     self.folder.mkdir(parents=True, exist_ok=True)
-                    _need(self.folder, sum(entry.bytes for files in listed.values() for entry in files.values()))
+                    need(self.folder, sum(entry.bytes for files in listed.values() for entry in files.values()))
                 for model, files in listed.items():
                     self._take_over(bundle, source, model, files, progress)
                     taken.append(model)
@@ -284,7 +265,7 @@ class Weights:
                 for name, expected in files.items():
                     try:
                         with bundle.open(f"{model}/{name}") as member, arrived[name].open("wb") as file:
-                            got = _copy(member, file, _Paced(progress, name, expected.bytes))
+                            got = _copy(member, file, Paced(progress, name, expected.bytes))
                     except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
                         got = f"unreadable bytes ({error})"
                     if got != expected.sha256:
@@ -336,7 +317,7 @@ class Weights:
                 raise OfflineError(self._offline(model, file, f"the network is off ({name} is set)"))
 
     def _offline(self, model: str, file: WeightFile, why: str) -> str:
-        host = urlsplit(_endpoint() if isinstance(file, HubFile) else file.source).netloc
+        host = urlsplit(endpoint() if isinstance(file, HubFile) else file.source).netloc
         return (
             f"{file.name} of {model} could not be fetched from {host}: {why}; run `animeset models export-bundle` on a machine with network "
             f"and `animeset models import-bundle` here, or put the file at {self._place(model, file.name)}"
@@ -353,16 +334,16 @@ class Weights:
     ) -> None:
         """Bring one file into its place and the record. `commits` tells, per repository, which commit a branch stands for, and is filled in."""
         part = incoming / f"{file.name}.part"
-        line = _Line(lambda why: self._offline(model, file, why))
+        line = Line(lambda why: self._offline(model, file, why))
         advice = f"update animeset, or put the file at {self._place(model, file.name)}"
         if isinstance(file, HubFile):
             revision = file.revision if _COMMIT.fullmatch(file.revision) else commits.get(file.repo, file.revision)
-            origin = _ask_hub(file, revision, line, advice)
+            origin = ask_hub(file, revision, line, advice)
             if origin.commit:
                 commits[file.repo] = origin.commit
         else:
-            origin = _Origin(file.url, {}, file.size, None, None)
-        _download(origin, file.size, part, _Paced(progress, file.name, file.size), line, advice)
+            origin = Origin(file.url, {}, file.size, None, None)
+        download(origin, file.size, part, Paced(progress, file.name, file.size), line, advice)
         expected, whose = file.sha256, "in the table of models"
         if expected is None and recorded is not None and recorded.source == file.source:
             expected, whose = recorded.sha256, f"recorded {recorded.when}"
@@ -371,7 +352,7 @@ class Weights:
         got = _sha256(part)
         if expected is not None and got != expected:
             part.unlink()
-            _came_from(part).unlink(missing_ok=True)
+            came_from(part).unlink(missing_ok=True)
             raise ModelError(
                 f"{origin.url} is not the file it should be: expected SHA-256 {expected} ({whose}), got {got}; what arrived was removed; "
                 f"try `animeset models fetch {model} --again` once; if it stays so, do not use the file, and "
@@ -380,7 +361,7 @@ class Weights:
         trust = "pinned" if file.sha256 else "first use"
         _sync(part)
         self._settle(model, {file.name: part}, {file.name: _entry(part, got, file.source, origin.commit, trust)})
-        _came_from(part).unlink(missing_ok=True)
+        came_from(part).unlink(missing_ok=True)
 
     def _settle(self, model: str, arrived: Mapping[str, Path], entries: Mapping[str, _Entry]) -> None:
         """Rename checked files into their places (which keeps size and time of change) and record them."""
@@ -445,204 +426,6 @@ class Weights:
             temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
             _sync(temporary)
             os.replace(temporary, path)
-
-
-class _Paced:
-    """Hands progress on at most ten times a second, and always when all bytes are there."""
-
-    def __init__(self, progress: Progress, name: str, total: int | None) -> None:
-        self.total = total
-        self._progress = progress
-        self._name = name
-        self._next = 0.0
-
-    def __call__(self, done: int) -> None:
-        now = time.monotonic()
-        if now >= self._next or done == self.total:
-            self._next = now + 0.1
-            self._progress(self._name, done, self.total)
-
-
-class _Line:
-    """The patience with one server: a few tries, not longer than `_PATIENCE_S` in all, counted anew whenever it came further than before."""
-
-    def __init__(self, words: Callable[[str], str]) -> None:
-        self._words = words
-        self._furthest = -1
-        self._tries = 0
-        self._since = time.monotonic()
-
-    def moved(self, done: int) -> None:
-        """`done` bytes are here. Only more than ever count: a server that cannot go on and is cut each time would be asked for ever."""
-        if done > self._furthest:
-            self._furthest = done
-            self._tries = 0
-            self._since = time.monotonic()
-
-    @property
-    def silence_s(self) -> float:
-        """How long the next try may wait for a byte."""
-        return max(1.0, min(_SILENCE_S, _PATIENCE_S - (time.monotonic() - self._since)))
-
-    def failed(self, why: str) -> None:
-        """Sleep before the next try, or raise `OfflineError` when there is none."""
-        waited = time.monotonic() - self._since
-        if self._tries == len(_WAITS_S) or waited + _WAITS_S[self._tries] >= _PATIENCE_S:
-            raise OfflineError(self._words(why))
-        time.sleep(_WAITS_S[self._tries])
-        self._tries += 1
-
-
-def _endpoint() -> str:
-    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
-
-
-def _ask_hub(file: HubFile, revision: str, line: _Line, advice: str) -> _Origin:
-    """What the hub says about a file, without its bytes. Raises `OfflineError` or `ModelError`."""
-    # its first request would tell the hub which program is asking
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    from huggingface_hub import constants, get_hf_file_metadata, get_token, hf_hub_url
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
-
-    url = hf_hub_url(file.repo, file.path, revision=revision, endpoint=_endpoint())
-    token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
-    while True:
-        try:
-            facts = get_hf_file_metadata(url, token=token or False, timeout=_CONNECT_S)
-            break
-        except HfHubHTTPError as error:
-            status = error.response.status_code
-            if not _passes(status):
-                raise _refused(url, status, advice) from error
-            line.failed(f"it answered HTTP {status}")
-        except OfflineModeIsEnabled as error:
-            # read from the environment when huggingface_hub was imported, so it may hold where the environment says otherwise by now
-            line.failed(f"huggingface_hub is in offline mode ({error})")
-        except Exception as error:
-            # huggingface_hub passes on what its HTTP library raises, which was requests (0.x), is httpx (1.x) and httpx2 (2.x)
-            if type(error).__module__.partition(".")[0] not in ("httpx", "httpx2", "requests"):
-                raise
-            line.failed(_reason(error))
-    line.moved(0)
-    if facts.commit_hash is None:
-        raise ModelError(
-            f"{url}: expected the answer of a Hugging Face hub, got one that names no commit; check HF_ENDPOINT, or whether a proxy or a "
-            "login page answers in its place"
-        )
-    stated = facts.etag if facts.etag and _SHA256.fullmatch(facts.etag) else None
-    pinned = hf_hub_url(file.repo, file.path, revision=facts.commit_hash, endpoint=_endpoint())
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return _Origin(pinned, headers, facts.size, facts.commit_hash, stated)
-
-
-def _download(origin: _Origin, size: int | None, part: Path, tell: _Paced, line: _Line, advice: str) -> None:
-    """All bytes of `origin` into `part`, going on where an earlier try for the same address stopped.
-
-    `size` is what the table of models expects. Raises `OfflineError` (what arrived stays), `ModelError` or `SpaceError`.
-    """
-    import requests
-
-    if size is not None and origin.size is not None and origin.size != size:
-        raise _other_size(origin.url, size, origin.size, advice)
-    while True:
-        have, etag = _kept(part, origin.url)
-        if origin.size is not None and have >= origin.size:
-            if have == origin.size:
-                tell.total = origin.size
-                tell(have)
-                return
-            have = 0
-        # identity: lengths and ranges are to be those of the file
-        headers = {**origin.headers, "Accept-Encoding": "identity"}
-        if have:
-            headers["Range"] = f"bytes={have}-"
-        try:
-            with requests.get(origin.url, headers=headers, stream=True, timeout=(_CONNECT_S, line.silence_s)) as answer:
-                if have and answer.status_code in (206, 416) and not _goes_on(answer, have, etag):
-                    # another file by now, or more than there is: begin anew
-                    part.unlink()
-                    continue
-                if answer.status_code not in (200, 206):
-                    if not _passes(answer.status_code):
-                        raise _refused(origin.url, answer.status_code, advice)
-                    line.failed(f"it answered HTTP {answer.status_code}")
-                    continue
-                if answer.status_code == 200:
-                    have = 0
-                length = answer.headers.get("Content-Length", "")
-                total = have + int(length) if length.isdecimal() else origin.size
-                if None not in (total, origin.size) and total != origin.size:
-                    raise _other_size(origin.url, origin.size, total, advice)
-                _need(part.parent, (total or 0) - have)
-                tell.total = total
-                note = {"url": origin.url, "etag": answer.headers.get("ETag", "")}
-                _came_from(part).write_text(json.dumps(note), encoding="utf-8")
-                with part.open("ab" if have else "wb") as file:
-                    for chunk in answer.iter_content(_CHUNK):
-                        file.write(chunk)
-                        have += len(chunk)
-                        line.moved(have)
-                        tell(have)
-            if total is None or have == total:
-                return
-            line.failed(f"the connection was cut after {have} of {total} bytes; the next fetch goes on from there")
-        except requests.RequestException as error:
-            so_far, _ = _kept(part, origin.url)
-            kept = f" after {so_far} bytes, which are kept for the next fetch" if so_far else ""
-            line.failed(_reason(error) + kept)
-
-
-def _goes_on(answer: Any, have: int, etag: str) -> bool:
-    """Whether a partial answer continues the very file whose first `have` bytes are here."""
-    begins = str(answer.headers.get("Content-Range", "")).startswith(f"bytes {have}-")
-    return begins and str(answer.headers.get("ETag", "")) == etag
-
-
-def _came_from(part: Path) -> Path:
-    return part.with_suffix(".from")
-
-
-def _kept(part: Path, url: str) -> tuple[int, str]:
-    """How many bytes of this address lie in `part`, and the ETag they came with; 0 when they are another address's."""
-    try:
-        note = json.loads(_came_from(part).read_text(encoding="utf-8"))
-        return (part.stat().st_size, str(note["etag"])) if note["url"] == url else (0, "")
-    except (OSError, ValueError, TypeError, KeyError):
-        return 0, ""
-
-
-def _passes(status: int) -> bool:
-    """Whether such an answer is a trouble of the server that may pass: overload, too many requests, a bad gateway."""
-    return status >= 500 or status in (408, 429)
-
-
-def _refused(url: str, status: int, advice: str) -> ModelError:
-    if status in (401, 403):
-        return ModelError(
-            f"{url}: expected a file that may be fetched, got HTTP {status}: the repository is gated, private or gone; accept its terms on its "
-            "page if it has any, log in with `hf auth login`, and fetch again"
-        )
-    if status == 404:
-        return ModelError(f"{url}: expected a file, got HTTP 404: there is none (any more); {advice}")
-    return ModelError(f"{url}: expected a file, got HTTP {status}; {advice}")
-
-
-def _other_size(url: str, expected: int | None, got: int | None, advice: str) -> ModelError:
-    return ModelError(f"{url} is not the file it should be: expected {expected} bytes, got {got}; {advice}")
-
-
-def _reason(error: Exception) -> str:
-    """A connection's failure in a few words; the libraries' own texts are chains of class names."""
-    kind, text = type(error).__name__, str(error)
-    if "Proxy" in kind:
-        return "the proxy named in HTTPS_PROXY or HTTP_PROXY does not answer"
-    if "SSL" in kind or "CERTIFICATE" in text:
-        return "its certificate is not accepted (behind an inspecting proxy set REQUESTS_CA_BUNDLE and SSL_CERT_FILE)"
-    if "Timeout" in kind or "timed out" in text:
-        return "it does not answer in time"
-    if "NameResolution" in text or "getaddrinfo" in text or "ame or service" in text or "name resolution" in text:
-        return "its name cannot be resolved"
-    return "the connection was refused" if "refused" in text else "the connection broke"
 
 
 def _absent(model: str, path: Path) -> str:
@@ -717,7 +500,7 @@ def _manifest(bundle: zipfile.ZipFile, source: Path) -> dict[str, dict[str, _Ent
     return listed
 
 
-def _copy(source: IO[bytes], target: IO[bytes], tell: _Paced) -> str:
+def _copy(source: IO[bytes], target: IO[bytes], tell: Paced) -> str:
     """Copy to the end and give the SHA-256 of what was copied."""
     digest, done = hashlib.sha256(), 0
     while block := source.read(1 << 20):
@@ -737,16 +520,6 @@ def _sync(path: Path) -> None:
     """Force a file's content to the disk, so that a rename after a power cut never shows an empty file."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
-
-
-def _need(folder: Path, size: int) -> None:
-    """Raises `SpaceError` when `size` more bytes do not fit."""
-    free = shutil.disk_usage(folder).free
-    if size > free:
-        raise SpaceError(
-            f"{folder}: expected {size / 1e6:.0f} MB of free disk space, got {free / 1e6:.0f} MB; "
-            "free some, or set ANIMESET_MODELS to a folder on another disk"
-        )
 
 
 @contextmanager

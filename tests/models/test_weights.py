@@ -22,7 +22,8 @@ from urllib.parse import unquote
 import pytest
 
 from animeset_lib.errors import ModelError, SpaceError
-from animeset_lib.models import weights as module
+from animeset_lib.models import download as module
+from animeset_lib.models import weights
 from animeset_lib.models.spec import HubFile, ReleaseFile
 from animeset_lib.models.weights import OfflineError, Weights, models_folder
 
@@ -241,7 +242,7 @@ def test_progress_is_told_at_most_ten_times_a_second(monkeypatch: pytest.MonkeyP
     now = 0.0
     monkeypatch.setattr(module.time, "monotonic", lambda: now)
     told: list[int] = []
-    paced = module._Paced(lambda name, done, total: told.append(done), "x", 200)
+    paced = module.Paced(lambda name, done, total: told.append(done), "x", 200)
     for done in range(1, 201):
         now = done / 100  # two seconds in steps of ten milliseconds
         paced(done)
@@ -440,7 +441,7 @@ def test_silent_server_does_not_hold_up_for_long(
 ) -> None:
     for name, seconds in (("_CONNECT_S", 0.2), ("_SILENCE_S", 0.2), ("_PATIENCE_S", 1.0)):
         monkeypatch.setattr(module, name, seconds)
-    monkeypatch.setattr(module._Line, "silence_s", 0.2)
+    monkeypatch.setattr(module.Line, "silence_s", 0.2)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -591,8 +592,8 @@ def test_a_known_file_is_not_hashed_again(weights: Weights, monkeypatch: pytest.
     path = place_by_hand(weights, BIG)
     weights.digest("faces", hub_file())
     hashed: list[Path] = []
-    real = module._sha256
-    monkeypatch.setattr(module, "_sha256", lambda path: hashed.append(path) or real(path))
+    real = weights._sha256
+    monkeypatch.setattr(weights, "_sha256", lambda path: hashed.append(path) or real(path))
     weights.digest("faces", hub_file())
     weights.state("faces", hub_file())
     assert hashed == []
