@@ -23,7 +23,7 @@ import pytest
 
 from animeset_lib.errors import ModelError, SpaceError
 from animeset_lib.models import download as module
-from animeset_lib.models import weights
+from animeset_lib.models import weights as folder_module
 from animeset_lib.models.spec import HubFile, ReleaseFile
 from animeset_lib.models.weights import OfflineError, Weights, models_folder
 
@@ -592,8 +592,8 @@ def test_a_known_file_is_not_hashed_again(weights: Weights, monkeypatch: pytest.
     path = place_by_hand(weights, BIG)
     weights.digest("faces", hub_file())
     hashed: list[Path] = []
-    real = weights._sha256
-    monkeypatch.setattr(weights, "_sha256", lambda path: hashed.append(path) or real(path))
+    real = folder_module._sha256
+    monkeypatch.setattr(folder_module, "_sha256", lambda path: hashed.append(path) or real(path))
     weights.digest("faces", hub_file())
     weights.state("faces", hub_file())
     assert hashed == []
