@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from animeset_lib.records import CaptionRow, Crop, Record, TagRow
 from animeset_lib.run.stage import Context, Output, Stage, WholeSet
 from animeset_lib.settings import CaptionSettings
-from animeset_lib.stages.spelling import clean_tag, safe_slug
+from animeset_lib.stages.spelling import clean_tag, is_emoticon, safe_slug
 from animeset_lib.stages.vocabulary import (
     CATEGORIES,
     CORE_CATEGORIES,
@@ -85,8 +85,7 @@ def write_caption(character: str, tags: Sequence[str], pruned: Iterable[str], se
 
 
 def _spelled(tag: str, underscores: bool) -> str:
-    # Tags of up to three characters are emoticons such as ^_^ (the rule of kohya's tagger script).
-    return tag if underscores or len(tag) <= 3 else tag.replace("_", " ").strip()
+    return tag if underscores or is_emoticon(tag) else tag.replace("_", " ").strip()
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ class CaptionStage(Stage):
     settings: CaptionSettings
 
     name: ClassVar[str] = "6b_caption"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     needs: ClassVar[tuple[str, ...]] = ("3d_cast", "5_crop", "6a_tag")
     row: ClassVar[type[Record]] = CaptionRow
 

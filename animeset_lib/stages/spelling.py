@@ -5,13 +5,20 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["clean_tag", "romanized", "safe_slug"]
+__all__ = ["clean_tag", "is_emoticon", "romanized", "safe_slug"]
 
 
 def clean_tag(text: str) -> str:
     """`text` as one tag of a comma-separated line: no comma, line break or other white space inside, nothing that is not UTF-8. May be empty."""
     printable = "".join(c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
     return re.sub(r"[\s,]+", "_", re.sub(r"^[\s,]+|[\s,]+$", "", printable))
+
+
+def is_emoticon(tag: str) -> bool:
+    """Whether a tag is drawn rather than written (`^_^`, `o_o`, `(o)_(o)`, `||_||`): no two letters or digits stand side by side. Its underscores
+    are part of it. kohya's tagger keeps those of all tags of up to three characters, which misses the longer ones.
+    """
+    return re.search(r"[^\W_]{2}", tag) is None
 
 
 def safe_slug(text: str) -> str:

@@ -13,8 +13,8 @@ from animeset_lib.errors import SettingsError
 from animeset_lib.records import Box, CastRow, Crop, TagRow
 from animeset_lib.run.stage import Context, Output
 from animeset_lib.settings import CaptionSettings, load_settings
-from animeset_lib.stages.caption import CaptionStage, core_traits, order_tags, write_caption
-from animeset_lib.stages.spelling import clean_tag, safe_slug
+from animeset_lib.stages.caption import CaptionStage, _spelled, core_traits, order_tags, write_caption
+from animeset_lib.stages.spelling import clean_tag, is_emoticon, safe_slug
 from animeset_lib.stages.vocabulary import CATEGORIES, background_of, category_of, emotion_of, outfit_of
 
 DESIGN = {
@@ -290,3 +290,18 @@ def test_no_crops_no_captions(
     out = run_stage(CaptionStage(CaptionSettings()), empty, make_context())
     assert out.rows == []
     assert out.info["notes"]["core_traits"] == {}
+
+
+@pytest.mark.parametrize(
+    ("tag", "drawn"),
+    [
+        *[
+            (tag, True)
+            for tag in ("^_^", "o_o", "0_0", "(o)_(o)", "||_||", "<|>_<|>", ">_<", "+_-", "u_u", "6_9", ":3", "._.")
+        ],
+        *[(tag, False) for tag in ("long_hair", "1girl", "k-on!", "v_arms", "x-ray", "2girls", "re:zero", "a_ok")],
+    ],
+)
+def test_emoticons_keep_their_underscores(tag: str, drawn: bool) -> None:
+    assert is_emoticon(tag) is drawn
+    assert _spelled(tag, underscores=False) == (tag if drawn else tag.replace("_", " "))
