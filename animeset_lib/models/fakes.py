@@ -7,6 +7,7 @@ same contract test as the real adapters, so a stage that works with them asks no
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from animeset_lib.errors import ModelError
 from animeset_lib.models.api import Detection, ModelInfo, Picture, TaggerInput, Tags, Task, Thresholds
+from animeset_lib.models.device import Device
 from animeset_lib.records import Box
 
 __all__ = ["FAKE_FACE_RGB", "FakeDetector", "FakeEmbedder", "FakeModels", "FakeTagger", "FakeUpscaler"]
@@ -112,9 +114,10 @@ class FakeTagger:
 
 
 class FakeModels:
-    """A `ModelProvider` whose every task knows the names `auto` and `fake`."""
+    """A `ModelProvider` whose every task knows the names `auto` and `fake`; a run can take it instead of the zoo."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: Device | None = None) -> None:
+        self.device = device or Device()
         self._detector = FakeDetector()
         self._embedder = FakeEmbedder()
         self._upscaler = FakeUpscaler()
@@ -140,7 +143,13 @@ class FakeModels:
         _check("tagger", name)
         return self._tagger
 
-    where = "nowhere: fakes"
+    @property
+    def where(self) -> str:
+        return self.device.words
+
+    def better(self, task: Task) -> list[Any]:
+        """Nothing is better."""
+        return []
 
     def release(self) -> None:
         """Nothing is loaded."""
