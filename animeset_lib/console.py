@@ -53,7 +53,8 @@ class RunDisplay:
             self._stages = event["stages"]
             self._console.print(f"{event['film']}: {len(self._stages)} stages", markup=False)
         elif kind == "model":
-            better = f" Better, but not here: {', '.join(event['better'])}." if event["better"] else ""
+            # the best one is what to fetch; the rest of the ladder is in the log
+            better = f" Better, but not here: {event['better'][0]} (animeset models fetch)." if event["better"] else ""
             self._console.print(
                 f"{event['task']:<9} {event['name']}: {event['rung']}{better}",
                 markup=False,

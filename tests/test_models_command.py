@@ -232,7 +232,7 @@ def test_fetch_without_network_goes_on_with_the_next_rung(animeset: Call, film: 
     assert err.count("note:") == 1
     assert "The run goes on with the models that are here." in err
     assert "detector  animeset-face: Lowest rung" in out
-    assert "Better, but not here: deepghs" in out
+    assert "Better, but not here: deepghs (animeset models fetch)." in out
     code, _, err = animeset("run", film, "--fetch", "--set", "tag.tagger=wd-vit-tagger-v3")
     assert code == 1, "a model asked for by name is not replaced by another"
     assert "wd-vit-tagger-v3" in err

@@ -75,7 +75,11 @@ class Zoo:
 
     @property
     def where(self) -> str:
-        return self.device.words
+        """The device in words, and what leaves it idle."""
+        if self.device.kind == "cpu":
+            return self.device.words
+        idle = [name for name, uses in (("onnxruntime", onnx_uses), ("torch", torch_uses)) if not uses(self.device)]
+        return ", ".join([self.device.words, *(f"{name} on the processor" for name in idle)])
 
     def release(self) -> None:
         """Forget what is loaded, and give its memory back."""

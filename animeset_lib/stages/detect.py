@@ -30,8 +30,8 @@ from animeset_lib.stages.reading import read_ahead
 __all__ = ["DetectStage", "Still"]
 
 _STILLS_AT_HAND = 16
-_AT_ONCE = 4
-"""Stills the detector gets at a time; as many more are decoded ahead. Eight stills of 4K are 200 MB."""
+_AT_ONCE = 8
+"""Stills the detector gets at a time; as many more are decoded ahead. Sixteen stills of 4K are 400 MB."""
 
 UNREADABLE = "unreadable"
 """Folder with one text file per still that could not be read: such a still has no box, so it cannot have a row."""

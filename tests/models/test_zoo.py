@@ -299,3 +299,10 @@ def test_the_ladder_of_the_design() -> None:
     some = Zoo(weights=Weights(Path("nowhere")))
     for task in rungs:
         assert not some.info(task, "auto").name.startswith(("deepghs", "ccip", "wd-"))  # type: ignore[arg-type]
+
+
+def test_where_names_what_runs_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert zoo(device=Device(threads=3)).where == "processor, 3 threads"
+    monkeypatch.setattr(provider, "onnx_uses", lambda device: False)
+    monkeypatch.setattr(provider, "torch_uses", lambda device: True)
+    assert zoo(device=Device("cuda", 0, 2, "Tiny")).where == "cuda:0 (Tiny), onnxruntime on the processor"
