@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from animeset_lib import cli
 from animeset_lib.models.fakes import FakeModels
 from animeset_lib.records import EmbedRow, Record
 from animeset_lib.run.stage import Context, Output, Stage
@@ -90,3 +91,24 @@ def run_stage(tmp_path: Path) -> Callable[..., Output]:
         return Output(out, stage.row, key=f"key-{stage.name}")
 
     return run
+
+
+@pytest.fixture
+def animeset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """`animeset("run", film)` in a folder of its own → exit code, what it printed, what it complained about."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "400")
+
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["animeset", *map(str, words)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call

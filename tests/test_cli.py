@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 import pytest
 
-from animeset_lib import cli
 from animeset_lib.demo import iter_demo_frames
 from tests.film_maker import write_film
 
@@ -26,27 +25,6 @@ def short_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("films") / "short.mp4"
     write_film(path, [picture for picture, _ in iter_demo_frames(width=480, height=270, fps=12, length_s=6)], fps=12)
     return path
-
-
-@pytest.fixture
-def animeset(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """`animeset("run", film)` in a folder of its own → exit code, what it printed, what it complained about."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "400")
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["animeset", *map(str, words)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 Call = Callable[..., tuple[int, str, str]]

@@ -13,7 +13,6 @@ import onnx
 import pytest
 from onnx import helper
 
-from animeset_lib import cli
 from animeset_lib.demo import iter_demo_frames
 from tests.film_maker import write_film
 from tests.models.tiny import constant, mean_colour_tagger, save
@@ -39,24 +38,9 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def animeset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """`animeset("models", "list")` in a folder of its own, with a models folder of its own → exit code, output, complaints."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "400")
+@pytest.fixture(autouse=True)
+def _models_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANIMESET_MODELS", str(tmp_path / "my models"))
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["animeset", *map(str, words)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 def place_deepdanbooru(models: Path) -> None:

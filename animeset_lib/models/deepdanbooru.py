@@ -7,17 +7,13 @@ network rightly sees bars where there are none in the picture, and the tags that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from animeset_lib.models.api import Picture, TaggerInput, Tags, Thresholds
-from animeset_lib.models.batches import Batches
-from animeset_lib.models.onnx_file import open_network
+from animeset_lib.models.api import Picture, Thresholds
+from animeset_lib.models.csv_tagger import CsvTagger
 from animeset_lib.models.spec import Parts
-from animeset_lib.models.tag_list import read_tag_list
 
 __all__ = ["BAR_TAGS", "THRESHOLDS", "VERSION", "DeepDanbooru"]
 
@@ -25,35 +21,15 @@ VERSION = "1"
 THRESHOLDS = Thresholds(general=0.5, character=0.5)
 BAR_TAGS = frozenset({"letterboxed", "pillarboxed", "black_border", "border", "windowboxed"})
 """What the network says of its own padding."""
-_ON_CARD, _ON_PROCESSOR = 16, 2
 
 
-class DeepDanbooru:
-    """A `Tagger`. Files: the network and its CSV."""
+class DeepDanbooru(CsvTagger):
+    """Files: the network and its CSV."""
 
     def __init__(self, parts: Parts) -> None:
-        self.info = parts.info
-        self.thresholds = THRESHOLDS
-        network, tags = parts.files
-        self._network = open_network(network, parts.device, parts.remedy, "NHW3")
-        self._height, self._width = self._network.shape[1] or 512, self._network.shape[2] or 512
-        outputs = self._network.session.get_outputs()[0].shape[-1]
-        self._tags = read_tag_list(tags, outputs if isinstance(outputs, int) else None, parts.remedy, "rating:")
-        self.vocabulary = frozenset(self._tags.names) - BAR_TAGS
-        self._batches = Batches(
-            parts.info.name, _ON_CARD if self._network.on_card else _ON_PROCESSOR, parts.device.threads
-        )
+        super().__init__(parts, THRESHOLDS, side=512, rating_prefix="rating:", never=BAR_TAGS)
 
-    def tag(self, inputs: Sequence[TaggerInput]) -> list[Tags]:
-        answers = self._batches.run([given.picture for given in inputs], self._prepared, self._network.each)
-        for answer in answers[:1]:
-            if answer.shape != (len(self._tags.names),):
-                raise self._network.fault(
-                    f"one probability for each of {len(self._tags.names)} tags", f"{answer.shape}"
-                )
-        return [self._tags.tags(answer, never=BAR_TAGS) for answer in answers]
-
-    def _prepared(self, picture: Picture) -> npt.NDArray[np.float32]:
+    def prepared(self, picture: Picture) -> npt.NDArray[np.float32]:
         """`(512, 512, 3)` float32 RGB, 0..1, black around the picture."""
         height, width = picture.shape[:2]
         factor = min(self._width / width, self._height / height)

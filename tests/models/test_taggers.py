@@ -11,8 +11,8 @@ import pytest
 from animeset_lib.errors import ModelError
 from animeset_lib.models.api import Tagger, TaggerInput, Tags, Thresholds
 from animeset_lib.models.combined import CombinedTagger, levelled
+from animeset_lib.models.csv_tagger import read_tag_list
 from animeset_lib.models.deepdanbooru import BAR_TAGS, DeepDanbooru
-from animeset_lib.models.tag_list import read_tag_list
 from animeset_lib.models.wd import WdTagger
 
 pytest.importorskip("onnx")
@@ -73,7 +73,7 @@ def test_wd_pads_with_white_and_keeps_values_0_to_255(wd: WdTagger, shape: tuple
 
 def test_wd_odd_padding_goes_to_the_far_side(wd: WdTagger) -> None:
     """447 black columns in a 448 square: one white column on the right, at the network's own size, so nothing is resized."""
-    prepared = wd._prepared(np.zeros((448, 447, 3), np.uint8))
+    prepared = wd.prepared(np.zeros((448, 447, 3), np.uint8))
     assert prepared.shape == (448, 448, 3)
     assert prepared.dtype == np.float32
     assert (prepared[:, :447] == 0).all()
@@ -82,7 +82,7 @@ def test_wd_odd_padding_goes_to_the_far_side(wd: WdTagger) -> None:
 
 def test_wd_does_not_round_or_normalise(wd: WdTagger) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (448, 448, 3), dtype=np.uint8)
-    assert np.array_equal(wd._prepared(picture), picture[..., ::-1].astype(np.float32))
+    assert np.array_equal(wd.prepared(picture), picture[..., ::-1].astype(np.float32))
 
 
 def assert_singly(tagger: Tagger, inputs: list[TaggerInput]) -> None:
@@ -191,12 +191,12 @@ def test_deepdanbooru_pads_with_black_and_does_not_tell_of_it(deepdanbooru: Deep
 
 
 def test_deepdanbooru_centres_the_picture(deepdanbooru: DeepDanbooru) -> None:
-    prepared = deepdanbooru._prepared(np.full((512, 510, 3), 255, np.uint8))
+    prepared = deepdanbooru.prepared(np.full((512, 510, 3), 255, np.uint8))
     assert prepared.shape == (512, 512, 3)
     assert (prepared[:, 0] == 0).all()
     assert (prepared[:, 511] == 0).all()
     assert (prepared[:, 1:511] == 1).all()
-    assert deepdanbooru._prepared(np.full((1, 2000, 3), 255, np.uint8)).max() == 1
+    assert deepdanbooru.prepared(np.full((1, 2000, 3), 255, np.uint8)).max() == 1
 
 
 def test_deepdanbooru_batch_equals_singles(deepdanbooru: DeepDanbooru) -> None:

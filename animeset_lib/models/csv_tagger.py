@@ -1,8 +1,10 @@
-"""The CSV beside a tagging network: which output means which tag."""
+"""What all tagging networks have in common: pictures in, one probability per row of a CSV out."""
 
 from __future__ import annotations
 
 import csv
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from animeset_lib.errors import ModelError
-from animeset_lib.models.api import TAG_FLOOR, Tags
+from animeset_lib.models.api import TAG_FLOOR, Picture, TaggerInput, Tags, Thresholds
+from animeset_lib.models.batches import Batches
+from animeset_lib.models.onnx_file import open_network
+from animeset_lib.models.spec import Parts
 
-__all__ = ["TagList", "read_tag_list"]
+__all__ = ["CsvTagger", "TagList", "read_tag_list"]
+
+_ON_CARD, _ON_PROCESSOR = 16, 2
 
 _CATEGORIES = {"0": "general", "4": "character", "9": "rating"}
 """Danbooru's numbers, and 9, which the WD taggers use for the four ratings at the head of their list."""
@@ -75,3 +82,45 @@ def read_tag_list(path: Path, outputs: int | None, remedy: str, rating_prefix: s
             names.append(name.replace(" ", "_").lower())
             categories.append(_CATEGORIES.get(category, "other"))
     return TagList(tuple(names), tuple(categories))
+
+
+class CsvTagger(ABC):
+    """A `Tagger`. Files: a network that takes `[N, H, W, 3]` float32, and its CSV.
+
+    side           of the network's pictures where the file does not say
+    rating_prefix  of the names that are ratings
+    never          tags that are not told
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        thresholds: Thresholds,
+        side: int,
+        rating_prefix: str = "",
+        never: frozenset[str] = frozenset(),
+    ) -> None:
+        self.info = parts.info
+        self.thresholds = thresholds
+        network, tags = parts.files
+        self._network = open_network(network, parts.device, parts.remedy, "NHW3")
+        self._height, self._width = self._network.shape[1] or side, self._network.shape[2] or side
+        outputs = self._network.session.get_outputs()[0].shape[-1]
+        self._tags = read_tag_list(tags, outputs if isinstance(outputs, int) else None, parts.remedy, rating_prefix)
+        self._never = never
+        self.vocabulary = frozenset(self._tags.names) - never
+        size = _ON_CARD if self._network.on_card else _ON_PROCESSOR
+        self._batches = Batches(parts.info.name, size, parts.device.threads)
+
+    def tag(self, inputs: Sequence[TaggerInput]) -> list[Tags]:
+        answers = self._batches.run([given.picture for given in inputs], self.prepared, self._network.each)
+        for answer in answers[:1]:
+            if answer.shape != (len(self._tags.names),):
+                raise self._network.fault(
+                    f"one probability for each of {len(self._tags.names)} tags", f"{answer.shape}"
+                )
+        return [self._tags.tags(answer, self._never) for answer in answers]
+
+    @abstractmethod
+    def prepared(self, picture: Picture) -> npt.NDArray[np.float32]:
+        """`(H, W, 3)` float32, what the network was trained on."""
