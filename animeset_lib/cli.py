@@ -308,7 +308,7 @@ def doctor(as_json: JsonOption = False, device: DeviceOption = "auto") -> None:
     """What is installed, where networks run, which rung of each model is used, what is missing and the command that gets it."""
     from animeset_lib.media import ffmpeg_exe
     from animeset_lib.models.device import cards, choose, idle
-    from animeset_lib.models.provider import Zoo
+    from animeset_lib.models.provider import Zoo, extra_command
 
     chosen = choose(device)
     zoo = Zoo(device=chosen)
@@ -326,6 +326,7 @@ def doctor(as_json: JsonOption = False, device: DeviceOption = "auto") -> None:
         "extras": {name: importlib.util.find_spec(module) is not None for name, module in _EXTRAS.items()},
     }
     notes = idle(chosen)
+    notes += [row["fault"] for row in (_model_row(zoo, shown) for shown in rows) if row["fault"]]
     if as_json:
         models = [_model_row(zoo, row) for row in rows]
         print(json.dumps({"system": system, "notes": notes, "models": models}, ensure_ascii=False, default=str))
@@ -336,9 +337,7 @@ def doctor(as_json: JsonOption = False, device: DeviceOption = "auto") -> None:
         elif name != "extras":
             _say(f"{name:<13} {value}")
     for name, present in system["extras"].items():
-        _say(
-            f"{'extra ' + name:<13} {'installed' if present else f'not installed: pip install -c constraints.txt -e .[{name}]'}"
-        )
+        _say(f"{'extra ' + name:<13} {'installed' if present else 'not installed: ' + extra_command(name)}")
     for note in notes:
         _say(f"note: {note}")
     table = Table("task", "used", "better, and the command that gets it", title="models that `auto` takes here")
@@ -386,10 +385,20 @@ def models_list(
         _console.print(f"\n[bold]{task}[/]  (best first)")
         for row in rows:
             if row["task"] == task:
-                state = "used by auto" if row["auto"] else "present" if row["present"] else "not here"
+                state = (
+                    "ALTERED"
+                    if row["fault"]
+                    else "used by auto"
+                    if row["auto"]
+                    else "present"
+                    if row["present"]
+                    else "not here"
+                )
                 _say(f"  {row['name']:<27} {state:<12} {row['size']:>11}  {row['trust']}".rstrip())
                 _say(f"      {row['rung']}")
                 _say(f"      licence: {row['licence']}")
+                if row["fault"]:
+                    _say(f"      {row['fault']}")
         for family in _families():
             if family.task == task:
                 _say(f"  {family.prefix}:{family.argument}")
@@ -406,13 +415,12 @@ def models_list(
 def models_fetch(
     names: NamesArgument = None,
     device: DeviceOption = "auto",
-    again: Annotated[
-        bool, typer.Option("--again", help="Download even what is here, and forget recorded hashes.")
-    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Download even what is here.")] = False,
 ) -> None:
     """Download models. Interrupted downloads go on where they were; every file is checked before it is used."""
     from animeset_lib.models.device import choose
     from animeset_lib.models.provider import Zoo
+    from animeset_lib.models.weights import OfflineError
 
     zoo = Zoo(device=choose(device))
     specs = [spec for name in names for spec in zoo.named(name)] if names else zoo.recommended()
@@ -420,15 +428,27 @@ def models_fetch(
         if not spec.files:
             _say(f"{spec.name}: nothing to download ({zoo.remedy(spec)})")
     wanted = [spec for spec in specs if spec.files]
+    faults: list[str] = []
     with _DownloadBars() as bars:
         for spec in wanted:
-            zoo.fetch([spec], bars, again=again)
+            try:
+                zoo.fetch([spec], bars, again=again)
+            except OfflineError:
+                raise
+            except ModelError as error:
+                if len(wanted) == 1:
+                    raise
+                faults.append(spec.name)
+                _say(f"{spec.name}: {error}")
+                continue
             _say(f"{spec.name}: here, {_size_words(zoo, spec)}, licence: {spec.licence}")
     for spec in wanted:
         if (remedy := zoo.remedy(spec)) != spec.get:
             _say(f"{spec.name} also needs: {remedy}")
     if not specs:
         _say("The best models that run well here are all present.")
+    if faults:
+        raise ModelError(f"could not be had: {', '.join(faults)}; the reasons are above")
 
 
 @models_app.command("verify")
@@ -466,7 +486,9 @@ def models_export(
 
     zoo = Zoo()
     specs = (
-        [spec for name in names for spec in zoo.named(name)] if names else [r.spec for r in zoo.overview() if r.present]
+        [spec for name in names for spec in zoo.named(name)]
+        if names
+        else [r.spec for r in zoo.overview() if zoo.complete(r.spec)]
     )
     chosen = {spec.folder: spec.files for spec in specs if spec.files}
     if not chosen:
@@ -487,7 +509,7 @@ def models_import(
 
     zoo = Zoo()
     with _DownloadBars() as bars:
-        taken = zoo.weights.import_bundle(source, bars)
+        taken = zoo.weights.import_bundle(source, bars, {row.spec.folder: row.spec.files for row in zoo.overview()})
     _say(f"{', '.join(taken) or 'nothing'} now in {zoo.weights.folder}")
 
 
@@ -513,7 +535,8 @@ def _model_row(zoo: Any, row: Any) -> dict[str, Any]:
         "why_not": row.why_not,
         "get": zoo.remedy(spec) if not row.present else "",
         "size": _size_words(zoo, spec),
-        "trust": " + ".join(dict.fromkeys(trusts)) or "in a package",
+        "trust": " + ".join(dict.fromkeys(trust for trust in trusts if trust)) if spec.files else "in a package",
+        "fault": next((state.why_not for state in states if state.present and state.why_not), ""),
         "licence": spec.licence,
         "source": spec.source,
         "signature": spec.signature,
@@ -632,6 +655,7 @@ def _cancel_on_signals(switches: list[Any]) -> None:
             raise KeyboardInterrupt
         _errors.print("stopping at the next safe point (again to stop at once)")
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         for switch in switches:
             switch.set()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from animeset_lib import media
-from animeset_lib.errors import AnimesetError, CancelledError, SettingsError, SpaceError
+from animeset_lib.errors import AnimesetError, CancelledError, ModelError, SettingsError, SpaceError
 from animeset_lib.models.api import Task
 from animeset_lib.models.device import choose, idle
 from animeset_lib.models.provider import Zoo
@@ -310,8 +310,12 @@ def fetch_models(
         except OfflineError as error:
             if name != "auto":
                 raise
-            listener(f"{error} The run goes on with the models that are here.")
+            listener(f"{error}. The run goes on with the models that are here.")
             return
+        except ModelError as error:
+            if name != "auto":
+                raise
+            listener(f"{error}. The run goes on with the next {task} that is here.")
 
 
 def _models_of(settings: Settings) -> list[tuple[Task, str]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 import zipfile
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -224,3 +226,46 @@ def test_fetch_without_network_goes_on_with_the_next_rung(animeset: Call, film: 
 
 def test_the_tiny_networks_are_valid(tmp_path: Path) -> None:
     onnx.checker.check_model(onnx.load(place_yolo(tmp_path / "y.onnx")))
+
+
+def test_an_altered_download_is_shown_wherever_models_are(animeset: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "my models" / "deepghs-face"
+    folder.mkdir(parents=True)
+    (folder / "face_detect_v1.4_s.onnx").write_bytes(b"something else")
+    out = animeset("models", "list")[1]
+    assert "deepghs-face                ALTERED" in out
+    assert "expected SHA-256 403b5bc93b6ff789b7d183418df4a1364049bac00c24acd927604a7ff6891483" in out
+    assert "is not the file it should be" in animeset("doctor")[1]
+
+
+def test_a_bundle_with_other_content_under_a_pinned_name_is_refused(animeset: Call, tmp_path: Path) -> None:
+    content = b"something else"
+    facts = {
+        "sha256": sha256(content).hexdigest(),
+        "bytes": len(content),
+        "source": "x",
+        "revision": None,
+        "trust": "pinned",
+    }
+    listed = {"format": 1, "models": {"deepghs-face": {"face_detect_v1.4_s.onnx": facts}}}
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as bundle:
+        bundle.writestr("bundle.json", json.dumps(listed))
+        bundle.writestr("deepghs-face/face_detect_v1.4_s.onnx", content)
+    code, _, err = animeset("models", "import-bundle", "evil.zip")
+    assert code == 1
+    assert "deepghs-face/face_detect_v1.4_s.onnx is not the file it should be" in err
+    assert not (tmp_path / "my models" / "deepghs-face").exists()
+
+
+def test_a_model_of_a_package_that_is_missing_names_the_package(
+    animeset: Call, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "open_clip" else find(name, *rest)
+    )
+    code, _, err = animeset("run", film, "--plan", "--set", "embed.embedder=open_clip:ViT-L-14/datacomp_xl_s13b_b90k")
+    assert code == 1
+    assert "open_clip not installed" in err
+    assert "-m pip install -c constraints.txt -e '.[torch]'" in err
+    assert "inside animeset" not in err

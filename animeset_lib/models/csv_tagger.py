@@ -53,7 +53,7 @@ def read_tag_list(path: Path, outputs: int | None, remedy: str, rating_prefix: s
     one's.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ModelError(
@@ -105,7 +105,12 @@ class CsvTagger(ABC):
         network, tags = parts.files
         self._network = open_network(network, parts.device, parts.remedy, "NHW3")
         self._height, self._width = self._network.shape[1] or side, self._network.shape[2] or side
-        outputs = self._network.session.get_outputs()[0].shape[-1]
+        given, answer = self._network.session.get_inputs()[0], self._network.session.get_outputs()[0]
+        if given.type != "tensor(float)" or len(answer.shape) != 2:
+            raise self._network.fault(
+                "a network from float32 pictures to one row of probabilities each", f"{given.type} to {answer.shape}"
+            )
+        outputs = answer.shape[1]
         self._tags = read_tag_list(tags, outputs if isinstance(outputs, int) else None, parts.remedy, rating_prefix)
         self._never = never
         self.vocabulary = frozenset(self._tags.names) - never

@@ -5,6 +5,7 @@ Package: https://github.com/mlfoundations/open_clip (MIT). Weights by its own na
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -92,6 +93,9 @@ class OpenClip:
         wishes = {ours: config[theirs] for theirs, ours in _CONFIG.items() if config.get(theirs) is not None}
         on_card = torch_uses(parts.device)
         self._device = torch.device(parts.device.torch if on_card else "cpu")
+        # open_clip logs through the root logger, which then begins to print everybody's lines; a handler that does nothing keeps it silent
+        silent, root = logging.NullHandler(), logging.getLogger()
+        root.addHandler(silent)
         try:
             network, _, prepare = open_clip.create_model_and_transforms(
                 model,
@@ -107,6 +111,8 @@ class OpenClip:
             raise ModelError(
                 f"{file}: expected weights of open_clip's {model}, got a file that does not fit ({first}); {parts.remedy}"
             ) from error
+        finally:
+            root.removeHandler(silent)
         self._network, self._prepare = network.eval(), prepare
         if on_card:
             self._network = self._network.half()

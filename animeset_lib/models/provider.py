@@ -8,6 +8,7 @@ import gc
 import hashlib
 import importlib.util
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from animeset_lib.models.spec import Family, ModelSpec, Parts
 from animeset_lib.models.weights import Weights
 from animeset_lib.models.zoo import EXTRAS, FAMILIES, MODELS
 
-__all__ = ["Shown", "Zoo"]
+__all__ = ["Shown", "Zoo", "extra_command"]
 
 _JOINED: tuple[Task, ...] = ("detector", "tagger")
 """Tasks whose answers can be put together."""
@@ -141,6 +142,11 @@ class Zoo:
         """Whether some of its downloads are here."""
         return any(self.weights.state(spec.folder, file).present for file in spec.files)
 
+    def complete(self, spec: ModelSpec) -> bool:
+        """Whether all of its downloads are here and as they should be, whatever else it needs."""
+        states = [self.weights.state(spec.folder, file) for file in spec.files]
+        return bool(states) and all(state.present and not state.why_not for state in states)
+
     def fetch(
         self, specs: Sequence[ModelSpec], progress: Callable[[str, int, int | None], None], again: bool = False
     ) -> None:
@@ -203,9 +209,9 @@ class Zoo:
     def remedy(self, spec: ModelSpec) -> str:
         """The commands that make the model present."""
         steps = list(dict.fromkeys(EXTRAS.get(module, f"pip install {module}") for module in _missing_modules(spec)))
-        if not steps or (spec.files and spec.get not in steps):
+        if not steps or (spec.get.startswith("animeset") and spec.get not in steps):
             steps.append(spec.get)
-        return "; then ".join(steps)
+        return "; then ".join(_here(step) for step in steps)
 
     def _pieces(self, task: Task, name: str) -> list[str]:
         """`a+b` taken apart; a plus sign inside a file's name or a program's command stays where it is."""
@@ -219,7 +225,7 @@ class Zoo:
                 pieces[-1] += f"+{piece}"
             else:
                 pieces.append(piece)
-        return list(dict.fromkeys(pieces))
+        return list(dict.fromkeys(piece.strip() for piece in pieces))
 
     def _named(self, task: Task, name: str) -> ModelSpec:
         own = [spec for spec in self._models if spec.task == task]
@@ -246,7 +252,7 @@ class Zoo:
                 self.weights.path(spec.folder, file)
             spec.packaged()
         except ModelError as error:
-            return str(error)
+            return _by_name(spec, error)
         return ""
 
     def _too_slow(self, spec: ModelSpec) -> bool:
@@ -259,8 +265,11 @@ class Zoo:
         content = hashlib.sha256()
         for spec in specs:
             content.update(f"{spec.task} {spec.name} {spec.version}".encode())
-            for file in spec.files:
-                content.update(self.weights.digest(spec.folder, file).encode())
+            try:
+                for file in spec.files:
+                    content.update(self.weights.digest(spec.folder, file).encode())
+            except ModelError as error:
+                raise ModelError(_by_name(spec, error)) from error
             for path in spec.packaged():
                 content.update(_sha256(path, path.stat().st_mtime_ns).encode())
         return ModelInfo(
@@ -278,6 +287,24 @@ def _sha256(path: Path, mtime_ns: int) -> str:
     """Content hash of a file that came with a package or that the user named."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def extra_command(extra: str) -> str:
+    """What installs an extra of this package."""
+    return _here(f"pip install -c constraints.txt -e '.[{extra}]'")
+
+
+def _here(command: str) -> str:
+    """A `pip` command for this very Python: the one on the path is another's where the environment is not activated."""
+    python = Path(sys.executable)
+    if python.is_relative_to(Path.cwd()):
+        python = python.relative_to(Path.cwd())
+    return re.sub(r"^pip ", lambda _: f"{python} -m pip ", command)
+
+
+def _by_name(spec: ModelSpec, error: ModelError) -> str:
+    """The message with the model's name where it names the folder: only the name can be fetched."""
+    return str(error).replace(f"fetch {spec.folder}", f"fetch {spec.name}")
 
 
 def _missing_modules(spec: ModelSpec) -> list[str]:

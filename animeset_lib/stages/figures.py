@@ -63,14 +63,16 @@ def join_figures(detections: Sequence[Detection]) -> list[Figure]:
             singles.append(face)
     heads = _without_doubles([d for d in detections if d.kind == "head"])
     faces = [face.box for face in singles]
-    head_of = _dealt(faces, [head.box for head in heads], _head_misfit)
+    sure = [face.score for face in singles]
+    head_of = _dealt(faces, sure, [head.box for head in heads], _head_misfit)
     faceless = [head for head in heads if head.box not in head_of.values()]
     holders = [head_of.get(i, box) for i, box in enumerate(faces)] + [head.box for head in faceless]
+    sure += [head.score for head in faceless]
     person_of = _dealt(
-        holders, [d.box for d in _without_doubles([d for d in detections if d.kind == "person"])], _body_misfit
+        holders, sure, [d.box for d in _without_doubles([d for d in detections if d.kind == "person"])], _body_misfit
     )
     half_of = _dealt(
-        holders, [d.box for d in _without_doubles([d for d in detections if d.kind == "halfbody"])], _body_misfit
+        holders, sure, [d.box for d in _without_doubles([d for d in detections if d.kind == "halfbody"])], _body_misfit
     )
     figures = [
         Figure(face.box, face.score, head_of.get(i), person_of.get(i), half_of.get(i)) for i, face in enumerate(singles)
@@ -95,15 +97,21 @@ def _without_doubles(detections: Sequence[Detection]) -> list[Detection]:
     return kept
 
 
-def _dealt(inner: Sequence[Box], outer: Sequence[Box], misfit: Misfit) -> dict[int, Box]:
-    """Index of the inner box → its outer box; the largest number of pairs, and of these the best fitting, each box in one pair at most."""
+def _dealt(inner: Sequence[Box], sure: Sequence[float], outer: Sequence[Box], misfit: Misfit) -> dict[int, Box]:
+    """Index of the inner box → its outer box; the largest number of pairs, and of these the best fitting, each box in one pair at most.
+
+    sure   scores of the inner boxes: where two want the same outer box, a likely one goes before a doubtful one that fits better
+    """
     if not inner or not outer:
         return {}
     never = 1e6
     cost = np.array(
         [
-            [misfit(small, large) if large.intersection(small) >= _INSIDE * small.area else never for large in outer]
-            for small in inner
+            [
+                misfit(small, large) + 1 - score if large.intersection(small) >= _INSIDE * small.area else never
+                for large in outer
+            ]
+            for small, score in zip(inner, sure, strict=True)
         ]
     )
     rows, columns = linear_sum_assignment(cost)

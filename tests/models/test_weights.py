@@ -572,7 +572,7 @@ def test_again_holds_a_download_to_the_one_before(server: Server, weights: Weigh
     file = release_file(server)
     weights.fetch("faces", [file], quiet)
     server.release["weights.pth"] = BIG[::-1]
-    with pytest.raises(ModelError, match=r"recorded .*remove .*faces if you know why it changed"):
+    with pytest.raises(ModelError, match=r"recorded .*remove .*record\.json if you know why it changed"):
         weights.fetch("faces", [file], quiet, again=True)
     assert weights.path("faces", file).read_bytes() == BIG
 

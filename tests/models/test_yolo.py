@@ -61,6 +61,11 @@ PICTURES = [patches(1, 37, 53), patches(2, 300, 200), patches(3, 160, 160), patc
         ("full-body", "person"),
         ("Character", "person"),
         ("car", None),
+        ("Human hair", None),
+        ("Headphones", None),
+        ("surface", None),
+        ("man", "person"),
+        ("halfBody", "halfbody"),
         ("0", None),
     ],
 )

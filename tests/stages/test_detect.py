@@ -139,6 +139,15 @@ def test_a_head_without_a_face_is_a_figure_without_one() -> None:
     assert figures[1].score == 0.8
 
 
+def test_a_doubtful_box_does_not_take_the_head_of_a_sure_face() -> None:
+    sure, doubtful = face(105, 110, 155, 160, 0.95), face(140, 156, 160, 176, 0.12)
+    figures = join_figures([sure, doubtful, boxed("head", 100, 100, 200, 200), person(80, 95, 260, 600)])
+    assert [(f.score, f.head is not None, f.person is not None) for f in figures] == [
+        (0.95, True, True),
+        (0.12, False, False),
+    ]
+
+
 def test_the_same_head_seen_by_two_detectors_is_one() -> None:
     figures = join_figures(
         [face(20, 40, 80, 95), boxed("head", 0, 0, 100, 100), boxed("head", 3, 0, 104, 100, score=0.6)]
