@@ -232,6 +232,8 @@ class Zoo:
         for spec in own:
             if spec.name == name:
                 return spec
+        if name == "auto":
+            raise ModelError(f"`auto` cannot be joined with + to another {task}; name each one")
         prefix, colon, argument = name.partition(":")
         families = [family for family in self._families if family.task == task]
         for family in families:

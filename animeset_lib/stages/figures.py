@@ -61,19 +61,17 @@ def join_figures(detections: Sequence[Detection]) -> list[Figure]:
                 break
         else:
             singles.append(face)
-    heads = _without_doubles([d for d in detections if d.kind == "head"])
+    heads, persons, halves = (
+        sorted((d for d in detections if d.kind == kind), key=_order) for kind in ("head", "person", "halfbody")
+    )
     faces = [face.box for face in singles]
     sure = [face.score for face in singles]
     head_of = _dealt(faces, sure, [head.box for head in heads], _head_misfit)
-    faceless = [head for head in heads if head.box not in head_of.values()]
+    faceless = _left_over(heads, list(head_of.values()))
     holders = [head_of.get(i, box) for i, box in enumerate(faces)] + [head.box for head in faceless]
     sure += [head.score for head in faceless]
-    person_of = _dealt(
-        holders, sure, [d.box for d in _without_doubles([d for d in detections if d.kind == "person"])], _body_misfit
-    )
-    half_of = _dealt(
-        holders, sure, [d.box for d in _without_doubles([d for d in detections if d.kind == "halfbody"])], _body_misfit
-    )
+    person_of = _dealt(holders, sure, [d.box for d in persons], _body_misfit)
+    half_of = _dealt(holders, sure, [d.box for d in halves], _body_misfit)
     figures = [
         Figure(face.box, face.score, head_of.get(i), person_of.get(i), half_of.get(i)) for i, face in enumerate(singles)
     ]
@@ -88,13 +86,13 @@ def _order(detection: Detection) -> tuple[float, tuple[float, float, float, floa
     return -detection.score, detection.box.xyxy
 
 
-def _without_doubles(detections: Sequence[Detection]) -> list[Detection]:
-    """The best-scored of boxes that are one: several detectors may have seen the same."""
-    kept: list[Detection] = []
-    for new in sorted(detections, key=_order):
-        if all(new.box.iou(old.box) < _SAME_IOU for old in kept):
-            kept.append(new)
-    return kept
+def _left_over(heads: Sequence[Detection], taken: list[Box]) -> list[Detection]:
+    """Heads that nobody took and that are no second box of one that was, or of each other: several detectors may have seen the same."""
+    left: list[Detection] = []
+    for head in heads:
+        if all(head.box.iou(box) < _SAME_IOU for box in (*taken, *(other.box for other in left))):
+            left.append(head)
+    return left
 
 
 def _dealt(inner: Sequence[Box], sure: Sequence[float], outer: Sequence[Box], misfit: Misfit) -> dict[int, Box]:

@@ -30,7 +30,10 @@ __all__ = ["UpscaleStage"]
 
 # Pixels of the still around a crop that the network sees as well, so that the crop's border looks like its middle.
 _CONTEXT_PX = 16
+# So many failures without one success are the upscaler's.
 _ALL_FAILED = 2
+FAILED = "not_enlarged"
+"""Folder with one text file per picture that could not be enlarged: batches know nothing of each other."""
 # How much the trust in a figure's name counts beside its quality when figures are chosen.
 _TRUST = 0.3
 # Figures that can be shown in a framing which too few others offer are preferred by this much.
@@ -148,15 +151,17 @@ class UpscaleStage(Stage):
             except PictureError as error:
                 ctx.log.warning("4b_upscale: %s is left out: %s", item.id, error)
                 failed.append(str(error))
+                (out / FAILED).mkdir(exist_ok=True)
+                (out / FAILED / f"{item.id}.txt").write_text(f"{error}\n", encoding="utf-8")
                 yield _row(item, box, dropped="not_enlarged", why=str(error))
                 continue
             file = f"{item.id}.png"
             write_image(out / file, large)
             yield _row(item, box, factor=factor, file=file, upscaler=upscaler.info.name)
-        # Nothing works, so it is not the pictures. The batch is not journaled, and the same command goes on here once the cause is mended.
-        if len(failed) == asked >= _ALL_FAILED:
+        # Nothing has worked so far, so it is not the pictures. The batch is not journaled: the same command goes on here once the cause is mended.
+        if failed and len(list((out / FAILED).glob("*.txt"))) >= _ALL_FAILED and not any(out.glob("*.png")):
             raise ModelError(
-                f"all {asked} pictures of a batch failed with the upscaler {self.settings.upscaler}; the last one: {failed[-1]}"
+                f"all pictures so far failed with the upscaler {self.settings.upscaler}; the last one: {failed[-1]}"
             )
 
     def finish(

@@ -139,6 +139,13 @@ def test_a_head_without_a_face_is_a_figure_without_one() -> None:
     assert figures[1].score == 0.8
 
 
+def test_two_who_stand_close_keep_a_body_each() -> None:
+    """Their bodies share nearly half of their union, as those of two people side by side do."""
+    left, right = person(0, 0, 100, 300), person(35, 0, 135, 300)
+    figures = join_figures([face(30, 20, 60, 50), face(85, 20, 115, 50), left, right])
+    assert [f.person for f in figures] == [left.box, right.box]
+
+
 def test_a_doubtful_box_does_not_take_the_head_of_a_sure_face() -> None:
     sure, doubtful = face(105, 110, 155, 160, 0.95), face(140, 156, 160, 176, 0.12)
     figures = join_figures([sure, doubtful, boxed("head", 100, 100, 200, 200), person(80, 95, 260, 600)])

@@ -232,7 +232,14 @@ def test_when_nothing_can_be_enlarged_the_run_stops_and_can_go_on(
     given = film([[("anna", face(30 + i, 20, 40))] for i in range(4)])
     stage = UpscaleStage(UpscaleSettings(upscaler="fake", min_pictures=1))
     with pytest.raises(
-        ModelError, match=r"all 4 pictures of a batch failed with the upscaler fake; the last one: the program ended"
+        ModelError, match=r"all pictures so far failed with the upscaler fake; the last one: the program ended"
     ):
         run_stage(stage, given, make_context(models=Fails(set(range(4)))))
     assert all(row.dropped is None for row in run_stage(stage, given, make_context()).rows)
+
+
+def test_failures_in_batches_of_one_are_counted_together(film: Film, run_stage: Run, make_context: Make) -> None:
+    given = film([[("anna", face(30 + i, 20, 40))] for i in range(4)])
+    stage = UpscaleStage(UpscaleSettings(upscaler="fake", min_pictures=1))
+    with pytest.raises(ModelError, match="all pictures so far failed"):
+        run_stage(stage, given, make_context(models=Fails(set(range(4)))), batch=1)
