@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -38,17 +38,15 @@ class Batches:
         items: Sequence[T],
         prepare: Callable[[T], npt.NDArray[Any]],
         network: Callable[[npt.NDArray[Any]], npt.NDArray[Any]],
-    ) -> list[npt.NDArray[Any]]:
-        """The network's answer for each item, in order.
+    ) -> Iterator[npt.NDArray[Any]]:
+        """The network's answer for each item, in order; what is done with one happens while later items are prepared.
 
         `prepare` makes an array of one shape for all, in threads, at most two batches ahead. `network` takes them stacked, `(N, ...)`, and
         answers `(N, ...)`. Raises `ModelError` when not even one picture fits into memory or the answer is not one per picture.
         """
-        answers: list[npt.NDArray[Any]] = []
         prepared = ahead(prepare, items, self._threads, room=2 * self.size)
         for group in in_groups(prepared, lambda: self.size):
-            answers += self._answers(np.stack(group), network)
-        return answers
+            yield from self._answers(np.stack(group), network)
 
     def _answers(
         self, batch: npt.NDArray[Any], network: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]

@@ -6,6 +6,7 @@ import csv
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +33,17 @@ class TagList:
     names: tuple[str, ...]
     categories: tuple[str, ...]
 
+    @cached_property
+    def _ratings(self) -> npt.NDArray[np.bool_]:
+        return np.array([category == "rating" for category in self.categories])
+
     def tags(self, scores: npt.NDArray[np.float32], never: frozenset[str] = frozenset()) -> Tags:
         """`(len(names),)` probabilities → tags from `TAG_FLOOR` up by category, best first; ratings whatever their score."""
         found: dict[str, dict[str, float]] = {"general": {}, "character": {}, "rating": {}}
-        for i in np.argsort(-scores, kind="stable").tolist():
+        told = np.flatnonzero((scores >= TAG_FLOOR) | self._ratings)
+        for i in told[np.argsort(-scores[told], kind="stable")].tolist():
             name, category, score = self.names[i], self.categories[i], float(scores[i])
-            if (score >= TAG_FLOOR or category == "rating") and category in found and name not in never:
+            if category in found and name not in never:
                 # half precision may leave a probability a hair above 1
                 found[category][name] = min(1.0, max(0.0, score))
         return Tags(general=found["general"], character=found["character"], rating=found["rating"])
@@ -119,12 +125,12 @@ class CsvTagger(ABC):
 
     def tag(self, inputs: Sequence[TaggerInput]) -> list[Tags]:
         answers = self._batches.run([given.picture for given in inputs], self.prepared, self._network.each)
-        for answer in answers[:1]:
-            if answer.shape != (len(self._tags.names),):
-                raise self._network.fault(
-                    f"one probability for each of {len(self._tags.names)} tags", f"{answer.shape}"
-                )
-        return [self._tags.tags(answer, self._never) for answer in answers]
+        return [self._told(answer) for answer in answers]
+
+    def _told(self, answer: npt.NDArray[np.float32]) -> Tags:
+        if answer.shape != (len(self._tags.names),):
+            raise self._network.fault(f"one probability for each of {len(self._tags.names)} tags", f"{answer.shape}")
+        return self._tags.tags(answer, self._never)
 
     @abstractmethod
     def prepared(self, picture: Picture) -> npt.NDArray[np.float32]:

@@ -125,7 +125,7 @@ class OpenClip:
     def embed(self, heads: Sequence[Picture]) -> npt.NDArray[np.float32]:
         """Head crops of any size → `(N, dim)` float32 unit vectors."""
         answers = self._batches.run(heads, self._prepared, self._embedded)
-        vectors = np.array(answers, np.float32).reshape(len(heads), self.dim)
+        vectors = np.array(list(answers), np.float32).reshape(len(heads), self.dim)
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12), np.float32)
 
     def _prepared(self, head: Picture) -> npt.NDArray[np.float32]:

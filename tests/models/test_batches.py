@@ -71,7 +71,7 @@ def test_memory_halves_the_batch_and_loses_nothing(caplog: pytest.LogCaptureFixt
     network = Card8(3, CUDA)
     batches = Batches("tiny", 16, threads=2)
     with caplog.at_level(logging.WARNING, "animeset"):
-        answers = batches.run(list(range(40)), lambda i: np.array([i]), network)
+        answers = list(batches.run(list(range(40)), lambda i: np.array([i]), network))
     assert np.concatenate(answers).tolist() == [2 * i for i in range(40)]
     assert batches.size == 2
     assert [record.getMessage() for record in caplog.records] == [
@@ -80,26 +80,26 @@ def test_memory_halves_the_batch_and_loses_nothing(caplog: pytest.LogCaptureFixt
         "tiny: memory ran out with 4 pictures at a time; going on with 2",
     ]
     network.sizes.clear()
-    batches.run(list(range(6)), lambda i: np.array([i]), network)
+    list(batches.run(list(range(6)), lambda i: np.array([i]), network))
     assert network.sizes == [2, 2, 2], "what fits is remembered"
 
 
 def test_one_picture_that_does_not_fit_is_an_error() -> None:
     with pytest.raises(ModelError, match=r"tiny does not fit into memory even with one picture.*--device cpu"):
-        Batches("tiny", 4, 1).run([1, 2], lambda i: np.array([i]), Card8(0, MemoryError()))
+        list(Batches("tiny", 4, 1).run([1, 2], lambda i: np.array([i]), Card8(0, MemoryError())))
 
 
 def test_other_errors_are_not_taken_for_want_of_memory() -> None:
     network = Card8(0, RuntimeError("shapes do not fit"))
     with pytest.raises(RuntimeError, match="shapes"):
-        Batches("tiny", 4, 1).run([1, 2], lambda i: np.array([i]), network)
+        list(Batches("tiny", 4, 1).run([1, 2], lambda i: np.array([i]), network))
     assert network.sizes == [2]
 
 
 def test_a_network_that_answers_for_one_only_is_said() -> None:
     with pytest.raises(ModelError, match="expected one answer each"):
-        Batches("tiny", 4, 1).run([1, 2], lambda i: np.array([i]), lambda batch: batch[:1])
-    assert Batches("tiny", 4, 1).run([], lambda i: np.array([i]), lambda batch: batch) == []
+        list(Batches("tiny", 4, 1).run([1, 2], lambda i: np.array([i]), lambda batch: batch[:1]))
+    assert list(Batches("tiny", 4, 1).run([], lambda i: np.array([i]), lambda batch: batch)) == []
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_onnxruntimes_want_of_memory_is_recognised(tmp_path: Path) -> None:
     nodes = [constant("shape", [1, 2**50], np.int64), helper.make_node("Expand", ["x", "shape"], ["y"])]
     network = open_network(save(tmp_path / "huge.onnx", nodes, ("x", ["N", 1]), ("y", ["N", 2**50])), Device(), "")
     with pytest.raises(ModelError, match="does not fit into memory"):
-        Batches("huge", 1, 1).run([0.0], lambda value: np.array([value], np.float32), network.each)
+        list(Batches("huge", 1, 1).run([0.0], lambda value: np.array([value], np.float32), network.each))
 
 
 def test_device_is_the_card_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
