@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import gcd, log, sqrt
+from math import ceil, floor, gcd, log, sqrt
 from typing import get_args
 
 from animeset_lib.records import Box, Framing
@@ -140,8 +140,9 @@ def snap(box: Box, factor: int, face: Box, shape: Shape) -> Box:
 def keep_inside(width: int, height: int, box: Box, face: Box) -> Box:
     """A part of `box` of `width` x `height`, from its middle, but moved so that it holds as much of `face` as possible."""
     cx, cy = box.center
-    x0 = _clamp(round(cx - width / 2), face.x1 - width, face.x0)
-    y0 = _clamp(round(cy - height / 2), face.y1 - height, face.y0)
+    # whole pixels that hold the face's fractions too
+    x0 = _clamp(round(cx - width / 2), ceil(face.x1 - width), floor(face.x0))
+    y0 = _clamp(round(cy - height / 2), ceil(face.y1 - height), floor(face.y0))
     x0 = int(_clamp(x0, box.x0, box.x1 - width))
     y0 = int(_clamp(y0, box.y0, box.y1 - height))
     return Box(x0=x0, y0=y0, x1=x0 + width, y1=y0 + height)

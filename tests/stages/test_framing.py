@@ -243,3 +243,9 @@ def test_a_seen_upper_body_is_what_an_upper_body_picture_shows() -> None:
     placed = place(lying, "upper_body", SHAPE, 0.0)
     assert placed is not None
     assert placed.intersection(box(380, 450, 900, 800)) >= 0.85 * 520 * 350
+
+
+def test_snapping_keeps_half_a_pixel_of_the_face() -> None:
+    """The face ends between two pixels, eight of which are all it has."""
+    kept = keep_inside(64, 64, box(20, 0, 112, 64), box(80.5, 0, 88.5, 8))
+    assert kept.intersection(box(80.5, 0, 88.5, 8)) == 64
