@@ -18,7 +18,7 @@ __all__ = ["Batches"]
 T = TypeVar("T")
 _LOG = logging.getLogger("animeset")
 _PREPARING_THREADS = 4
-"""More do not help: a network takes longer than resizing its pictures."""
+"""So few keep what lies ready small; a network of real size takes longer than preparing its pictures."""
 
 
 class Batches:

@@ -245,7 +245,7 @@ MODELS: tuple[ModelSpec, ...] = (
         version=mediapipe_face.VERSION,
         licence="Apache-2.0",
         source="https://ai.google.dev/edge/mediapipe/solutions/vision/face_detector (BlazeFace, short range)",
-        rung="By name only: photographed and realistically rendered faces, large ones; drawn faces mostly escape it.",
+        rung="By name only: photographed and realistically rendered faces, large ones; it was not made for drawn ones.",
         get="animeset models fetch mediapipe",
         signature="RGB picture → boxes with scores, through MediaPipe's own task",
         thresholds={"score_min": mediapipe_face.SCORE_MIN},
@@ -286,7 +286,7 @@ MODELS: tuple[ModelSpec, ...] = (
         0.178475,
         150_248_245,
         "4ea118d16496274f4f6e08d3afc768cc592389e8f7f32f8732ce2215c228ac5f",
-        "Second rung: a smaller CCIP, a third of the time. Better: ccip.",
+        "Second rung: a smaller CCIP. Better: ccip.",
     ),
     ModelSpec(
         task="embedder",
