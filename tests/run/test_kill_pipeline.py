@@ -18,10 +18,10 @@ KILLS = 9
 
 
 def _film(path: Path) -> Path:
-    """Four shots; in each, one of two figures (a magenta face in a coloured head) walks through a room of its own."""
+    """Six shots; in each, one of two figures (a magenta face in a coloured head) walks through a room of its own."""
     rng = np.random.default_rng(5)
     pictures = []
-    for shot, hair in enumerate([(40, 60, 200), (200, 160, 30), (40, 60, 200), (200, 160, 30)]):
+    for shot, hair in enumerate(3 * [(40, 60, 200), (200, 160, 30)]):
         room = cv2.resize(rng.integers(60, 200, (6, 10, 3), dtype=np.uint8), (480, 270), interpolation=cv2.INTER_CUBIC)
         for step in range(24):
             picture = room.copy()
@@ -51,7 +51,10 @@ def test_real_stages_killed_and_resumed_are_like_never_killed(tmp_path: Path) ->
     calls = int(clean.stdout.split()[-1])
     assert calls > 100
     expected = _files(tmp_path / "clean" / "output")
-    assert sum(name.endswith(".txt") for name in expected) >= 8, sorted(expected)
+    # x264 codes the film a little differently on each kind of processor, so the number of pictures is not the same everywhere
+    for character in ("character_01", "character_02"):
+        captions = [name for name in expected if name.startswith(f"film/{character}/") and name.endswith(".txt")]
+        assert len(captions) >= 3, sorted(expected)
     root = tmp_path / "killed"
     for number in range(KILLS):
         at = round((number + 0.5) * calls / KILLS)
