@@ -1,9 +1,10 @@
 # make run VIDEO=film.mkv   everything from nothing: environment, stages, datasets, zip
 # make run                  the same with a demo film that is drawn first
+# make dashboard            the page: upload a film, Start, watch, sort the cast, download
 # make test                 all tests that need no torch; make test-torch: those that do
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-torch lint format bench train-face train-identity clean
+.PHONY: help setup run dashboard screenshots test test-torch lint format bench train-face train-identity clean
 
 # The first interpreter that fits; PYTHON=/path/to/python overrides. Checked by version, not by name.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3 python; do \
@@ -20,6 +21,7 @@ export OUT ?= work/training
 
 help:
 	@echo "make run VIDEO=film.mkv   turn a film into datasets below output/ (without VIDEO: a demo film)"
+	@echo "make dashboard            serve the page (ARGS='--port 9000', or --host and --no-browser)"
 	@echo "make setup                make the environment in $(VENV)"
 	@echo "make test | lint | bench  tests, ruff and mypy, measurements"
 	@echo "make test-torch           installs torch as well (6 GB) and runs the tests of what builds on it"
@@ -44,7 +46,12 @@ $(VENV)/.base: $(VENV)/.python pyproject.toml constraints.txt
 	@$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.base
+$(VENV)/.dashboard: $(VENV)/.base
+	@echo "installing the dashboard ..."
+	@$(PIP) --editable '.[dashboard]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.dashboard
 	@$(PIP) --editable '.[dev]'
 	@touch $@
 
@@ -66,6 +73,13 @@ input/demo.mp4: $(VENV)/.base
 # Without VIDEO the demo film must exist first.
 run: $(VENV)/.base $(if $(VIDEO),,input/demo.mp4)
 	@$(BIN)/animeset run $(ARGS) -- "$${VIDEO:-input/demo.mp4}"
+
+dashboard: $(VENV)/.dashboard
+	@$(BIN)/animeset dashboard $(ARGS)
+
+# Pictures of the page for the README, from a run on the demo film in a real browser (chromium).
+screenshots: $(VENV)/.dev
+	$(BIN)/python -m tests.dashboard.screenshots docs/images
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(ARGS)

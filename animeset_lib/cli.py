@@ -87,7 +87,13 @@ def _common(
 
 @app.command()
 def run(
-    film: Annotated[Path, typer.Argument(help="A video file, or a folder of pictures.")],
+    films: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILM...",
+            help="A video file, or a folder of pictures. Several are a series: one after the other, each with the cast of the one before.",
+        ),
+    ],
     output: OutputOption = Path("output"),
     work: WorkOption = Path("work"),
     logs: LogsOption = Path("logs"),
@@ -106,6 +112,13 @@ def run(
     keep_work: Annotated[
         bool, typer.Option("--keep-work", help="Keep intermediate stages for a run with other settings.")
     ] = False,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STAGE",
+            help="Stop after this stage, e.g. cast, and keep the stages; the same command without it goes on from there.",
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     fetch: Annotated[
         bool,
@@ -121,7 +134,7 @@ def run(
     """Film in, one image set per character out. Run it again after an interruption and it goes on where it was."""
     from animeset_lib.pipeline import Folders, fetch_models, plan_film, run_film
 
-    if film == Path():
+    if Path() in films:
         raise InputError(
             "no film was named; expected a video file or a folder of pictures (name this folder with its full path)"
         )
@@ -130,7 +143,8 @@ def run(
     if references is None and any(path.is_dir() for path in _children(Path("references"))):
         references = Path("references")
     if plan:
-        _print_plan(plan_film(film, chosen, folders, references=references, cast=cast, device=device), as_json)
+        for film in films:
+            _print_plan(plan_film(film, chosen, folders, references=references, cast=cast, device=device), as_json)
         return
     if fetch:
         with _DownloadBars() as bars:
@@ -143,33 +157,58 @@ def run(
     switches: list[Cancel] = []
     _cancel_on_signals(switches)
     console = Console(stderr=True, highlight=False) if as_json else _console
-    try:
-        with RunDisplay(console) as display:
-            result = run_film(
-                film,
-                chosen,
-                folders,
-                references=references,
-                cast=cast,
-                keep_work=keep_work,
-                threads=threads,
-                device=device,
-                listeners=(display,),
-                on_cancel_switch=switches,
-            )
-    except CancelledError:
-        raise
-    except Exception:
-        if switches:  # the run had begun, so the log knows more
-            _errors.print(f"log: {escape(str(logs / 'process.log'))}", soft_wrap=True)
-        raise
+    paths = tuple(str(film) for film in films)
+    failed: list[str] = []
+    for place, film in enumerate(films):
+        switches.clear()
+        try:
+            with RunDisplay(console) as display:
+                result = run_film(
+                    film,
+                    chosen,
+                    folders,
+                    references=references,
+                    cast=cast,
+                    keep_work=keep_work,
+                    until=until,
+                    threads=threads,
+                    device=device,
+                    series=(paths, place) if len(films) > 1 else None,
+                    listeners=(display,),
+                    on_cancel_switch=switches,
+                )
+        except CancelledError:
+            raise
+        except SettingsError:
+            raise  # wrong for the other films, too
+        except Exception as error:
+            if switches:  # the run had begun, so the log knows more
+                _errors.print(f"log: {escape(str(logs / 'process.log'))}", soft_wrap=True)
+            if len(films) == 1:
+                raise
+            # a long series should not end at one broken episode
+            failed.append(film.name)
+            _errors.print(f"[bold red]error:[/] {escape(film.name)}: {escape(str(error))}", soft_wrap=True)
+            continue
+        if result.published is not None:
+            cast = result.published.folder / "cast.json"
+        _print_result(result, work, until, as_json)
+    if failed:
+        raise AnimesetError(
+            f"{len(failed)} of {len(films)} films of the series could not be finished: {', '.join(failed)}; the reasons are above. "
+            "The same command tries them again and leaves the finished ones as they are"
+        )
+
+
+def _print_result(result: Any, work: Path, until: str | None, as_json: bool) -> None:
+    """What came of one film, for people or as one line of JSON."""
     if as_json:
         print(
             json.dumps(
                 {
                     "film": result.film.id,
-                    "output": str(result.published.folder),
-                    "zip": str(result.published.zip),
+                    "output": str(result.published.folder) if result.published else None,
+                    "zip": str(result.published.zip) if result.published else None,
                     "characters": result.characters,
                     "notes": result.notes,
                     "up_to_date": result.up_to_date,
@@ -177,6 +216,9 @@ def run(
                 ensure_ascii=False,
             )
         )
+        return
+    if result.published is None:
+        _say(f"Stopped after {until}; the stages are kept in {work}. The same command without --until goes on.")
         return
     if result.up_to_date:
         _say(f"Up to date already: {result.published.folder}")
@@ -190,6 +232,25 @@ def run(
     _say(f"Zip:      {result.published.zip}")
     if result.work_bytes:
         _say(f"Kept:     {work} ({result.work_bytes / 1e6:.0f} MB; `animeset clean` lists what no run needs)")
+
+
+@app.command()
+def dashboard(
+    folder: Annotated[Path, typer.Argument(help="The project folder, with dashboard.ipynb in it.")] = Path(),
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; others than 127.0.0.1 let other machines in.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8866,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
+) -> None:
+    """Serve the page on which a film is uploaded, run, sorted and downloaded."""
+    if importlib.util.find_spec("voila") is None or importlib.util.find_spec("ipyvue") is None:
+        raise AnimesetError(
+            "the dashboard is not installed; pip install -c constraints.txt -e '.[dashboard]', or `make dashboard`"
+        )
+    from animeset_lib.dashboard.app import serve
+
+    serve(folder, host=host, port=port, browser=browser)
 
 
 @app.command()

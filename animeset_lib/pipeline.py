@@ -25,11 +25,12 @@ from animeset_lib.run.lock import Cancel, hold, holder
 from animeset_lib.run.publish import Published, edited, publish, published, tidy
 from animeset_lib.run.store import FilmStore, folder_size, full_disk_as, remove_tree, write_json
 from animeset_lib.settings import Settings
-from animeset_lib.stages import build_pipeline
+from animeset_lib.stages import PIPELINE, build_pipeline
 
 __all__ = [
     "Folders",
     "RunResult",
+    "decisions_path",
     "fetch_models",
     "film_folder",
     "film_states",
@@ -58,7 +59,8 @@ class RunResult:
     """What `run_film` did. `characters` maps each name to its number of pictures; empty when no face was found."""
 
     film: Film
-    published: Published
+    published: Published | None
+    """None when the run was asked to stop earlier (`until`)."""
     characters: dict[str, int]
     notes: tuple[str, ...]
     up_to_date: bool
@@ -71,6 +73,11 @@ def film_folder(film: Film) -> str:
     return f"{film.name}-{film.id}"
 
 
+def decisions_path(output: Path, folder: str) -> Path:
+    """Where the human decisions about a film lie: beside its datasets, for `work/` is cleaned away. `folder` as of `film_folder`."""
+    return output / f"{folder}.decisions.jsonl"
+
+
 def run_film(
     path: Path,
     settings: Settings,
@@ -79,8 +86,10 @@ def run_film(
     references: Path | None = None,
     cast: Path | None = None,
     keep_work: bool = False,
+    until: str | None = None,
     threads: int = 0,
     device: str = "auto",
+    series: tuple[tuple[str, ...], int] | None = None,
     listeners: tuple[Listener, ...] = (),
     on_cancel_switch: list[Cancel] | None = None,
 ) -> RunResult:
@@ -89,19 +98,24 @@ def run_film(
     references       folder of `<name>/*.png` pictures that name characters
     cast             `cast.json` of an earlier film of the series
     keep_work        keep intermediate stages, so that a run with other settings repeats only what changed
+    until            settings section of the last stage to run, such as `cast`: nothing is published then and the stages are kept
     threads          0: as many as this process may use
     device           where networks run: auto, cpu, cuda or cuda:<number>; never changes what is cut or sorted, but `auto` models may
+    series           paths of all films of a series and the place of this one, for those who watch
     listeners        called with every event, in this thread
     on_cancel_switch the run's cancel switch is appended, for signal handlers
 
-    Raises `AnimesetError` children as documented there. A film already published with equal settings is left as it is.
+    Human decisions about this film (`decisions_path`) are honoured. Raises `AnimesetError` children as documented there. A film already
+    published with equal settings is left as it is.
     """
     began = time.monotonic()
     film = media.probe(path)
     folder = film_folder(film)
     models = Zoo(device=choose(device, threads))
-    stages = build_pipeline(settings, film, path, references=references, cast_file=cast)
-    keys = keys_of(stages, models)
+    decisions = decisions_path(folders.output, folder)
+    every = build_pipeline(settings, film, path, references=references, cast_file=cast, decisions=decisions)
+    stages = every[: _last_stage(until)]
+    keys = keys_of(every, models)
     _check_writable(folders)
     with ExitStack() as stack:
         cancel = stack.enter_context(hold(folders.work, folder))
@@ -114,7 +128,21 @@ def run_film(
         try:
             store = FilmStore(folders.work, folder)
             final = stages[-1]
-            earlier = published(folders.output, film, keys[final.name])
+            log.info("run started: %s (%s, %dx%d)", film.source_name, film.id, film.width, film.height)
+            events.emit(
+                "run_started",
+                film=film.source_name,
+                folder=folder,
+                path=str(path),
+                duration_ms=film.duration_ms,
+                stages=[s.name for s in stages],
+                keys=keys,
+                settings=settings.model_dump(mode="json"),
+                until=until,
+                keep_work=keep_work,
+                series=series,
+            )
+            earlier = published(folders.output, film, keys[final.name]) if until is None else None
             if earlier is not None:
                 tidy(folders.output, film)
                 if not keep_work:
@@ -124,15 +152,15 @@ def run_film(
                     log.warning(
                         "%s was edited by hand and is left as it is; move it away to make it again", earlier.folder
                     )
+                characters = _characters(earlier.folder)
+                events.emit("published", output=str(earlier.folder), zip=str(earlier.zip), characters=characters)
                 events.emit("run_finished", seconds=round(time.monotonic() - began, 1))
-                return RunResult(film, earlier, _characters(earlier.folder), (*film.notes, *warnings), True, 0)
+                return RunResult(film, earlier, characters, (*film.notes, *warnings), True, 0)
             store.path.mkdir(parents=True, exist_ok=True)
             _check_space(folders, path)
             write_json(store.path / PLAN_FILE, {"source": film.source_name, "film": film.id, "keys": keys})
-            log.info("run started: %s (%s, %dx%d)", film.source_name, film.id, film.width, film.height)
             for note in film.notes:
                 log.warning("%s", note)
-            events.emit("run_started", film=film.source_name, folder=folder, stages=[s.name for s in stages], keys=keys)
             log.info("device: %s", models.device.words)
             for sentence in idle(models.device):
                 log.warning("%s", sentence)
@@ -148,6 +176,11 @@ def run_film(
                     )
                 events.emit("model", task=task, name=info.name, rung=info.rung, better=[s.name for s in better])
             outputs = run_stages(stages, store, models, events, cancel, models.device.threads)
+            if until is not None:
+                seconds = time.monotonic() - began
+                log.info("run stopped after %s in %.0f s, as asked; the stages are kept", final.name, seconds)
+                events.emit("paused", after=final.name, seconds=round(seconds, 1))
+                return RunResult(film, None, {}, tuple(dict.fromkeys(warnings)), False, folder_size(store.path))
             dataset = outputs[final.name]
             with full_disk_as(
                 lambda: (
@@ -203,27 +236,28 @@ def plan_film(
     references: Path | None = None,
     cast: Path | None = None,
     device: str = "auto",
-) -> list[dict[str, str]]:
-    """For each stage whether a run would reuse it, go on with it or run it; nothing is written."""
+) -> list[dict[str, Any]]:
+    """For each stage whether a run would reuse it (`reused`), go on with it (`begun`) or run it, and in words (`state`); nothing is written."""
     film = media.probe(path)
-    keys = keys_of(
-        build_pipeline(settings, film, path, references=references, cast_file=cast), Zoo(device=choose(device))
-    )
+    decisions = decisions_path(folders.output, film_folder(film))
+    stages = build_pipeline(settings, film, path, references=references, cast_file=cast, decisions=decisions)
+    keys = keys_of(stages, Zoo(device=choose(device)))
     here = {(f.stage, f.key): f for f in FilmStore(folders.work, film_folder(film)).folders()}
     last = list(keys)[-1]
     if published(folders.output, film, keys[last]) is not None:
-        return [{"stage": stage, "key": key, "state": "up to date in the output"} for stage, key in keys.items()]
+        state = "up to date in the output"
+        return [
+            {"stage": stage, "key": key, "state": state, "reused": True, "begun": False} for stage, key in keys.items()
+        ]
     rows = []
     for stage, key in keys.items():
         found = here.get((stage, key))
-        state = (
-            "to run"
-            if found is None
-            else "finished, reused"
-            if found.finished
-            else f"goes on after {found.parts} batches"
-        )
-        rows.append({"stage": stage, "key": key, "state": state})
+        reused = found is not None and found.finished
+        begun = found is not None and not found.finished
+        state = "finished, reused" if reused else "to run"
+        if found is not None and begun:
+            state = f"goes on after {found.parts} batches"
+        rows.append({"stage": stage, "key": key, "state": state, "reused": reused, "begun": begun})
     return rows
 
 
@@ -316,6 +350,15 @@ def fetch_models(
             if name != "auto":
                 raise
             listener(f"{error}. The run goes on with the next {task} that is here.")
+
+
+def _last_stage(until: str | None) -> int:
+    """How many stages run. Raises `SettingsError` for an unknown section."""
+    if until is None:
+        return len(PIPELINE)
+    if until not in PIPELINE:
+        raise SettingsError(f"unknown stage '{until}' to run until; expected one of {', '.join(PIPELINE)}")
+    return list(PIPELINE).index(until) + 1
 
 
 def _models_of(settings: Settings) -> list[tuple[Task, str]]:

@@ -470,8 +470,10 @@ _COPIED = {
 }
 
 
-def load_settings(file: Path | None = None, assignments: Iterable[str] = (), preset: str = "full") -> Settings:
-    """Preset, then TOML file, then `stage.key=value` assignments, the later one winning.
+def load_settings(
+    file: Path | None = None, assignments: Iterable[str] = (), preset: str = "full", *, toml: str | None = None
+) -> Settings:
+    """Preset, then TOML file, then the text `toml` of one, then `stage.key=value` assignments, the later one winning.
 
     Raises `SettingsError` for an unreadable file, an unknown name (with the nearest valid one) or a value out of range (with the range).
     """
@@ -482,16 +484,11 @@ def load_settings(file: Path | None = None, assignments: Iterable[str] = (), pre
     values: dict[str, dict[str, Any]] = {section: dict(keys) for section, keys in PRESETS[preset].items()}
     if file is not None:
         try:
-            table = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            _take_toml(values, file.read_text(encoding="utf-8"), f"settings file {file}")
+        except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"cannot read settings file {file}: {error}") from error
-        for section, keys in table.items():
-            if not isinstance(keys, Mapping):
-                raise SettingsError(
-                    f"{file}: '{section}' stands outside a section; expected [stage] tables as `animeset settings` prints them"
-                )
-            for key, value in keys.items():
-                _assign(values, section, key, value)
+    if toml is not None:
+        _take_toml(values, toml, "the settings")
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         section, dot, key = path.strip().partition(".")
@@ -538,6 +535,21 @@ def _section_type(field: FieldInfo) -> type[_Section]:
     assert isinstance(field.annotation, type)
     assert issubclass(field.annotation, _Section)
     return field.annotation
+
+
+def _take_toml(values: dict[str, dict[str, Any]], text: str, where: str) -> None:
+    """Put in all values of a TOML text; `where` names it in errors."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"cannot read {where}: {error}") from error
+    for section, keys in table.items():
+        if not isinstance(keys, Mapping):
+            raise SettingsError(
+                f"{where}: '{section}' stands outside a section; expected [stage] tables as `animeset settings` prints them"
+            )
+        for key, value in keys.items():
+            _assign(values, section, key, value)
 
 
 def _assign(values: dict[str, dict[str, Any]], section: str, key: str, value: Any) -> None:

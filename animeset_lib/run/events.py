@@ -2,12 +2,13 @@
 
 Kinds and their fields (all have `time`, seconds since 1970, and `kind`):
 
-run_started      film, folder, stages (names in order), keys
+run_started      film, folder, path, duration_ms, stages (names in order), keys, settings, until, keep_work, series ([paths], place) or null
 model            task, name, rung (which rung of the ladder it is, a sentence), better (names of better rungs that are not here)
 stage_started    stage, items, todo
 progress         stage, done, total (items), seconds (of this stage so far)
 stage_finished   stage, seconds, rows, kept, dropped (reason -> count), reused
 warning          message
+paused           after (stage), seconds: stopped there because it was asked to
 published        output, zip, characters (name -> pictures)
 run_finished     seconds
 failed           message

@@ -20,6 +20,8 @@ from animeset_lib.errors import BusyError, CancelledError
 
 __all__ = ["Cancel", "hold", "holder", "request_cancel"]
 
+_LOOKERS_S = 0.3
+
 
 def _paths(work: Path, film_folder: str) -> tuple[Path, Path, Path]:
     locks = work / ".locks"
@@ -28,12 +30,13 @@ def _paths(work: Path, film_folder: str) -> tuple[Path, Path, Path]:
 
 @contextmanager
 def hold(work: Path, film_folder: str) -> Iterator[Cancel]:
-    """Hold the film's lock; yields the cancel switch of this run. Raises `BusyError` at once when another process holds it."""
+    """Hold the film's lock; yields the cancel switch of this run. Raises `BusyError` when another process holds it."""
     lock_path, info_path, cancel_path = _paths(work, film_folder)
     lock_path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(lock_path)
     try:
-        lock.acquire(timeout=0)
+        # somebody who only looks (`holder`) has the lock for an instant; that is no other run
+        lock.acquire(timeout=_LOOKERS_S, poll_interval=0.02)
     except Timeout:
         other = _read(info_path)
         raise BusyError(
@@ -55,7 +58,7 @@ def hold(work: Path, film_folder: str) -> Iterator[Cancel]:
 def holder(work: Path, film_folder: str) -> dict[str, Any] | None:
     """Who is running on this film now (`pid`, `since`), or None."""
     lock_path, info_path, _ = _paths(work, film_folder)
-    if not lock_path.exists():
+    if not info_path.exists():  # written by whoever holds the lock: a page that looks every second need not try the lock itself
         return None
     probe = FileLock(lock_path)
     try:

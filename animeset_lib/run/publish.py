@@ -1,7 +1,10 @@
 """From a finished tree below `work/` to `output/<film>/` and `output/<film>.zip`, without ever losing what a person put there.
 
 `animeset.json` in the published folder says which film and which key it belongs to and lists every file with its hash, so that the next run
-knows whether it is up to date and whether somebody has edited it since.
+knows whether it is up to date and whether somebody has edited it since. `caption_edits.jsonl`, the history of edited
+captions, is no edit by itself. It is zipped like everything else in the folder that is not hidden.
+
+Whoever changes, swaps or packs a published folder holds its lock (`output/.locks/<folder>.lock`), so that no zip has half of an edit.
 """
 
 from __future__ import annotations
@@ -9,20 +12,47 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import zipfile
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from animeset_lib.errors import AnimesetError
-from animeset_lib.records import Film
-from animeset_lib.run.store import remove_tree, sync, write_json
+from filelock import FileLock, Timeout
 
-__all__ = ["MANIFEST", "Published", "edited", "publish", "published", "tidy"]
+from animeset_lib.errors import AnimesetError, BusyError, InputError
+from animeset_lib.records import Film
+from animeset_lib.run.store import _atomic, full_disk_as, remove_tree, sync, write_json, write_text
+
+__all__ = [
+    "EDITS",
+    "MANIFEST",
+    "Published",
+    "edited",
+    "hold_folder",
+    "publish",
+    "published",
+    "published_folders",
+    "put_text",
+    "read_manifest",
+    "refresh_zip",
+    "tidy",
+    "zip_all",
+]
 
 MANIFEST = "animeset.json"
+EDITS = "caption_edits.jsonl"
+"""The journal of caption edits in a published folder (`review/captions.py`)."""
+
+_COMPRESSED = (".png", ".webp", ".jpg", ".jpeg")
+_PATIENCE_S = 10.0
+"""How long to wait for another process that edits or packs the same folder before saying so."""
+_SWAP_PATIENCE_S = 600.0
+"""A finished run waits longer: packing a large set on a slow disk may take minutes, and hours of work must not fail for that."""
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest the format can say; equal datasets give equal zips
 
 
@@ -38,7 +68,7 @@ class Published:
 def published(output: Path, film: Film, key: str) -> Published | None:
     """What is already published for exactly this film and key, with its zip; None when anything is missing or another."""
     for folder in _candidates(output, film):
-        manifest = _manifest(folder)
+        manifest = read_manifest(folder)
         if manifest.get("film") == film.id:
             whole = _archive(folder).is_file() and all((folder / name).is_file() for name in manifest["files"])
             return Published(folder, _archive(folder)) if manifest.get("key") == key and whole else None
@@ -78,16 +108,16 @@ def publish(
     )
 
     archive = _archive(target)
-    _write_zip(fresh, target.name, archive, [*hashes, MANIFEST], check_cancel)
-
     set_aside = None
-    if target.exists():
-        if edited(target):
-            set_aside = _free_name(target)
-            os.replace(target, set_aside)
-        else:
-            os.replace(target, old)
-    os.replace(fresh, target)
+    with _hold_if_used(target):
+        _write_zip(fresh, target.name, archive, [*hashes, MANIFEST], check_cancel)
+        if target.exists():
+            if edited(target):
+                set_aside = _free_name(target)
+                os.replace(target, set_aside)
+            else:
+                os.replace(target, old)
+        os.replace(fresh, target)
     sync(output)
     remove_tree(old)
     return Published(target, archive, set_aside)
@@ -97,7 +127,9 @@ def tidy(output: Path, film: Film) -> None:
     """Remove what an interrupted `publish` of this film may have left behind."""
     for folder in _candidates(output, film):
         remove_tree(folder.with_name(f".{folder.name}.new"))
-        _zip_temporary(_archive(folder)).unlink(missing_ok=True)
+        if (temporary := _zip_temporary(_archive(folder))).exists():
+            with _hold_if_used(folder):  # `refresh_zip` may be writing it
+                temporary.unlink(missing_ok=True)
         remove_tree(folder.with_name(f".{folder.name}.old"))
 
 
@@ -116,7 +148,7 @@ def _candidates(output: Path, film: Film) -> tuple[Path, Path]:
 def _owner(folder: Path) -> str | None:
     """Id of the film to which this folder, or the zip that is left of it, belongs; None when the name is free, `somebody` when it is not ours."""
     if folder.exists():
-        return str(_manifest(folder).get("film", "somebody"))
+        return str(read_manifest(folder).get("film", "somebody"))
     if not _archive(folder).exists():
         return None
     try:
@@ -126,18 +158,22 @@ def _owner(folder: Path) -> str | None:
         return "somebody"
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What `animeset.json` of a published folder says; empty for a folder that is not ours."""
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return manifest
+    return manifest if isinstance(manifest, dict) else {}
 
 
 def edited(folder: Path) -> bool:
-    """Whether a file of a published folder was changed, added or removed since."""
-    known = _manifest(folder).get("files", {})
-    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {MANIFEST}
+    """Whether a file of a published folder was changed, added or removed since.
+
+    Captions that were edited and then undone are what was published again; the journal alone is no edit.
+    """
+    known = read_manifest(folder).get("files", {})
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {MANIFEST, EDITS}
     return present != set(known) or any(_sha256(folder / name) != digest for name, digest in known.items())
 
 
@@ -154,24 +190,218 @@ def _sha256(path: Path) -> str:
 
 
 def _write_zip(folder: Path, top: str, archive: Path, names: list[str], check_cancel: Callable[[], None]) -> None:
-    """Stream the files into a zip under `top/`, reopen it and check every byte against its checksum before it gets its name."""
+    """Zip the files under `top/`. Pictures are compressed already; deflating them again costs minutes and gains nothing."""
+    entries = [
+        _Entry(
+            f"{top}/{name}", folder / name, zipfile.ZIP_STORED if name.endswith(_COMPRESSED) else zipfile.ZIP_DEFLATED
+        )
+        for name in names
+    ]
+    _pack(entries, archive, check_cancel)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One file of a zip."""
+
+    name: str
+    source: Path
+    compression: int = zipfile.ZIP_STORED
+
+
+def _pack(
+    entries: Sequence[_Entry],
+    archive: Path,
+    check_cancel: Callable[[], None],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Stream files into a zip, reopen it and check every byte against its checksum before it gets its name.
+
+    On an error or a stop `archive` is what it was, and nothing else is left behind.
+    """
     temporary = _zip_temporary(archive)
-    with zipfile.ZipFile(temporary, "w", allowZip64=True) as file:
-        for name in names:
-            check_cancel()
-            entry = zipfile.ZipInfo(f"{top}/{name}", _ZIP_TIME)
-            entry.external_attr = 0o644 << 16
-            # Pictures are compressed already; deflating them again costs minutes and gains nothing.
-            entry.compress_type = (
-                zipfile.ZIP_STORED if name.endswith((".png", ".webp", ".jpg")) else zipfile.ZIP_DEFLATED
+    total = sum(entry.source.stat().st_size for entry in entries)
+    done = 0
+    try:
+        with (
+            full_disk_as(
+                lambda: f"the disk of {archive} is full ({total / 1e6:.0f} MB to pack); free some space, then try again"
+            ),
+            zipfile.ZipFile(temporary, "w", allowZip64=True) as file,
+        ):
+            for entry in entries:
+                check_cancel()
+                info = zipfile.ZipInfo(entry.name, _ZIP_TIME)
+                info.external_attr = 0o644 << 16
+                info.compress_type = entry.compression
+                info.file_size = entry.source.stat().st_size  # says beforehand whether this entry needs ZIP64
+                with entry.source.open("rb") as source, file.open(info, "w") as sink:
+                    shutil.copyfileobj(source, sink, 1 << 20)
+                done += info.file_size
+                progress(done, total)
+        with zipfile.ZipFile(temporary) as file:
+            damaged = file.testzip()
+            if damaged is not None or len(file.namelist()) != len(entries):
+                raise AnimesetError(
+                    f"the zip {archive} does not read back ({damaged or 'files missing'}); check the disk and run the same command again"
+                )
+        sync(temporary)
+        os.replace(temporary, archive)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def hold_folder(folder: Path, patience_s: float = _PATIENCE_S) -> Iterator[None]:
+    """Hold the lock of something below `output/`; it dies with its process.
+
+    Raises `BusyError` when another process (or another tab of this one) still holds it after `patience_s` seconds. The lock lies outside the
+    folder, so the folder can be swapped while it is held, and no zip or `edited` sees it.
+    """
+    path = _lock_file(folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=patience_s)
+    except Timeout:
+        raise BusyError(
+            f"another window or process is editing or packing {folder.name} and was not done after {patience_s:.0f} s; "
+            "nothing was changed, try again in a moment"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _hold_if_used(folder: Path) -> AbstractContextManager[None]:
+    """`hold_folder` for a run: where nobody ever edited or packed this folder there is no lock and nobody to wait for, and none is left behind.
+
+    Weak spot: somebody who does so for the very first time while the run swaps the folder is not seen.
+    """
+    return hold_folder(folder, _SWAP_PATIENCE_S) if _lock_file(folder).exists() else nullcontext()
+
+
+def _lock_file(folder: Path) -> Path:
+    place = folder.resolve()
+    return place.with_name(".locks") / f"{place.name}.lock"
+
+
+def put_text(path: Path, text: str | None) -> None:
+    """Make `path` hold exactly this text, atomically, or be absent for None.
+
+    Bytes that are not UTF-8 travel as lone surrogates (Python's `surrogateescape`), so that what was read that way is put back byte for byte.
+    """
+    if text is None:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        write_text(path, text)
+    except UnicodeEncodeError:
+        with _atomic(path) as temporary:
+            temporary.write_bytes(text.encode("utf-8", "surrogateescape"))
+
+
+def published_folders(output: Path) -> list[Path]:
+    """The film folders of `output/` that we made, by name.
+
+    Hidden ones are under construction. An edited version that a later run set aside is left out as long as the later one is there.
+    """
+    ours = {
+        path: str(film)
+        for path in (sorted(output.iterdir()) if output.is_dir() else [])
+        if path.is_dir() and not path.name.startswith(".") and (film := read_manifest(path).get("film"))
+    }
+    return [path for path in ours if (base := _set_aside_from(path)) is None or ours.get(base) != ours[path]]
+
+
+def _set_aside_from(folder: Path) -> Path | None:
+    """The folder whose earlier version this one is; None when it does not bear such a name."""
+    name = re.fullmatch(r"(.+)\.edited-\d+", folder.name)
+    return folder.with_name(name[1]) if name else None
+
+
+def refresh_zip(folder: Path, check_cancel: Callable[[], None] = lambda: None) -> Path:
+    """Make the zip beside a published folder hold what the folder holds now; returns the zip's path.
+
+    Left alone when it does so already: every name is compared, and every byte, for times and sizes do not tell whether a caption was edited.
+    Hidden files are left out. Written anew it is byte for byte what publishing this folder would have written; on an error the old one stays.
+
+    Raises `InputError` for a folder that we did not make, `BusyError` when it is being edited, `SpaceError` when the disk is full.
+    """
+    if "film" not in read_manifest(folder):
+        raise InputError(
+            f"{folder} is no published film: expected a folder with {MANIFEST} as a run leaves it below output/; choose such a folder"
+        )
+    archive = _archive(folder)
+    with hold_folder(folder):
+        names = _visible(folder)
+        if not _is_current(archive, folder, names, check_cancel):
+            _write_zip(folder, folder.name, archive, names, check_cancel)
+    return archive
+
+
+def zip_all(
+    output: Path,
+    target: Path,
+    check_cancel: Callable[[], None] = lambda: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Path:
+    """One zip, `target`, with every published film folder of `output/` in its present state; returns its path.
+
+    Stored, not compressed, streamed file by file, ZIP64 where it is needed. Hidden files and other people's folders are left out.
+
+    progress   gets the bytes packed so far and all bytes
+
+    Raises `InputError` when there is no film, or when `target` is the zip of one of them or lies inside one; `BusyError` when one is being edited.
+    On an error or a stop an earlier `target` stays.
+    """
+    folders = published_folders(output)
+    if not folders:
+        raise InputError(
+            f"{output} holds no published film, so there is nothing to pack; run `animeset run` on a film first"
+        )
+    place = target.absolute()
+    for folder in folders:
+        own = folder.absolute()
+        if place == _archive(own) or own in place.parents:
+            raise InputError(
+                f"{target} belongs to the film {folder.name}; choose another name for the zip of all films"
             )
-            with (folder / name).open("rb") as source, file.open(entry, "w") as sink:
-                shutil.copyfileobj(source, sink, 1 << 20)
-    with zipfile.ZipFile(temporary) as file:
-        damaged = file.testzip()
-        if damaged is not None or len(file.namelist()) != len(names):
-            raise AnimesetError(
-                f"the zip {archive} does not read back ({damaged or 'files missing'}); check the disk and run the same command again"
-            )
-    sync(temporary)
-    os.replace(temporary, archive)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        stack.enter_context(hold_folder(output / place.name))  # two at once would write into one temporary file
+        for folder in folders:
+            stack.enter_context(hold_folder(folder))
+        entries = [_Entry(f"{folder.name}/{name}", folder / name) for folder in folders for name in _visible(folder)]
+        _pack(entries, place, check_cancel, progress)
+    return target
+
+
+def _visible(folder: Path) -> list[str]:
+    """Names of the files of a folder in the order of its zip: sorted, the manifest last; nothing hidden."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    names = [path.relative_to(folder) for path in paths]
+    visible = [name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts)]
+    return [name for name in visible if name != MANIFEST] + [MANIFEST]
+
+
+def _is_current(archive: Path, folder: Path, names: Sequence[str], check_cancel: Callable[[], None]) -> bool:
+    """Whether a readable zip holds exactly these files as they are now. Small ones are compared first: they are what people edit."""
+    try:
+        with zipfile.ZipFile(archive) as file:
+            inside = {info.filename: info.file_size for info in file.infolist()}
+            sizes = {name: (folder / name).stat().st_size for name in names}
+            if inside != {f"{folder.name}/{name}": size for name, size in sizes.items()}:
+                return False
+            for name in sorted(names, key=sizes.__getitem__):
+                check_cancel()
+                with (folder / name).open("rb") as now, file.open(f"{folder.name}/{name}") as packed:
+                    while piece := now.read(1 << 20):
+                        if packed.read(len(piece)) != piece:
+                            return False
+    except (OSError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile):
+        return False
+    return True

@@ -41,12 +41,18 @@ PIPELINE: dict[str, type[Stage]] = {
 
 
 def build_pipeline(
-    settings: Settings, film: Film, path: Path, *, references: Path | None = None, cast_file: Path | None = None
+    settings: Settings,
+    film: Film,
+    path: Path,
+    *,
+    references: Path | None = None,
+    cast_file: Path | None = None,
+    decisions: Path | None = None,
 ) -> tuple[Stage, ...]:
     """The stages of `PIPELINE` with their settings and, where one reads something from outside the run, its place."""
     outside: dict[str, dict[str, Any]] = {
         "extract": {"film": film, "path": path},
-        "cast": {"references": references, "cast_file": cast_file},
+        "cast": {"references": references, "cast_file": cast_file, "decisions": decisions},
     }
     # A frozen dataclass has the constructor its fields say; the base class cannot know it.
     kinds: dict[str, Any] = dict(PIPELINE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 _FRAMINGS = ("face", "upper_body", "full", "frame")
+_IN_WORDS = {"by_hand": "you took out by hand"}
 _PARTS = 5
 """Equal parts of the film in the table of times."""
 
@@ -73,7 +74,7 @@ class Summary:
 @dataclass(frozen=True)
 class FilmNumbers:
     """Counts over the whole film. `length_ms` is the last known moment; `lost_figures` counts what `3a_detect` dropped, by reason; `noise` figures
-    belong to no character."""
+    belong to no character; `by_person` counts the faces that a person took out, by reason, `decisions` what that person decided."""
 
     film: Film
     length_ms: int
@@ -82,6 +83,8 @@ class FilmNumbers:
     lost_figures: Mapping[str, int]
     usable_figures: int
     noise: int
+    by_person: Mapping[str, int] = field(default_factory=dict)
+    decisions: int = 0
 
 
 def clock(pts_ms: int) -> str:
@@ -244,6 +247,7 @@ def film_card(
         f"- faces used: {numbers.usable_figures}; boxes left out: "
         + (", ".join(f"{count} {reason}" for reason, count in sorted(numbers.lost_figures.items())) or "none"),
         f"- faces that belong to no character (extras, or seen too seldom): {numbers.noise}",
+        *_by_person(numbers),
         "",
         "`explain.jsonl` says of every frame, figure and crop what became of it and why.",
         "",
@@ -252,6 +256,17 @@ def film_card(
         lines += ["About the film file:", "", *[f"- {note}" for note in film.notes], ""]
     lines += ["## Models", "", *_model_table(given)]
     return "\n".join(lines)
+
+
+def _by_person(numbers: FilmNumbers) -> list[str]:
+    lines = []
+    if rejected := numbers.by_person.get("not_a_character"):
+        lines.append(f"- faces of which you said that they are no character: {rejected}")
+    if dropped := numbers.by_person.get("by_hand"):
+        lines.append(f"- faces whose pictures you took out by hand: {dropped}")
+    if numbers.decisions:
+        lines.append(f"- {_count(numbers.decisions, 'decision')} of yours about the cast, kept in `decisions.jsonl`")
+    return lines
 
 
 def _no_characters(summaries: Sequence[Summary], numbers: FilmNumbers) -> list[str]:
@@ -273,6 +288,10 @@ def _no_characters(summaries: Sequence[Summary], numbers: FilmNumbers) -> list[s
             + "."
         )
         advice = "Loosen the `quality` limits that dropped them, or use a better copy of the film."
+    if any(numbers.by_person.values()):
+        taken = sum(numbers.by_person.values())
+        reason += f" You took {_count(taken, 'face')} out yourself."
+        advice = f"Take back decisions about the cast that went too far. {advice}"
     return [
         "**No character set could be made from this film.**",
         "",
@@ -325,7 +344,10 @@ def _loss_table(lost: Sequence[Loss]) -> list[str]:
     return [
         "| Left out at | Reason | How many |",
         "|---|---|---:|",
-        *[f"| {loss.stage} | {_cell(loss.reason)} | {_count(loss.count, loss.what)} |" for loss in lost],
+        *[
+            f"| {loss.stage} | {_cell(_IN_WORDS.get(loss.reason, loss.reason))} | {_count(loss.count, loss.what)} |"
+            for loss in lost
+        ],
         "",
     ]
 
@@ -362,7 +384,12 @@ def _setting(given: Mapping[str, Output], stage: str, name: str) -> Any:
 
 def losses_in_words(lost: Sequence[Loss]) -> str:
     """`2 figures blurred (4a_quality), 1 crop not_selected (7_dataset)`; `nothing` when nothing was lost."""
-    return ", ".join(f"{_count(loss.count, loss.what)} {loss.reason} ({loss.stage})" for loss in lost) or "nothing"
+    return (
+        ", ".join(
+            f"{_count(loss.count, loss.what)} {_IN_WORDS.get(loss.reason, loss.reason)} ({loss.stage})" for loss in lost
+        )
+        or "nothing"
+    )
 
 
 def _count(number: int, thing: str) -> str:

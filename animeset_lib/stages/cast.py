@@ -1,4 +1,4 @@
-"""3d_cast: clusters get names, from reference pictures, from an earlier film's cast file, or by size."""
+"""3d_cast: clusters get names, from reference pictures, from an earlier film's cast file, or by size; a person's decisions override them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from animeset_lib.errors import InputError
 from animeset_lib.models.api import ModelProvider
 from animeset_lib.records import CastRow, ClusterRow, Record, Region
+from animeset_lib.review.decisions import Decision, DecisionLog, Settlement, digest_of, settle
 from animeset_lib.run.stage import Context, Output, Stage, WholeSet
 from animeset_lib.settings import CastSettings
 from animeset_lib.stages.castfile import (
@@ -27,19 +29,33 @@ from animeset_lib.stages.castfile import (
     save_cast,
 )
 from animeset_lib.stages.grouping import NOISE
-from animeset_lib.stages.names import is_automatic, unused_names
+from animeset_lib.stages.names import character_name, is_automatic, unused_names
 from animeset_lib.stages.references import embed_references, find_references, references_digest
 
-__all__ = ["CAST_FILE", "CastStage", "Match", "cast_rows", "match_clusters"]
+__all__ = [
+    "BY_A_PERSON",
+    "CAST_FILE",
+    "DECISIONS_FILE",
+    "CastStage",
+    "Match",
+    "cast_rows",
+    "match_clusters",
+    "name_clusters",
+]
 
 CAST_FILE = "cast.json"
+DECISIONS_FILE = "decisions.jsonl"
 _REPORT = "naming.json"
+BY_A_PERSON = frozenset({"not_a_character", "by_hand"})
+"""Reasons for which a row of this stage is dropped because a person said so."""
+_MACHINE = "machine_names.json"
 _SIDE_BY_SIDE = 0.1
 """Two clusters that share more than this share of the smaller one's stills are two characters, whatever a reference says; below, a false
 face or a mirror is likelier."""
 
 Vectors = npt.NDArray[np.float32]
 Source = Literal["reference", "cast"]
+ClusterSource = Literal["cluster", "reference", "cast"]
 
 
 @dataclass(frozen=True)
@@ -56,12 +72,18 @@ class Match:
 class CastStage(Stage):
     """One row per face of `3c_cluster`: its character or noise; and `cast.json` for the next film.
 
-    `references` is a folder `<name>/*.png|jpg|webp`, `cast_file` the cast.json of an earlier film; either, both or none.
+    `references` is a folder `<name>/*.png|jpg|webp`, `cast_file` the cast.json of an earlier film; either, both or none. `decisions` is the file of
+    a `DecisionLog`, perhaps not there yet; those that stand override the machine and are written to `decisions.jsonl`. They are read once
+    per object: what a person decides while the stage runs is for the next run, whose key then says so.
+
+    `notes.machine_names` of stage.json is cluster → name and source by the machine, before decisions: with them `settle` gives what the next
+    run will.
     """
 
     settings: CastSettings
     references: Path | None = None
     cast_file: Path | None = None
+    decisions: Path | None = None
     name: ClassVar[str] = "3d_cast"
     version: ClassVar[str] = "1"
     needs: ClassVar[tuple[str, ...]] = ("1_extract", "3a_detect", "3b_embed", "3c_cluster")
@@ -75,7 +97,21 @@ class CastStage(Stage):
         if self.cast_file is not None:
             load_cast(self.cast_file)
             found["cast_file"] = hashlib.sha256(self.cast_file.read_bytes()).hexdigest()
+        if self._standing:
+            found["decisions"] = digest_of(self._standing)
         return found
+
+    @cached_property
+    def _standing(self) -> tuple[Decision, ...]:
+        """Raises `InputError` for a damaged file, or a name that is none."""
+        standing = tuple(DecisionLog(self.decisions).standing) if self.decisions is not None else ()
+        for decision in standing:
+            if decision.character is not None and character_name(decision.character) != decision.character:
+                raise InputError(
+                    f"{decision.named} in {self.decisions} gives the name {decision.character!r}, which does not fit; write it as "
+                    f"{character_name(decision.character)!r}"
+                )
+        return standing
 
     def plan(self, given: Mapping[str, Output]) -> list[WholeSet]:
         return [WholeSet(given)]
@@ -119,20 +155,29 @@ class CastStage(Stage):
             for name in shown
             if name not in {match.name for match in named.values()}
         ]
-        for sentence in told:
-            ctx.log.info("3d_cast: %s", sentence)
-        (out / _REPORT).write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-
-        fresh = unused_names([*known, *shown])
-        name_of = {
-            cluster: named[cluster].name if cluster in named else next(fresh)
-            for cluster in range(int(labels.max(initial=NOISE)) + 1)
-        }
-        source_of: dict[int, Literal["cluster", "reference", "cast"]] = {
+        name_of = name_clusters(clusters, named, [*known, *shown], self._standing)
+        source_of: dict[int, ClusterSource] = {
             cluster: named[cluster].source if cluster in named else "cluster" for cluster in name_of
         }
-        rows = cast_rows(clusters, stills, name_of, source_of)
-        renamed = {match.name for match in by_cast.values() if named[match.cluster].source == "reference"}
+        settlement = settle([row.id for row in clusters], labels.tolist(), name_of, source_of, self._standing)
+        rows, told_last = cast_rows(clusters, stills, settlement)
+        told += [*settlement.told, *told_last]
+        for sentence in told:
+            ctx.log.info("3d_cast: %s", sentence)
+        if settlement.absent:
+            ctx.log.info(
+                "3d_cast: %d faces that were decided about are not in this run (other settings); those decisions are without effect on them",
+                settlement.absent,
+            )
+        (out / _REPORT).write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        machine = {str(cluster): (name, source_of[cluster]) for cluster, name in name_of.items()}
+        (out / _MACHINE).write_text(json.dumps(machine, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        if self._standing:
+            lines = "".join(f"{decision.line}\n" for decision in self._standing)
+            (out / DECISIONS_FILE).write_text(lines, encoding="utf-8", newline="\n")
+
+        renamed = {match.name for match in by_cast.values() if _is_renamed(match, rows, settlement)}
+        renamed |= {match.name for match in by_cast.values() if named[match.cluster].source == "reference"}
         carried = [
             character for character in earlier if not (character.name in renamed and is_automatic(character.name))
         ]
@@ -168,7 +213,7 @@ class CastStage(Stage):
         self, rows: list[CastRow], items: Sequence[WholeSet], given: Mapping[str, Output], out: Path, ctx: Context
     ) -> Sequence[CastRow]:
         faces = Counter(row.character for row in rows if row.character is not None)
-        sources = {row.character: row.source for row in rows}
+        sources = _sources(rows)
         clusters = defaultdict(set)
         for row in rows:
             if row.character is not None:
@@ -181,6 +226,9 @@ class CastStage(Stage):
             ],
         )
         ctx.note("naming", json.loads((out / _REPORT).read_text(encoding="utf-8")))
+        ctx.note("machine_names", json.loads((out / _MACHINE).read_text(encoding="utf-8")))
+        if self._standing:
+            ctx.note("decisions", len(self._standing))
         reasons = Counter(row.dropped for row in rows if row.dropped is not None)
         ctx.log.info(
             "3d_cast: %s; %d faces are noise, %d second figures of one still",
@@ -188,6 +236,13 @@ class CastStage(Stage):
             reasons["noise"],
             reasons["same_frame"],
         )
+        if self._standing:
+            ctx.log.info(
+                "3d_cast: %d decisions of yours stand; %d faces are no character by them, %d are not to be used",
+                len(self._standing),
+                reasons["not_a_character"],
+                reasons["by_hand"],
+            )
         return rows
 
 
@@ -235,51 +290,128 @@ def match_clusters(
     return named, told
 
 
+def name_clusters(
+    clusters: Sequence[ClusterRow], named: Mapping[int, Match], taken: Iterable[str], decisions: Sequence[Decision]
+) -> dict[int, str]:
+    """Cluster → the machine's name of it, by cluster number: that of its match in `named`, else `character_01`, ... by size, without `taken`.
+
+    Where a decision tells who bore the automatic name it uses, that name stays with the cluster that now holds most of those faces (of whom
+    the machine called so; nobody, where a person made the character), and no other gets it; all other names are as they
+    would be without decisions. A decision that does not tell changes nothing: faces were moved to the group that was called so, and
+    in unchanged groups it still is.
+    """
+    known = set(taken)
+    bearing: dict[str, str] = {}
+    kept_back: set[str] = set()
+    by_person: set[str] = set()
+    for decision in decisions:
+        name = decision.character
+        if name is not None and decision.bearers is not None and is_automatic(name) and name not in known:
+            kept_back.add(name)
+            bearing |= {face: name for face in decision.bearers if face not in by_person}
+        by_person |= set(decision.faces) if name is not None else set()
+    held = Counter((bearing[row.id], row.cluster) for row in clusters if row.id in bearing and row.cluster != NOISE)
+    name_of = {cluster: match.name for cluster, match in named.items()}
+    placed: set[str] = set()
+    for (name, cluster), _ in sorted(held.items(), key=lambda entry: (-entry[1], entry[0])):
+        if name not in placed:
+            placed.add(name)
+            name_of.setdefault(cluster, name)
+    every = range(max((row.cluster for row in clusters), default=NOISE) + 1)
+    by_size = dict(zip((cluster for cluster in every if cluster not in named), unused_names(known), strict=False))
+    spare = unused_names({*known, *kept_back, *by_size.values()})
+    for cluster, name in by_size.items():
+        if cluster not in name_of:
+            name_of[cluster] = next(spare) if name in kept_back else name
+    return {cluster: name_of[cluster] for cluster in every}
+
+
 def cast_rows(
-    clusters: Sequence[ClusterRow],
-    stills: Sequence[str],
-    name_of: Mapping[int, str],
-    source_of: Mapping[int, Literal["cluster", "reference", "cast"]],
-) -> list[CastRow]:
-    """A row per face. Where a still holds one character twice, the surest face keeps it."""
-    best: dict[tuple[str, str], ClusterRow] = {}
-    for row, still in zip(clusters, stills, strict=True):
-        if row.cluster != NOISE:
-            spot = (still, name_of[row.cluster])
-            if spot not in best or row.confidence > best[spot].confidence:
-                best[spot] = row
+    clusters: Sequence[ClusterRow], stills: Sequence[str], settlement: Settlement
+) -> tuple[list[CastRow], list[str]]:
+    """A row per face, and sentences about conflicts. Where a still holds one character twice, one face keeps it: one that a person named before
+    one that only its group names, then the surer one. Pictures that are not to be used stand in nobody's way.
+
+    A face that a person picked out is as sure as can be; one that was only in a group keeps the machine's confidence.
+    """
+    best: dict[tuple[str, str], int] = {}
+    both_decided: dict[str, list[str]] = defaultdict(list)
+    for i, (row, still, face) in enumerate(zip(clusters, stills, settlement.faces, strict=True)):
+        if face.character is None or face.dropped is not None:
+            continue
+        spot = (still, face.character)
+        if spot not in best:
+            best[spot] = i
+            continue
+        rival = settlement.faces[best[spot]]
+        if face.listed and rival.listed:
+            both_decided[face.character].append(still)
+        if (face.listed, row.confidence) > (rival.listed, clusters[best[spot]].confidence):
+            best[spot] = i
     rows = []
-    for row, still in zip(clusters, stills, strict=True):
-        if row.cluster == NOISE:
+    for i, (row, still, face) in enumerate(zip(clusters, stills, settlement.faces, strict=True)):
+        if face.dropped is None and face.character is not None and best[still, face.character] != i:
+            winner = clusters[best[still, face.character]]
+            by_person = settlement.faces[best[still, face.character]].listed and not face.listed
+            reason = (
+                "by your decision"
+                if by_person
+                else f"with more confidence ({winner.confidence:.2f} to {row.confidence:.2f})"
+            )
             rows.append(
                 CastRow(
                     id=row.id,
-                    dropped="noise",
-                    why=row.why,
+                    dropped="same_frame",
+                    why=f"{winner.id} in the same still is {face.character} {reason}",
                     character=None,
-                    cluster=NOISE,
+                    cluster=row.cluster,
                     source="noise",
-                    confidence=0.0,
+                    confidence=row.confidence,
                 )
             )
             continue
-        name = name_of[row.cluster]
-        winner = best[still, name]
-        beaten = winner.id != row.id
+        picked = face.listed and face.decision is not None and (face.decision.scope == "faces" or row.cluster == NOISE)
+        machine = 0.0 if row.cluster == NOISE else row.confidence
         rows.append(
             CastRow(
                 id=row.id,
-                dropped="same_frame" if beaten else None,
-                why=f"{winner.id} in the same still is {name} with more confidence ({winner.confidence:.2f} to {row.confidence:.2f})"
-                if beaten
-                else "",
-                character=None if beaten else name,
+                dropped=face.dropped,
+                why=row.why if face.dropped == "noise" else face.why,
+                character=face.character,
                 cluster=row.cluster,
-                source="noise" if beaten else source_of[row.cluster],
-                confidence=row.confidence,
+                source=face.source,
+                confidence=1.0 if picked and face.character is not None else machine,
             )
         )
-    return rows
+    told = [
+        f"you named two faces {name} in {_count(len(set(where)), 'still')} ({', '.join(sorted(set(where))[:3])}"
+        f"{', ...' if len(set(where)) > 3 else ''}); the surer one keeps the name"
+        for name, where in sorted(both_decided.items())
+    ]
+    return rows, told
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def _is_renamed(match: Match, rows: Sequence[CastRow], settlement: Settlement) -> bool:
+    """Whether a person gave the cluster of `match` another name, so that the old one is nobody's."""
+    others = {
+        face.character
+        for row, face in zip(rows, settlement.faces, strict=True)
+        if row.cluster == match.cluster and face.source == "decision" and face.character is not None
+    }
+    return bool(others) and all(face.character != match.name for face in settlement.faces)
+
+
+def _sources(rows: Sequence[CastRow]) -> dict[str, Literal["cluster", "reference", "cast", "decision"]]:
+    """Character → where most of its faces have the name from."""
+    counts: dict[str, Counter[Literal["cluster", "reference", "cast", "decision"]]] = defaultdict(Counter)
+    for row in rows:
+        if row.character is not None and row.source != "noise":
+            counts[row.character][row.source] += 1
+    return {name: found.most_common(1)[0][0] for name, found in counts.items()}
 
 
 def _cast(
@@ -289,20 +421,20 @@ def _cast(
     known = {character.name: character for character in earlier}
     members: dict[str, list[int]] = defaultdict(list)
     for i, row in enumerate(rows):
-        if row.character is not None:
+        # A picture that a person does not want may be blurred, hidden or of somebody else: nobody is to be known by it.
+        if row.character is not None and row.dropped is None:
             members[row.character].append(i)
+    sources = _sources(rows)
     characters = []
     for name, mine in sorted(members.items(), key=lambda entry: (-len(entry[1]), entry[0])):
         # The surest faces first: where several are equally typical, the file keeps the surest.
         mine = sorted(mine, key=lambda i: (-rows[i].confidence, i))
         sizes = Counter(rows[i].cluster for i in mine)
         stack = [vectors[mine]] + ([known[name].array] if name in known else [])
-        source = rows[mine[0]].source
-        assert source in ("cluster", "reference", "cast")
         characters.append(
             CastCharacter(
                 name=name,
-                source=source,
+                source=sources[name],
                 regions=len(mine),
                 clusters=tuple(sorted(sizes)),
                 cluster_sizes=tuple(sizes[cluster] for cluster in sorted(sizes)),

@@ -41,7 +41,7 @@ class CastCharacter(_Frozen):
     """One character. `clusters` (their sizes beside them) are those of the film the file was written for, none if it was not seen there."""
 
     name: str
-    source: Literal["cluster", "reference", "cast"]
+    source: Literal["cluster", "reference", "cast", "decision"]
     regions: int = Field(ge=0)
     clusters: tuple[int, ...]
     cluster_sizes: tuple[int, ...]

@@ -32,6 +32,7 @@ from animeset_lib.stages.card import (
     losses_in_words,
     source_name,
 )
+from animeset_lib.stages.cast import BY_A_PERSON, CAST_FILE, DECISIONS_FILE
 from animeset_lib.stages.explain import Fate, fates, losses
 from animeset_lib.stages.selection import THUMB_PX, Candidate, choose
 from animeset_lib.stages.sheet import ROW_TILES, SheetRow, Tile, fit_tile, grid_sheet, row_sheet
@@ -265,7 +266,10 @@ class _Builder:
         all_fates: Sequence[Fate],
     ) -> None:
         tree = self._tree
-        _link(self._given["3d_cast"].path / "cast.json", tree / "cast.json")
+        _link(self._given["3d_cast"].path / CAST_FILE, tree / CAST_FILE)
+        decisions = self._given["3d_cast"].path / DECISIONS_FILE
+        if decisions.is_file():
+            _link(decisions, tree / DECISIONS_FILE)
         _write_text(tree / "README.md", film_card(summaries, numbers, self._settings, self._given))
         explained = ({**fate.__dict__} for fate in all_fates)
         _write_text(tree / "explain.jsonl", "".join(json.dumps(fate, ensure_ascii=False) + "\n" for fate in explained))
@@ -314,7 +318,7 @@ class _Builder:
     def _numbers(self) -> FilmNumbers:
         frames, regions = self._given["1_extract"].rows, self._given["3a_detect"].rows
         usable = {row.id for row in regions if row.dropped is None}
-        noise = sum(1 for row in self._given["3d_cast"].rows if row.character is None and row.id in usable)
+        cast = [row for row in self._given["3d_cast"].rows if row.id in usable]
         last = max((frame.pts_ms for frame in frames), default=0)
         return FilmNumbers(
             film=self._film,
@@ -323,7 +327,9 @@ class _Builder:
             kept_frames=len(self._given["2_dedupe"].kept),
             lost_figures=Counter(row.dropped for row in regions if row.dropped is not None),
             usable_figures=len(usable),
-            noise=noise,
+            noise=sum(1 for row in cast if row.character is None and row.dropped not in BY_A_PERSON),
+            by_person=Counter(row.dropped for row in cast if row.dropped in BY_A_PERSON),
+            decisions=self._given["3d_cast"].info["notes"].get("decisions", 0),
         )
 
 

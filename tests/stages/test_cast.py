@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +16,20 @@ from hypothesis import strategies as st
 
 from animeset_lib.errors import InputError
 from animeset_lib.media import write_image
-from animeset_lib.models.fakes import FAKE_FACE_RGB, FakeEmbedder
-from animeset_lib.records import Box, CastRow, ClusterRow, EmbedRow, Frame, Region
+from animeset_lib.models.fakes import FAKE_FACE_RGB, FakeEmbedder, FakeModels
+from animeset_lib.records import Box, ClusterRow, EmbedRow, Frame, Region
+from animeset_lib.review.decisions import Decision, DecisionLog, settle
 from animeset_lib.run.stage import Context, Output
 from animeset_lib.settings import CastSettings
-from animeset_lib.stages.cast import CAST_FILE, CastStage, cast_rows, match_clusters
+from animeset_lib.stages.cast import (
+    CAST_FILE,
+    DECISIONS_FILE,
+    CastStage,
+    Match,
+    cast_rows,
+    match_clusters,
+    name_clusters,
+)
 from animeset_lib.stages.castfile import load_cast, representatives, save_cast
 from animeset_lib.stages.grouping import NOISE
 from animeset_lib.stages.heads import head_crop
@@ -285,9 +295,12 @@ def test_no_still_holds_one_name_twice(data: st.DataObject) -> None:
         for i in range(count)
     ]
     stills = [f"f{data.draw(st.integers(0, 4))}" for _ in range(count)]
-    rows: list[CastRow] = cast_rows(
-        clusters, stills, {0: "a", 1: "b", 2: "a", 3: "a"}, dict.fromkeys(range(4), "reference")
+    names: dict[int, str] = {0: "a", 1: "b", 2: "a", 3: "a"}
+    settlement = settle(
+        [row.id for row in clusters], [row.cluster for row in clusters], names, dict.fromkeys(names, "reference"), []
     )
+    rows, told = cast_rows(clusters, stills, settlement)
+    assert told == []
     placed = [(row.character, still) for row, still in zip(rows, stills, strict=True) if row.character is not None]
     assert len(set(placed)) == len(placed)
     assert all((row.character is None) == (row.dropped is not None) for row in rows)
@@ -428,8 +441,6 @@ def test_a_damaged_cast_file_says_what_is_wrong(tmp_path: Path, text: str, said:
 
 
 def test_a_missing_cast_file_is_found_out_before_the_run(tmp_path: Path) -> None:
-    from animeset_lib.models.fakes import FakeModels
-
     with pytest.raises(InputError, match="cannot read cast file"):
         CastStage(CastSettings(), cast_file=tmp_path / "none.json").fingerprint(FakeModels())
 
@@ -449,3 +460,329 @@ def test_representatives_cover_every_look() -> None:
     many = np.random.default_rng(0).normal(size=(2000, 8)).astype(np.float32)
     many /= np.linalg.norm(many, axis=1, keepdims=True)
     assert len(representatives(many)) == 8
+
+
+# -------------------------------------------------------------------------------------------------------- human decisions
+
+Sorted = Callable[..., Output]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> DecisionLog:
+    return DecisionLog(tmp_path / "decisions.jsonl")
+
+
+@pytest.fixture
+def sort(run_stage: Callable[..., Output], make_context: Callable[..., Context], log: DecisionLog) -> Sorted:
+    """`sort(given, cast_file=...)`: the stage with the decisions of `log`."""
+
+    def run(given: dict[str, Output], **outside: Path) -> Output:
+        return run_stage(CastStage(CastSettings(), decisions=log.path, **outside), given, make_context())
+
+    return run
+
+
+def ids(given: dict[str, Output], *places: int) -> list[str]:
+    rows = given["3c_cluster"].rows
+    return [rows[place].id for place in places]
+
+
+def assign(log: DecisionLog, faces: list[str], character: str, scope: str = "group", **more: Any) -> Decision:
+    return log.add("assign", faces, scope=scope, character=character, words="", **more)  # type: ignore[arg-type]
+
+
+def short(result: Output) -> str:
+    """`hana c1/by_hand -/same_frame -`: character and reason per face, noise without one."""
+    return " ".join(
+        (row.character or "-").replace("character_0", "c")
+        + (f"/{row.dropped}" if row.dropped not in (None, "noise") else "")
+        for row in result.rows
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "scope", "character", "places", "now"),
+    [
+        ("assign", "group", "hana", (0, 1, 2), "hana hana hana c2 c2 -"),
+        # merged; in still 2 the face that was decided about stands beside one that was not
+        ("assign", "group", "character_02", (0, 1, 2), "c2 c2 c2 -/same_frame c2 -"),
+        ("assign", "faces", "character_02", (0,), "c2 c1 c1 c2 c2 -"),
+        ("assign", "faces", "rem", (1, 2), "c1 rem rem c2 c2 -"),
+        ("assign", "faces", "rem", (5,), "c1 c1 c1 c2 c2 rem"),
+        # noise in a group's decision: no machine is sure of it, the person is
+        ("assign", "group", "hana", (3, 5), "c1 c1 c1 hana -/same_frame hana"),
+        ("reject", "group", None, (3, 4), "c1 c1 c1 -/not_a_character -/not_a_character -"),
+        ("drop", "faces", None, (0,), "c1/by_hand c1 c1 c2 c2 -"),
+    ],
+)
+def test_decisions_override_the_machine(
+    film: FakeFilm, log: DecisionLog, sort: Sorted, kind: Any, scope: Any, character: str, places: Any, now: str
+) -> None:
+    """Rename, merge, move, split, name noise, reject, drop; and all is as before when it is undone."""
+    given = three_and_two(film)
+    decision = log.add(kind, ids(given, *places), scope=scope, character=character, words="")
+    result = sort(given)
+    assert short(result) == now
+    assert {row.source for row, place in zip(result.rows, range(6), strict=True) if place in places} == (
+        {"cluster"} if kind == "drop" else {"decision"}
+    )
+    for row in result.kept:
+        picked = row.id in decision.faces and (scope == "faces" or row.cluster == NOISE)
+        assert row.confidence == (1.0 if picked else 0.8 if row.cluster == 0 else 0.7)
+    for row in result.rows:
+        said = row.dropped in ("not_a_character", "by_hand")
+        assert said == row.why.startswith("you said: ")
+        assert said == row.why.endswith(f"(decision 1 of {decision.time[:10]} {decision.time[11:19]} UTC)")
+    assert (result.path / DECISIONS_FILE).read_text(encoding="utf-8") == log.path.read_text(encoding="utf-8")
+    log.undo()
+    assert short(sort(given)) == "c1 c1 c1 c2 c2 -"
+
+
+def test_restored_faces_are_as_the_machine_has_them(film: FakeFilm, log: DecisionLog, sort: Sorted) -> None:
+    given = three_and_two(film)
+    log.add("drop", ids(given, 0), scope="faces", words="")
+    assign(log, ids(given, 0, 1, 2), "hana")
+    log.add("restore", ids(given, 0, 1, 2), scope="group", words="")
+    assert short(sort(given)) == "c1 c1 c1 c2 c2 -"
+
+
+def test_only_what_stands_is_kept_beside_the_cast(film: FakeFilm, log: DecisionLog, sort: Sorted) -> None:
+    given = three_and_two(film)
+    sort(given)
+    assert not (sort(given).path / DECISIONS_FILE).exists()
+    first = assign(log, ids(given, 0), "hana")
+    assign(log, ids(given, 1), "hana")
+    log.undo()
+    last = assign(log, ids(given, 2), "rem")
+    result = sort(given)
+    assert DecisionLog(result.path / DECISIONS_FILE).all == [first, last]
+    assert result.info["notes"]["decisions"] == 2
+
+
+def test_a_denser_film_follows_its_groups(film: FakeFilm, log: DecisionLog, sort: Sorted) -> None:
+    """Decided about three stills of each group; later there are nine of each, and other numbers for the groups."""
+    sparse = film([(n, 0, looks(RED), 0.8) for n in (0, 3, 6)] + [(n, 1, looks(GREEN), 0.8) for n in (10, 13, 16)])
+    assign(log, ids(sparse, 0, 1, 2), "hana")
+    log.add("reject", ids(sparse, 3, 4, 5), scope="group", words="")
+    faces = [(n, 1, looks(RED), 0.8) for n in range(9)] + [(n, 0, looks(GREEN), 0.8) for n in range(10, 19)]
+    dense = film(faces)
+    rows = [row.id for row in dense["3c_cluster"].rows]
+    log.path.unlink()
+    fresh = DecisionLog(log.path)
+    assign(fresh, [rows[n] for n in (0, 3, 6)], "hana")
+    fresh.add("reject", [rows[n] for n in (9, 12, 15)], scope="group", words="")
+    result = sort(dense)
+    assert short(result) == " ".join(["hana"] * 9 + ["-/not_a_character"] * 9)
+    assert "cluster 1: 6 faces not listed follow decision 1 (hana)" in result.info["notes"]["naming"]
+
+
+def test_the_machine_says_what_it_calls_the_groups(film: FakeFilm, log: DecisionLog, sort: Sorted) -> None:
+    """So that the board of the dashboard can settle later decisions as the next run will."""
+    given = three_and_two(film)
+    assign(log, ids(given, 0, 1, 2), "hana")
+    noted = sort(given).info["notes"]["machine_names"]
+    assert noted == {"0": ["character_01", "cluster"], "1": ["character_02", "cluster"]}
+    clusters = given["3c_cluster"].rows
+    names, sources = ({int(c): pair[i] for c, pair in noted.items()} for i in (0, 1))
+    log.add("drop", ids(given, 3), scope="faces", words="")
+    log.add("reject", ids(given, 0), scope="faces", words="")
+    settled = settle([r.id for r in clusters], [r.cluster for r in clusters], names, sources, log.standing)
+    rows, _ = cast_rows(clusters, [row.id.rpartition("-")[0] for row in clusters], settled)
+    assert [row for row in rows if row.dropped != "noise"] == [r for r in sort(given).rows if r.dropped != "noise"]
+
+
+def groups(*members: str) -> list[ClusterRow]:
+    """Cluster 0, 1, ... with these faces."""
+    return [
+        ClusterRow(id=face, track=0, cluster=number, confidence=0.5, x=0, y=0)
+        for number, faces in enumerate(members)
+        for face in faces.split()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("character", "faces", "bearers", "named"),
+    [
+        ("hana", "d", "", "01 02 03"),
+        # told of nobody: the same groups keep their names
+        ("character_01", "d", None, "01 02 03"),
+        # moved to whom the machine called so: that group keeps the name, also where it is another number now
+        ("character_01", "d", "a b c", "01 02 03"),
+        ("character_01", "a", "d e", "04 01 03"),
+        ("character_01", "a", "c d e", "04 01 03"),
+        # a character that a person made is nobody else, however it is called
+        ("character_02", "a", "", "01 04 03"),
+        ("character_02", "a", "x y", "01 04 03"),
+        # the cast file knows who that is
+        ("character_09", "a", "d e", "01 02 03"),
+    ],
+)
+def test_names_in_decisions_are_not_handed_out_to_others(
+    character: str, faces: str, bearers: str | None, named: str
+) -> None:
+    decision = Decision(
+        number=1,
+        time="2025-12-31T23:59:59+00:00",
+        kind="assign",
+        words="",
+        character=character,
+        faces=tuple(faces.split()),
+        bearers=None if bearers is None else tuple(bearers.split()),
+    )
+    found = name_clusters(groups("a b c", "d e", "f"), {}, ["character_09"], [decision])
+    assert list(found) == [0, 1, 2]
+    assert " ".join(name.removeprefix("character_") for name in found.values()) == named
+
+
+def test_faces_that_a_person_moved_do_not_say_who_a_name_was(log: DecisionLog) -> None:
+    """The large group was merged into the small one, then more is moved there: the small one is still whom the machine called so."""
+    clusters = groups("a b c d", "e f", "g")
+    assign(log, ["a", "b", "c", "d"], "character_02", bearers=["e", "f"])
+    assign(log, ["g"], "character_02", scope="faces", bearers=["a", "b", "c", "d", "e", "f"])
+    assert list(name_clusters(clusters, {}, [], log.standing).values()) == [f"character_0{n}" for n in (1, 2, 3)]
+
+
+def test_a_match_keeps_its_name_whoever_bore_another(log: DecisionLog) -> None:
+    assign(log, ["d"], "character_01", scope="faces", bearers=["a", "b"])
+    named = {0: Match(0, "rem", "reference", 1.0)}
+    assert name_clusters(groups("a b", "c d"), named, ["rem"], log.standing) == {0: "rem", 1: "character_02"}
+
+
+def test_a_decision_names_whom_references_name_otherwise(
+    film: FakeFilm, log: DecisionLog, sort: Sorted, tmp_path: Path
+) -> None:
+    given = three_and_two(film)
+    folder = references(tmp_path / "refs", {"aka": [portrait(RED)]})
+    assign(log, ids(given, 0, 1, 2), "hana")
+    assert short(sort(given, references=folder)) == "hana hana hana c1 c1 -"
+
+
+def test_of_two_named_faces_in_one_still_the_surer_keeps_the_name(
+    film: FakeFilm, log: DecisionLog, sort: Sorted
+) -> None:
+    given = film(
+        [(0, 0, looks(RED), 0.5), (0, 1, looks(GREEN), 0.9), (1, 0, looks(RED), 0.5), (1, 1, looks(GREEN), 0.4)]
+    )
+    assign(log, ids(given, 0, 1, 2), "hana")
+    result = sort(given)
+    # in still 1 the group takes a face along that is not listed: it gives way, and would if it were the surer
+    assert short(result) == "-/same_frame hana hana -/same_frame"
+    assert result.rows[0].why == "abc-000-01 in the same still is hana with more confidence (0.90 to 0.50)"
+    assert result.rows[3].why == "abc-001-02 in the same still is hana by your decision"
+    assert (
+        "you named two faces hana in 1 still (abc-000); the surer one keeps the name" in result.info["notes"]["naming"]
+    )
+
+
+def test_a_named_face_beats_a_surer_one(film: FakeFilm, log: DecisionLog, sort: Sorted) -> None:
+    given = film([(0, 0, looks(RED), 0.9), (0, 1, looks(GREEN), 0.1), (1, 1, looks(GREEN), 0.1)])
+    assign(log, ids(given, 1), "character_01", scope="faces")
+    assert short(sort(given)) == "-/same_frame c1 c2"
+
+
+def test_a_dropped_picture_stands_in_nobodys_way(film: FakeFilm, log: DecisionLog, sort: Sorted) -> None:
+    given = film([(0, 0, looks(RED), 0.9), (0, 1, looks(GREEN), 0.1)])
+    assign(log, ids(given, 0, 1), "hana")
+    log.add("drop", ids(given, 0), scope="faces", words="")
+    assert short(sort(given)) == "hana/by_hand hana"
+
+
+def test_decisions_about_other_faces_are_counted(
+    film: FakeFilm, log: DecisionLog, sort: Sorted, caplog: pytest.LogCaptureFixture
+) -> None:
+    assign(log, ["other-1", "other-2"], "hana")
+    with caplog.at_level("INFO"):
+        assert short(sort(three_and_two(film))) == "c1 c1 c1 c2 c2 -"
+    assert "2 faces that were decided about are not in this run" in caplog.text
+
+
+def test_a_named_character_goes_on_to_the_next_film(
+    film: FakeFilm,
+    log: DecisionLog,
+    sort: Sorted,
+    run_stage: Sorted,
+    make_context: Callable[..., Context],
+    tmp_path: Path,
+) -> None:
+    """Red is named, blue exists by a decision about noise alone; a dropped picture of green's is no look of red's."""
+    given = three_and_two(film)
+    assign(log, ids(given, 0, 1, 2), "hana")
+    assign(log, ids(given, 3), "hana", scope="faces")
+    log.add("drop", ids(given, 3), scope="faces", words="")
+    assign(log, ids(given, 5), "ao", scope="faces")
+    first = sort(given)
+    cast = load_cast(first.path / CAST_FILE)
+    assert [(c.name, c.source, c.regions, len(c.vectors)) for c in cast.characters] == [
+        ("hana", "decision", 3, 1),
+        ("ao", "decision", 1, 1),
+        ("character_02", "cluster", 1, 1),
+    ]
+    np.testing.assert_allclose(cast.characters[0].array[0], looks(RED), atol=1e-5)
+    season = tmp_path / "season.json"
+    season.write_bytes((first.path / CAST_FILE).read_bytes())
+    faces = [(n, 0, looks(BLUE), 0.8) for n in range(3)] + [(n, 1, looks(RED), 0.8) for n in range(3, 5)]
+    second = run_stage(CastStage(CastSettings(), cast_file=season), film(faces), make_context())
+    assert short(second) == "ao ao ao hana hana"
+
+
+@pytest.mark.parametrize(
+    ("kind", "places", "carried"),
+    [
+        ("assign", (0, 1, 2), ["hana", "character_02"]),
+        # only one face got another name, or none: the old one is still somebody's
+        ("assign", (0,), ["character_01", "character_02", "hana"]),
+        ("reject", (0, 1, 2), ["character_02", "character_01"]),
+    ],
+)
+def test_a_number_of_the_cast_file_goes_when_it_was_named(
+    film: FakeFilm, log: DecisionLog, sort: Sorted, tmp_path: Path, kind: Any, places: Any, carried: list[str]
+) -> None:
+    given = three_and_two(film)
+    season = tmp_path / "season.json"
+    season.write_bytes((sort(given).path / CAST_FILE).read_bytes())
+    log.add(
+        kind,
+        ids(given, *places),
+        scope="group" if len(places) > 1 else "faces",
+        character="hana" if kind == "assign" else None,
+        words="",
+    )
+    assert [c.name for c in load_cast(sort(given, cast_file=season).path / CAST_FILE).characters] == carried
+
+
+def test_the_key_follows_what_stands(log: DecisionLog) -> None:
+    def key() -> dict[str, str]:
+        return CastStage(CastSettings(), decisions=log.path).fingerprint(FakeModels())
+
+    assert key() == CastStage(CastSettings()).fingerprint(FakeModels()) == {}
+    assign(log, ["f-1"], "hana")
+    named = key()
+    assert named == {"decisions": log.digest}
+    log.undo()
+    assert key() == {}
+    log.redo()
+    assert key() == named
+
+
+def test_a_run_goes_by_the_decisions_it_began_with(
+    film: FakeFilm, log: DecisionLog, run_stage: Sorted, make_context: Callable[..., Context]
+) -> None:
+    given = three_and_two(film)
+    assign(log, ids(given, 0, 1, 2), "hana")
+    stage = CastStage(CastSettings(), decisions=log.path)
+    before = stage.fingerprint(FakeModels())
+    assign(log, ids(given, 0, 1, 2), "rem")
+    assert short(run_stage(stage, given, make_context())) == "hana hana hana c2 c2 -"
+    assert stage.fingerprint(FakeModels()) == before
+
+
+def test_damaged_decisions_are_found_out_before_the_run(log: DecisionLog) -> None:
+    log.path.write_text("{}\n", encoding="utf-8")
+    with pytest.raises(InputError, match="line 1 of"):
+        CastStage(CastSettings(), decisions=log.path).fingerprint(FakeModels())
+
+
+def test_a_name_that_would_be_written_otherwise_is_found_out_before_the_run(log: DecisionLog) -> None:
+    assign(log, ["f-1"], "rené")
+    with pytest.raises(InputError, match=r"gives the name 'rené', which does not fit; write it as 'rene'"):
+        CastStage(CastSettings(), decisions=log.path).fingerprint(FakeModels())

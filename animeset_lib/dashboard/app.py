@@ -1,0 +1,69 @@
+"""Serves the page: a Jupyter server with a token, and Voila in it as an extension that shows `dashboard.ipynb` without its code."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+
+from animeset_lib.errors import InputError
+
+__all__ = ["NOTEBOOK", "serve"]
+
+NOTEBOOK = "dashboard.ipynb"
+_CONFIG = "voila.json"
+_CULL_S = 3600
+"""A kernel nobody is connected to any more (a browser that crashed cannot say goodbye) is ended after this time; runs are no part of it."""
+
+
+def serve(root: Path, *, host: str, port: int, browser: bool) -> None:
+    """Serve until interrupted; prints the address, token included. `root` is the project folder.
+
+    Raises `InputError` when it holds no `dashboard.ipynb` or the port cannot be had.
+    """
+    missing = [name for name in (NOTEBOOK, _CONFIG) if not (root / name).is_file()]
+    if missing:
+        raise InputError(
+            f"{' and '.join(missing)} expected in {root.resolve()}, but not there; start the dashboard in the folder of the project"
+        )
+    from jupyter_server.serverapp import ServerApp
+    from traitlets.config import Config
+
+    os.chdir(root)  # Voila reads what may be downloaded from voila.json in the working folder
+    for folder in ("input", "output", "work", "logs"):
+        Path(folder).mkdir(exist_ok=True)
+    config = Config()
+    config.ServerApp.root_dir = str(Path.cwd())
+    config.ServerApp.ip = host
+    config.ServerApp.port = port
+    config.ServerApp.open_browser = browser
+    config.ServerApp.default_url = f"/voila/render/{NOTEBOOK}"
+    config.ServerApp.jpserver_extensions = {"voila.server_extension": True}
+    config.ServerApp.terminals_enabled = False
+    config.ServerApp.allow_root = True  # as in containers and on Colab; the token is what protects
+    config.ServerApp.log_level = "ERROR"
+    config.MappingKernelManager.cull_idle_timeout = _CULL_S
+    config.MappingKernelManager.cull_interval = 300
+    app = ServerApp(config=config)
+    try:
+        app.initialize(argv=[])
+    except SystemExit as end:
+        raise InputError(
+            f"the port {port} on {host} cannot be had; another program may use it. Name another with --port"
+        ) from end
+    print(f"animeset: {app.display_url.splitlines()[0].strip()}", flush=True)
+    if not _is_local(host):
+        print(
+            f"Warning: {host} can be reached by other machines. Whoever knows the address with its token can run programs here; "
+            "without encryption everyone on the way can read it. Use it in networks you trust only.",
+            flush=True,
+        )
+    print("Stop with Ctrl-C. Runs that are going on are not stopped by that.", flush=True)
+    app.start()
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,386 @@
+"""A published film for a person to look through: each character's pictures, what they cover, and captions edited one by one or many at once.
+
+Captions are changed only through `review.captions`, so everything here can be undone, also after the page was closed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, get_args
+
+from animeset_lib.dashboard.pictures import Thumbnails, data_uri
+from animeset_lib.errors import InputError
+from animeset_lib.media import read_image
+from animeset_lib.records import Framing
+from animeset_lib.review.captions import (
+    AddTags,
+    CaptionedPicture,
+    CaptionSet,
+    Change,
+    Edit,
+    RemoveTags,
+    ReplacePattern,
+    ReplaceTag,
+    Selection,
+    SetCaption,
+    tag_key,
+    tags_of,
+    tidy_caption,
+)
+from animeset_lib.run import publish
+from animeset_lib.stages.vocabulary import UNKNOWN
+
+__all__ = ["EXPRESSIONS", "Gallery", "published_folders"]
+
+_PX = 220
+_BIG_PX = 1100
+_SHOWN_CHANGES = 100
+"""Changes of a preview that are sent to the page; all are counted and all are made."""
+_TAGS = 200
+"""Most different tags that are offered as filters."""
+_WORDS = 60
+"""Longest part of an edit's words, in characters."""
+_ASPECTS = ("framing", "outfit", "emotion", "background")
+EXPRESSIONS = (
+    "smile",
+    "laughing",
+    "serious",
+    "expressionless",
+    "surprised",
+    "embarrassed",
+    "sad",
+    "crying",
+    "angry",
+    "scared",
+)
+"""What a set is better off with, in the order in which a lack is told: the common ones of those that the captions know."""
+_SUFFIXES = {".png", ".webp", ".jpg", ".jpeg"}
+
+
+def published_folders(output: Path) -> list[dict[str, str]]:
+    """`{folder, film}` of every published film below `output`, newest first: the folder's name there and the name of the film's file."""
+    folders = publish.published_folders(output)
+    folders.sort(key=lambda folder: (-_published_at(folder), folder.name))
+    return [{"folder": folder.name, "film": _film(folder)} for folder in folders]
+
+
+class Gallery:
+    """One published film. Reads what is on the disk whenever `state` is asked for; holds only what is chosen and a preview that waits."""
+
+    def __init__(self, film_folder: Path, thumbs: Thumbnails) -> None:
+        """Completes a caption edit that was interrupted. Raises `InputError` when the folder is no published film."""
+        self.folder = film_folder
+        self._captions = CaptionSet(film_folder)
+        self._thumbs = thumbs
+        self._selected: str | None = None
+        self._counts: dict[str, int] = {}
+        self._pending: tuple[str, list[Change], int] | None = None
+
+    @classmethod
+    def open(cls, output: Path, folder: str, thumbs: Thumbnails) -> Gallery:
+        """The film in `output/<folder>`; `folder` may come from a browser. Raises `InputError` when it is not one of `published_folders`."""
+        names = [film["folder"] for film in published_folders(output)]
+        if folder not in names:
+            raise InputError(f"no published film {folder!r} in {output}; there are {', '.join(names) or 'none'}")
+        return cls(output / folder, thumbs)
+
+    def state(self) -> dict[str, Any]:
+        """For the page, plain JSON.
+
+        `pictures`, `tags`, `trigger` are the selected character's, `count` of `pending` is the number of captions that were looked at.
+        `version` changes when another run has been published in this folder: pictures of the same name are others then.
+        """
+        everything = self._captions.pictures()
+        sets: dict[str, list[CaptionedPicture]] = {}
+        for picture in everything:
+            sets.setdefault(picture.character, []).append(picture)
+        self._counts = {name: len(pictures) for name, pictures in sets.items()}
+        if self._selected not in sets:
+            self._selected = next(iter(sets), None)
+        selected = sets.get(self._selected or "", [])
+        trigger = _trigger(selected)
+        return {
+            "film": _film(self.folder),
+            "folder": self.folder.name,
+            "zip": f"{self.folder.parent.name}/{self.folder.name}.zip",
+            "version": str(_published_at(self.folder)),
+            "total": len(everything),
+            "characters": [_character(name, pictures) for name, pictures in sets.items()],
+            "selected": self._selected,
+            "trigger": trigger,
+            "pictures": [_picture(picture) for picture in selected],
+            "tags": _tags(selected, trigger),
+            "pending": self._preview_state(),
+            "can_undo": self._captions.can_undo,
+            "can_redo": self._captions.can_redo,
+            "why": "" if sets else _why_empty(self.folder),
+        }
+
+    def select(self, character: str) -> None:
+        """Show another character; a preview that waits is given up. Raises `InputError` for one that is not there."""
+        names = self._counted_characters()
+        if character not in names:
+            raise InputError(
+                f"no character {character!r} in {self.folder.name}; there are {', '.join(names) or 'none'}"
+            )
+        self._selected = character
+        self._pending = None
+
+    def set_caption(self, image: str, text: str) -> str:
+        """Write one caption anew; returns it as it is written, tidied. The same caption again is no edit."""
+        if not isinstance(text, str):
+            raise InputError(f"a caption is a line of text; got {type(text).__name__}")
+        self._path(image)
+        changes = self._captions.plan(SetCaption(image, text))
+        if changes:
+            self._pending = None
+            stem = PurePosixPath(image).stem
+            self._captions.apply(changes, f"{stem}: {_difference(changes[0])}")
+        return tidy_caption(text)
+
+    def preview(
+        self,
+        kind: Literal["add", "remove", "replace", "pattern"],
+        *,
+        tags: str = "",
+        place: Literal["after_trigger", "end"] = "after_trigger",
+        old: str = "",
+        new: str = "",
+        pattern: str = "",
+        replacement: str = "",
+        images: Sequence[str] | None = None,
+        scope: Literal["character", "all"] = "character",
+    ) -> None:
+        """Work out an edit of many captions and keep it for `apply`; nothing is written.
+
+        kind     `add` and `remove` take `tags`, `add` also `place`; `replace` takes `old` and `new`, `pattern` takes `pattern` and `replacement`
+        images   only these; without them all of the selected character's, or of everyone's, as `scope` says
+
+        After an `InputError` no preview waits.
+        """
+        self._pending = None
+        texts = (tags, old, new, pattern, replacement)
+        if not all(isinstance(text, str) for text in texts):
+            raise InputError("tags, words and patterns are text; got something else")
+        where = self._where(images, scope)
+        edit, words = _edit(kind, tags, place, old, new, pattern, replacement, where)
+        changes = self._captions.plan(edit)
+        self._pending = words, changes, self._looked_at(where)
+
+    def apply(self) -> None:
+        """Make the edit of the preview. Raises `InputError` when none waits, or a caption has been changed meanwhile; then it still waits."""
+        if self._pending is None:
+            raise InputError("no preview waits to be applied; make one first")
+        words, changes, _ = self._pending
+        self._captions.apply(changes, f"{words} ({len(changes)})")
+        self._pending = None
+
+    def discard(self) -> None:
+        """Give the preview up."""
+        self._pending = None
+
+    def undo(self) -> str:
+        """Take the last edit back, from whichever session it is; returns its words."""
+        self._pending = None
+        return self._captions.undo().words
+
+    def redo(self) -> str:
+        """Make the last edit that was taken back again; returns its words."""
+        self._pending = None
+        return self._captions.redo().words
+
+    def pictures(self, images: Iterable[str]) -> dict[str, str]:
+        """Image → small picture as a `data:` address; empty for one that is gone or cannot be read. About 10 ms each, the first time."""
+        if isinstance(images, str) or not isinstance(images, Iterable):
+            raise InputError(f"expected a list of images; got {type(images).__name__}")
+        return {image: self._thumb(self._path(image)) for image in images}
+
+    def big(self, image: str) -> dict[str, Any]:
+        """`{image, src, width, height}`: a large picture, empty like the small ones, and its size in pixels as it is in the set."""
+        path = self._path(image)
+        try:
+            picture = read_image(path)
+        except InputError:
+            return {"image": image, "src": "", "width": 0, "height": 0}
+        height, width = picture.shape[:2]
+        return {"image": image, "src": data_uri(picture, _BIG_PX), "width": width, "height": height}
+
+    def _thumb(self, path: Path) -> str:
+        try:
+            stat = path.stat()
+        except OSError:
+            return ""
+        return self._thumbs.get(path, ("result", stat.st_mtime_ns, stat.st_size), _PX)
+
+    def _path(self, image: object) -> Path:
+        """Where an image is that a browser named. Raises `InputError` for anything but a picture of a set inside the film folder."""
+        parts = image.split("/") if isinstance(image, str) else []
+        plain = len(parts) == 4 and all(
+            part and not part.startswith(".") and not set(part) & set("\\:\0") for part in parts
+        )
+        if plain and parts[1:3] == ["dataset", "images"] and PurePosixPath(parts[3]).suffix.lower() in _SUFFIXES:
+            path = self.folder.joinpath(*parts)
+            if path.resolve().is_relative_to(self.folder.resolve()):
+                return path
+        raise InputError(
+            f"{str(image)[:80]!r} is no picture of {self.folder.name}; expected one such as `hero/dataset/images/hero_0001.png`"
+        )
+
+    def _where(self, images: Sequence[str] | None, scope: str) -> Selection:
+        if images is not None:
+            if isinstance(images, str) or not isinstance(images, Sequence):
+                raise InputError(f"expected a list of images; got {type(images).__name__}")
+            for image in images:
+                self._path(image)
+            if not images:
+                raise InputError("no picture is shown, so there is no caption to edit; change the filter first")
+            return Selection(images=tuple(images))
+        if scope == "all":
+            return Selection()
+        if scope != "character":
+            raise InputError(f"a scope is `character` or `all`; got {str(scope)[:40]!r}")
+        if self._selected is None:
+            self._selected = next(iter(self._counted_characters()), None)
+        return Selection(character=self._selected)
+
+    def _looked_at(self, where: Selection) -> int:
+        if where.images is not None:
+            return len(set(where.images))
+        return sum(count for name, count in self._counted_characters().items() if where.character in (None, name))
+
+    def _counted_characters(self) -> dict[str, int]:
+        """Pictures of each character, as the page was last told: reading all captions of a long film takes a fifth of a second."""
+        if not self._counts:
+            self._counts = dict(Counter(picture.character for picture in self._captions.pictures()))
+        return self._counts
+
+    def _preview_state(self) -> dict[str, Any] | None:
+        if self._pending is None:
+            return None
+        words, changes, count = self._pending
+        shown = [
+            {"image": change.image, "before": change.before, "after": change.after}
+            for change in changes[:_SHOWN_CHANGES]
+        ]
+        return {"words": words, "changes": shown, "total": len(changes), "count": count}
+
+
+def _edit(
+    kind: str, tags: str, place: str, old: str, new: str, pattern: str, replacement: str, where: Selection
+) -> tuple[Edit, str]:
+    """The edit and words for it that need no translation, for they stay in the history."""
+    if kind == "add":
+        if place not in ("after_trigger", "end"):
+            raise InputError(f"a place is `after_trigger` or `end`; got {str(place)[:40]!r}")
+        return AddTags(tags, "end" if place == "end" else "after_trigger", where), f"+ {_short(_tidy(tags))}"
+    if kind == "remove":
+        return RemoveTags(tags, where), f"− {_short(_tidy(tags))}"
+    if kind == "replace":
+        return ReplaceTag(old, new, where), f"{_short(_tidy(old))} → {_short(_tidy(new))}"
+    if kind == "pattern":
+        if not pattern:
+            raise InputError("there is no pattern to look for; type a regular expression")
+        return ReplacePattern(pattern, replacement, where), f"/{_short(pattern)}/ → {_short(replacement) or '∅'}"
+    raise InputError(f"an edit is `add`, `remove`, `replace` or `pattern`; got {str(kind)[:40]!r}")
+
+
+def _tidy(text: str) -> str:
+    return ", ".join(tags_of(text))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _WORDS else text[: _WORDS - 1].rstrip(" ,") + "…"
+
+
+def _difference(change: Change) -> str:
+    """`+ smile`, `− hat`, both, or the new order in short."""
+    before, after = tags_of(change.before), tags_of(change.after)
+    gone = [tag for tag in before if tag not in after]
+    come = [tag for tag in after if tag not in before]
+    parts = [f"− {', '.join(gone)}"] if gone else []
+    parts += [f"+ {', '.join(come)}"] if come else []
+    return _short(" ".join(parts) or change.after)
+
+
+def _character(name: str, pictures: Sequence[CaptionedPicture]) -> dict[str, Any]:
+    coverage = {aspect: _counted(getattr(picture, aspect) for picture in pictures) for aspect in _ASPECTS}
+    wanted = {"framing": get_args(Framing), "emotion": EXPRESSIONS}
+    missing = {}
+    for aspect, values in wanted.items():
+        found = {value for value, _ in coverage[aspect]}
+        # where nothing is known at all, nothing can be said to be missing
+        missing[aspect] = [] if found <= {UNKNOWN} else [value for value in values if value not in found]
+    return {
+        "name": name,
+        "count": len(pictures),
+        "edited": sum(picture.edited for picture in pictures),
+        "problems": sum(bool(picture.problem) for picture in pictures),
+        "cover": pictures[0].image,
+        "coverage": coverage,
+        "missing": missing,
+    }
+
+
+def _counted(values: Iterable[str]) -> list[list[Any]]:
+    """`[value, count]`, most frequent first, what is unknown last."""
+    ranked = sorted(Counter(values).items(), key=lambda pair: (pair[0] == UNKNOWN, -pair[1], pair[0]))
+    return [[value, count] for value, count in ranked]
+
+
+def _picture(picture: CaptionedPicture) -> dict[str, Any]:
+    return {
+        "image": picture.image,
+        "caption": picture.caption,
+        **{aspect: getattr(picture, aspect) for aspect in _ASPECTS},
+        "time_ms": picture.time_ms,
+        "edited": picture.edited,
+        "problem": picture.problem,
+    }
+
+
+def _trigger(pictures: Sequence[CaptionedPicture]) -> str:
+    """The most frequent first tag; empty when there is no caption."""
+    first = Counter(tags[0] for picture in pictures if (tags := tags_of(picture.caption)))
+    return first.most_common(1)[0][0] if first else ""
+
+
+def _tags(pictures: Sequence[CaptionedPicture], trigger: str) -> list[list[Any]]:
+    """`[tag, count]`: how many captions have each tag, as it is written first; without the trigger word."""
+    written: dict[str, str] = {tag_key(trigger): trigger}
+    counts: Counter[str] = Counter()
+    for picture in pictures:
+        own = {tag_key(tag): tag for tag in reversed(tags_of(picture.caption))}
+        counts.update(own.keys())
+        for key, tag in own.items():
+            written.setdefault(key, tag)
+    del counts[tag_key(trigger)]
+    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    return [[written[key], count] for key, count in ranked[:_TAGS]]
+
+
+def _film(folder: Path) -> str:
+    """The name of the film's file, whichever system it was read on."""
+    source = str(publish.read_manifest(folder).get("source", ""))
+    return PurePosixPath(source.replace("\\", "/")).name or folder.name
+
+
+def _published_at(folder: Path) -> int:
+    try:
+        return (folder / publish.MANIFEST).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _why_empty(folder: Path) -> str:
+    """What the film's README says about why there is no character; empty when it does not."""
+    try:
+        text = (folder / "README.md").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
+    paragraphs = [paragraph.strip() for paragraph in text.split("\n\n")]
+    for place, paragraph in enumerate(paragraphs[:-1]):
+        if paragraph.startswith("**No character set"):
+            return paragraphs[place + 1].replace("`", "")
+    return ""

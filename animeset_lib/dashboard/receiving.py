@@ -1,0 +1,629 @@
+"""From chunks that a browser sends to a whole file in a folder: resumable, checked, never overwriting.
+
+Everything lies on disk, for the process that receives dies with the page. A file on its way is `.upload/<id>.part.<ending>` below the target
+folder, `<id>` naming its content; `<id>.json` says what it is, and `<id>.lock` is the operating system's lock on it. The part's length
+is the only account of how far it got. When the last file on its way is done with, `.upload` goes as well.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from animeset_lib.errors import BusyError, InputError, SpaceError
+from animeset_lib.media import FilmReader, list_pictures, read_image
+from animeset_lib.run.store import full_disk_as, sync, write_json
+
+__all__ = [
+    "FILM_SUFFIXES",
+    "PICTURE_SUFFIXES",
+    "Inbox",
+    "Pending",
+    "Upload",
+    "film_inbox",
+    "no_film",
+    "picture_inbox",
+    "safe_file_name",
+]
+
+# fmt: off
+FILM_SUFFIXES = frozenset({
+    ".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".m1v", ".m2p", ".m2ts", ".m2v", ".m4v", ".mk3d", ".mkv", ".mov", ".mp4", ".mpeg",
+    ".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".rm", ".rmvb", ".tp", ".trp", ".ts", ".vob", ".webm", ".wmv", ".y4m",
+})
+# fmt: on
+"""Endings of containers that FFmpeg reads. An ending says little; it keeps subtitles and archives out before a byte is sent."""
+
+PICTURE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".webp"})
+"""What `stages.references` looks for; another kind would be taken and then overlooked."""
+
+HEAD_BYTES = 1 << 20
+"""What the early check looks at: no more than FFmpeg itself reads to tell the container (PROBE_BUF_MAX, libavformat/internal.h)."""
+
+MAX_NAME_BYTES = 200
+"""Of UTF-8; file systems allow 255, and ` (2)` and the like must still fit."""
+
+_UPLOADS = ".upload"
+_WAIT_S = 2.0  # a chunk is written in milliseconds; only a file that is being finished elsewhere holds its lock longer
+_ID = re.compile(r"\.?(?P<id>[0-9a-f]{32})\.")
+_FILM_RESERVE = 1 << 30  # so that the machine stays usable; whether the run fits, the pipeline asks itself
+_PICTURE_RESERVE = 64 << 20
+
+
+@dataclass(frozen=True)
+class Pending:
+    """An upload that can go on. `started` and `touched` (the last chunk) are seconds since 1970; `offset` and `size` bytes."""
+
+    id: str
+    name: str
+    size: int
+    offset: int
+    fingerprint: str
+    started: float
+    touched: float
+
+
+class Inbox:
+    """One folder that receives files.
+
+    max_bytes      the largest file taken
+    reserve_bytes  what must stay free on the disk besides
+    accept         given the complete part (it has the final name's ending), raises `InputError` when it is not what is wanted
+    suffixes       the endings taken, lower case with the dot
+    kind           what is expected, for the messages: `film`
+    look           given the first `HEAD_BYTES` (or all, when smaller), says what they obviously are instead, or "" to go on
+    with_folders   whether a sub-folder of pictures counts as one of `files()`: to this project it is a film
+
+    Messages hold the name as it is kept, never as the browser gave it; it may still hold `&` and quotes, so escape it for HTML.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_bytes: int,
+        reserve_bytes: int,
+        accept: Callable[[Path], None],
+        suffixes: frozenset[str] = FILM_SUFFIXES,
+        kind: str = "film",
+        look: Callable[[bytes], str] | None = None,
+        with_folders: bool = False,
+    ) -> None:
+        self.folder = Path(folder)
+        self.max_bytes = max_bytes
+        self.reserve_bytes = reserve_bytes
+        self.suffixes = suffixes
+        self.kind = kind
+        self._accept = accept
+        self._look = look
+        self._with_folders = with_folders
+        self._uploads = self.folder / _UPLOADS
+
+    def begin(self, name: str, size: int, fingerprint: str) -> Upload:
+        """The upload of a file of `size` bytes, where it was left off when it was begun before.
+
+        `fingerprint` is any string by which the browser knows the same content again; with the size and the ending it decides what is
+        resumed. A later `name` replaces an earlier one. Makes the folder when it is missing. Raises `InputError` when the file would be
+        refused by its name or size or the folder cannot be written, `SpaceError` when it does not fit, `BusyError` when another page is
+        just finishing it; none of these leaves anything behind or changes a part.
+        """
+        if not 0 < len(fingerprint) <= 500:
+            raise ValueError(f"expected a fingerprint of 1 to 500 characters, got {len(fingerprint)}")
+        kept = safe_file_name(name, fallback=self.kind)
+        suffix = Path(kept).suffix.lower()
+        if suffix not in self.suffixes:
+            endings = ", ".join(sorted(self.suffixes))
+            got = f"the ending {suffix}" if suffix else "a name without ending"
+            raise InputError(
+                f"{kept} was not taken: expected a {self.kind} ({endings}), got {got}; choose the {self.kind}'s own file"
+            )
+        if size <= 0:
+            raise InputError(
+                f"{kept} was not taken: expected a {self.kind}, got an empty file; copy or download it again"
+            )
+        if size > self.max_bytes:
+            raise InputError(
+                f"{kept} was not taken: expected at most {_bytes(self.max_bytes)}, got {_bytes(size)}; put it into {self.folder} yourself"
+            )
+        fingerprint = _utf8(fingerprint)
+        identity = hashlib.sha256(f"{size}\n{suffix}\n{fingerprint}".encode()).hexdigest()[:32]
+        part = self._uploads / f"{identity}.part{suffix}"
+        self._check_space(kept, size - min(size, _length(part) or 0))
+        for _ in range(20):
+            try:
+                with full_disk_as(lambda: self._full(kept, "it was not begun")):
+                    self._uploads.mkdir(parents=True, exist_ok=True)
+                    with self._locked(identity, kept):
+                        self._open_part(part, identity, kept, size, fingerprint)
+                return Upload(self, identity, part, kept, size)
+            except FileNotFoundError:
+                continue  # another page has just removed `.upload`, which was empty in that instant
+            except OSError as problem:
+                if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                    raise InputError(
+                        f"{kept} was not taken: the folder {self.folder} cannot be written ({problem.strerror}); "
+                        "give yourself the right to, or choose another folder"
+                    ) from problem
+                raise
+        raise InputError(
+            f"{kept} was not taken: the folder {self._uploads} disappears again and again; see what removes it"
+        )
+
+    def files(self) -> list[Path]:
+        """What is here, newest first: files with one of the endings and, if wanted, folders of pictures.
+
+        Left out: hidden ones (so everything on its way) and links to something outside the folder.
+        """
+        root = self.folder.resolve()
+        found: list[tuple[int, str, Path]] = []
+        for path in self.folder.iterdir() if self.folder.is_dir() else []:
+            with suppress(OSError):  # it went away while we looked, or may not be read
+                if path.name.startswith(".") or not self._is_one(path):
+                    continue
+                real = path.resolve()
+                if real.is_relative_to(root) and not any(p.startswith(".") for p in real.relative_to(root).parts):
+                    found.append((-path.stat().st_mtime_ns, path.name, path))
+        return [path for _, _, path in sorted(found)]
+
+    def pending(self) -> list[Pending]:
+        """The uploads that can go on, the most recently touched first."""
+        found = []
+        for path in self._uploads.glob("*.json"):
+            with suppress(OSError, ValueError, KeyError, TypeError):  # a stray file, or an upload that ends just now
+                told = json.loads(path.read_text(encoding="utf-8"))
+                state = self._part(path.stem, str(told["name"])).stat()
+                found.append(
+                    Pending(
+                        path.stem,
+                        str(told["name"]),
+                        int(told["size"]),
+                        state.st_size,
+                        str(told["fingerprint"]),
+                        float(told["started"]),
+                        state.st_mtime,
+                    )
+                )
+        return sorted(found, key=lambda one: (-one.touched, one.name))
+
+    def forget(self, identity: str) -> None:
+        """Remove what has arrived of a pending upload; nothing happens when there is none. Raises `BusyError` while it is being finished."""
+        if not re.fullmatch(r"[0-9a-f]{32}", identity):
+            raise ValueError(f"expected the id of a pending upload, 32 hex digits, got {identity!r}")
+        if not any(self._uploads.glob(f"*{identity}.*")):
+            return
+        with suppress(FileNotFoundError), self._locked(identity, "this upload"):
+            self._unlink_parts(identity)
+
+    def forget_old(self, max_age_s: float) -> list[str]:
+        """Remove uploads that nobody has touched for `max_age_s` seconds, and what killed processes left of others; gives their ids."""
+        newest: dict[str, float] = {}
+        for path in self._uploads.iterdir() if self._uploads.is_dir() else []:
+            if match := _ID.match(path.name):
+                with suppress(FileNotFoundError):
+                    newest[match["id"]] = max(newest.get(match["id"], 0.0), path.stat().st_mtime)
+        gone = []
+        for identity, touched in sorted(newest.items()):
+            if time.time() - touched > max_age_s:
+                with suppress(BusyError):  # then it is not old at all
+                    self.forget(identity)
+                    gone.append(identity)
+        return gone
+
+    # ---- for Upload
+
+    def _is_one(self, path: Path) -> bool:
+        if path.is_dir():
+            return self._with_folders and bool(list_pictures(path))
+        return path.suffix.lower() in self.suffixes and path.is_file()
+
+    def _part(self, identity: str, name: str) -> Path:
+        return self._uploads / f"{identity}.part{Path(name).suffix.lower()}"
+
+    def _check_space(self, name: str, missing: int) -> None:
+        place = next(folder for folder in (self.folder, *self.folder.absolute().parents) if folder.is_dir())
+        free = shutil.disk_usage(place).free - self.reserve_bytes
+        if free < missing:
+            raise SpaceError(
+                f"{name} was not taken: expected {_bytes(missing)} of free disk space in {self.folder}, got {_bytes(max(0, free))} "
+                f"({_bytes(self.reserve_bytes)} are kept free besides); free some space and choose it again"
+            )
+
+    def _full(self, name: str, state: str) -> str:
+        return f"the disk of {self.folder} is full while {name} arrives; {state}; free some space and choose the same file again"
+
+    def _open_part(self, part: Path, identity: str, name: str, size: int, fingerprint: str) -> None:
+        """With the lock held: the description first, so that there is no part that cannot be listed."""
+        told_path = self._uploads / f"{identity}.json"
+        told: dict[str, object] = {}
+        with suppress(OSError, ValueError, TypeError):  # TypeError: JSON, but not ours
+            told = dict(json.loads(told_path.read_text(encoding="utf-8")))
+        now = {"name": name, "size": size, "fingerprint": fingerprint, "started": told.get("started", time.time())}
+        if told != now:
+            write_json(told_path, now)
+        part.touch()
+        if part.stat().st_size > size:  # none of ours: we never write beyond the size
+            os.truncate(part, 0)
+
+    @contextmanager
+    def _locked(self, identity: str, name: str) -> Iterator[None]:
+        """Holds the lock of one upload. Whatever there is of an upload without a part is removed at the end, the lock file too.
+
+        A waiter may then get the lock of a file that has gone. filelock 4 notices and tries again; with an older one two could hold it at
+        once when the same file is begun again in that instant, and would write the same bytes to the same places.
+        """
+        lock_path = self._uploads / f"{identity}.lock"
+        lock = FileLock(lock_path)
+        try:
+            lock.acquire(timeout=_WAIT_S, poll_interval=0.01)
+        except Timeout:
+            raise BusyError(
+                f"another page is just finishing {name}; wait a moment, then choose it again if it is not in the list"
+            ) from None
+        try:
+            yield
+        finally:
+            over = not any(self._uploads.glob(f"{identity}.part*"))
+            if over:
+                for left in (self._uploads / f"{identity}.json", self._uploads / f".{identity}.json.tmp", lock_path):
+                    with suppress(OSError):  # Windows keeps the lock file while it is open; filelock removes it there
+                        left.unlink()
+            lock.release()
+            if over:
+                with suppress(OSError):  # not empty: other files are on their way
+                    self._uploads.rmdir()
+
+    def _unlink_parts(self, identity: str) -> None:
+        for part in self._uploads.glob(f"{identity}.part*"):
+            part.unlink(missing_ok=True)
+
+
+class Upload:
+    """One file on its way into an `Inbox`; made by `Inbox.begin`. It keeps nothing open between calls, so it may be dropped at any time.
+
+    Several uploads, in this process or others, may work on one part: each call holds its lock. `name` is what the file will be called
+    if that is free, `size` its bytes; `already_here` is True after `finish` found the same content there before.
+    """
+
+    def __init__(self, inbox: Inbox, identity: str, part: Path, name: str, size: int) -> None:
+        self.id = identity
+        self.name = name
+        self.size = size
+        self.already_here = False
+        self._inbox = inbox
+        self._part = part
+        self._looked = False
+        self._final: Path | None = None
+
+    @property
+    def offset(self) -> int:
+        """How many bytes have arrived: where the next chunk begins."""
+        return self.size if self._final is not None else _length(self._part) or 0
+
+    def write(self, offset: int, data: bytes | memoryview) -> int:
+        """Append a chunk that begins at `offset` of the file; gives the offset at which the next one must begin.
+
+        A chunk for another offset is not written, and the answer says where to go on: that happens after a lost answer, or when a second
+        page sends the same file. Raises `InputError` when the chunk reaches beyond the announced size (nothing is written), when the
+        beginning is obviously something else (nothing is left), or when the upload was finished or discarded elsewhere; `SpaceError` when
+        the disk is full, with everything kept that arrived; `BusyError` while another page finishes the same file (try again a little
+        later: then it is done, or its content was refused).
+
+        Chunks are not forced to the disk one by one. After a power failure a file system that reserves space before it writes (NTFS) may
+        keep a part that ends in zeros; a dead process or browser cannot cause that.
+        """
+        block = memoryview(data).cast("B")
+        with self._held() as length:
+            if offset != length:
+                return length
+            if length + len(block) > self.size:
+                raise InputError(
+                    f"a chunk of {self.name} was refused: expected {self.size} bytes in all, got {length + len(block)}; "
+                    "the file has changed since it was chosen, so choose it again"
+                )
+            with full_disk_as(self._kept):
+                _append(self._part, length, block)
+            length += len(block)
+            self._look(length)
+            return length
+
+    def finish(self) -> Path:
+        """Give the complete file its name in the folder; gives its path. Calling it again gives the same path.
+
+        A file that has this name already is never overwritten: with the same content it is the answer and the part is removed
+        (`already_here`), with another the new one becomes `name (2).mkv` and so on. Raises `InputError` when bytes are missing (the part
+        is kept) or `accept` refuses it (nothing is left); `SpaceError` and `BusyError` as in `write`. Any other error keeps the part.
+        """
+        if self._final is not None:
+            return self._final
+        with self._held() as length:
+            if length != self.size:
+                raise InputError(
+                    f"{self.name} is not complete: expected {self.size} bytes, got {length}; send the rest from there on"
+                )
+            self._look(length)
+            with full_disk_as(self._kept):
+                sync(self._part)
+            try:
+                self._inbox._accept(self._part)
+            except InputError as refusal:
+                self._inbox._unlink_parts(self.id)
+                raise InputError(f"{self.name} was not taken: {self._in_its_name(str(refusal))}") from refusal
+            with full_disk_as(self._kept):
+                final, self.already_here = self._place()
+            sync(final.parent)
+            self._inbox._unlink_parts(self.id)
+            self._final = final
+        return final
+
+    def discard(self) -> None:
+        """Remove what has arrived; a file that is finished stays. Raises `BusyError` while another page finishes it."""
+        self._inbox.forget(self.id)
+
+    @contextmanager
+    def _held(self) -> Iterator[int]:
+        """Holds the lock, gives the length of the part."""
+        if not self._part.exists():  # asking for its lock would make one
+            raise self._gone()
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._inbox._locked(self.id, self.name))
+                length = self._part.stat().st_size
+            except FileNotFoundError:  # the part, or all of `.upload`, went while we waited
+                raise self._gone() from None
+            yield length
+
+    def _gone(self) -> InputError:
+        return InputError(
+            f"the upload of {self.name} is no longer there: it was finished or discarded elsewhere; choose the file again if it is "
+            "not in the list"
+        )
+
+    def _look(self, length: int) -> None:
+        """Once enough has arrived: refuse what obviously is something else, and remove it."""
+        look = self._inbox._look
+        if self._looked or look is None or length < min(self.size, HEAD_BYTES):
+            return
+        with self._part.open("rb") as file:
+            got = look(file.read(HEAD_BYTES))
+        if got:
+            self._inbox._unlink_parts(self.id)
+            kind = self._inbox.kind
+            raise InputError(f"{self.name} was not taken: expected a {kind}, got {got}; choose the {kind}'s own file")
+        self._looked = True
+
+    def _place(self) -> tuple[Path, bool]:
+        """A name of its own for the part, and whether an equal file had it before."""
+        stem, suffix = Path(self.name).stem, Path(self.name).suffix
+        for number in count(1):
+            target = self._inbox.folder / (self.name if number == 1 else f"{stem} ({number}){suffix}")
+            try:
+                _give_name(self._part, target)
+                return target, False
+            except FileExistsError:
+                if _same_content(self._part, target):
+                    return target, True
+        raise AssertionError("unreachable: count does not end")
+
+    def _kept(self) -> str:
+        return self._inbox._full(self.name, "what has arrived is kept")
+
+    def _in_its_name(self, message: str) -> str:
+        """`message` about the part as one about the file, for its reader has never heard of parts."""
+        return message.removeprefix(f"{self._part}: ").replace(str(self._part), self.name)
+
+
+def film_inbox(folder: Path, max_bytes: int) -> Inbox:
+    """For films, `input/`: takes what `FilmReader` can open, that is, a file with moving pictures whose first frame decodes."""
+
+    def accept(part: Path) -> None:
+        with FilmReader(part):
+            pass
+
+    return Inbox(
+        folder, max_bytes=max_bytes, reserve_bytes=_FILM_RESERVE, accept=accept, look=no_film, with_folders=True
+    )
+
+
+def picture_inbox(folder: Path, max_bytes: int) -> Inbox:
+    """For reference pictures, `references/<name>/`: takes what `read_image` can decode."""
+
+    def accept(part: Path) -> None:
+        read_image(part)
+
+    return Inbox(
+        folder,
+        max_bytes=max_bytes,
+        reserve_bytes=_PICTURE_RESERVE,
+        accept=accept,
+        suffixes=PICTURE_SUFFIXES,
+        kind="picture",
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------- names
+
+_IMPOSSIBLE = frozenset('<>:"/\\|?*')  # on Windows; `/` everywhere
+_TURNING = frozenset("\u061c\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+"""Marks that change the direction of writing, by which `gpj.mkv` can be made to look like `vkm.jpg`, and two that nobody sees."""
+_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])")
+_MARK = "\0"  # stands for what was taken out, until it is known whether it is at an end
+
+
+def safe_file_name(name: str, *, fallback: str = "film") -> str:
+    """`name` as a file name for Linux, macOS and Windows, as readable as it was: letters of all scripts, spaces, brackets and emoji stay.
+
+    Composed (NFC). Each run of characters that a file system refuses becomes one underscore, or nothing at the ends; direction marks go,
+    line breaks become spaces. No dot, dash or space in front, no dot or space at the end, no device name of Windows, at most 200
+    bytes of UTF-8, cut before the ending. Path parts stay as words: `../a/b.mkv` becomes `a_b.mkv`. Never empty: `fallback` stands in.
+    """
+    if len(name) > 2000:
+        name = name[:1000] + name[-1000:]
+    text = "".join(_permitted(letter) for letter in unicodedata.normalize("NFC", _utf8(name)))
+    text = re.sub(rf"[{_MARK}\s.]+$", "", re.sub(f"{_MARK}+", _MARK, text))
+    stem, dot, ending = text.rpartition(".")
+    if not dot or len(ending.encode()) > 20:
+        stem, dot, ending = text, "", ""
+    stem = re.sub(rf"^[{_MARK}\s.\-]+|[{_MARK}\s]+$", "", stem)
+    if _RESERVED.fullmatch(stem.partition(".")[0].rstrip()):
+        stem = f"{fallback}_{stem}"
+    room = MAX_NAME_BYTES - len((dot + ending).encode())
+    stem = stem.encode()[:room].decode("utf-8", "ignore")
+    if not dot:
+        stem = stem.rstrip(f"{_MARK}. ")
+    return f"{stem.rstrip() or fallback}{dot}{ending}".replace(_MARK, "_")
+
+
+def _permitted(letter: str) -> str:
+    if letter in _TURNING:
+        return ""
+    if letter in "\t\n\v\f\r\x85\u2028\u2029":
+        return " "
+    return _MARK if letter in _IMPOSSIBLE or unicodedata.category(letter) == "Cc" else letter
+
+
+def _utf8(text: str) -> str:
+    """Halves of surrogate pairs, which a browser may send, become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+# ----------------------------------------------------------------------------------------------------------- content
+
+_FILM_STARTS: tuple[tuple[int, bytes], ...] = (
+    (0, b"\x1a\x45\xdf\xa3"),  # Matroska, WebM (EBML)
+    *((4, box) for box in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof", b"uuid")),
+    (8, b"AVI"),
+    (8, b"AMV "),
+    (0, b"FLV"),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),  # ASF, WMV
+    (0, b"OggS"),
+    (0, b".RMF"),
+    (0, b"\x06\x0e\x2b\x34"),  # MXF
+    (0, b"nut/multimedia container"),
+    (0, b"\0\0\1"),  # MPEG program and elementary streams; H.264 and H.265 too
+)
+_TRANSPORT = re.compile(rb"(?s)G(?:.{187}G){4}|G(?:.{191}G){4}|G(?:.{203}G){4}")  # sync bytes of five packets in a row
+_OTHER_STARTS: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\x89PNG\r\n\x1a\n", "a PNG picture"),
+    (0, b"\xff\xd8\xff", "a JPEG picture"),
+    (0, b"GIF87a", "a GIF picture"),
+    (0, b"GIF89a", "a GIF picture"),
+    (8, b"WEBPVP8", "a WebP picture"),
+    (0, b"II*\0", "a TIFF picture"),
+    (0, b"MM\0*", "a TIFF picture"),
+    (8, b"WAVEfmt ", "a sound file (WAV)"),
+    (0, b"fLaC", "a sound file (FLAC)"),
+    (0, b"PK\3\4", "a ZIP archive"),
+    (0, b"Rar!\x1a\x07", "a RAR archive"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (0, b"\x1f\x8b\x08", "a gzip archive"),
+    (0, b"\xfd7zXZ\0", "an xz archive"),
+    (0, b"%PDF-", "a PDF document"),
+    (0, b"\x7fELF", "a program"),
+    (0, b"SQLite format 3\0", "a database"),
+    (0, b"ffconcat version", "a playlist"),
+)
+_BMP = re.compile(rb"(?s)BM.{4}\0{4}.{4}[\x0c\x28\x34\x38\x40\x6c\x7c]\0{3}")  # `BM` alone is too little to go by
+_IN_TEXT = bytes(range(32, 127)) + bytes(range(128, 256)) + b"\t\r\n\f\b\x1b"
+
+
+def no_film(head: bytes) -> str:
+    """What a file obviously is instead of a film, told from its first `HEAD_BYTES`; "" when it may be one.
+
+    This looks at signatures and opens nothing: an MP4 file with its index at the end cannot be opened from its head. It is made to let
+    a wrong file pass rather than to refuse a film. Refused are
+
+    - plain text in any 8-bit encoding, so also playlists, which would make FFmpeg read other files: no film has 4096 bytes without a
+      control character, but uncompressed YUV4MPEG may;
+    - a picture (a moving one too), sound file, archive, document or program by its first bytes, unless the file also begins like a known
+      container or holds the sync bytes of five transport packets anywhere (the first four bytes of an old MP4 or a camera's .m2ts are a
+      size or a time and may look like anything);
+    - nothing but zeros, which a download that reserved its space leaves, and in which FFmpeg finds nothing either.
+
+    Everything else passes. Encrypted or damaged files, sound in a film's container and UTF-16 text are found when the whole file is
+    opened; an AVIF or HEIC picture that is called a film is not found at all, for FFmpeg opens it as a film of one frame.
+    """
+    if head.startswith(b"YUV4MPEG2 "):
+        return ""
+    if not head[:4096].translate(None, _IN_TEXT):
+        return "plain text"
+    if any(head.startswith(start, at) for at, start in _FILM_STARTS) or _TRANSPORT.search(head):
+        return ""
+    for at, start, what in _OTHER_STARTS:
+        if head.startswith(start, at):
+            return what
+    if _BMP.match(head):
+        return "a BMP picture"
+    return "" if head.strip(b"\0") else "nothing but zeros, as of a download that was broken off"
+
+
+def _same_content(one: Path, other: Path) -> bool:
+    """Whether `other` is a regular file with the same bytes; a link is not, even to one."""
+    try:
+        if other.is_symlink() or not other.is_file() or one.stat().st_size != other.stat().st_size:
+            return False
+        with one.open("rb") as a, other.open("rb") as b:
+            while block := a.read(HEAD_BYTES):
+                if block != b.read(HEAD_BYTES):
+                    return False
+    except FileNotFoundError:  # removed just now
+        return False
+    return True
+
+
+# ----------------------------------------------------------------------------------------------------- files on disk
+
+
+def _give_name(part: Path, target: Path) -> None:
+    """Make `part` appear as `target`, whole and in one step. Raises `FileExistsError` when something has that name.
+
+    Where there are no hard links (FAT, some network disks) an empty file reserves the name for an instant, which a crash may leave.
+    """
+    try:
+        os.link(part, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        try:
+            os.replace(part, target)
+        except OSError:
+            target.unlink()
+            raise
+
+
+def _append(part: Path, length: int, block: memoryview) -> None:
+    """Write `block` at `length`, past every short write; after an error what was written of it stays, and it is right."""
+    handle = os.open(part, os.O_WRONLY | getattr(os, "O_BINARY", 0))
+    try:
+        os.lseek(handle, length, os.SEEK_SET)
+        while block:
+            block = block[os.write(handle, block) :]
+    finally:
+        os.close(handle)
+
+
+def _length(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def _bytes(number: int) -> str:
+    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if number >= unit:
+            return f"{number / unit:.1f} {name}"
+    return f"{number} bytes"

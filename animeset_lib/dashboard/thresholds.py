@@ -1,0 +1,141 @@
+"""What a threshold would do to this film, before anything is run again: histogram, how many would go, and the pictures on the border.
+
+Works on the rows of a run whose stages were kept. Only limits that are compared with a value each row holds can be looked at this way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from animeset_lib.dashboard.pictures import Thumbnails, face_picture
+from animeset_lib.run.stage import Output
+from animeset_lib.settings import Settings
+from animeset_lib.stages.quality import find_faults
+
+__all__ = ["EXPLORABLE", "Explored", "explore"]
+
+_BINS = 40
+_BORDER = 6
+_PX = 132
+
+
+@dataclass(frozen=True)
+class _Limit:
+    """`stage` holds the rows, `measure` gives a row's value (None: not measured), `low_is_bad` tells on which side the limit drops."""
+
+    stage: str
+    measure: Callable[[Any], float | None]
+    low_is_bad: bool
+
+
+def _measured(name: str) -> Callable[[Any], float | None]:
+    return lambda row: row.measured.get(name)
+
+
+EXPLORABLE: Mapping[str, _Limit] = {
+    "dedupe.ssim_min": _Limit("2_dedupe", lambda row: row.ssim, low_is_bad=False),
+    "dedupe.local_ssim_min": _Limit("2_dedupe", lambda row: row.local_ssim, low_is_bad=False),
+    "detect.score_min": _Limit("3a_detect", lambda row: row.score, low_is_bad=True),
+    "detect.min_face_px": _Limit("3a_detect", lambda row: row.face.height, low_is_bad=True),
+    "quality.dark_luma": _Limit("4a_quality", _measured("luma_p95"), low_is_bad=True),
+    "quality.bright_luma": _Limit("4a_quality", _measured("luma_p05"), low_is_bad=False),
+    "quality.flat_contrast": _Limit("4a_quality", _measured("contrast"), low_is_bad=True),
+    "quality.blur_percent": _Limit("4a_quality", _measured("blur"), low_is_bad=False),
+    "quality.noise_sigma": _Limit("4a_quality", _measured("noise"), low_is_bad=False),
+    "quality.blockiness": _Limit("4a_quality", _measured("blockiness"), low_is_bad=False),
+    "quality.blend_share": _Limit("4a_quality", _measured("blend"), low_is_bad=False),
+    "quality.min_face_px": _Limit("4a_quality", _measured("face_px"), low_is_bad=True),
+}
+"""Settings that can be explored. The two of 2_dedupe know only the pairs that were duplicates in this run: a laxer limit finds more."""
+
+
+@dataclass(frozen=True)
+class Explored:
+    """`edges` has one value more than `counts`; `dropped` counts rows beyond the limit, `total` all measured ones; `border` are the
+    rows nearest to it on either side: `src` (a small picture), `value`, `dropped`."""
+
+    name: str
+    limit: float
+    edges: list[float]
+    counts: list[int]
+    dropped: int
+    total: int
+    border: list[dict[str, Any]]
+
+
+def explore(
+    name: str, value: float, settings: Settings, outputs: Mapping[str, Output], thumbs: Thumbnails
+) -> Explored | None:
+    """The effect of setting `name` to `value` on the run whose `outputs` (by stage name) are given; None where it cannot be told."""
+    limit = EXPLORABLE.get(name)
+    if limit is None or limit.stage not in outputs:
+        return None
+    rows = [row for row in outputs[limit.stage].rows if limit.measure(row) is not None]
+    if not rows:
+        return None
+    values = np.array([limit.measure(row) for row in rows], dtype=np.float64)
+    beyond = values < value if limit.low_is_bad else values >= value if name.startswith("dedupe.") else values > value
+    if name.startswith("quality."):
+        section, _, key = name.partition(".")
+        tried = getattr(settings, section).model_copy(update={key: value})
+        code = _reason_of(name)
+        beyond = np.array([code in find_faults(row.measured, tried) for row in rows])
+    counts, edges = np.histogram(values, bins=_BINS)
+    return Explored(
+        name,
+        value,
+        [round(float(edge), 4) for edge in edges],
+        counts.tolist(),
+        int(beyond.sum()),
+        len(rows),
+        _border(rows, values, beyond, value, outputs, thumbs),
+    )
+
+
+def _reason_of(name: str) -> str:
+    return {
+        "quality.dark_luma": "too_dark",
+        "quality.bright_luma": "too_bright",
+        "quality.flat_contrast": "flat",
+        "quality.blur_percent": "blurred",
+        "quality.noise_sigma": "noisy",
+        "quality.blockiness": "blocky",
+        "quality.blend_share": "blend",
+        "quality.min_face_px": "too_small",
+    }[name]
+
+
+def _border(
+    rows: Sequence[Any],
+    values: Any,
+    beyond: Any,
+    value: float,
+    outputs: Mapping[str, Output],
+    thumbs: Thumbnails,
+) -> list[dict[str, Any]]:
+    """The nearest few that would go, then the nearest few that would stay."""
+    found = []
+    for state in (True, False):
+        side = np.flatnonzero(beyond == state)
+        for index in side[np.argsort(np.abs(values[side] - value), kind="stable")][:_BORDER]:
+            src = _picture(rows[index].id, outputs, thumbs)
+            if src:
+                found.append({"src": src, "value": round(float(values[index]), 3), "dropped": state})
+    return found
+
+
+def _picture(row_id: str, outputs: Mapping[str, Output], thumbs: Thumbnails) -> str:
+    """A face for a region's id, a whole still for a frame's."""
+    extract = outputs["1_extract"]
+    frame = extract.by_id.get(row_id)
+    if frame is not None:
+        return thumbs.get(extract.path / frame.file, "whole", _PX)
+    region = outputs["3a_detect"].by_id.get(row_id) if "3a_detect" in outputs else None
+    if region is None:
+        return ""
+    frame = extract.by_id[region.frame_id]
+    return thumbs.get(extract.path / frame.file, region.id, _PX, lambda still: face_picture(still, region.face))

@@ -1,0 +1,480 @@
+"""What the page shows and what it can be asked to do, without widgets or threads: state as plain JSON, actions as methods.
+
+One object is one page. Nothing that matters lives only here: films, runs, decisions and captions are files, so a reload, a second tab or a
+restarted server finds everything again. Methods marked *slow* read films or many files; the view calls them off its main thread, one at a time.
+What cannot be done raises an `AnimesetError` with a sentence for the person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from animeset_lib import media
+from animeset_lib.dashboard.cast_board import CastBoard
+from animeset_lib.dashboard.estimates import Rates
+from animeset_lib.dashboard.gallery import Gallery, published_folders
+from animeset_lib.dashboard.pictures import Thumbnails
+from animeset_lib.dashboard.previews import newest_pictures
+from animeset_lib.dashboard.receiving import Inbox, film_inbox, picture_inbox
+from animeset_lib.dashboard.runs import Launch, Options, RunFollower, Runs, finished_events, known_runs
+from animeset_lib.dashboard.settings_form import SettingsForm
+from animeset_lib.dashboard.stages_on_disk import stages_with
+from animeset_lib.dashboard.thresholds import EXPLORABLE, explore
+from animeset_lib.errors import AnimesetError, BusyError, InputError, SettingsError
+from animeset_lib.pipeline import Folders, decisions_path, film_folder, plan_film
+from animeset_lib.records import Film
+from animeset_lib.run.lock import holder
+from animeset_lib.run.publish import refresh_zip, zip_all
+from animeset_lib.stages.names import character_name
+
+__all__ = ["BUSY", "ViewModel"]
+
+BUSY = ("starting", "running", "cancelling")
+ALL_ZIP = "animeset-all.zip"
+_MAX_PICTURE_BYTES = 100_000_000
+
+
+class ViewModel:
+    """One page over one project folder `root` with `input/ work/ output/ logs/ references/`."""
+
+    def __init__(self, root: Path, *, max_upload_bytes: int = 50_000_000_000) -> None:
+        self.root = root
+        self.folders = Folders(root / "output", root / "work", root / "logs")
+        self.references = root / "references"
+        self.max_upload_bytes = max_upload_bytes
+        self.form = SettingsForm()
+        self.options = Options()
+        self.chosen: list[str] = []
+        self.errors: dict[str, str] = {}
+        self.log_open = False
+        self._inbox = film_inbox(root / "input", max_upload_bytes)
+        self._runs = Runs(self.folders, self.references, root)
+        self._films: dict[tuple[str, int, int], Film] = {}
+        self._follower: RunFollower | None = None
+        self._launch: Launch | None = None
+        self._thumbs = Thumbnails()
+        self._rates = Rates()
+        self._plan: list[dict[str, Any]] | None = None
+        self._explored: dict[str, Any] | None = None
+        self._board: CastBoard | None = None
+        self._gallery: Gallery | None = None
+
+    # ---- films -------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def films(self) -> Inbox:
+        """Where films arrive."""
+        return self._inbox
+
+    def reference_inbox(self, character: str) -> Inbox:
+        """Where reference pictures of a character arrive. Raises `InputError` for a name without letters or digits."""
+        return picture_inbox(self.references / character_name(character), _MAX_PICTURE_BYTES)
+
+    def film_state(self) -> dict[str, Any]:
+        running = {run["path"] for run in known_runs(self.folders) if run["running"]}
+        rows = []
+        for path in self._inbox.files():
+            known = self._films.get(_version(path))
+            rows.append(
+                {
+                    "name": path.name,
+                    "folder": path.is_dir(),
+                    "size": path.stat().st_size if path.is_file() else 0,
+                    "running": any(Path(r).name == path.name for r in running),
+                    "details": None
+                    if known is None
+                    else {"seconds": (known.duration_ms or 0) / 1000, "width": known.width, "height": known.height},
+                }
+            )
+        present = {row["name"] for row in rows}
+        self.chosen = [name for name in self.chosen if name in present]
+        return {
+            "films": rows,
+            "chosen": list(self.chosen),
+            "pending": [
+                {"name": part.name, "size": part.size, "offset": part.offset} for part in self._inbox.pending()
+            ],
+            "max_bytes": self.max_upload_bytes,
+            "error": self.errors.get("film", ""),
+        }
+
+    def choose(self, names: Sequence[str]) -> None:
+        """The films that Start is about; several are a series. Follows the last run of the first one, if there was one."""
+        self.chosen = [path.name for path in self._inbox.files() if path.name in set(names)]
+        # a series is worked on in the order of its names, which is the order of its episodes
+        self.chosen.sort()
+        self._plan = None
+        if self.phase in BUSY:
+            return
+        path = str(Path("input") / self.chosen[0]) if self.chosen else ""
+        run = next((run for run in known_runs(self.folders) if run["path"] == path), None)
+        self._follow(run["folder"] if run else None)
+
+    def look_at_chosen(self) -> None:
+        """*Slow*: read the chosen films, for their length and identity. Raises `InputError` for one that is no film."""
+        for name in self.chosen:
+            self._film(self.root / "input" / name)
+
+    def _film(self, path: Path) -> Film:
+        key = _version(path)
+        if key not in self._films:
+            self._films[key] = media.probe(path)
+        return self._films[key]
+
+    # ---- runs --------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def folder(self) -> str | None:
+        """The film folder whose run is shown; a page remembers it and hands it to `opened` after a reload."""
+        return self._follower.folder if self._follower else None
+
+    @property
+    def phase(self) -> str:
+        return self._phase()[0]
+
+    def opened(self, folder: str | None) -> None:
+        """*Slow*: find the run that this page showed before, else one that is alive; learn how long stages take here."""
+        self._rates = Rates.learned(finished_events(self.folders.logs))
+        runs = known_runs(self.folders)
+        again = next((run for run in runs if run["folder"] == folder), None)
+        alive = next((run for run in runs if run["running"]), None)
+        found = again or alive
+        if found is not None:
+            self._follow(found["folder"])
+            name = Path(found["path"]).name
+            if any(path.name == name for path in self._inbox.files()):
+                self.chosen = [name]
+        self._open_gallery()
+
+    def follow(self, folder: str) -> None:
+        """Show another film's run."""
+        if any(run["folder"] == folder for run in known_runs(self.folders)):
+            self._launch = None
+            self._follow(folder)
+
+    def _follow(self, folder: str | None) -> None:
+        self._follower = RunFollower(self.folders, folder) if folder else None
+        self._launch = None
+        self._board = self._plan = self._explored = None
+        if self._follower is not None:
+            self._follower.refresh()
+            started = self._follower.started
+            if started.get("settings"):
+                self.form.take(started["settings"])
+            self.options = Options(keep_work=bool(started.get("keep_work")), pause=started.get("until") is not None)
+        self._open_gallery()
+
+    def option(self, name: str, value: bool) -> None:
+        self.options = Options(**{**self.options.__dict__, name: bool(value)})
+
+    def start(self) -> None:
+        """*Slow*: begin a run on the chosen films with the settings of the form, in a process of its own."""
+        if not self.chosen:
+            raise InputError("no film is chosen; choose one above, or drop one there")
+        self._begin([Path("input") / name for name in self.chosen], self.options)
+
+    def resume(self) -> None:
+        """*Slow*: go on with the run that is shown: after a pause, a cancel, a failure or a crash."""
+        started = self._follower.started if self._follower else {}
+        if not started:
+            raise InputError("there is no run to go on with; choose a film and start one")
+        paths = [Path(path) for path in (started["series"][0] if started.get("series") else [started["path"]])]
+        paused = self.phase == "paused"
+        self._begin(paths, Options(**{**self.options.__dict__, "pause": self.options.pause and not paused}))
+
+    def _begin(self, paths: Sequence[Path], options: Options) -> None:
+        films = [self._film(self.root / path) for path in paths]
+        for film in films:
+            if holder(self.folders.work, film_folder(film)) is not None:
+                raise BusyError(f"{film.source_name} is being worked on already; wait for that run or cancel it")
+        if len(paths) > 1:
+            options = Options(keep_work=options.keep_work, pause=False, device=options.device)
+        folder = film_folder(films[0])
+        launch = self._runs.start(paths, self.form.to_toml(), options)
+        self._follower = RunFollower(self.folders, folder)
+        self._launch = launch
+        self._board = self._plan = None
+
+    def cancel(self) -> None:
+        """Ask the run that is shown to stop at its next safe point."""
+        if self._follower is None:
+            return
+        if not self._runs.cancel(self._follower.folder) and self._launch is not None:
+            self._launch.stop()
+        self._follower.ask_cancel()
+
+    def _phase(self) -> tuple[str, str]:
+        """Phase and, where it went wrong, the sentence that says so."""
+        if self._follower is None:
+            return "idle", ""
+        launch = self._launch
+        if launch is not None and self._follower.started.get("time", 0.0) < launch.began:
+            self._follower.refresh()
+            if self._follower.started.get("time", 0.0) < launch.began:
+                if launch.process.poll() is None:
+                    return "starting", ""
+                return ("failed", launch.failed_early) if launch.failed_early else ("cancelled", "")
+        phase = self._follower.phase()
+        if phase == "failed":
+            return phase, str(self._follower.events[-1].get("message", ""))
+        if phase == "stopped" and launch is not None:
+            if launch.process.poll() is None:  # between two films of a series, or on its last lines
+                return "running", ""
+            return phase, launch.failed_early
+        return phase, ""
+
+    def run_state(self) -> dict[str, Any]:
+        """All that the run's section shows; cheap enough for every second."""
+        self._next_of_series()
+        runs = known_runs(self.folders)
+        phase, problem = self._phase()
+        snapshot = self._follower.snapshot(self._rates) if self._follower else {}
+        stale = phase == "starting" or (phase == "failed" and not snapshot.get("error"))
+        stages = [] if stale else snapshot.get("stages", [])
+        working = next((stage["name"] for stage in stages if stage["state"] == "running"), "")
+        shown = self._follower is not None and not stale
+        return {
+            "phase": phase,
+            "problem": problem or self.errors.get("run", ""),
+            "film": snapshot.get("film", "") if shown else "",
+            "folder": self.folder or "",
+            "path": snapshot.get("path", ""),
+            "series": snapshot.get("series") if shown else None,
+            "stages": stages,
+            "percent": 0 if stale else snapshot.get("percent", 0),
+            "elapsed_s": 0 if stale else snapshot.get("elapsed_s", 0),
+            "left_s": 0 if stale else snapshot.get("left_s", 0),
+            "models": [] if stale else snapshot.get("models", []),
+            "warnings": [] if stale else snapshot.get("warnings", []),
+            "characters": snapshot.get("characters", {}) if shown else {},
+            "previews": self._previews(working) if phase in BUSY and working else [],
+            "log": self._follower.log_tail() if self._follower and self.log_open and shown else [],
+            "logs": self._logs(phase),
+            "plan": self._plan,
+            "others": [run for run in runs if run["folder"]][:20] if len(runs) > 1 else [],
+            "options": {"pause": self.options.pause, "keep_work": self.options.keep_work},
+            "chosen": len(self.chosen),
+            "can_start": bool(self.chosen),
+        }
+
+    def _previews(self, stage: str) -> list[str]:
+        assert self._follower is not None
+        return newest_pictures(self.folders.work / self._follower.folder, stage, self._thumbs)
+
+    def _logs(self, phase: str) -> list[str]:
+        """Log files to download, relative to the project: after every end, good or bad."""
+        if phase in ("idle", *BUSY):
+            return []
+        paths = [self.folders.logs / "process.log", self.folders.logs / f"{self.folder}.log"]
+        return [path.relative_to(self.root).as_posix() for path in paths if path.is_file()]
+
+    def _next_of_series(self) -> None:
+        """When a film of a series is finished, show the next one as soon as it has begun."""
+        if self._follower is None or not self._follower.started.get("series"):
+            return
+        if self._follower.phase() in BUSY:
+            return
+        paths, place = self._follower.started["series"]
+        began = self._follower.started["time"]
+        for run in known_runs(self.folders):
+            if run["started"] > began and run["path"] in paths[place + 1 :]:
+                launch = self._launch
+                self._follow(run["folder"])
+                self._launch = launch
+                return
+
+    def plan(self) -> None:
+        """*Slow*: which stages a run would repeat, and about how long each takes."""
+        self._plan = None
+        if not self.chosen:
+            return
+        path = Path("input") / self.chosen[0]
+        film = self._film(self.root / path)
+        references = self.references if visible_folders(self.references) else None
+        rows = plan_film(self.root / path, self.form.settings, self.folders, references=references)
+        minutes = (film.duration_ms or 0) / 60_000
+        settings = self.form.settings.model_dump(mode="json")
+        self._plan = [
+            {
+                "stage": row["stage"],
+                "reused": row["reused"],
+                "begun": row["begun"],
+                "seconds": self._rates.seconds(row["stage"], settings, minutes),
+            }
+            for row in rows
+        ]
+
+    # ---- settings ----------------------------------------------------------------------------------------------------------------
+
+    def settings_state(self) -> dict[str, Any]:
+        errors = {key: text for key, text in self.errors.items() if "." in key or key == "file"}
+        return {
+            **self.form.state(),
+            "errors": errors,
+            "explorable": list(EXPLORABLE),
+            "explored": self._explored,
+        }
+
+    def set_setting(self, name: str, value: Any) -> None:
+        """Set one; a value that is refused is said beside the field and changes nothing."""
+        self.errors = {key: text for key, text in self.errors.items() if key != name}
+        self._plan = None
+        try:
+            self.form.set(name, value)
+        except SettingsError as error:
+            self.errors[name] = str(error)
+
+    def reset_setting(self, name: str | None) -> None:
+        self.errors = {key: text for key, text in self.errors.items() if name is not None and key != name}
+        self._plan = None
+        self.form.reset(name)
+
+    def choose_preset(self, name: str) -> None:
+        self._plan = None
+        self.form.choose_preset(name)
+
+    def read_settings(self, text: str) -> None:
+        """Take a TOML text; a fault in it is said and changes nothing."""
+        self.errors.pop("file", None)
+        self._plan = None
+        try:
+            self.form.read_toml(text)
+        except SettingsError as error:
+            self.errors["file"] = str(error)
+
+    def explore(self, name: str, value: float) -> None:
+        """*Slow*: what a threshold would do to the film that is shown."""
+        self._explored = {"name": name, "missing": True}
+        limit = EXPLORABLE.get(name)
+        if limit is None or self._follower is None:
+            return
+        outputs = stages_with(self.folders.work / self._follower.folder, limit.stage)
+        found = explore(name, value, self.form.settings, outputs, self._thumbs) if outputs else None
+        if found is not None:
+            self._explored = {**found.__dict__, "missing": False}
+
+    # ---- cast --------------------------------------------------------------------------------------------------------------------
+
+    def open_board(self) -> None:
+        """*Slow*: read the newest sorting of the film that is shown, if it is kept."""
+        if self._follower is None:
+            self._board = None
+            return
+        folder = self._follower.folder
+        decisions = decisions_path(self.folders.output, folder)
+        fresh = CastBoard.open(self.folders.work / folder, decisions, self._thumbs)
+        if fresh is None or self._board is None or fresh.folder != self._board.folder:
+            self._board = fresh
+
+    @property
+    def board(self) -> CastBoard:
+        """Raises `InputError` when no sorting is kept."""
+        if self._board is None:
+            raise InputError("the sorting of this film is not kept any more; run it with a pause after sorting")
+        return self._board
+
+    def cast_state(self) -> dict[str, Any]:
+        phase = self.phase
+        board = self._board.state() if self._board is not None else None
+        why = ""
+        if board is None:
+            why = "removed" if phase == "finished" else "running" if phase in BUSY else "no_run"
+        return {
+            "available": board is not None,
+            "why": why,
+            "busy": phase in BUSY,
+            "changed": self._board is not None and self._board.changed,
+            "error": self.errors.get("cast", ""),
+            "board": board,
+            "references": self._reference_counts(),
+        }
+
+    def apply_decisions(self) -> None:
+        """*Slow*: run on with what was decided."""
+        self.resume()
+
+    def _reference_counts(self) -> list[dict[str, Any]]:
+        counts = {
+            folder.name: sum(1 for file in folder.iterdir() if not file.name.startswith("."))
+            for folder in visible_folders(self.references)
+        }
+        return [{"name": name, "count": count} for name, count in counts.items() if count]
+
+    # ---- result ------------------------------------------------------------------------------------------------------------------
+
+    def _open_gallery(self, folder: str | None = None) -> None:
+        """The datasets named `folder`, else those of the run that is shown, else none."""
+        wanted = folder
+        if wanted is None and self._follower is not None:
+            self._follower.refresh()
+            event = next((e for e in reversed(self._follower.events) if e["kind"] == "published"), None)
+            wanted = Path(event["output"]).name if event else None
+        there = {film["folder"] for film in published_folders(self.folders.output)}
+        self._gallery = Gallery.open(self.folders.output, wanted, self._thumbs) if wanted and wanted in there else None
+
+    def refresh_result(self) -> None:
+        """*Slow*: after a run has ended."""
+        self._rates = Rates.learned(finished_events(self.folders.logs))
+        self._open_gallery()
+
+    def show_result(self, folder: str) -> None:
+        """*Slow*: look at the datasets of another film."""
+        self._open_gallery(folder)
+
+    @property
+    def gallery(self) -> Gallery:
+        """Raises `InputError` when there is none."""
+        if self._gallery is None:
+            raise InputError("there is no dataset to look at yet; start a run first")
+        return self._gallery
+
+    def result_state(self) -> dict[str, Any]:
+        gallery = self._gallery.state() if self._gallery is not None else None
+        archive = self.root / gallery["zip"] if gallery is not None else None
+        return {
+            "available": gallery is not None,
+            "error": self.errors.get("result", ""),
+            "films": published_folders(self.folders.output),
+            "gallery": gallery,
+            "zip": {"path": self._relative(archive), "bytes": archive.stat().st_size}
+            if archive is not None and archive.is_file()
+            else None,
+            "busy": self.phase in BUSY,
+            "no_characters": gallery is not None and not gallery["characters"],
+        }
+
+    def prepare_download(self, what: str) -> str:
+        """*Slow*: bring the zip up to date with edited captions, or put all films into one; its path relative to the project."""
+        if what == "all":
+            return self._relative(zip_all(self.folders.output, self.folders.output / ALL_ZIP))
+        return self._relative(refresh_zip(self.gallery.folder))
+
+    def _relative(self, path: Path) -> str:
+        return path.resolve().relative_to(self.root.resolve()).as_posix()
+
+    # ---- errors ------------------------------------------------------------------------------------------------------------------
+
+    def fault(self, section: str, error: Exception | None) -> None:
+        """Keep the sentence of what went wrong in a section of the page (`film`, `run`, `cast`, `result`), or forget it."""
+        if error is None:
+            self.errors.pop(section, None)
+        elif isinstance(error, AnimesetError):
+            self.errors[section] = str(error)
+        else:
+            self.errors[section] = (
+                f"something went wrong inside animeset ({type(error).__name__}: {error}); nothing finished is lost"
+            )
+
+
+def _version(path: Path) -> tuple[str, int, int]:
+    """Tells a file from what it was before."""
+    status = path.stat()
+    return str(path), status.st_size, status.st_mtime_ns
+
+
+def visible_folders(folder: Path) -> list[Path]:
+    """The folders in `folder` that are not hidden, sorted; none where it is not there."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in found if path.is_dir() and not path.name.startswith("."))

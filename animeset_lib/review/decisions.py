@@ -1,0 +1,502 @@
+"""A person's decisions about the cast: the file they are kept in, and what they make of the machine's groups.
+
+`DecisionLog` only ever appends; undoing is one more line. `settle` is the one place that says what decisions do: the cast stage and the board of
+the dashboard both call it, so that the board shows what the next run will give.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal, Self
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from animeset_lib.errors import BusyError, InputError
+from animeset_lib.records import RecordId, safe_name
+
+__all__ = ["Decision", "DecisionLog", "Settled", "Settlement", "digest_of", "settle"]
+
+Kind = Literal["assign", "reject", "drop", "restore", "undo"]
+Scope = Literal["group", "faces"]
+Source = Literal["cluster", "reference", "cast", "decision", "noise"]
+Dropped = Literal["noise", "not_a_character", "by_hand"]
+
+_NOISE = -1
+_TAKES_ALONG = 0.25
+"""Faces decided as a group take the undecided rest of their cluster along when they are at least this share of both together: a renamed group may
+come back three times larger, from a film extracted more densely, and keep its name; a few named faces that other settings throw into a large
+unnamed group do not name all of it. A judgement, not a measurement."""
+_PATIENCE_S = 30.0
+
+
+class Decision(BaseModel):
+    """One decision about some faces, and one line of a log. Raises `ValueError` where the fields do not fit its kind.
+
+    number     its line in the log, from 1
+    time       when it was made, ISO 8601 in UTC with seconds
+    kind       assign   these faces are `character` (so groups are renamed, merged and split, and single pictures moved)
+               reject   these faces are no character
+               drop     whoever it is, do not use these pictures; the faces keep their character, also through later assigns
+               restore  forget what was decided about these faces before
+               undo     decision `undoes` does not count; to undo an undo is to redo
+    words      one sentence for a person
+    character  whom, in the form of `stages.names.character_name`; for assign only
+    scope      group: the whole group was meant, and faces that are in its cluster later follow; faces: only those listed
+    faces      region ids
+    bearers    for assign: the faces that bore `character` already when it was decided, none where the name was new; None where nobody told.
+               They say whom a name like `character_01` meant, for the machine gives that one to somebody else when its groups change.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int = Field(ge=1)
+    time: str
+    kind: Kind
+    words: str
+    character: str | None = None
+    undoes: int | None = Field(default=None, ge=1)
+    scope: Scope = "faces"
+    faces: tuple[RecordId, ...] = ()
+    bearers: tuple[RecordId, ...] | None = None
+
+    @field_validator("time")
+    @classmethod
+    def _utc(cls, time: str) -> str:
+        parsed = datetime.fromisoformat(time)
+        if parsed.utcoffset() != timedelta(0) or not re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", time):
+            raise ValueError(f"the time {time!r} is not in UTC with seconds; expected e.g. 2025-12-31T23:59:59+00:00")
+        return time
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        for field, value, wanted in (
+            ("character", self.character is not None, self.kind == "assign"),
+            ("undoes", self.undoes is not None, self.kind == "undo"),
+            ("faces", bool(self.faces), self.kind != "undo"),
+        ):
+            if value != wanted:
+                raise ValueError(f"{self.kind} needs {field}" if wanted else f"{self.kind} has no {field}")
+        if self.bearers is not None and self.kind != "assign":
+            raise ValueError(f"{self.kind} has no bearers")
+        if self.undoes is not None and self.undoes >= self.number:
+            raise ValueError(f"decision {self.number} undoes {self.undoes}, which does not come before it")
+        if self.character is not None and not _is_name(self.character):
+            raise ValueError(f"the character {self.character!r} is not a name as `character_name` makes them")
+        return self
+
+    @property
+    def line(self) -> str:
+        """Its line in the log, without the end of line; what its kind does not have is left out."""
+        values = {key: value for key, value in self.model_dump(mode="json").items() if value is not None}
+        if self.kind == "undo":
+            del values["scope"], values["faces"]
+        return json.dumps(values, ensure_ascii=False)
+
+    @property
+    def effect(self) -> str:
+        """`hana`, or what else it makes of its faces, for sentences."""
+        return self.character or {"reject": "not a character", "drop": "not to be used"}.get(self.kind, self.kind)
+
+    @property
+    def named(self) -> str:
+        """`decision 3 of 2025-12-31 23:59:59 UTC`, for sentences."""
+        return f"decision {self.number} of {self.time[:10]} {self.time[11:19]} UTC"
+
+
+def _is_name(text: str) -> bool:
+    # The stages' own function decides; this room may not ask it, and only guards what will be a folder's name.
+    return re.fullmatch(r"[^\W_]+(_[^\W_]+)*", text) is not None and text == safe_name(
+        text.casefold(), fallback="character", max_length=40
+    )
+
+
+class DecisionLog:
+    """The decisions about one film, one JSON object a line. Nothing is created before the first is made; a missing file is an empty log.
+
+    Several processes may use one file: it is read anew whenever it has changed, and appended to under a lock that lies hidden beside it. A last line
+    without its end, torn by a crash, does not count and is cut off by the next append. Any other line that is no decision raises
+    `InputError`, from every member. Numbers must rise from line to line: a log this class wrote counts its lines, one with gaps (the
+    published copy of the decisions that stood) can be read and gone on with. One object is for one thread.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._seen: tuple[int, int, int] | None = None
+        self._all: list[Decision] = []
+        self._whole = 0
+
+    @property
+    def all(self) -> list[Decision]:
+        """Every line, undone ones and undos included, in order."""
+        self._read()
+        return list(self._all)
+
+    @property
+    def standing(self) -> list[Decision]:
+        """The decisions that count, in order: undos and what they undo are resolved and not in it."""
+        return [decision for decision in _counting(self.all) if decision.kind != "undo"]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the standing decisions do, in order, without numbers, times and words; "" when none stands."""
+        return digest_of(self.standing)
+
+    @property
+    def can_undo(self) -> str:
+        """The words of the decision that `undo` would take back, "" when there is none."""
+        target = _to_undo(self.all)
+        return target.words if target is not None else ""
+
+    @property
+    def can_redo(self) -> str:
+        """The words of the decision that `redo` would bring back, "" when there is none."""
+        decisions = self.all
+        target = _to_redo(decisions)
+        return _undone(decisions, target).words if target is not None else ""
+
+    def add(
+        self,
+        kind: Literal["assign", "reject", "drop", "restore"],
+        faces: Iterable[str],
+        *,
+        scope: Scope,
+        character: str | None = None,
+        words: str,
+        bearers: Iterable[str] | None = None,
+    ) -> Decision:
+        """Append one decision, on the disk when this returns; see `Decision` for the arguments. What was undone before can be redone no more.
+
+        Raises `InputError` when they do not fit together or the file cannot be written, `BusyError` when another process keeps the lock; the log
+        is unchanged then.
+        """
+        listed = tuple(dict.fromkeys(faces))
+        named_so = None if bearers is None else tuple(dict.fromkeys(bearers))
+
+        def make(number: int, decisions: Sequence[Decision]) -> Decision:
+            return Decision(
+                number=number,
+                time=_now(),
+                kind=kind,
+                words=words,
+                character=character,
+                scope=scope,
+                faces=listed,
+                bearers=named_so,
+            )
+
+        made = self._append(make)
+        assert made is not None
+        return made
+
+    def undo(self) -> Decision | None:
+        """Take the newest standing decision back; the line that was written, or None when there was nothing to undo. Raises as `add`."""
+
+        def make(number: int, decisions: Sequence[Decision]) -> Decision | None:
+            target = _to_undo(decisions)
+            if target is None:
+                return None
+            words = f"undo: {target.words}"
+            return Decision(number=number, time=_now(), kind="undo", words=words, undoes=target.number)
+
+        return self._append(make)
+
+    def redo(self) -> Decision | None:
+        """Bring back what was undone last, unless something was decided since; the line that was written, or None. Raises as `add`."""
+
+        def make(number: int, decisions: Sequence[Decision]) -> Decision | None:
+            target = _to_redo(decisions)
+            if target is None:
+                return None
+            words = f"redo: {_undone(decisions, target).words}"
+            return Decision(number=number, time=_now(), kind="undo", words=words, undoes=target.number)
+
+        return self._append(make)
+
+    def _read(self) -> None:
+        try:
+            with self.path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                seen = (status.st_ino, status.st_size, status.st_mtime_ns)
+                if seen == self._seen:
+                    return
+                content = file.read()
+        except FileNotFoundError:
+            self._seen, self._all, self._whole = None, [], 0
+            return
+        except OSError as error:
+            raise InputError(
+                f"cannot read the decisions in {self.path}: {error}; make the file readable, or move it away to begin without decisions"
+            ) from error
+        whole = content.rfind(b"\n") + 1
+        self._all = _parse(self.path, content[:whole])
+        self._seen, self._whole = seen, whole
+
+    def _append(self, make: Callable[[int, Sequence[Decision]], Decision | None]) -> Decision | None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=_PATIENCE_S):
+                self._read()
+                decision = make(self._all[-1].number + 1 if self._all else 1, self._all)
+                if decision is not None:
+                    self._write(decision)
+                return decision
+        except Timeout:
+            raise BusyError(
+                f"another process has kept {self.path} locked for {_PATIENCE_S:.0f} s; nothing was saved, try again"
+            ) from None
+        except ValidationError as error:
+            raise InputError(f"this is no decision that can be kept: {_first(error)}; nothing was saved") from error
+        except OSError as error:
+            raise InputError(
+                f"cannot save the decision in {self.path}: {error}; nothing was saved. Make room on the disk or the folder writable, then try again"
+            ) from error
+
+    def _write(self, decision: Decision) -> None:
+        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        content = decision.line.encode() + b"\n"
+        with os.fdopen(handle, "r+b", buffering=0) as file:
+            file.truncate(self._whole)
+            file.seek(self._whole)
+            try:
+                if file.write(content) != len(content):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(self._whole)
+                raise
+            status = os.fstat(file.fileno())
+        self._all.append(decision)
+        self._whole += len(content)
+        self._seen = (status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def digest_of(standing: Sequence[Decision]) -> str:
+    """`DecisionLog.digest` of decisions that were already read."""
+    if not standing:
+        return ""
+    effects = [[d.kind, d.faces, d.scope, d.character, d.bearers] for d in standing]
+    return hashlib.sha256(json.dumps(effects, ensure_ascii=True).encode()).hexdigest()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _parse(path: Path, content: bytes) -> list[Decision]:
+    decisions: list[Decision] = []
+    for number, line in enumerate(content.split(b"\n")[:-1], start=1):
+        try:
+            decision = Decision.model_validate_json(line)
+            if decisions and decision.number <= decisions[-1].number:
+                raise ValueError(f"number {decision.number} does not come after {decisions[-1].number}")
+            if decision.undoes is not None and decision.undoes not in {d.number for d in decisions}:
+                raise ValueError(f"undoes decision {decision.undoes}, which is not there")
+        except ValueError as error:
+            what = _first(error) if isinstance(error, ValidationError) else str(error)
+            shown = line[:80].decode("utf-8", "replace")
+            raise InputError(
+                f"line {number} of {path} is no decision: {what}; expected a JSON object as this program writes them, got {shown!r}. Take the line "
+                "out with a text editor, or move the file away to begin without decisions"
+            ) from error
+        decisions.append(decision)
+    return decisions
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place + ': ' if place else ''}{first['msg'].removeprefix('Value error, ')}"
+
+
+def _counting(decisions: Sequence[Decision]) -> list[Decision]:
+    """Those that nothing undoes, undos included. Only later lines undo earlier ones, so from the end each one is known to count or not."""
+    undone: set[int] = set()
+    found = []
+    for decision in reversed(decisions):
+        if decision.number in undone:
+            continue
+        found.append(decision)
+        if decision.undoes is not None:
+            undone.add(decision.undoes)
+    return found[::-1]
+
+
+def _to_undo(decisions: Sequence[Decision]) -> Decision | None:
+    return next((d for d in reversed(_counting(decisions)) if d.kind != "undo"), None)
+
+
+def _to_redo(decisions: Sequence[Decision]) -> Decision | None:
+    """The newest undo of a decision that counts and that no new decision came after."""
+    kinds = {d.number: d.kind for d in decisions}
+    newest = max((d.number for d in decisions if d.kind != "undo"), default=0)
+    undos = [d for d in _counting(decisions) if d.undoes is not None and kinds[d.undoes] != "undo"]
+    return undos[-1] if undos and undos[-1].number > newest else None
+
+
+def _undone(decisions: Sequence[Decision], undo: Decision) -> Decision:
+    return next(d for d in decisions if d.number == undo.undoes)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What one face is. `character` stays on a face that is only not to be used (`dropped` by_hand), so that it is moved with its group.
+
+    `decision` is the assign or reject that says who it is, or else the drop; None where the machine has its way. `listed` tells whether an assign or
+    reject names the face itself; else it follows its group. `why` is a sentence for a dropped face, empty for noise that nobody decided
+    about: the machine knows why.
+    """
+
+    character: str | None
+    source: Source
+    dropped: Dropped | None
+    why: str
+    decision: Decision | None
+    listed: bool
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """`faces` are row-aligned with what was given; `told` are sentences about conflicts and followers; `absent` counts faces that were decided
+    about and are not in this run, where those decisions are without effect."""
+
+    faces: tuple[Settled, ...]
+    told: tuple[str, ...]
+    absent: int
+
+
+def settle(
+    ids: Sequence[str],
+    clusters: Sequence[int],
+    names: Mapping[int, str],
+    sources: Mapping[int, Literal["cluster", "reference", "cast"]],
+    decisions: Sequence[Decision],
+) -> Settlement:
+    """The machine's groups and a person's standing `decisions`, in order → what every face is. Equal inputs, equal results.
+
+    `ids` (region ids) and `clusters` (-1 for noise) are row-aligned; `names` and `sources` are the machine's name of every cluster and where
+    that comes from. Later decisions win over earlier ones for the same face. Who someone is (assign, reject) and whether the picture is used
+    (drop) are two questions: an assign does not bring a dropped picture back, a restore clears both.
+
+    An undecided face follows its cluster's group decision: of the cluster's faces that were decided about as a group, more than half must now be
+    the same, and these must be a quarter or more of themselves, the others of them and the undecided ones. Faces once decided about one by
+    one count for nothing here, also when the group they were moved to is decided about later: they pull nobody along and hold nobody
+    back. Group drops are followed by the same rule. A restored face follows the name of its group, but not its rejection or drop: else
+    to restore one picture of a rejected group would do nothing.
+    Noise is no group: nobody in it follows.
+    """
+    verdicts: dict[str, Decision] = {}
+    drops: dict[str, Decision] = {}
+    named_alone: set[str] = set()
+    dropped_alone: set[str] = set()
+    restored: set[str] = set()
+    here = set(ids)
+    told: list[str] = []
+    for decision in decisions:
+        beaten: Counter[int] = Counter()
+        for face in decision.faces:
+            if decision.kind == "restore":
+                verdicts.pop(face, None)
+                drops.pop(face, None)
+                named_alone.discard(face)
+                dropped_alone.discard(face)
+                restored.add(face)
+                continue
+            if decision.scope == "faces":
+                (dropped_alone if decision.kind == "drop" else named_alone).add(face)
+            if decision.kind == "drop":
+                drops[face] = decision
+                continue
+            earlier = verdicts.get(face)
+            if earlier is not None and earlier.effect != decision.effect and face in here:
+                beaten[earlier.number] += 1
+            verdicts[face] = decision
+        told += [
+            f"{_faces(count)} of decision {number}: the later decision {decision.number} ({decision.effect}) counts"
+            for number, count in sorted(beaten.items())
+        ]
+
+    members: dict[int, list[str]] = defaultdict(list)
+    for face, cluster in zip(ids, clusters, strict=True):
+        if cluster != _NOISE:
+            members[cluster].append(face)
+    leading: dict[int, Decision] = {}
+    leading_drop: dict[int, Decision] = {}
+    for cluster in sorted(members):
+        for decided, alone, leads in ((verdicts, named_alone, leading), (drops, dropped_alone, leading_drop)):
+            group = [decided[face] for face in members[cluster] if face in decided and face not in alone]
+            free = [face for face in members[cluster] if face not in decided]
+            leader, sentence = _leader(cluster, group, free, restored)
+            told += [sentence] if sentence else []
+            if leader is not None:
+                leads[cluster] = leader
+
+    faces = []
+    for face, cluster in zip(ids, clusters, strict=True):
+        verdict = _opinion(face, verdicts, leading.get(cluster), restored)
+        drop = _opinion(face, drops, leading_drop.get(cluster), restored)
+        character = names[cluster] if cluster != _NOISE else None
+        source: Source = sources[cluster] if cluster != _NOISE else "noise"
+        if verdict is not None:
+            character, source = verdict.character, "decision"
+        dropped: Dropped | None = None
+        why = ""
+        if verdict is not None and character is None:
+            dropped = "not_a_character"
+            subject = "you said" if face in verdicts else "you said of its group"
+            why = f"{subject}: not a character ({verdict.named})"
+        elif drop is not None:
+            dropped = "by_hand"
+            subject = "you said" if face in drops else "you said of its group"
+            why = f"{subject}: do not use this picture ({drop.named})"
+        elif character is None:
+            dropped = "noise"
+        faces.append(Settled(character, source, dropped, why, verdict or drop, face in verdicts))
+    return Settlement(tuple(faces), tuple(told), len((verdicts.keys() | drops.keys()) - here))
+
+
+def _opinion(
+    face: str, decided: Mapping[str, Decision], leader: Decision | None, restored: set[str]
+) -> Decision | None:
+    if face in decided:
+        return decided[face]
+    return None if leader is None or (leader.character is None and face in restored) else leader
+
+
+def _leader(
+    cluster: int, group: Sequence[Decision], free: Sequence[str], restored: set[str]
+) -> tuple[Decision | None, str]:
+    """The group decision that the cluster's undecided (`free`) faces follow, and a sentence, if there is one to say. `group` are the decisions of
+    its faces that were decided about as a group; of those with the same effect, the newest is followed."""
+    if not group or not free:
+        return None, ""
+    counts = Counter(decision.effect for decision in group)
+    effect, count = min(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+    best = max((decision for decision in group if decision.effect == effect), key=lambda decision: decision.number)
+    if 2 * count <= len(group):
+        many = ", ".join(f"{name} ({number})" for name, number in sorted(counts.items()))
+        return None, (
+            f"cluster {cluster} was decided about as different groups: {many}; the {_faces(len(free))} not listed follow none"
+        )
+    if count < _TAKES_ALONG * (len(group) + len(free)):
+        return None, (
+            f"cluster {cluster} has only {_faces(count)} of the group {effect} (decision {best.number}); the {_faces(len(free))} not listed "
+            "stay as they are"
+        )
+    following = sum(1 for face in free if best.character is not None or face not in restored)
+    if not following:
+        return best, ""
+    return best, f"cluster {cluster}: {_faces(following)} not listed follow decision {best.number} ({effect})"
+
+
+def _faces(count: int) -> str:
+    return f"{count} face{'' if count == 1 else 's'}"
