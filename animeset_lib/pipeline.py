@@ -7,20 +7,21 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from animeset_lib import media
 from animeset_lib.errors import AnimesetError, CancelledError, ModelError, SettingsError, SpaceError
+from animeset_lib.media import clean_name
 from animeset_lib.models.api import Task
 from animeset_lib.models.device import choose, idle
 from animeset_lib.models.provider import Zoo
 from animeset_lib.models.weights import OfflineError
 from animeset_lib.records import Film
 from animeset_lib.run.engine import MIN_FREE_BYTES, keys_of, run_stages
-from animeset_lib.run.events import LOGGER, Events, Listener, log_files, read_events, warnings_as_events
+from animeset_lib.run.events import LOGGER, Events, Listener, log_files, log_refusal, read_events, warnings_as_events
 from animeset_lib.run.lock import Cancel, hold, holder
 from animeset_lib.run.publish import Published, edited, publish, published, tidy
 from animeset_lib.run.store import FilmStore, folder_size, full_disk_as, remove_tree, write_json
@@ -109,14 +110,19 @@ def run_film(
     published with equal settings is left as it is.
     """
     began = time.monotonic()
-    film = media.probe(path)
-    folder = film_folder(film)
-    models = Zoo(device=choose(device, threads))
-    decisions = decisions_path(folders.output, folder)
-    every = build_pipeline(settings, film, path, references=references, cast_file=cast, decisions=decisions)
-    stages = every[: _last_stage(until)]
-    keys = keys_of(every, models)
-    _check_writable(folders)
+    try:
+        film = media.probe(path)
+        folder = film_folder(film)
+        models = Zoo(device=choose(device, threads))
+        decisions = decisions_path(folders.output, folder)
+        every = build_pipeline(settings, film, path, references=references, cast_file=cast, decisions=decisions)
+        stages = every[: _last_stage(until)]
+        _check_writable(folders)
+        keys = keys_of(every, models)
+    except AnimesetError as error:
+        with suppress(OSError):  # what is wrong with the film is worth more than that the log cannot be written
+            log_refusal(folders.logs, clean_name(path.name), str(error))
+        raise
     with ExitStack() as stack:
         cancel = stack.enter_context(hold(folders.work, folder))
         own_log = stack.enter_context(log_files(folders.logs, folder))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -42,7 +43,7 @@ def test_any_file_name_works(name: str, short_film: Path, animeset: Call, tmp_pa
     assert folder.is_dir()
     assert zipfile.ZipFile(archive).testzip() is None
     assert os.listdir("work") == [".locks"]
-    assert animeset("run", *DRAFT, "--", name)[1].startswith("Up to date already")
+    assert "Up to date already" in animeset("run", *DRAFT, "--", name)[1]
 
 
 def _missing(folder: Path) -> Path:
@@ -193,3 +194,48 @@ def test_faults_of_the_demo_command_are_the_users_to_mend(animeset: Call, tmp_pa
     code, _, err = animeset("demo-film", "file/d.mp4", "--length", "2")
     assert (code, "cannot write" in err) == (1, True)
     assert "no film was named" in animeset("run", "")[2]
+
+
+def test_a_run_stops_where_it_is_told_and_goes_on(animeset: Call, short_film: Path) -> None:
+    code, out, err = animeset("run", *DRAFT, "--until", "dedupe", short_film)
+    assert code == 0, err
+    assert "Stopped after dedupe" in out
+    assert os.listdir("output") == []
+    (film,) = (path for path in Path("work").iterdir() if path.name != ".locks")
+    assert sorted(path.name.split("-")[0] for path in film.glob("*-*")) == ["1_extract", "2_dedupe"]
+    assert animeset("clean", "--json")[1].strip() == "[]"
+    events = [json.loads(line) for line in next(Path("logs").glob("*.events.jsonl")).read_text().splitlines()]
+    assert (events[-1]["kind"], events[-1]["after"]) == ("paused", "2_dedupe")
+    assert events[0]["until"] == "dedupe"
+    code, out, err = animeset("run", *DRAFT, short_film)
+    assert code == 0, err
+    assert re.search(r"1_extract +reused", out)
+    assert list(Path("output").glob("*.zip"))
+    code, _, err = animeset("run", "--until", "nowhere", short_film)
+    assert code == 2
+    assert "nowhere" in err
+
+
+def test_a_series_goes_on_after_a_broken_film_and_hands_the_cast_on(
+    animeset: Call, short_film: Path, tmp_path: Path
+) -> None:
+    for name in ("e1.mp4", "e3.mp4"):
+        # another byte at the end: another film
+        (tmp_path / name).write_bytes(short_film.read_bytes() + name.encode())
+    (tmp_path / "e2.mp4").write_text("no film at all" * 100)
+    code, out, err = animeset("run", *DRAFT, "--json", "e1.mp4", "e2.mp4", "e3.mp4")
+    assert code == 1
+    assert "1 of 3 films" in err
+    assert "e2.mp4" in err
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert [Path(answer["output"]).name for answer in answers] == ["e1", "e3"]
+    assert "e2.mp4" in Path("logs/process.log").read_text()
+    starts = {}
+    for path in Path("logs").glob("*.events.jsonl"):
+        first = json.loads(path.read_text().splitlines()[0])
+        starts[first["film"]] = first
+    assert starts["e3.mp4"]["series"] == [["e1.mp4", "e2.mp4", "e3.mp4"], 2]
+    alone = animeset("run", *DRAFT, "--plan", "--json", "e3.mp4")[1]
+    with_cast = animeset("run", *DRAFT, "--plan", "--json", "--cast", "output/e1/cast.json", "e3.mp4")[1]
+    assert {row["state"] for row in json.loads(with_cast)} == {"up to date in the output"}
+    assert {row["state"] for row in json.loads(alone)} != {"up to date in the output"}

@@ -177,7 +177,9 @@ class CastBoard:
 
     def pictures(self, ids: Iterable[str]) -> dict[str, str]:
         """Region id → its head as a small picture in a `data:` address; unknown ids are left out, unreadable ones are empty."""
-        faces = self._faces  # as they were last shown: this runs beside the page's own thread, and the log is for one thread
+        faces = (
+            self._faces
+        )  # as they were last shown: this runs beside the page's own thread, and the log is for one thread
         wanted = [faces[face] for face in ids if face in faces]
         found = {}
         # faces of one still one after the other, so that it is read once

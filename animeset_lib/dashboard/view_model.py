@@ -267,7 +267,8 @@ class ViewModel:
         """Log files to download, relative to the project: after every end, good or bad."""
         if phase in ("idle", *BUSY):
             return []
-        paths = [self.folders.logs / "process.log", self.folders.logs / f"{self.folder}.log"]
+        own = self._launch.console if self._launch is not None and self._launch.failed_early else None
+        paths = [self.folders.logs / "process.log", own or self.folders.logs / f"{self.folder}.log"]
         return [path.relative_to(self.root).as_posix() for path in paths if path.is_file()]
 
     def _next_of_series(self) -> None:

@@ -26,7 +26,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
-__all__ = ["LOGGER", "Events", "Listener", "log_files", "read_events", "warnings_as_events"]
+__all__ = ["LOGGER", "Events", "Listener", "log_files", "log_refusal", "read_events", "warnings_as_events"]
 
 LOGGER = "animeset"
 Listener = Callable[[dict[str, Any]], None]
@@ -66,28 +66,42 @@ def read_events(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
+def log_refusal(logs: Path, what: str, message: str) -> None:
+    """Put into `logs/process.log` why a run did not begin; it has no log of its own then."""
+    with _process_log(logs, what):
+        logging.getLogger(LOGGER).error("not started: %s", message)
+
+
 @contextmanager
 def log_files(logs: Path, film_folder: str) -> Iterator[Path]:
     """Send the package's log to `logs/process.log` (all runs, rotated at 10 MB) and to the run's own file, whose path is yielded."""
-    logs.mkdir(parents=True, exist_ok=True)
     own = logs / f"{film_folder}.log"
-    handlers: list[logging.Handler] = [
-        RotatingFileHandler(logs / "process.log", maxBytes=10_000_000, backupCount=5, encoding="utf-8"),
-        logging.FileHandler(own, mode="w", encoding="utf-8"),
-    ]
+    with _process_log(logs, film_folder), _handled(logging.FileHandler(own, mode="w", encoding="utf-8"), film_folder):
+        yield own
+
+
+@contextmanager
+def _process_log(logs: Path, what: str) -> Iterator[None]:
+    logs.mkdir(parents=True, exist_ok=True)
+    rotating = RotatingFileHandler(logs / "process.log", maxBytes=10_000_000, backupCount=5, encoding="utf-8")
+    with _handled(rotating, what):
+        yield
+
+
+@contextmanager
+def _handled(handler: logging.Handler, what: str) -> Iterator[None]:
+    """The package's log goes to `handler`, too, each line with `what` in brackets."""
     logger = logging.getLogger(LOGGER)
     level = logger.level
     logger.setLevel(logging.INFO)
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s [{film_folder}] %(message)s"))
-        logger.addHandler(handler)
+    handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s [{what}] %(message)s"))
+    logger.addHandler(handler)
     try:
-        yield own
+        yield
     finally:
         logger.setLevel(level)
-        for handler in handlers:
-            logger.removeHandler(handler)
-            handler.close()
+        logger.removeHandler(handler)
+        handler.close()
 
 
 @contextmanager

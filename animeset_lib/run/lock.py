@@ -58,7 +58,9 @@ def hold(work: Path, film_folder: str) -> Iterator[Cancel]:
 def holder(work: Path, film_folder: str) -> dict[str, Any] | None:
     """Who is running on this film now (`pid`, `since`), or None."""
     lock_path, info_path, _ = _paths(work, film_folder)
-    if not info_path.exists():  # written by whoever holds the lock: a page that looks every second need not try the lock itself
+    if (
+        not info_path.exists()
+    ):  # written by whoever holds the lock: a page that looks every second need not try the lock itself
         return None
     probe = FileLock(lock_path)
     try:
