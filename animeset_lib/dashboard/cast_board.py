@@ -15,8 +15,9 @@ from animeset_lib.dashboard.pictures import Thumbnails, face_picture, framed
 from animeset_lib.dashboard.stages_on_disk import stages_with
 from animeset_lib.errors import InputError
 from animeset_lib.records import ClusterRow, Frame, Region
-from animeset_lib.review.decisions import DecisionLog, Settled, settle
+from animeset_lib.review.decisions import Decision, DecisionLog, Settled, settle
 from animeset_lib.run.stage import Output
+from animeset_lib.stages.cast import DECISIONS_FILE, Match, name_clusters
 from animeset_lib.stages.names import character_name, is_automatic, unused_names
 
 __all__ = ["CastBoard"]
@@ -49,6 +50,9 @@ class CastBoard:
         machine = outputs["3d_cast"].info["notes"]["machine_names"]
         self._names = {int(cluster): name for cluster, (name, _) in machine.items()}
         self._sources = {int(cluster): source for cluster, (_, source) in machine.items()}
+        # A decision that uses an automatic name can move it from one cluster to another, so the next run's names are asked for anew.
+        # Where this run's own cannot be had that way (names of a series whose characters are not in this film), they stay as they are.
+        self._fresh = self._name(DecisionLog(outputs["3d_cast"].path / DECISIONS_FILE).standing) == self._names
 
     @classmethod
     def open(cls, film_work: Path, decisions: Path, thumbs: Thumbnails) -> CastBoard | None:
@@ -119,7 +123,7 @@ class CastBoard:
             members,
             scope="group",
             character=chosen,
-            words=f"{_words(group)} → {chosen} ({len(members)} faces)",
+            words=f"{_words(group)} → {chosen} ({len(members)})",
             bearers=self._bearers(chosen),
         )
         return chosen
@@ -135,7 +139,7 @@ class CastBoard:
                 members,
                 scope="group",
                 character=into,
-                words=f"{names} → {into} ({len(members)} faces)",
+                words=f"{names} → {into} ({len(members)})",
                 bearers=self._bearers(into),
             )
 
@@ -156,7 +160,7 @@ class CastBoard:
     def reject(self, faces: Sequence[str], group: str | None = None) -> None:
         """These faces, or a whole group, are no character."""
         here = self._members(group) if group is not None else self._known(faces)
-        what = f"{_words(group)} ({len(here)} faces)" if group is not None else _count(here)
+        what = f"{_words(group)} ({len(here)})" if group is not None else _count(here)
         self._log.add("reject", here, scope="faces" if group is None else "group", words=f"{what}: not a character")
 
     def drop(self, faces: Sequence[str]) -> None:
@@ -211,6 +215,8 @@ class CastBoard:
         if stamp == self._stamp:
             return
         clusters: list[ClusterRow] = self._outputs["3c_cluster"].kept
+        if self._fresh:
+            self._names = self._name(standing)
         settled = settle(
             [row.id for row in clusters], [row.cluster for row in clusters], self._names, self._sources, standing
         )
@@ -221,6 +227,16 @@ class CastBoard:
         }
         self._told = settled.told
         self._stamp = stamp
+
+    def _name(self, standing: Sequence[Decision]) -> dict[int, str]:
+        """Cluster → what the machine calls it under these decisions, as far as that can be told from this film alone."""
+        named = {
+            cluster: Match(cluster, self._names[cluster], source, 1.0)
+            for cluster, source in self._sources.items()
+            if source != "cluster"
+        }
+        taken = [match.name for match in named.values()]
+        return name_clusters(self._outputs["3c_cluster"].kept, named, taken, standing)
 
     def _members(self, group: str) -> list[str]:
         self._settle()

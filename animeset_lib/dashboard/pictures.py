@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -18,6 +20,7 @@ from animeset_lib.stages.heads import head_crop
 __all__ = ["Thumbnails", "data_uri", "face_picture", "framed"]
 
 _QUALITY = 82
+_T = TypeVar("_T")
 
 
 def data_uri(picture: Picture, longest_px: int) -> str:
@@ -50,35 +53,46 @@ def framed(still: Picture, face: Box) -> Picture:
 
 
 class Thumbnails:
-    """Keeps the last made small pictures and the last read stills, for a page asks for the same ones again."""
+    """Keeps the last made small pictures and the last read stills, for a page asks for the same ones again. A file that was changed is read
+    again. May be used by several threads at once."""
 
     def __init__(self, most: int = 4000, most_stills: int = 4) -> None:
         self._made: OrderedDict[Hashable, str] = OrderedDict()
-        self._stills: OrderedDict[Path, Picture] = OrderedDict()
+        self._stills: OrderedDict[Hashable, Picture] = OrderedDict()
+        self._lock = threading.Lock()
         self._most, self._most_stills = most, most_stills
 
     def get(self, path: Path, what: Hashable, longest_px: int, cut: Callable[[Picture], Picture] | None = None) -> str:
         """The picture at `path`, cut by `cut`, as a `data:` address; empty when it cannot be read. `what` names the cut."""
-        key = (path, what, longest_px)
-        if key in self._made:
-            self._made.move_to_end(key)
-            return self._made[key]
         try:
-            picture = self._still(path)
-        except InputError:
+            status = path.stat()
+        except OSError:
             return ""
+        version = (path, status.st_mtime_ns, status.st_size)
+        key = (version, what, longest_px)
+        known = self._known(self._made, key)
+        if known is not None:
+            return known
+        picture = self._known(self._stills, version)
+        if picture is None:
+            try:
+                picture = read_image(path)
+            except InputError:
+                return ""
+            self._keep(self._stills, version, picture, self._most_stills)
         uri = data_uri(cut(picture) if cut else picture, longest_px)
-        self._made[key] = uri
-        if len(self._made) > self._most:
-            self._made.popitem(last=False)
+        self._keep(self._made, key, uri, self._most)
         return uri
 
-    def _still(self, path: Path) -> Picture:
-        if path in self._stills:
-            self._stills.move_to_end(path)
-            return self._stills[path]
-        picture = read_image(path)
-        self._stills[path] = picture
-        if len(self._stills) > self._most_stills:
-            self._stills.popitem(last=False)
-        return picture
+    def _known(self, held: OrderedDict[Hashable, _T], key: Hashable) -> _T | None:
+        with self._lock:
+            found = held.get(key)
+            if found is not None:
+                held.move_to_end(key)
+            return found
+
+    def _keep(self, held: OrderedDict[Hashable, _T], key: Hashable, value: _T, most: int) -> None:
+        with self._lock:
+            held[key] = value
+            if len(held) > most:
+                held.popitem(last=False)

@@ -20,7 +20,10 @@ def newest_pictures(film_work: Path, stage: str, thumbs: Thumbnails, most: int =
     if not folders:
         return []
     if stage == "3a_detect":
-        return _faces(film_work, folders[0], thumbs, most)
+        try:
+            return _faces(film_work, folders[0], thumbs, most)
+        except FileNotFoundError:  # the stage was finished meanwhile, and its folder has another name
+            return []
     found = [thumbs.get(path, "whole", _PX) for path in _newest_files(folders[0], most)]
     return [uri for uri in found if uri]
 

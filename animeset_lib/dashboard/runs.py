@@ -17,7 +17,6 @@ from typing import Any, Literal
 
 from animeset_lib.dashboard.estimates import Rates
 from animeset_lib.pipeline import Folders
-from animeset_lib.run.events import read_events
 from animeset_lib.run.lock import holder, request_cancel
 
 __all__ = ["Options", "Phase", "RunFollower", "Runs", "known_runs"]
@@ -27,6 +26,8 @@ Phase = Literal["idle", "starting", "running", "cancelling", "paused", "finished
 
 EVENTS = ".events.jsonl"
 _LOG_LINES = 200
+_LAST_BYTES = 65_536
+"""Of an events file, in which its last event is looked for: the longest ones, with a message or many characters, are a few kilobytes."""
 _LAST_WORDS: Mapping[str, Phase] = {
     "run_finished": "finished",
     "paused": "paused",
@@ -83,7 +84,7 @@ class Runs:
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # closing the page ends its kernel and all that belongs to it; the run shall go on
-                env={**os.environ, "COLUMNS": "1000"},
+                env=_environment(),
             )
         self._started.append(process)
         return Launch(process, console, began)
@@ -100,30 +101,40 @@ class Launch:
     process: subprocess.Popen[bytes]
     console: Path
     began: float
+    _stopped: bool = False
 
     @property
     def failed_early(self) -> str:
-        """The last complaint of a process that has ended with one, else an empty text."""
-        if self.process.poll() in (None, 0, 130):
+        """The last complaint of a process that has ended with one, else an empty text; also empty for one that `stop` ended."""
+        code = self.process.poll()
+        if self._stopped or code is None or code in (0, 130):
             return ""
         lines = self.console.read_text(encoding="utf-8", errors="replace").splitlines()
         said = [line.removeprefix("error:").strip() for line in lines if line.startswith("error:")]
-        return said[-1] if said else (lines[-1] if lines else f"the process ended with code {self.process.returncode}")
+        if said:
+            return said[-1]
+        if code < 0:  # its last line was about its work then
+            return f"the process was ended from outside (signal {-code}{', often for want of memory' if code == -9 else ''})"
+        return lines[-1] if lines else f"the process ended with code {code}"
 
     def stop(self) -> None:
         """For the moment before the run holds its lock and can be asked in the ordinary way."""
         if self.process.poll() is None:
+            self._stopped = True
             self.process.terminate()
 
 
 def known_runs(folders: Folders) -> list[dict[str, Any]]:
-    """The last run of every film, newest first: `film`, `folder`, `path`, `started`, `running`, `phase`."""
+    """The last run of every film, those alive first, then newest first: `film`, `folder`, `path`, `started`, `running`, `phase`.
+
+    Files in `logs` that no run wrote are left out.
+    """
     found = []
     for path in folders.logs.glob(f"*{EVENTS}") if folders.logs.is_dir() else []:
-        events = _safe_events(path)
-        if not events or events[0]["kind"] != "run_started":
+        ends = _first_and_last(path)
+        if ends is None:
             continue
-        first, folder = events[0], path.name.removesuffix(EVENTS)
+        (first, last), folder = ends, path.name.removesuffix(EVENTS)
         alive = holder(folders.work, folder) is not None
         found.append(
             {
@@ -132,7 +143,7 @@ def known_runs(folders: Folders) -> list[dict[str, Any]]:
                 "path": first.get("path", ""),
                 "started": first["time"],
                 "running": alive,
-                "phase": "running" if alive else _LAST_WORDS.get(events[-1]["kind"], "stopped"),
+                "phase": "running" if alive else _LAST_WORDS.get(last["kind"], "stopped"),
             }
         )
     return sorted(found, key=lambda run: (-run["running"], -run["started"]))
@@ -166,10 +177,8 @@ class RunFollower:
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
         for line in whole.splitlines():
-            try:
-                self.events.append(json.loads(line))
-            except ValueError:
-                continue
+            if (event := _event(line)) is not None:
+                self.events.append(event)
 
     def ask_cancel(self) -> None:
         self._cancel_asked = True
@@ -188,7 +197,7 @@ class RunFollower:
         if holder(self._folders.work, self.folder) is not None:
             return "cancelling" if self._cancel_asked else "running"
         self.refresh()  # it may have said its last word and let go of the lock in this very moment
-        return _LAST_WORDS.get(self.events[-1]["kind"], "stopped")
+        return _LAST_WORDS.get(self.events[-1]["kind"], "stopped") if self.events else "idle"
 
     def snapshot(self, rates: Rates) -> dict[str, Any]:
         """All a page shows of the run, as plain JSON. Times in seconds, stages in order."""
@@ -278,7 +287,7 @@ class RunFollower:
 
 
 def tail(path: Path, lines: int) -> list[str]:
-    """The last `lines` lines of a text file, however long it is; empty when it is not there."""
+    """The last `lines` lines of a text file, however long it is, fewer where they are longer than 400 bytes; none when it is not there."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -286,7 +295,7 @@ def tail(path: Path, lines: int) -> list[str]:
             text = file.read().decode("utf-8", errors="replace")
     except FileNotFoundError:
         return []
-    found = text.splitlines()
+    found = text.removesuffix("\n").split("\n") if text else []
     return found[-lines:] if size <= 400 * lines else found[1:][-lines:]
 
 
@@ -315,15 +324,45 @@ def _short(line: str, folder: str) -> str:
     return f"{words[1][:8]} {level}{text}"
 
 
-def _safe_events(path: Path) -> list[dict[str, Any]]:
-    """First and last event of a file, without parsing all between."""
+def _event(line: bytes) -> dict[str, Any] | None:
+    """None for what is no event."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("kind"), str) else None
+
+
+def _starts(event: dict[str, Any] | None) -> bool:
+    return event is not None and event["kind"] == "run_started" and "film" in event and "time" in event
+
+
+def _first_and_last(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """First and last whole event of a run's file, without parsing all between; None when it is no such file."""
     try:
         with path.open("rb") as file:
-            first = file.readline()
-        lines = [line for line in tail(path, 3) if line.endswith("}")]
-        return [json.loads(first), json.loads(lines[-1])] if lines else [json.loads(first)]
-    except (OSError, ValueError):
-        return []
+            first = _event(file.readline())
+            before = max(0, file.seek(0, os.SEEK_END) - _LAST_BYTES)
+            file.seek(before)
+            lines = file.read().split(b"\n")[1 if before else 0 : -1]
+    except OSError:
+        return None
+    if first is None or not _starts(first):
+        return None
+    return first, next((event for line in reversed(lines) if (event := _event(line)) is not None), first)
+
+
+def _environment() -> dict[str, str]:
+    """For a run whose output goes to a file. A notebook's kernel asks for colours (FORCE_COLOR), which make bars and escape codes of it."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "TTY_COMPATIBLE")}
+    return {**environment, "COLUMNS": "1000", "PYTHONIOENCODING": "utf-8"}
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _children(folder: Path) -> list[Path]:
@@ -333,11 +372,12 @@ def _children(folder: Path) -> list[Path]:
 def finished_events(logs: Path) -> list[list[dict[str, Any]]]:
     """The events of every film's last run, oldest first; unreadable files are left out."""
     found = []
-    for path in sorted(logs.glob(f"*{EVENTS}"), key=lambda p: p.stat().st_mtime) if logs.is_dir() else []:
+    for path in sorted(logs.glob(f"*{EVENTS}"), key=_changed) if logs.is_dir() else []:
         try:
-            events = read_events(path)
-        except ValueError:
+            lines = path.read_bytes().split(b"\n")[:-1]
+        except OSError:
             continue
-        if events and events[0]["kind"] == "run_started":
+        events = [event for line in lines if (event := _event(line)) is not None]
+        if events and _starts(events[0]):
             found.append(events)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import NoneType
 from typing import Any, get_args
 
@@ -48,22 +49,28 @@ class SettingsForm:
         self._take(self.preset, changed)
 
     def take(self, settings: dict[str, Any]) -> None:
-        """Take the settings of an earlier run, as its events hold them, over the preset they are nearest to. Values that are not valid
-        any more (an older version's) stay at their default."""
+        """Take the settings of an earlier run, as its events hold them, over the preset they are nearest to. Values that are not known or
+        not valid any more (an older version's) stay at their default."""
 
         def differences(preset: str) -> dict[str, Any]:
             base = load_settings(preset=preset)
-            keys = [f"{row['section']}.{row['name']}" for row in describe()]
-            found = {
-                key: settings[s][n] for key in keys for s, _, n in [key.partition(".")] if n in settings.get(s, {})
-            }
-            return {key: value for key, value in found.items() if value != _value(base, key)}
+            found = {}
+            for row in describe():
+                section, key = settings.get(row["section"]), f"{row['section']}.{row['name']}"
+                if isinstance(section, dict) and section.get(row["name"], _value(base, key)) != _value(base, key):
+                    found[key] = section[row["name"]]
+            return {key: value for key, value in found.items() if not isinstance(value, list | dict)}
 
         preset = min(PRESETS, key=lambda name: len(differences(name)))
+        wanted = differences(preset)
         try:
-            self._take(preset, differences(preset))
+            self._take(preset, wanted)
         except SettingsError:
             self._take(preset, {})
+            # one by one, and twice, for a value may be valid only beside one that comes later
+            for key, value in [*wanted.items()] * 2:
+                with suppress(SettingsError):
+                    self.set(key, value)
 
     def to_toml(self) -> str:
         return self.settings.to_toml()
@@ -84,12 +91,16 @@ class SettingsForm:
         }
 
     def _take(self, preset: str, changed: dict[str, Any]) -> None:
+        for name, value in changed.items():
+            if "=" in name or name != name.strip():
+                raise SettingsError(f"unknown setting '{name}'")
+            if isinstance(value, str) and any(_unwritable(sign) for sign in value):
+                raise SettingsError(f"{name} may not hold line breaks, tabs or other control characters")
         assignments = [f"{name}={_words(value)}" for name, value in changed.items()]
-        self.settings = load_settings(assignments=assignments, preset=preset)
-        base = load_settings(preset=preset)
-        self.preset = preset
+        settings, base = load_settings(assignments=assignments, preset=preset), load_settings(preset=preset)
+        self.preset, self.settings = preset, settings
         self.changed = {
-            name: value for name, value in changed.items() if _value(base, name) != _value(self.settings, name)
+            name: _value(settings, name) for name in changed if _value(base, name) != _value(settings, name)
         }
 
     def _rows(self, settings: Settings) -> list[dict[str, Any]]:
@@ -146,6 +157,11 @@ def _form(field: FieldInfo) -> dict[str, Any]:
 def _value(settings: Settings, key: str) -> Any:
     section, _, name = key.partition(".")
     return getattr(getattr(settings, section), name)
+
+
+def _unwritable(sign: str) -> bool:
+    """What a line of TOML in a UTF-8 file cannot hold as it is."""
+    return sign < " " or sign == "\x7f" or "\ud800" <= sign <= "\udfff"
 
 
 def _words(value: Any) -> str:

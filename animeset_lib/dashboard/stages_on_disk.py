@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from animeset_lib.run.stage import Output
-from animeset_lib.run.store import FilmStore
+from animeset_lib.run.store import PARTIAL, FilmStore
 from animeset_lib.stages import PIPELINE
 
 __all__ = ["stages_with"]
@@ -16,19 +16,30 @@ _KINDS = {stage.name: stage for stage in PIPELINE.values()}
 def stages_with(film_work: Path, last: str) -> dict[str, Output] | None:
     """The newest finished stage `last` and all stages it was made from, by name; None when there is none or one of them is gone."""
     store = FilmStore(film_work.parent, film_work.name)
-    found = [folder for folder in store.folders() if folder.stage == last and folder.finished]
-    if not found:
+    found = [(_finished_at(folder.path), folder.key) for folder in store.folders() if folder.stage == last]
+    finished = [(when, key) for when, key in found if when]
+    if not finished:
         return None
-    newest = max(found, key=lambda folder: (folder.path / "stage.json").stat().st_mtime)
     outputs: dict[str, Output] = {}
-    waiting = [(last, newest.key)]
+    waiting = [(last, max(finished)[1])]
     while waiting:
         name, key = waiting.pop()
         if name in outputs:
             continue
-        output = store.finished(_KINDS[name], key)
+        output = store.finished(_KINDS[name], key) if name in _KINDS else None
         if output is None:
             return None
         outputs[name] = output
-        waiting += list(output.info["inputs"].items())
+        try:
+            waiting += list(output.info["inputs"].items())
+        except FileNotFoundError:  # a run that ends well removes its stages
+            return None
     return outputs
+
+
+def _finished_at(folder: Path) -> int:
+    """In ns; 0 for a folder that is not finished."""
+    try:
+        return 0 if folder.name.endswith(PARTIAL) else (folder / "stage.json").stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -25,7 +25,8 @@ _PX = 132
 
 @dataclass(frozen=True)
 class _Limit:
-    """`stage` holds the rows, `measure` gives a row's value (None: not measured), `low_is_bad` tells on which side the limit drops."""
+    """`stage` holds the rows, `measure` gives a row's value (None: not measured, or dropped for something that is looked at before),
+    `low_is_bad` tells on which side the limit drops."""
 
     stage: str
     measure: Callable[[Any], float | None]
@@ -36,11 +37,17 @@ def _measured(name: str) -> Callable[[Any], float | None]:
     return lambda row: row.measured.get(name)
 
 
+def _usable(measure: Callable[[Any], float | None], *before: str) -> Callable[[Any], float | None]:
+    """Without doubles, heads without a face and what else went for a reason that comes `before`: the limit does not reach them."""
+    reasons = ("double", "no_face", *before)
+    return lambda row: None if row.dropped in reasons else measure(row)
+
+
 EXPLORABLE: Mapping[str, _Limit] = {
     "dedupe.ssim_min": _Limit("2_dedupe", lambda row: row.ssim, low_is_bad=False),
     "dedupe.local_ssim_min": _Limit("2_dedupe", lambda row: row.local_ssim, low_is_bad=False),
-    "detect.score_min": _Limit("3a_detect", lambda row: row.score, low_is_bad=True),
-    "detect.min_face_px": _Limit("3a_detect", lambda row: row.face.height, low_is_bad=True),
+    "detect.score_min": _Limit("3a_detect", _usable(lambda row: row.score), low_is_bad=True),
+    "detect.min_face_px": _Limit("3a_detect", _usable(lambda row: row.face.height, "low_score"), low_is_bad=True),
     "quality.dark_luma": _Limit("4a_quality", _measured("luma_p95"), low_is_bad=True),
     "quality.bright_luma": _Limit("4a_quality", _measured("luma_p05"), low_is_bad=False),
     "quality.flat_contrast": _Limit("4a_quality", _measured("contrast"), low_is_bad=True),
