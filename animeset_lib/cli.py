@@ -242,6 +242,7 @@ def dashboard(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8866,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
+    max_upload_gb: Annotated[float, typer.Option(min=0.001, help="Most gigabytes an uploaded file may have.")] = 50,
 ) -> None:
     """Serve the page on which a film is uploaded, run, sorted and downloaded."""
     if importlib.util.find_spec("voila") is None or importlib.util.find_spec("ipyvue") is None:
@@ -250,7 +251,7 @@ def dashboard(
         )
     from animeset_lib.dashboard.app import serve
 
-    serve(folder, host=host, port=port, browser=browser)
+    serve(folder, host=host, port=port, browser=browser, max_upload_gb=max_upload_gb)
 
 
 @app.command()

@@ -6,6 +6,7 @@ import ipaddress
 import os
 from pathlib import Path
 
+from animeset_lib.dashboard.view_model import MAX_UPLOAD
 from animeset_lib.errors import InputError
 
 __all__ = ["NOTEBOOK", "serve"]
@@ -16,8 +17,8 @@ _CULL_S = 3600
 """A kernel nobody is connected to any more (a browser that crashed cannot say goodbye) is ended after this time; runs are no part of it."""
 
 
-def serve(root: Path, *, host: str, port: int, browser: bool) -> None:
-    """Serve until interrupted; prints the address, token included. `root` is the project folder.
+def serve(root: Path, *, host: str, port: int, browser: bool, max_upload_gb: float | None = None) -> None:
+    """Serve until interrupted; prints the address, token included. `root` is the project folder, `max_upload_gb` the most an upload may have.
 
     Raises `InputError` when it holds no `dashboard.ipynb` or the port cannot be had.
     """
@@ -29,6 +30,8 @@ def serve(root: Path, *, host: str, port: int, browser: bool) -> None:
     from jupyter_server.serverapp import ServerApp
     from traitlets.config import Config
 
+    if max_upload_gb is not None:
+        os.environ[MAX_UPLOAD] = str(max_upload_gb)  # the page lives in a kernel, a process of its own
     os.chdir(root)  # Voila reads what may be downloaded from voila.json in the working folder
     for folder in ("input", "output", "work", "logs"):
         Path(folder).mkdir(exist_ok=True)

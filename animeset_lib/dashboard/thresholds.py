@@ -57,7 +57,8 @@ EXPLORABLE: Mapping[str, _Limit] = {
     "quality.blend_share": _Limit("4a_quality", _measured("blend"), low_is_bad=False),
     "quality.min_face_px": _Limit("4a_quality", _measured("face_px"), low_is_bad=True),
 }
-"""Settings that can be explored. The two of 2_dedupe know only the pairs that were duplicates in this run: a laxer limit finds more."""
+"""Settings that can be explored. The two of 2_dedupe know only the pairs that were duplicates in this run, as they were first
+compared: a laxer limit finds more, and with a stricter one a pair may still turn out equal once a small move is taken out."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ ever holds more than those. What arrived lies on the disk (`receiving.py`); a pa
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,8 @@ class UploadSection(Section):
             upload = self._inbox_for(request).begin(
                 str(request["name"]), int(request["size"]), str(request["fingerprint"])
             )
-        except AnimesetError as error:
-            self._answer(ticket, refused=str(error))
+        except Exception as error:
+            self._refuse(ticket, error)
             return
         self._running[ticket] = (upload, request)
         self._answer(ticket, begun=True, offset=upload.offset)
@@ -60,9 +61,9 @@ class UploadSection(Section):
         upload, request = self._running[ticket]
         try:
             reached = upload.write(offset, buffers[0])
-        except AnimesetError as error:
+        except Exception as error:
             del self._running[ticket]
-            self._answer(ticket, refused=str(error))
+            self._refuse(ticket, error)
             return
         if reached != offset + len(buffers[0]):
             self._answer(ticket, restart=True, offset=reached)
@@ -85,11 +86,20 @@ class UploadSection(Section):
         try:
             # flushing and comparing gigabytes takes seconds, in which the page should go on living
             path = await asyncio.to_thread(upload.finish)
-        except AnimesetError as error:
-            self._answer(ticket, refused=str(error))
+        except Exception as error:
+            self._refuse(ticket, error)
             return
         self._answer(ticket, done=True)
         self._arrived(path, upload.already_here, request)
+
+    def _refuse(self, ticket: str, error: Exception) -> None:
+        """Also for what nobody expected (a broken disk): a page that is not answered waits for ever."""
+        if isinstance(error, AnimesetError):
+            self._answer(ticket, refused=str(error))
+            return
+        logging.getLogger("animeset").error("a fault behind an upload", exc_info=error)
+        words = f"something went wrong inside animeset ({type(error).__name__}: {error}); what has arrived is kept"
+        self._answer(ticket, refused=words)
 
     def _answer(self, ticket: str, **answer: Any) -> None:
         self.tell("upload_state", {"ticket": ticket, **answer})

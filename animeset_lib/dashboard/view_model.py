@@ -7,6 +7,7 @@ What cannot be done raises an `AnimesetError` with a sentence for the person.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,23 +34,25 @@ __all__ = ["BUSY", "ViewModel"]
 
 BUSY = ("starting", "running", "cancelling")
 ALL_ZIP = "animeset-all.zip"
+MAX_UPLOAD = "ANIMESET_MAX_UPLOAD_GB"
 _MAX_PICTURE_BYTES = 100_000_000
 
 
 class ViewModel:
     """One page over one project folder `root` with `input/ work/ output/ logs/ references/`."""
 
-    def __init__(self, root: Path, *, max_upload_bytes: int = 50_000_000_000) -> None:
+    def __init__(self, root: Path, *, max_upload_bytes: int | None = None) -> None:
+        """`max_upload_bytes` unset: what the variable `ANIMESET_MAX_UPLOAD_GB` says, else 50 GB."""
         self.root = root
         self.folders = Folders(root / "output", root / "work", root / "logs")
         self.references = root / "references"
-        self.max_upload_bytes = max_upload_bytes
+        self.max_upload_bytes = max_upload_bytes or _max_upload_bytes()
         self.form = SettingsForm()
         self.options = Options()
         self.chosen: list[str] = []
         self.errors: dict[str, str] = {}
         self.log_open = False
-        self._inbox = film_inbox(root / "input", max_upload_bytes)
+        self._inbox = film_inbox(root / "input", self.max_upload_bytes)
         self._runs = Runs(self.folders, self.references, root)
         self._films: dict[tuple[str, int, int], Film] = {}
         self._follower: RunFollower | None = None
@@ -467,6 +470,15 @@ class ViewModel:
             self.errors[section] = (
                 f"something went wrong inside animeset ({type(error).__name__}: {error}); nothing finished is lost"
             )
+
+
+def _max_upload_bytes() -> int:
+    """From the environment, for the server and the page's kernel are two processes. Raises `SettingsError` for what is no number."""
+    text = os.environ.get(MAX_UPLOAD, "50")
+    try:
+        return max(1, round(float(text) * 1e9))
+    except ValueError:
+        raise SettingsError(f"{MAX_UPLOAD} is {text!r}; expected a number of gigabytes, such as 50") from None
 
 
 def _version(path: Path) -> tuple[str, int, int]:

@@ -111,7 +111,10 @@ def sort_film(film: Path, faces: Sequence[Face], *, still: npt.NDArray[Any] | No
         for frame in frames:
             write_image(extract / frame.file, still)
     detect = _folder(
-        film, "3a_detect", regions, {"inputs": {"1_extract": key["1_extract"]}, "notes": {"detector": {"asked": "auto"}}}
+        film,
+        "3a_detect",
+        regions,
+        {"inputs": {"1_extract": key["1_extract"]}, "notes": {"detector": {"asked": "auto"}}},
     )
     embed = _folder(
         film, "3b_embed", embeds, {"inputs": {"3a_detect": key["3a_detect"]}, "notes": {"embedder": maker}}, vectors
@@ -427,7 +430,16 @@ def test_two_boards_on_one_log_see_each_others_decisions(film: Film) -> None:
 
 # ------------------------------------------------------------------------------------------------- what a browser sends
 
-HOSTILE = ["", "nobody", "../character_01", "abc-000-00/../abc-001-01", "/etc/passwd", "\0", "character_01\n", "__proto__"]
+HOSTILE = [
+    "",
+    "nobody",
+    "../character_01",
+    "abc-000-00/../abc-001-01",
+    "/etc/passwd",
+    "\0",
+    "character_01\n",
+    "__proto__",
+]
 REFUSED: dict[str, Callable[[CastBoard, str], object]] = {
     "rename": lambda board, text: board.rename(text, "hana"),
     "merge from": lambda board, text: board.merge(["character_02", text], "character_01"),
@@ -583,7 +595,7 @@ def _sorted(faces: Sequence[Face]) -> dict[str, Output]:
     return _given[faces]
 
 
-PROPERTY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PROPERTY = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @PROPERTY
@@ -606,7 +618,11 @@ def cast_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     film = Film(folder)
     film.board.rename("character_02", "Hana")
     film.run()
-    assert [c.name for c in load_cast(film.cast.path / CAST_FILE).characters] == ["character_01", "hana", "character_03"]
+    assert [c.name for c in load_cast(film.cast.path / CAST_FILE).characters] == [
+        "character_01",
+        "hana",
+        "character_03",
+    ]
     return film.cast.path / CAST_FILE
 
 
@@ -617,9 +633,9 @@ def test_also_in_the_next_film_of_a_series(cast_file: Path, steps: list[Step]) -
 
 
 def test_a_figure_that_stands_in_a_still_twice_is_kept_once(tmp_path: Path) -> None:
-    """The board shows both faces with the name; the run keeps the surer one and says so."""
+    """The board shows both faces with the name; the run keeps the one that a person named and says so of the other."""
     film = Film(tmp_path, TOGETHER)
     film.board.merge(["character_02"], "character_01")
     second = [face for face, key in film.run().items() if key == "same_frame"]
-    assert second == [ids_of(TOGETHER)[place] for place in (0, 5)]
+    assert second == ids_of(TOGETHER)[:2]
     assert {shown_groups(film.board)[face] for face in second} == {"character_01"}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from animeset_lib import pipeline
 from animeset_lib.errors import AnimesetError, BusyError, CancelledError, SettingsError, SpaceError
 from animeset_lib.models.fakes import FakeModels
 from animeset_lib.pipeline import RunResult, film_states, removable, remove_unused
+from animeset_lib.run import lock
 from animeset_lib.run.engine import keys_of
 from animeset_lib.run.events import read_events
 from animeset_lib.run.lock import Cancel, hold, holder, request_cancel
@@ -139,6 +141,36 @@ def test_second_run_is_told_who_is_busy(tmp_path: Path) -> None:
     assert holder(tmp_path, FOLDER) is None, "a dead process holds nothing"
     with hold(tmp_path, FOLDER):
         pass
+
+
+def test_a_look_at_the_lock_is_no_other_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert holder(tmp_path, FOLDER) is None, "nothing there yet"
+    with hold(tmp_path, FOLDER):
+        pass
+    assert holder(tmp_path, FOLDER) is None
+    locks = tmp_path / ".locks"
+    (locks / f"{FOLDER}.json").write_text(json.dumps({"pid": 1, "since": "yesterday"}))
+    (locks / f"{FOLDER}.cancel").touch()
+    assert holder(tmp_path, FOLDER) is None, "leftovers of a run that crashed"
+    assert request_cancel(tmp_path, FOLDER) is False
+
+    looker = FileLock(locks / f"{FOLDER}.lock")
+    tries: list[bool] = []
+
+    class Watched(FileLock):
+        """Fails once, because somebody looks; then that one lets go."""
+
+        def _acquire(self) -> None:
+            super()._acquire()
+            tries.append(self._context.lock_file_fd is not None)
+            looker.release()
+
+    looker.acquire()
+    monkeypatch.setattr(lock, "FileLock", Watched)
+    with hold(tmp_path, FOLDER) as cancel:
+        assert tries == [False, True]
+        cancel.check()  # what the crashed run was asked is not meant for this one
+        assert (holder(tmp_path, FOLDER) or {}).get("pid") == os.getpid()
 
 
 def test_full_disk_before_and_during_a_stage(
