@@ -35,6 +35,7 @@ __all__ = [
     "fetch_models",
     "film_folder",
     "film_states",
+    "last_keys",
     "live_runs",
     "plan_film",
     "removable",
@@ -324,6 +325,12 @@ def _film_folders(work: Path) -> list[str]:
     """Folders in `work` that a run made; whatever else lies there is none of our business."""
     folders = sorted(path for path in work.iterdir() if path.is_dir()) if work.is_dir() else []
     return [path.name for path in folders if (film := _plan(path).get("film")) and path.name.endswith(f"-{film}")]
+
+
+def last_keys(film_work: Path) -> dict[str, str]:
+    """Stage → key of the last run on the film whose work folder is given; empty when there was none."""
+    keys: dict[str, str] = _plan(film_work).get("keys", {})
+    return keys
 
 
 def _plan(folder: Path) -> dict[str, Any]:

@@ -46,7 +46,13 @@ ALLOWED: dict[str, set[str]] = {
 }
 ONLY_IN = {
     "fiftyone": {"review/lens.py"},
-    "ipywidgets": {"dashboard/view.py", "dashboard/upload.py"},
+    "ipywidgets": {"dashboard/view.py", "dashboard/upload.py", "dashboard/section.py"},
+    "ipyvue": {"dashboard/view.py", "dashboard/upload.py", "dashboard/section.py"},
+    "traitlets": {"dashboard/view.py", "dashboard/upload.py", "dashboard/section.py", "dashboard/app.py"},
+    "jupyter_server": {"dashboard/app.py"},
+    "voila": {"dashboard/app.py"},
+    "tornado": {"dashboard/app.py"},
+    "IPython": set(),
     "av": {"media.py", "demo/film.py"},
     "huggingface_hub": {"models/download.py"},
     "pooch": {"models/weights.py"},
@@ -105,6 +111,55 @@ def test_rooms_import_only_their_neighbours(path: Path) -> None:
     for module, places in ONLY_IN.items():
         if module in everywhere:
             assert path.relative_to(ROOT).as_posix() in places, f"{module} belongs into {places}"
+
+
+WIDGETS = {"dashboard/section.py", "dashboard/view.py", "dashboard/upload.py"}
+"""Who speaks with the browser, in the kernel's main thread; `app.py` is the server's."""
+
+
+ONLY_WITH_WIDGETS = ("ipywidgets", "ipyvue", "traitlets", "jupyter_server", "voila", "IPython", "tornado")
+
+
+def _dashboard() -> list[Path]:
+    return [path for path in _files() if path.relative_to(ROOT).parts[0] == "dashboard"]
+
+
+@pytest.mark.parametrize("path", _dashboard(), ids=lambda p: p.name)
+def test_what_the_page_shows_is_made_without_widgets_and_threads(path: Path) -> None:
+    place = path.relative_to(ROOT).as_posix()
+    if place in WIDGETS | {"dashboard/app.py"}:
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = _imports(tree)
+    packages = {module.split(".")[0] for module in found}
+    forbidden = {"threading", "asyncio", "concurrent", "multiprocessing", *ONLY_WITH_WIDGETS}
+    if place == "dashboard/pictures.py":
+        assert "threading.Thread" not in ast.unparse(tree)
+        forbidden -= {"threading"}  # a lock around its memory, for the view asks from two threads; it starts none
+    assert not packages & forbidden, f"{place} imports {packages & forbidden}"
+    ours = {f"animeset_lib.{one.removesuffix('.py').replace('/', '.')}" for one in WIDGETS}
+    assert not found & ours, f"{place} reaches up to {found & ours}"
+
+
+def test_nothing_imports_the_dashboard_except_the_command_line() -> None:
+    found = set()
+    for path in _files():
+        modules = _imports(ast.parse(path.read_text(encoding="utf-8")))
+        if any(module.split(".")[:2] == ["animeset_lib", "dashboard"] for module in modules):
+            found.add(path.relative_to(ROOT).as_posix())
+    assert {place for place in found if not place.startswith("dashboard/")} == {"cli.py"}
+
+
+def test_importing_the_view_model_loads_no_widgets_and_no_server() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        f"import sys, animeset_lib.dashboard.view_model; print([m for m in {ONLY_WITH_WIDGETS!r} if m in sys.modules])"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_importing_the_command_line_loads_nothing_heavy() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -277,7 +278,11 @@ class RunFollower:
                     dropped=[{"reason": reason, "count": count} for reason, count in event["dropped"].items()],
                 )
         for row in rows.values():
-            if row["state"] == "running":
+            if row["state"] == "waiting" and phase == "finished":
+                row.update(
+                    state="reused", left_s=0, percent=100
+                )  # the datasets were up to date, so no stage was looked at
+            elif row["state"] == "running":
                 _time_left(row, began[row["name"]], phase)
         return list(rows.values())
 
@@ -317,11 +322,10 @@ def _time_left(row: dict[str, Any], began: tuple[float, float], phase: Phase) ->
 def _short(line: str, folder: str) -> str:
     """`2026-11-25 15:16:09,123 INFO [film-id] text` → `15:16:09 text`, with the level where it is not INFO."""
     head, mark, text = line.partition(f" [{folder}] ")
-    words = head.split(" ")
-    if not mark or len(words) != 3:
+    found = re.fullmatch(r"\d{4}-\d\d-\d\d (\d\d:\d\d:\d\d),\d{3} (\w+)", head)
+    if not mark or found is None:
         return line
-    level = "" if words[2] == "INFO" else f"{words[2]} "
-    return f"{words[1][:8]} {level}{text}"
+    return f"{found[1]} {'' if found[2] == 'INFO' else f'{found[2]} '}{text}"
 
 
 def _event(line: bytes) -> dict[str, Any] | None:

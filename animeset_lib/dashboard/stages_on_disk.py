@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from animeset_lib.pipeline import last_keys
 from animeset_lib.run.stage import Output
 from animeset_lib.run.store import PARTIAL, FilmStore
 from animeset_lib.stages import PIPELINE
@@ -14,14 +15,16 @@ _KINDS = {stage.name: stage for stage in PIPELINE.values()}
 
 
 def stages_with(film_work: Path, last: str) -> dict[str, Output] | None:
-    """The newest finished stage `last` and all stages it was made from, by name; None when there is none or one of them is gone."""
+    """The finished stage `last` of the film's last run, else the newest one, and all stages it was made from, by name; None when there is none or
+    one of them is gone."""
     store = FilmStore(film_work.parent, film_work.name)
     found = [(_finished_at(folder.path), folder.key) for folder in store.folders() if folder.stage == last]
     finished = [(when, key) for when, key in found if when]
     if not finished:
         return None
     outputs: dict[str, Output] = {}
-    waiting = [(last, max(finished)[1])]
+    now = last_keys(film_work).get(last)
+    waiting = [(last, now if now in {key for _, key in finished} else max(finished)[1])]
     while waiting:
         name, key = waiting.pop()
         if name in outputs:

@@ -52,6 +52,7 @@ class Dashboard:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._slowly = asyncio.Lock()
         self._phase = "idle"
+        self._decided = self.model.decided
         self._waiting = ""
         self._preparing = ""
         self._arrived: dict[str, Any] | None = None
@@ -125,6 +126,8 @@ class Dashboard:
                 self._slow("result", self.model.refresh_result, then=lambda: self._show("result"))
             elif state["phase"] in BUSY:
                 self._show("result")
+        if self.model.decided != self._decided:
+            self._show("cast")
 
     def _film_arrived(self, path: Path, already: bool, request: dict[str, Any]) -> None:
         self._arrived = {"key": "film.already" if already else "film.arrived", "name": path.name}
@@ -364,6 +367,8 @@ class Dashboard:
             "result": self._result_state,
         }
         for name in names:
+            if name == "cast":
+                self._decided = self.model.decided
             self._sections[name].state = makers[name]()
 
     def _film_state(self) -> dict[str, Any]:

@@ -313,7 +313,7 @@ class ViewModel:
     # ---- settings ----------------------------------------------------------------------------------------------------------------
 
     def settings_state(self) -> dict[str, Any]:
-        errors = {key: text for key, text in self.errors.items() if "." in key or key == "file"}
+        errors = {key: text for key, text in self.errors.items() if "." in key or key in ("file", "settings")}
         return {
             **self.form.state(),
             "errors": errors,
@@ -371,6 +371,17 @@ class ViewModel:
         fresh = CastBoard.open(self.folders.work / folder, decisions, self._thumbs)
         if fresh is None or self._board is None or fresh.folder != self._board.folder:
             self._board = fresh
+
+    @property
+    def decided(self) -> tuple[int, int] | None:
+        """Changes whenever something was decided about the film that is shown, here or by another page or program."""
+        if self._follower is None:
+            return None
+        try:
+            status = decisions_path(self.folders.output, self._follower.folder).stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size
 
     @property
     def board(self) -> CastBoard:

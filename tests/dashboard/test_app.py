@@ -100,7 +100,14 @@ def test_zips_and_logs_can_be_had(name: str, server: Server) -> None:
 
 def _ways(name: str) -> list[str]:
     """`name` as an attacker may write it."""
-    return [name, f"output/../{name}", f"logs/..%2f{name}", f"./{name}", name.replace("/", "%2f"), name.replace("/", "//")]
+    return [
+        name,
+        f"output/../{name}",
+        f"logs/..%2f{name}",
+        f"./{name}",
+        name.replace("/", "%2f"),
+        name.replace("/", "//"),
+    ]
 
 
 TRICKS = [
@@ -149,13 +156,12 @@ TRICKS = [
 
 
 def test_nothing_else_can_be_had(server: Server) -> None:
+    had = []
     for trick in TRICKS:
-        if " " in trick:
-            continue
         status, body, _ = ask(server, f"/voila/files/{trick}", token=server.token)
-        assert status in (400, 403, 404, 405), (trick, status)
-        assert SECRET not in body, trick
-        assert b"root:" not in body, trick
+        if status == 200 or SECRET in body or b"root:" in body:
+            had.append((trick, status))
+    assert had == []
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
@@ -202,7 +208,7 @@ def test_nothing_is_made_without_the_token(path: str, server: Server) -> None:
     assert ask(server, path, method="POST", **{"Content-Length": "0"})[0] == 403
 
 
-@pytest.mark.parametrize("path", ["/", "/voila/render/dashboard.ipynb", "/api/contents", "/voila/files/output/x.zip"])
+@pytest.mark.parametrize("path", ["/voila/render/dashboard.ipynb", "/api/contents", "/voila/files/output/x.zip"])
 def test_another_sites_name_for_this_machine_is_refused(path: str, server: Server) -> None:
     """DNS rebinding: a page elsewhere makes its own name point here, so that the browser takes us for a part of it."""
     status, body, _ = ask(server, path, token=server.token, Host="evil.example:80")
@@ -219,7 +225,7 @@ def test_the_page_does_not_show_its_code(server: Server) -> None:
     assert status == 200
     assert b"animeset_lib.dashboard.view" not in body
     # another notebook of the project, or a program, is no page of ours
-    assert ask(server, "/voila/render/voila.json", token=server.token)[0] in (400, 403, 404, 500)
+    assert ask(server, "/voila/render/voila.json", token=server.token)[0] != 200
 
 
 # -------------------------------------------------------------------------------------------------------------- starting
@@ -242,10 +248,10 @@ class Started:
                 cwd=place,
             )
 
-    def printed(self, wanted: str = "") -> str:
+    def printed(self, wanted: str) -> str:
         """What it has printed, once `wanted` is in it or it has ended."""
         end = time.monotonic() + 60
-        while wanted not in (text := self.output.read_text(encoding="utf-8")) or not wanted:
+        while wanted not in (text := self.output.read_text(encoding="utf-8")):
             if self.process.poll() is not None:
                 return self.output.read_text(encoding="utf-8")
             assert time.monotonic() < end, text
@@ -291,9 +297,12 @@ def test_a_taken_port_is_said_so(start: Callable[..., Started], tmp_path: Path) 
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         started = start("--port", port, project)
-        said = started.printed()
-    assert started.process.returncode == 1
-    assert f"error: the port {port} on 127.0.0.1 cannot be had; another program may use it. Name another with --port" in said
+        said = started.printed("Stop with Ctrl-C")
+    assert started.process.poll() == 1, said
+    assert (
+        f"error: the port {port} on 127.0.0.1 cannot be had; another program may use it. Name another with --port"
+        in said
+    )
     assert "Traceback" not in said
     assert "token=" not in said
 

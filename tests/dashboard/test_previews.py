@@ -77,7 +77,7 @@ def test_a_picture_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
 
 def test_only_the_stage_at_work_and_its_newest_folder(tmp_path: Path) -> None:
     _picture(tmp_path / f"1_extract-{KEY}" / "still.png", 20, 5000)
-    earlier, now = tmp_path / f"5_crop-{KEY}", tmp_path / "5_crop-ba9876543210.partial"
+    earlier, now = tmp_path / "5_crop-ba9876543210", tmp_path / f"5_crop-{KEY}.partial"
     _picture(earlier / "earlier.png", 60, 9000)
     here = _picture(now / "now.png", 100, 1000)
     os.utime(earlier, (1000, 1000))

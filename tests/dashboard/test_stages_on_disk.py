@@ -55,6 +55,19 @@ def test_the_newest_with_all_it_was_made_from(film: Path) -> None:
     assert _found(film, "1_extract") == {"1_extract": f"1_extract-{_key('a')}"}
 
 
+def test_the_last_run_counts_even_if_another_one_was_made_later(film: Path) -> None:
+    """Back to earlier settings, whose stages were kept."""
+    (film / "plan.json").write_text(
+        json.dumps({"keys": {"3a_detect": _key("c"), "2_dedupe": _key("e")}}), encoding="utf-8"
+    )
+    found = _found(film, "3a_detect")
+    assert found is not None
+    assert found["3a_detect"] == f"3a_detect-{_key('c')}"
+    assert _found(film, "2_dedupe") == {
+        name: f"{name}-{_key(x)}" for name, x in (("1_extract", "a"), ("2_dedupe", "b"))
+    }
+
+
 def test_what_is_found_knows_its_rows_and_key(film: Path) -> None:
     outputs = stages_with(film, "3a_detect")
     assert outputs is not None
