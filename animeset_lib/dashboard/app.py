@@ -39,6 +39,7 @@ def serve(root: Path, *, host: str, port: int, browser: bool, max_upload_gb: flo
     config.ServerApp.root_dir = str(Path.cwd())
     config.ServerApp.ip = host
     config.ServerApp.port = port
+    config.ServerApp.port_retries = 0  # the port that was asked for or none
     config.ServerApp.open_browser = browser
     config.ServerApp.default_url = f"/voila/render/{NOTEBOOK}"
     config.ServerApp.jpserver_extensions = {"voila.server_extension": True}
@@ -47,6 +48,7 @@ def serve(root: Path, *, host: str, port: int, browser: bool, max_upload_gb: flo
     config.ServerApp.log_level = "ERROR"
     config.MappingKernelManager.cull_idle_timeout = _CULL_S
     config.MappingKernelManager.cull_interval = 300
+    _ask_for_the_token_at_downloads()
     app = ServerApp(config=config)
     try:
         app.initialize(argv=[])
@@ -63,6 +65,19 @@ def serve(root: Path, *, host: str, port: int, browser: bool, max_upload_gb: flo
         )
     print("Stop with Ctrl-C. Runs that are going on are not stopped by that.", flush=True)
     app.start()
+
+
+def _ask_for_the_token_at_downloads() -> None:
+    """Voila 0.5 gives what is on its allow-list to everyone who reaches the port, without token and under any host name."""
+    from jupyter_server.base.handlers import JupyterHandler
+    from tornado.web import authenticated
+    from voila import server_extension
+    from voila.static_file_handler import AllowListFileHandler
+
+    class Downloads(JupyterHandler, AllowListFileHandler):  # type: ignore[misc]
+        get = authenticated(AllowListFileHandler.get)  # HEAD goes through it as well
+
+    server_extension.AllowListFileHandler = Downloads
 
 
 def _is_local(host: str) -> bool:

@@ -220,13 +220,22 @@ class ViewModel:
                     return "starting", ""
                 return ("failed", launch.failed_early) if launch.failed_early else ("cancelled", "")
         phase = self._follower.phase()
+        if phase in ("finished", "failed") and self._more_to_come():
+            return "running", ""
         if phase == "failed":
             return phase, str(self._follower.events[-1].get("message", ""))
         if phase == "stopped" and launch is not None:
-            if launch.process.poll() is None:  # between two films of a series, or on its last lines
+            if launch.process.poll() is None:  # on its last lines
                 return "running", ""
             return phase, launch.failed_early
         return phase, ""
+
+    def _more_to_come(self) -> bool:
+        """Whether the process that this page started has another film of the series before it."""
+        assert self._follower is not None
+        series = self._follower.started.get("series")
+        alive = self._launch is not None and self._launch.process.poll() is None
+        return alive and series is not None and series[1] + 1 < len(series[0])
 
     def run_state(self) -> dict[str, Any]:
         """All that the run's section shows; cheap enough for every second."""
@@ -278,7 +287,7 @@ class ViewModel:
         """When a film of a series is finished, show the next one as soon as it has begun."""
         if self._follower is None or not self._follower.started.get("series"):
             return
-        if self._follower.phase() in BUSY:
+        if self._follower.phase() in BUSY:  # its own phase, not the series'
             return
         paths, place = self._follower.started["series"]
         began = self._follower.started["time"]

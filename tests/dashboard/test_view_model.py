@@ -403,6 +403,7 @@ def test_an_unknown_folder_is_nobodys_run(folder: str, project: Path) -> None:
 def test_only_what_lies_in_input_can_be_chosen(project: Path, films: dict[str, Path]) -> None:
     (project / "elsewhere.mkv").hardlink_to(films["short"])
     (project / "input" / "film.mkv").hardlink_to(films["short"])
+    (project / "input" / "not this one.mkv").hardlink_to(films["short"])
     (project / "input" / ".hidden.mkv").hardlink_to(films["short"])
     (project / "input" / "link.mkv").symlink_to(project / "elsewhere.mkv")
     model = opened(project)
