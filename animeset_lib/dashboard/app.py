@@ -13,8 +13,12 @@ __all__ = ["NOTEBOOK", "serve"]
 
 NOTEBOOK = "dashboard.ipynb"
 _CONFIG = "voila.json"
-_CULL_S = 3600
+_CULL_S = 900
 """A kernel nobody is connected to any more (a browser that crashed cannot say goodbye) is ended after this time; runs are no part of it."""
+_SOCKET_PATH = 107
+"""Longest path of a local socket (sun_path of Linux, less its end); the kernel's is its runtime folder and about 60 characters."""
+_ONLY_FROM_HERE = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self' ws: wss: data: blob:; frame-ancestors 'self'"
+"""Voila's template names scripts of other sites (MathJax, icons); the page needs none, and what can run programs here loads nothing foreign."""
 
 
 def serve(root: Path, *, host: str, port: int, browser: bool, max_upload_gb: float | None = None) -> None:
@@ -27,6 +31,7 @@ def serve(root: Path, *, host: str, port: int, browser: bool, max_upload_gb: flo
         raise InputError(
             f"{' and '.join(missing)} expected in {root.resolve()}, but not there; start the dashboard in the folder of the project"
         )
+    from jupyter_core.paths import jupyter_runtime_dir
     from jupyter_server.serverapp import ServerApp
     from traitlets.config import Config
 
@@ -47,8 +52,11 @@ def serve(root: Path, *, host: str, port: int, browser: bool, max_upload_gb: flo
     config.ServerApp.allow_root = True  # as in containers and on Colab; the token is what protects
     config.ServerApp.log_level = "ERROR"
     config.MappingKernelManager.cull_idle_timeout = _CULL_S
-    config.MappingKernelManager.cull_interval = 300
-    _ask_for_the_token_at_downloads()
+    config.MappingKernelManager.cull_interval = 60
+    config.ServerApp.tornado_settings = {"headers": {"Content-Security-Policy": _ONLY_FROM_HERE}}
+    if os.name == "posix" and len(jupyter_runtime_dir()) + 60 < _SOCKET_PATH:
+        config.ConnectionFileMixin.transport = "ipc"  # other users of the machine cannot listen
+    _mend_voila()
     app = ServerApp(config=config)
     try:
         app.initialize(argv=[])
@@ -64,20 +72,30 @@ def serve(root: Path, *, host: str, port: int, browser: bool, max_upload_gb: flo
             flush=True,
         )
     print("Stop with Ctrl-C. Runs that are going on are not stopped by that.", flush=True)
+    # the address was said above
+    app.log.addFilter(lambda record: "To access the server" not in record.getMessage())
     app.start()
 
 
-def _ask_for_the_token_at_downloads() -> None:
-    """Voila 0.5 gives what is on its allow-list to everyone who reaches the port, without token and under any host name."""
+def _mend_voila() -> None:
+    """Two handlers of Voila 0.5: what is on its allow-list goes to everyone who reaches the port, without token and under any host name; and the
+    goodbye of a closed page, which ends its kernel, is refused, for the page was never given the cookie that the goodbye is checked by.
+    """
     from jupyter_server.base.handlers import JupyterHandler
     from tornado.web import authenticated
     from voila import server_extension
+    from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
     from voila.static_file_handler import AllowListFileHandler
 
     class Downloads(JupyterHandler, AllowListFileHandler):  # type: ignore[misc]
         get = authenticated(AllowListFileHandler.get)  # HEAD goes through it as well
 
+    class Goodbye(VoilaShutdownKernelHandler):  # type: ignore[misc]
+        def check_xsrf_cookie(self) -> None:
+            """The token is asked for as everywhere, and the kernel's id is a secret of its page."""
+
     server_extension.AllowListFileHandler = Downloads
+    server_extension.VoilaShutdownKernelHandler = Goodbye
 
 
 def _is_local(host: str) -> bool:

@@ -93,7 +93,15 @@ class CastBoard:
                 }
             )
         order = {"character": 0, "noise": 1, "rejected": 2}
-        shown.sort(key=lambda group: (order[group["kind"]], -len(group["members"]), group["key"]))
+
+        def place_of(group: dict[str, Any]) -> tuple[int, int, int, str]:
+            """By the cluster that most of it is from, in the machine's order: a group that is renamed or loses a face stays where it was."""
+            clusters = Counter(faces[member].cluster.cluster for member in group["members"])
+            first = min(clusters, key=lambda cluster: (cluster < 0, -clusters[cluster], cluster))
+            first = first if first >= 0 else len(faces)
+            return order[group["kind"]], first, -len(group["members"]), group["key"]
+
+        shown.sort(key=place_of)
         return {
             "ids": ids,
             "x": [round(face.cluster.x, 2) for face in faces],

@@ -23,6 +23,11 @@ _PAGE: dict[str, tuple[str, str]] = {
         "Vom Anime-Film zu beschrifteten Bildersätzen, einer je Figur",
     ),
     "header.language": ("Language", "Sprache"),
+    "header.lost": (
+        "The program behind this page does not answer any more. Reload the page; a run that is going on is not touched by this.",
+        "Das Programm hinter dieser Seite antwortet nicht mehr. Bitte neu laden; ein Durchlauf ist davon nicht betroffen.",
+    ),
+    "header.reload": ("Reload", "Neu laden"),
     "header.light": ("Light", "Hell"),
     "header.dark": ("Dark", "Dunkel"),
     "film.title": ("Film", "Film"),
@@ -48,6 +53,7 @@ _PAGE: dict[str, tuple[str, str]] = {
         "{name}: {percent} % are here; choose the same file again to go on",
         "{name}: {percent} % sind da; dieselbe Datei noch einmal wählen, um weiterzumachen",
     ),
+    "film.forget": ("Discard", "Verwerfen"),
     "film.unreadable": (
         "The browser could not read {name} any further; is it still there?",
         "Der Browser konnte {name} nicht weiterlesen; ist die Datei noch da?",
@@ -69,6 +75,7 @@ _PAGE: dict[str, tuple[str, str]] = {
     ),
     "settings.all": ("All settings", "Alle Einstellungen"),
     "settings.find": ("Find a setting", "Einstellung suchen"),
+    "settings.no_hit": ("No setting has this word.", "Keine Einstellung enthält dieses Wort."),
     "settings.save": ("Save as TOML", "Als TOML speichern"),
     "settings.load": ("Load TOML …", "TOML laden …"),
     "settings.reset_all": ("Reset all", "Alle zurücksetzen"),
@@ -78,8 +85,8 @@ _PAGE: dict[str, tuple[str, str]] = {
     "settings.off": ("off", "aus"),
     "settings.explore": ("What would it do?", "Was würde es ändern?"),
     "settings.no_rows": (
-        "No run of this film is kept that could be looked at. Run it with “keep intermediate pictures”, then the film's own values are shown here.",
-        "Von diesem Film ist kein Durchlauf aufgehoben. Mit „Zwischenbilder behalten“ starten, dann stehen hier die Werte des Films.",
+        "No kept run of this film has come as far as this stage. Run it with “keep intermediate pictures” to see the film's values here.",
+        "Kein aufgehobener Durchlauf dieses Films ist bis zu dieser Stufe gekommen. Mit „Zwischenbilder behalten“ stehen hier seine Werte.",
     ),
     "settings.would": (
         "At {value} this would reject {n} of {all}.",
@@ -117,8 +124,10 @@ _PAGE: dict[str, tuple[str, str]] = {
         "Abgebrochen. Fertiges ist aufgehoben; „Fortsetzen“ macht dort weiter.",
     ),
     "run.paused": (
-        "Sorting is done. Look at the cast below: names, mix-ups, faces that are nobody. Then continue.",
-        "Das Sortieren ist fertig. Unten die Figuren ansehen: Namen, Verwechslungen, Gesichter ohne Figur. Dann weiter.",
+        "Sorting is done. Look at the cast below: names, mix-ups, faces that are nobody. Then continue; to come back to the cast "
+        "afterwards, keep the intermediate pictures.",
+        "Das Sortieren ist fertig. Unten die Figuren ansehen: Namen, Verwechslungen, Gesichter ohne Figur. Dann weiter; um danach noch "
+        "einmal zu den Figuren zurückzukehren, die Zwischenbilder behalten.",
     ),
     "run.log_all": ("Download log (process.log)", "Protokoll herunterladen (process.log)"),
     "run.log_own": ("Download this run's log", "Protokoll dieses Durchlaufs"),
@@ -129,7 +138,10 @@ _PAGE: dict[str, tuple[str, str]] = {
     "run.of": ("of {n}", "von {n}"),
     "run.previews": ("What is being made right now", "Was gerade entsteht"),
     "run.models": ("Models in use", "Verwendete Modelle"),
-    "run.better": ("better: {name}, not here", "besser: {name}, fehlt hier"),
+    "run.better": (
+        "better: {name}, with animeset models fetch",
+        "besser: {name}, mit animeset models fetch",
+    ),
     "run.warnings": ("Notes", "Hinweise"),
     "run.probing": ("Reading the film …", "Film wird gelesen …"),
     "run.planning": ("Working out what would run …", "Was laufen würde, wird bestimmt …"),

@@ -29,8 +29,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Ein Durchlauf läuft. Ansehen geht; ändern erst, wenn er fertig ist oder anhält.",
     ),
     "cast.changed": (
-        "The picture sets do not know of your latest decisions yet.",
-        "Die Bildersätze berücksichtigen die letzten Entscheidungen noch nicht.",
+        "Your latest decisions are not applied yet.",
+        "Die letzten Entscheidungen sind noch nicht angewendet.",
     ),
     "cast.apply": ("Run with these decisions", "Mit diesen Entscheidungen starten"),
     "cast.none": (

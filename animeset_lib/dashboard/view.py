@@ -32,6 +32,8 @@ class _Header(Section):
     """Title, language and light; tells what the browser prefers when the page opens, and remembers the film that is shown."""
 
     film = traitlets.Unicode().tag(sync=True)
+    beat = traitlets.Int().tag(sync=True)
+    """Rises with every look at the run, so that a page sees when nobody answers any more."""
 
     def __init__(self, t: Mapping[str, str], opened: Handler, speak: Callable[[str], None]) -> None:
         self._opened, self._speak = opened, speak
@@ -108,6 +110,7 @@ class Dashboard:
     async def _poll(self) -> None:
         while True:
             try:
+                self.header.beat += 1
                 self._look()
             except Exception:  # a page must not stop looking because of one bad moment
                 logging.getLogger("animeset").exception("the page could not be brought up to date")
@@ -131,7 +134,8 @@ class Dashboard:
 
     def _film_arrived(self, path: Path, already: bool, request: dict[str, Any]) -> None:
         self._arrived = {"key": "film.already" if already else "film.arrived", "name": path.name}
-        self.model.choose([*self.model.chosen, path.name] if len(self.model.chosen) > 1 else [path.name])
+        # files dropped together are chosen together
+        self.model.choose([path.name] if request.get("first", True) else [*self.model.chosen, path.name])
         self._slow("film", self.model.look_at_chosen, then=lambda: self._show("film", "run"))
 
     # ---- what a person does ------------------------------------------------------------------------------------------------------
@@ -145,7 +149,11 @@ class Dashboard:
             self._reopen()
             self._slow("film", model.look_at_chosen, then=lambda: self._show("film", "run"))
 
-        return {"refresh": lambda message: self._show("film", "run"), "choose": choose}
+        def forget(message: dict[str, Any]) -> None:
+            model.forget_upload(str(message["id"]))
+            self._show("film")
+
+        return {"refresh": lambda message: self._show("film", "run"), "choose": choose, "forget": forget}
 
     def _settings_acts(self) -> dict[str, Handler]:
         model = self.model

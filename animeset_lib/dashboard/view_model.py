@@ -63,6 +63,8 @@ class ViewModel:
         self._explored: dict[str, Any] | None = None
         self._board: CastBoard | None = None
         self._gallery: Gallery | None = None
+        self._in_series = False
+        self._touched = False
 
     # ---- films -------------------------------------------------------------------------------------------------------------------
 
@@ -97,7 +99,8 @@ class ViewModel:
             "films": rows,
             "chosen": list(self.chosen),
             "pending": [
-                {"name": part.name, "size": part.size, "offset": part.offset} for part in self._inbox.pending()
+                {"id": part.id, "name": part.name, "size": part.size, "offset": part.offset}
+                for part in self._inbox.pending()
             ],
             "max_bytes": self.max_upload_bytes,
             "error": self.errors.get("film", ""),
@@ -111,9 +114,16 @@ class ViewModel:
         self._plan = None
         if self.phase in BUSY:
             return
+        self._in_series = False
         path = str(Path("input") / self.chosen[0]) if self.chosen else ""
         run = next((run for run in known_runs(self.folders) if run["path"] == path), None)
         self._follow(run["folder"] if run else None)
+
+    def forget_upload(self, identity: str) -> None:
+        """Remove what has arrived of an upload that shall not go on. Raises `InputError` for one that is not there."""
+        if identity not in {part.id for part in self._inbox.pending()}:
+            raise InputError("this upload is not there any more; look again")
+        self._inbox.forget(identity)
 
     def look_at_chosen(self) -> None:
         """*Slow*: read the chosen films, for their length and identity. Raises `InputError` for one that is no film."""
@@ -143,7 +153,7 @@ class ViewModel:
         runs = known_runs(self.folders)
         again = next((run for run in runs if run["folder"] == folder), None)
         alive = next((run for run in runs if run["running"]), None)
-        found = again or alive
+        found = again or alive or next(iter(runs), None)
         if found is not None:
             self._follow(found["folder"])
             name = Path(found["path"]).name
@@ -155,6 +165,7 @@ class ViewModel:
         """Show another film's run."""
         if any(run["folder"] == folder for run in known_runs(self.folders)):
             self._launch = None
+            self._in_series = False
             self._follow(folder)
 
     def _follow(self, folder: str | None) -> None:
@@ -164,12 +175,14 @@ class ViewModel:
         if self._follower is not None:
             self._follower.refresh()
             started = self._follower.started
-            if started.get("settings"):
+            if started.get("settings") and not self._touched:
+                # what a person has set on this page is not thrown away by looking at another film
                 self.form.take(started["settings"])
-            self.options = Options(keep_work=bool(started.get("keep_work")), pause=started.get("until") is not None)
+                self.options = Options(keep_work=bool(started.get("keep_work")), pause=started.get("until") is not None)
         self._open_gallery()
 
     def option(self, name: str, value: bool) -> None:
+        self._touched = True
         self.options = Options(**{**self.options.__dict__, name: bool(value)})
 
     def start(self) -> None:
@@ -178,14 +191,14 @@ class ViewModel:
             raise InputError("no film is chosen; choose one above, or drop one there")
         self._begin([Path("input") / name for name in self.chosen], self.options)
 
-    def resume(self) -> None:
-        """*Slow*: go on with the run that is shown: after a pause, a cancel, a failure or a crash."""
+    def resume(self, *, to_the_end: bool = False) -> None:
+        """*Slow*: go on with the run that is shown: after a pause, a cancel, a failure or a crash. `to_the_end`: without a pause."""
         started = self._follower.started if self._follower else {}
         if not started:
             raise InputError("there is no run to go on with; choose a film and start one")
         paths = [Path(path) for path in (started["series"][0] if started.get("series") else [started["path"]])]
-        paused = self.phase == "paused"
-        self._begin(paths, Options(**{**self.options.__dict__, "pause": self.options.pause and not paused}))
+        pause = self.options.pause and self.phase != "paused" and not to_the_end
+        self._begin(paths, Options(**{**self.options.__dict__, "pause": pause}))
 
     def _begin(self, paths: Sequence[Path], options: Options) -> None:
         films = [self._film(self.root / path) for path in paths]
@@ -198,6 +211,7 @@ class ViewModel:
         launch = self._runs.start(paths, self.form.to_toml(), options)
         self._follower = RunFollower(self.folders, folder)
         self._launch = launch
+        self._in_series = False
         self._board = self._plan = None
 
     def cancel(self) -> None:
@@ -269,6 +283,7 @@ class ViewModel:
             "options": {"pause": self.options.pause, "keep_work": self.options.keep_work},
             "chosen": len(self.chosen),
             "can_start": bool(self.chosen),
+            "other_film": bool(self.chosen) and Path(snapshot.get("path", "")).name not in self.chosen,
         }
 
     def _previews(self, stage: str) -> list[str]:
@@ -285,9 +300,12 @@ class ViewModel:
 
     def _next_of_series(self) -> None:
         """When a film of a series is finished, show the next one as soon as it has begun."""
-        if self._follower is None or not self._follower.started.get("series"):
+        if self._follower is None or not self._follower.started.get("series") or self.phase == "starting":
             return
         if self._follower.phase() in BUSY:  # its own phase, not the series'
+            self._in_series = True
+            return
+        if not self._in_series:  # a film that somebody chose to look at after its series had ended
             return
         paths, place = self._follower.started["series"]
         began = self._follower.started["time"]
@@ -334,6 +352,7 @@ class ViewModel:
         """Set one; a value that is refused is said beside the field and changes nothing."""
         self.errors = {key: text for key, text in self.errors.items() if key != name}
         self._plan = None
+        self._touched = True
         try:
             self.form.set(name, value)
         except SettingsError as error:
@@ -342,18 +361,22 @@ class ViewModel:
     def reset_setting(self, name: str | None) -> None:
         self.errors = {key: text for key, text in self.errors.items() if name is not None and key != name}
         self._plan = None
+        self._touched = True
         self.form.reset(name)
 
     def choose_preset(self, name: str) -> None:
         self._plan = None
+        self._touched = True
         self.form.choose_preset(name)
 
     def read_settings(self, text: str) -> None:
         """Take a TOML text; a fault in it is said and changes nothing."""
         self.errors.pop("file", None)
         self._plan = None
+        self._touched = True
         try:
             self.form.read_toml(text)
+            self.errors = {key: text for key, text in self.errors.items() if "." not in key}
         except SettingsError as error:
             self.errors["file"] = str(error)
 
@@ -401,7 +424,11 @@ class ViewModel:
 
     def cast_state(self) -> dict[str, Any]:
         phase = self.phase
-        board = self._board.state() if self._board is not None else None
+        board, error = None, self.errors.get("cast", "")
+        try:
+            board = self._board.state() if self._board is not None else None
+        except AnimesetError as problem:  # a damaged file of decisions
+            error = str(problem)
         why = ""
         if board is None:
             why = "removed" if phase == "finished" else "running" if phase in BUSY else "no_run"
@@ -409,15 +436,15 @@ class ViewModel:
             "available": board is not None,
             "why": why,
             "busy": phase in BUSY,
-            "changed": self._board is not None and self._board.changed,
-            "error": self.errors.get("cast", ""),
+            "changed": board is not None and self.board.changed,
+            "error": error,
             "board": board,
             "references": self._reference_counts(),
         }
 
     def apply_decisions(self) -> None:
         """*Slow*: run on with what was decided."""
-        self.resume()
+        self.resume(to_the_end=True)
 
     def _reference_counts(self) -> list[dict[str, Any]]:
         counts = {
@@ -436,6 +463,8 @@ class ViewModel:
             event = next((e for e in reversed(self._follower.events) if e["kind"] == "published"), None)
             wanted = Path(event["output"]).name if event else None
         there = {film["folder"] for film in published_folders(self.folders.output)}
+        if wanted is None and self._follower is None:
+            wanted = next((film["folder"] for film in published_folders(self.folders.output)), None)
         self._gallery = Gallery.open(self.folders.output, wanted, self._thumbs) if wanted and wanted in there else None
 
     def refresh_result(self) -> None:
@@ -455,11 +484,15 @@ class ViewModel:
         return self._gallery
 
     def result_state(self) -> dict[str, Any]:
-        gallery = self._gallery.state() if self._gallery is not None else None
+        gallery, error = None, self.errors.get("result", "")
+        try:
+            gallery = self._gallery.state() if self._gallery is not None else None
+        except AnimesetError as problem:  # moved away or removed while it is looked at
+            error = str(problem)
         archive = self.root / gallery["zip"] if gallery is not None else None
         return {
             "available": gallery is not None,
-            "error": self.errors.get("result", ""),
+            "error": error,
             "films": published_folders(self.folders.output),
             "gallery": gallery,
             "zip": {"path": self._relative(archive), "bytes": archive.stat().st_size}

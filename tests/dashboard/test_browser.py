@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.dashboard.browser import Page, Server, accessibility, browser, make_film, make_project, opened, served
@@ -308,3 +310,25 @@ def test_what_a_threshold_would_do(one: Any, server: Server, project: Path, film
         tab.wait_for_selector("#plan li")
         states = [row.inner_text().split("\n") for row in tab.locator("#plan li").all()]
         assert [row[1] for row in states] == ["reused"] * 6 + ["to run"] * 6
+
+
+def test_a_page_leaves_no_kernel_behind_and_says_when_it_is_alone(one: Any, server: Server) -> None:
+    def kernels() -> list[psutil.Process]:
+        below = psutil.Process(server.process.pid).children(recursive=True)
+        return [process for process in below if any("ipykernel" in word for word in process.cmdline())]
+
+    foreign: list[str] = []
+    with opened(one, server) as page:
+        page.tab.on("response", lambda answer: foreign.append(answer.url) if server.base not in answer.url else None)
+        for _ in range(2):
+            page.tab.reload()
+            page.tab.wait_for_selector("#result-title", timeout=120_000)
+        until = time.monotonic() + 30
+        while len(kernels()) > 1 and time.monotonic() < until:
+            page.tab.wait_for_timeout(100)
+        assert len(kernels()) == 1
+        assert [url for url in foreign if url.startswith("http")] == []
+        assert page.tab.locator("#lost").count() == 0
+        for kernel in kernels():
+            kernel.kill()
+        page.tab.wait_for_selector("#lost", timeout=60_000)

@@ -314,7 +314,7 @@ CHANGES: dict[str, tuple[Change, dict[str, int]]] = {
     ),
     "split off without a name": (
         lambda board: board.move(RED[:2], " "),
-        {"character_02": 3, "character_01": 2, "character_03": 2, "character_04": 2, NOISE: 2},
+        {"character_01": 2, "character_04": 2, "character_02": 3, "character_03": 2, NOISE: 2},
     ),
     "reject faces": (
         lambda board: board.reject([RED[0], NOBODY[0]]),
@@ -326,7 +326,7 @@ CHANGES: dict[str, tuple[Change, dict[str, int]]] = {
     ),
     "a face named twice is one face": (
         lambda board: board.move([RED[0], RED[0]], "hana"),
-        {"character_01": 3, "character_02": 3, "character_03": 2, "hana": 1, NOISE: 2},
+        {"character_01": 3, "hana": 1, "character_02": 3, "character_03": 2, NOISE: 2},
     ),
 }
 

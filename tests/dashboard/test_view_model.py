@@ -140,7 +140,7 @@ def test_from_a_film_to_a_zip_with_a_look_at_the_cast_between(page: Page, projec
     model.open_board()
     assert model.cast_state()["changed"]
     again.open_board()
-    assert [g["key"] for g in again.cast_state()["board"]["groups"]][:2] == ["character_02", "hana_spring"]
+    assert [g["key"] for g in again.cast_state()["board"]["groups"]][:2] == ["hana_spring", "character_02"]
 
     model.resume()
     finished = wait(model, "finished")

@@ -60,7 +60,7 @@ const uploader = {
   data() { return { sending: null, queue: [], error: '' }; },
   computed: { percent() { return this.sending ? (100 * this.sending.sent) / this.sending.size : 0; } },
   methods: {
-    enqueue(files, target) { this.error = ''; this.queue.push(...files.map((file) => ({ file, target }))); if (!this.sending) this.next(); },
+    enqueue(files, target) { this.error = ''; const idle = !this.sending; this.queue.push(...files.map((file, place) => ({ file, target, first: idle && place === 0 }))); if (!this.sending) this.next(); },
     async next() {
       const first = this.queue.shift();
       if (!first) return;
@@ -75,7 +75,7 @@ const uploader = {
       } catch (problem) { if (this.sending === now) { this.error = this.tr('film.unreadable', { name: now.name }); this.sending = null; this.next(); } return; }
       if (this.sending !== now) return;
       now.told = true;
-      this.begin_upload({ name: file.name, size: file.size, fingerprint: `${digest}-${file.lastModified}`, ticket: now.ticket, ...(target === undefined ? {} : { target }) });
+      this.begin_upload({ name: file.name, size: file.size, fingerprint: `${digest}-${file.lastModified}`, ticket: now.ticket, first: first.first, ...(target === undefined ? {} : { target }) });
     },
     async digest(buffer) {
       if (window.crypto && crypto.subtle) return [...new Uint8Array(await crypto.subtle.digest('SHA-256', buffer))].map((b) => b.toString(16).padStart(2, '0')).join('');
