@@ -151,7 +151,7 @@ def opened(one: Any, server: Server, **options: Any) -> Iterator[Page]:
     try:
         page = Page(context.new_page()).open(server.url)
         yield page
-        assert page.faults == []
+        assert page.faults == [], page.faults
     finally:
         context.close()
 

@@ -104,7 +104,8 @@ const uploader = {
         let data;
         try { data = await now.file.slice(offset, offset + CHUNK).arrayBuffer(); } catch (problem) { this.error = this.tr('film.unreadable', { name: now.name }); this.stopUpload(); break; }
         if (this.sending !== now) break;
-        this.upload_chunk({ ticket: now.ticket, offset }, [data]);
+        // the page is being left, or its kernel has ended: what arrived stays, and the same file goes on from there
+        try { this.upload_chunk({ ticket: now.ticket, offset }, [data]); } catch (problem) { this.error = this.tr('header.lost'); this.sending = null; this.queue = []; }
       }
       now.pumping = false;
     },
