@@ -12,15 +12,15 @@ DEMO_FILM = "input/demo-short.mp4"
 """Not `input/demo.mp4`: that is the long one of `make run`, which measurements are made on."""
 
 
-def demo_film(path: str | Path = DEMO_FILM, *, length_s: float = 30.0, width: int = 640, height: int = 360) -> Path:
-    """The path of the demo film; it is drawn first (a quarter of a minute) when nothing is there. `path` is relative to the project.
+def demo_film(root: Path | None = None, *, length_s: float = 30.0, width: int = 640, height: int = 360) -> Path:
+    """The path of the demo film in the project `root` (unset: `project_folder()`); drawn first, in some ten seconds, when it is missing.
 
     What is there already is never written over, whatever its length.
     """
     from animeset_lib.demo import render_demo_film
     from animeset_lib.explore.bars import counting
 
-    target = project_folder() / path
+    target = (root or project_folder()) / DEMO_FILM
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_name(f".{target.stem}.part{target.suffix}")

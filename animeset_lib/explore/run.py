@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from animeset_lib import media
 from animeset_lib.errors import InputError, SettingsError
 from animeset_lib.explore.bars import watching
+from animeset_lib.explore.demo import DEMO_FILM, demo_film
 from animeset_lib.explore.places import find_film, needed, project_folder
 from animeset_lib.models.device import choose
 from animeset_lib.models.provider import Zoo
@@ -47,7 +48,7 @@ def open_run(
 ) -> Run:
     """A run of the film (or folder of pictures) at `path`. Reads the film once for its identity; runs nothing yet.
 
-    path        as seen from the working folder, or from the project
+    path        as seen from the working folder, or from the project; `input/demo-short.mp4` is drawn where it is missing
     preset      `draft` for a quick look, `full` for what is trained on
     settings    assignments such as `"dedupe.ssim_min=0.95"`, over the preset
     root        the project, with `work/`, `output/` and `logs/`; unset: `project_folder()`
@@ -61,6 +62,8 @@ def open_run(
     project = project_folder() if root is None else Path(root)
     assignments = _assignments(settings)
     chosen = load_settings(None, assignments, preset)
+    if Path(path) == Path(DEMO_FILM):
+        demo_film(project)
     place = find_film(Path(path), project)
     return Run(
         place,
