@@ -11,11 +11,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from animeset_lib import pipeline
 from animeset_lib.errors import AnimesetError, InputError
+from animeset_lib.explore.bars import counting
 from animeset_lib.models.device import cards, choose, idle
 from animeset_lib.pipeline import RunResult
+from animeset_lib.settings import load_settings
 
-__all__ = ["DRIVE", "allow_widgets", "device_in_words", "hand_over", "mount_drive", "on_colab"]
+__all__ = ["DRIVE", "allow_widgets", "device_in_words", "fetch_models", "hand_over", "mount_drive", "on_colab"]
 
 DRIVE = Path("/content/drive/MyDrive")
 
@@ -58,6 +61,16 @@ def mount_drive(wanted: bool) -> Path | None:
     folder = DRIVE / "animeset"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def fetch_models(preset: str) -> str:
+    """Download the best models that run well here, with a bar; returns what could not be had, or that all is there."""
+    said: list[str] = []
+    with counting("downloading models") as progress:
+        pipeline.fetch_models(
+            load_settings(preset=preset), "auto", lambda name, done, total: progress(done, total or done), said.append
+        )
+    return "\n".join(said) or "the best models that run well here are present"
 
 
 def hand_over(result: RunResult, drive: Path | None) -> Path:

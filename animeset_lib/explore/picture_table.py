@@ -88,6 +88,12 @@ def _table(records: Sequence[Mapping[str, Any]], ids: Sequence[str], said: str) 
     return table
 
 
+def _empty(titles: Sequence[str], said: str) -> PictureTable:
+    table = PictureTable(columns=list(titles), index=pd.Index([], name="id"))
+    table.said = said
+    return table
+
+
 def stage_table(view: StageView, rows: Sequence[Any], total: int, *, pictures: bool) -> PictureTable:
     """`rows` of one stage, of `total` that there are."""
     columns = _COLUMNS[view.section]
@@ -104,6 +110,9 @@ def stage_table(view: StageView, rows: Sequence[Any], total: int, *, pictures: b
     if pictures and not any(record["picture"] for record in records):
         for record in records:
             del record["picture"]
+    if not rows:
+        titles = ("picture",) * pictures + tuple(title for title, _ in columns)
+        return _empty(titles, f"{view.name}: no rows")
     of = f"{len(rows)} rows" if len(rows) == total else f"{len(rows)} of {total} rows, spread over the film"
     return _table(records, [row.id for row in rows], f"{view.name}: {of}")
 
@@ -125,9 +134,7 @@ def reasons(view: StageView, counts: Mapping[str, int]) -> PictureTable:
         ids.append(reason)
     said = f"{view.name}: {len(view.kept)} of {len(view.rows)} rows are kept, {sum(counts.values())} dropped"
     if not records:
-        table = PictureTable(columns=["meaning", "rows", "share", "example", "why, of the example"])
-        table.said = said
-        return table
+        return _empty(("meaning", "rows", "share", "example", "why, of the example"), said)
     return _table(records, ids, said)
 
 

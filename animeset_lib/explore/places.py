@@ -31,7 +31,8 @@ def find_film(path: Path, root: Path) -> Path:
     here = sorted(film.name for film in (root / "input").glob("[!.]*")) if (root / "input").is_dir() else []
     raise InputError(
         f"{path}: no such file or folder, neither in {Path.cwd()} nor in {root}; in {root / 'input'} there "
-        f"{'is ' + ', '.join(here) if here else 'is nothing yet'}. Put your film there, or open input/demo-short.mp4, which is drawn when it is missing"
+        f"{'is ' + ', '.join(here) if here else 'is nothing yet'}. "
+        "Put your film there, or open input/demo-short.mp4, which is drawn where it is missing"
     )
 
 

@@ -21,6 +21,8 @@ from animeset_lib.dashboard.thresholds import EXPLORABLE, explore
 from animeset_lib.errors import InputError
 from animeset_lib.explore.places import needed
 from animeset_lib.media import Picture, read_image
+from animeset_lib.models.device import choose
+from animeset_lib.models.provider import Zoo
 from animeset_lib.records import Box, Framing, Region
 from animeset_lib.stages.card import clock
 from animeset_lib.stages.framing import FRAMINGS, Figure, Shape, place_all
@@ -56,8 +58,9 @@ _FRAMING_COLORS: Mapping[Framing, str] = {
     "full": "#3f9b5f",
     "frame": "#b3449a",
 }
-_PAIRS = 20
+_BARS = 20
 """Most bars in a plot of counts."""
+_CAPTION_PX = 300
 
 
 @cache
@@ -96,10 +99,27 @@ def _show_picture(axes: Any, picture: Picture, title: str, x: str = "x (px)", y:
     _labelled(axes, title, x, y)
 
 
+def _nothing(title: str, sentence: str) -> Any:
+    """A figure that says why there is nothing to show: a film may well have no duplicates, and a notebook should go on."""
+    figure, axes = _figure(size=(9, 1.4))
+    axes.text(0.5, 0.5, _wrapped(sentence, 110), ha="center", va="center", color="#555", fontsize=9)
+    _labelled(axes, title, "", "")
+    axes.set_axis_off()
+    return figure
+
+
 def _whole_counts(axis: Any) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+
+
+def _legend(axes: Any, colors: Mapping[str, str], **where: Any) -> None:
+    from matplotlib.patches import Patch
+
+    axes.legend(
+        handles=[Patch(color=c, label=label) for label, c in colors.items()], fontsize=8, frameon=False, **where
+    )
 
 
 def _characters(run: Run) -> dict[str, str]:
@@ -141,7 +161,7 @@ def losses(run: Run) -> Any:
     """Where each character's figures and pictures went, from the final choice backwards: chosen, and lost by reason."""
     found: Mapping[str, Any] = run.stage("dataset").notes["characters"]
     if not found:
-        raise InputError("no character was found in this film, so nothing was lost; see run.stage('detect').table()")
+        return _nothing("What became of each character's pictures", "No character was found in this film.")
     figure, axes = _figure(size=(9, 0.42 * len(found) + 1.6))
     reasons = list(dict.fromkeys(loss["reason"] for one in found.values() for loss in one["lost"]))
     names = list(found)
@@ -149,9 +169,7 @@ def losses(run: Run) -> Any:
     axes.barh(names, begin, color=_KEPT, label="in the set")
     for place, reason in enumerate(reasons):
         lost = np.array([sum(x["count"] for x in found[name]["lost"] if x["reason"] == reason) for name in names])
-        axes.barh(
-            names, lost, left=begin, color=_COLORS[(place + 1) % len(_COLORS)], label=REASONS.get(reason, reason)
-        )
+        axes.barh(names, lost, left=begin, color=_COLORS[(place + 1) % len(_COLORS)], label=REASONS.get(reason, reason))
         begin = begin + lost
     axes.invert_yaxis()
     _whole_counts(axes.xaxis)
@@ -192,7 +210,7 @@ def contact_sheet(view: StageView, *, limit: int = 24, which: str = "kept") -> A
     if rows is None:
         raise InputError(f"which is {which!r}; expected kept, dropped or all")
     if not rows:
-        raise InputError(f"{view.name} has no {which} rows, so there is nothing to show")
+        return _nothing(f"{view.name}: 0 {which} rows", f"{view.name} has no {which} rows.")
     shown = spread(rows, limit)
     tiles = [Tile(_picture_of(view, row), _lines(view, row)) for row in shown]
     words = f"{len(shown)} of {len(rows)} {which} rows, in the stage's order"
@@ -257,7 +275,7 @@ def histogram(run: Run, setting: str, value: float | None = None) -> Any:
     stage = run.stage(section)
     now = getattr(getattr(run.settings, section), key)
     if now is None and setting == "detect.score_min":
-        now = _model_limit(stage)
+        now = _model_limit(run)
     limit = now if value is None else value
     found = explore(setting, float(limit), run.settings, stage.outputs, Thumbnails())
     figure, axes = _figure()
@@ -274,7 +292,7 @@ def histogram(run: Run, setting: str, value: float | None = None) -> Any:
     )
     axes.axvline(limit, color=_LIMIT, linewidth=1.5)
     side = "left" if low_is_bad else "right"
-    what = "pairs that were compared and found equal" if section == "dedupe" else "faces"
+    what = "duplicates" if section == "dedupe" else "faces"
     tried = "" if value is None else f" (tried; the run has {now:g})"
     _whole_counts(axes.yaxis)
     _labelled(
@@ -302,30 +320,23 @@ _MEASURES: Mapping[str, str] = {
 }
 
 
-def _model_limit(stage: StageView) -> float:
-    """The detector's own least score, as far as the rows tell it: between the best dropped and the worst kept."""
-    scores = [row.score for row in stage.kept]
-    return min(scores, default=0.0)
+def _model_limit(run: Run) -> float:
+    """The detector's own least score; loads the detector, which knows it."""
+    return Zoo(device=choose("cpu")).detector(run.settings.detect.detector).score_min
 
 
 # ------------------------------------------------------------------------------------------------------------- duplicates
 
 
 def duplicates(run: Run, *, groups: int = 3, each: int = 4) -> Any:
-    """The largest groups of duplicates: at the left the still that stays, beside it what went, with the measures that decided.
-
-    Raises `InputError` when the film has none under these settings.
-    """
+    """The largest groups of duplicates: at the left the still that stays, beside it what went, with the measures that decided."""
     stage = run.stage("dedupe")
     members: dict[str, list[Any]] = defaultdict(list)
     for row in stage.dropped:
         if row.duplicate_of is not None:
             members[row.duplicate_of].append(row)
     if not members:
-        raise InputError(
-            f"none of the {len(stage.rows)} stills is a duplicate under these settings; "
-            'with more stills there are some: run.change("extract.mode=fps", "extract.fps=4").upto("dedupe")'
-        )
+        return _nothing("0 groups", f"None of the {len(stage.rows)} stills is a duplicate under these settings.")
     shown = sorted(members, key=lambda kept: (-len(members[kept]), kept))[:groups]
     columns = 1 + min(each, max(len(members[kept]) for kept in shown))
     frame = run.stage("extract").rows[0]
@@ -379,6 +390,8 @@ def boxes(run: Run, frame: str | None = None) -> Any:
     by_frame: dict[str, list[Region]] = defaultdict(list)
     for region in detect.rows:
         by_frame[region.frame_id].append(region)
+    if not by_frame:
+        return _nothing("0 figures", "No face was found in any still.")
     chosen = _pick(frame, by_frame, lambda one: (sum(r.dropped is None for r in by_frame[one]), -len(by_frame[one])))
     outputs = run.outputs
     cast = outputs["3d_cast"].by_id if "3d_cast" in outputs else {}
@@ -401,14 +414,14 @@ def boxes(run: Run, frame: str | None = None) -> Any:
 
 
 def _pick(part: str | None, among: Mapping[str, Any], rank: Any) -> str:
-    """The id that holds `part`, or the best by `rank` where none is asked for. Raises `InputError` where there is none."""
-    if not among:
-        raise InputError("there is nothing to show: the stage has no rows; look at the one before it")
+    """The id that holds `part`, or the best by `rank` where none is asked for. Raises `InputError` where no id holds it."""
     if part is None:
         return max(among, key=rank)
     found = [one for one in among if part in one]
     if not found:
-        raise InputError(f"no id holds '{part}'; expected a part of one of {len(among)} ids, such as {next(iter(among))}")
+        raise InputError(
+            f"no id holds '{part}'; expected a part of one of {len(among)} ids, such as {next(iter(among))}"
+        )
     return found[0]
 
 
@@ -444,6 +457,8 @@ def face_map(run: Run, *, faces: int = 60, zoom: float = 0.24) -> Any:
     cluster = run.stage("cluster")
     cast = run.outputs["3d_cast"].by_id if "3d_cast" in run.outputs else {}
     colors = _characters(run) if cast else {}
+    if not cluster.kept:
+        return _nothing("0 faces", "No face was found, so there is nothing to sort.")
     regions = cluster.outputs["3a_detect"].by_id
     groups: dict[str, list[Any]] = defaultdict(list)
     for row in cluster.kept:
@@ -504,7 +519,7 @@ def distances(run: Run) -> Any:
 def enlarged(run: Run, *, limit: int = 3, part: str | None = None) -> Any:
     """Before and after: crops as they are in the still (every pixel a square) and as the upscaler made them, the face close up beside each.
 
-    `part` of an id picks crops. Raises `InputError` when nothing was enlarged.
+    `part` of an id picks crops; unset: the closest framings, spread over the film.
     """
     from animeset_lib.explore.picture_table import cut
     from animeset_lib.explore.run import spread
@@ -512,13 +527,13 @@ def enlarged(run: Run, *, limit: int = 3, part: str | None = None) -> Any:
     stage = run.stage("upscale")
     rows = [row for row in stage.kept if row.file is not None and (part is None or part in row.id)]
     if not rows:
-        raise InputError(
-            "nothing was enlarged: every crop is large enough for training, or upscale.upscaler is none; "
-            'a larger training size asks for more: run.change("upscale.training_px=1024").upto("upscale")'
+        why = "every crop is large enough for training, or upscale.upscaler is none"
+        return _nothing(
+            "0 pictures enlarged", f"Nothing was enlarged: {why}. A larger upscale.training_px asks for more."
         )
     closest = sorted(rows, key=lambda row: FRAMINGS.index(row.framing))
     shown = spread(closest if part is not None else [r for r in closest if r.framing == closest[0].framing], limit)
-    figure, grid = _figure(len(shown), 4, size=(9.6, 2.9 * len(shown)), squeeze=False)
+    figure, grid = _figure(len(shown), 4, size=(9.6, 2.5 * len(shown)), squeeze=False)
     regions = stage.outputs["3a_detect"].by_id
     for line, row in zip(grid, shown, strict=True):
         before, after = cut(_still(run, row.frame_id), row.box), read_image(stage.output.path / row.file)
@@ -541,17 +556,23 @@ def enlarged(run: Run, *, limit: int = 3, part: str | None = None) -> Any:
     return figure
 
 
-def framings(run: Run, part: str | None = None) -> Any:
+def framings(run: Run, part: str | None = None, *, crowded: bool = False) -> Any:
     """One still with every framing its figure could have (dashed) and those that were planned (solid).
 
-    `part` of a region's or still's id picks the figure; unset: the figure with most possible framings.
+    `part` of a region's or still's id picks the figure; unset: one with most possible framings, or, when `crowded`, with most others beside it.
     """
     upscale, detect = run.stage("upscale"), run.stage("detect")
     planned: dict[str, list[Any]] = defaultdict(list)
     for row in upscale.kept:
         planned[row.region_id].append(row)
+    if not planned:
+        return _nothing(
+            "0 crops planned", "No figure was good enough to be cut; see run.stage('quality').dropped_table()."
+        )
     possible = {region: _possible(run, detect, region) for region in planned}
-    chosen = _pick(part, possible, lambda one: (len(possible[one]), len(planned[one])))
+    beside = Counter(region.frame_id for region in detect.kept)
+    company = {one: beside[detect.output.by_id[one].frame_id] * crowded for one in planned}
+    chosen = _pick(part, possible, lambda one: (company[one], len(possible[one]), len(planned[one])))
     region = detect.output.by_id[chosen]
     picture = _still(run, region.frame_id)
     figure, axes = _figure(size=(9, 9 * picture.shape[0] / picture.shape[1] + 0.6))
@@ -566,7 +587,10 @@ def framings(run: Run, part: str | None = None) -> Any:
         axes.plot(
             [], [], "-", color=_FRAMING_COLORS[row.framing], label=f"{row.framing.replace('_', ' ')}, planned: {size}"
         )
-    _rectangle(axes, region.face, "white", ":", 1.5)
+    for other in detect.kept:
+        if other.frame_id == region.frame_id:
+            _rectangle(axes, other.face, "white" if other.id == region.id else _LIMIT, ":", 1.8)
+    axes.plot([], [], ":", color="#bbb", label="its face (white), faces of others (red)")
     axes.legend(fontsize=8, loc="lower right", framealpha=0.9)
     return figure
 
@@ -596,6 +620,8 @@ def tag_scores(run: Run, part: str | None = None, *, limit: int = 24) -> Any:
     """One crop and its tags with their scores, best first. `part` of a crop's id picks it; unset: the crop with most tags."""
     stage = run.stage("tag")
     rows = {row.id: row for row in stage.kept}
+    if not rows:
+        return _nothing("0 pictures tagged", "There was no picture to tag.")
     chosen = _pick(part, rows, lambda one: len(rows[one].general))
     row = rows[chosen]
     best = list(row.general.items())[:limit]
@@ -619,16 +645,14 @@ def tag_counts(run: Run) -> Any:
     caption = run.stage("caption")
     counts: Counter[str] = Counter(tag for row in caption.kept for tag in row.tags)
     if not counts:
-        raise InputError('no picture has a tag: the tagger saw nothing it is sure of; see run.stage("tag").table()')
+        return _nothing("0 tags", "No picture has a tag: the tagger saw nothing that it is sure of.")
     core = {tag for tags in caption.notes.get("core_traits", {}).values() for tag in tags}
-    best = counts.most_common(_PAIRS)
+    best = counts.most_common(_BARS)
     figure, axes = _figure(size=(9, 0.26 * len(best) + 1.2))
     colors = [_GONE if tag in core else _KEPT for tag, _ in best]
     axes.barh([tag for tag, _ in best], [count for _, count in best], color=colors)
     axes.invert_yaxis()
-    axes.barh([], [], color=_GONE, label="core trait of a character")
-    axes.barh([], [], color=_KEPT, label="other tag")
-    axes.legend(fontsize=8, frameon=False, loc="lower right")
+    _legend(axes, {"core trait of a character": _GONE, "other tag": _KEPT}, loc="lower right")
     _whole_counts(axes.xaxis)
     _labelled(axes, f"{len(best)} most frequent of {len(counts)} tags", f"pictures (of {len(caption.kept)})", "tag")
     return figure
@@ -641,23 +665,32 @@ def captions(run: Run, *, limit: int = 4, character: str | None = None) -> Any:
     stage = run.stage("caption")
     crops = stage.outputs["5_crop"]
     rows = [row for row in stage.kept if character in (None, crops.by_id[row.id].character)]
+    if not rows and character is None:
+        return _nothing("0 captions", "There was no picture to caption.")
     if not rows:
-        raise InputError(f"no captioned picture shows {character}; there are {', '.join(_characters(run))}")
+        raise InputError(f"no captioned picture shows {character}; expected one of {', '.join(_characters(run))}")
     shown = spread(rows, limit)
     figure, grid = _figure(len(shown), 1, size=(9, 1.9 * len(shown)), squeeze=False)
     for (axes,), row in zip(grid, shown, strict=True):
         crop = crops.by_id[row.id]
-        picture = _small(read_image(crops.path / crop.file), 300)
+        picture = _small(read_image(crops.path / crop.file), _CAPTION_PX)
         size = f"{crop.width}x{crop.height}"
         _show_picture(axes, picture, f"{row.name}  ({size} px)", f"{crop.framing.replace('_', ' ')}", "")
-        axes.set_xlim(-0.5, 300 * 4.4)
+        axes.set_anchor("W")
         axes.title.set_fontsize(9)
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set_visible(False)
+        # beside the picture, as far as the widest one reaches; the picture's own axes end at its edge
         axes.text(
-            picture.shape[1] + 24, picture.shape[0] / 2, _wrapped(row.caption, 92), va="center", fontsize=9, wrap=False
+            *(1.08 * _CAPTION_PX, picture.shape[0] / 2),
+            _wrapped(f'"{row.caption}"', 78),
+            va="center",
+            fontsize=9.5,
+            clip_on=False,
         )
+        axes.set_xlim(-0.5, _CAPTION_PX * 3.9)
+        axes.set_ylim(_CAPTION_PX - 0.5, -0.5)
     return figure
 
 
@@ -678,7 +711,9 @@ def coverage(run: Run, character: str | None = None) -> Any:
         if row.rank is not None:
             sets[row.character].append(row)
     if not sets:
-        raise InputError("no character has a set in this run; run.stage('detect').dropped_table() may say why")
+        return _nothing(
+            "0 sets", "No character has a set in this run; run.stage('detect').dropped_table() may say why."
+        )
     name = character or max(sets, key=lambda one: len(sets[one]))
     if name not in sets:
         raise InputError(f"{name} has no set in this run; expected one of {', '.join(sorted(sets))}")
@@ -687,7 +722,9 @@ def coverage(run: Run, character: str | None = None) -> Any:
     rows = sets[name]
     counts: dict[str, Counter[str]] = {
         "framing": Counter(crops[row.id].framing for row in rows),
-        **{key: Counter(getattr(captions_[row.id], key) for row in rows) for key in ("outfit", "emotion", "background")},
+        **{
+            key: Counter(getattr(captions_[row.id], key) for row in rows) for key in ("outfit", "emotion", "background")
+        },
     }
     figure = _figure_class()(figsize=(9, 4.6), layout="constrained")
     grid = figure.add_gridspec(2, 4, height_ratios=(2.4, 1))
@@ -709,5 +746,3 @@ def coverage(run: Run, character: str | None = None) -> Any:
     _labelled(axes, f"from {shots} shots of {clock(round(last * 1000))}", "time in the film (s)", "pictures")
     figure.suptitle(f"{name}: {len(rows)} pictures", fontsize=11)
     return figure
-
-

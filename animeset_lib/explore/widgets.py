@@ -51,6 +51,8 @@ def _dashboard() -> Any:
 def review(run: Run, what: str) -> Any:
     """Open `what` (`duplicates`, `clusters`, `crops`, `dataset`) of `run` in FiftyOne where it is installed, else say in one line how to get it."""
     if importlib.util.find_spec("fiftyone") is None or importlib.util.find_spec(_LENS) is None:
-        print("FiftyOne is not here: pip install -c constraints.txt -e '.[fiftyone]' brings it; all else works without.")
+        print(
+            "FiftyOne is not here: pip install -c constraints.txt -e '.[fiftyone]' brings it; all else works without."
+        )
         return None
     return importlib.import_module(_LENS).open_app(run, what)
