@@ -126,6 +126,9 @@ class _Page:
             return
         fresh = [event for event in self._stages if not event["reused"]]
         end = "stopped" if kind is not None else "done"
+        if kind is None and not self._stages:
+            self._redraw("up to date: this film is published with exactly these settings")
+            return
         words = f"{end} in {time.monotonic() - self._began:.1f} s: {len(fresh)} stages worked, {len(self._stages) - len(fresh)} reused"
         self._redraw(f"<details><summary>{words}</summary>{self._details()}</details>")
 

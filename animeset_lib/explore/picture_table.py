@@ -78,12 +78,12 @@ def _text(value: Any) -> str:
     if value is None or (isinstance(value, float) and pd.isna(value)):
         return ""
     if isinstance(value, float):
-        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+        return f"{value:.3g}" if abs(value) < 10 else f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
     return html.escape(str(value))
 
 
 def _table(records: Sequence[Mapping[str, Any]], ids: Sequence[str], said: str) -> PictureTable:
-    table = PictureTable(list(records), index=pd.Index(ids, name="id"), dtype=object).infer_objects()
+    table: PictureTable = PictureTable(list(records), index=pd.Index(ids, name="id"), dtype=object).infer_objects()
     table.said = said
     return table
 
@@ -98,6 +98,7 @@ def stage_table(view: StageView, rows: Sequence[Any], total: int, *, pictures: b
     """`rows` of one stage, of `total` that there are."""
     columns = _COLUMNS[view.section]
     any_dropped = any(row.dropped for row in rows)
+    one_reason = len({row.dropped for row in rows}) == 1
     records = []
     for row in rows:
         record: dict[str, Any] = {}
@@ -105,7 +106,8 @@ def stage_table(view: StageView, rows: Sequence[Any], total: int, *, pictures: b
             record["picture"] = picture_of(view, row)
         record |= {title: value(row, view) for title, value in columns}
         if any_dropped:
-            record |= {"dropped as": REASONS.get(row.dropped, row.dropped) if row.dropped else "", "why": row.why}
+            record |= {} if one_reason else {"dropped as": REASONS.get(row.dropped, row.dropped) if row.dropped else ""}
+            record["why"] = row.why
         records.append(record)
     if pictures and not any(record["picture"] for record in records):
         for record in records:
@@ -142,13 +144,14 @@ def fates(found: Sequence[tuple[StageView, Any]]) -> PictureTable:
     """One line per stage and row: kept or dropped, and why."""
     records = [
         {
-            "picture": picture_of(view, row),
+            # one picture where several stages speak of the same thing
+            "picture": picture_of(view, row) if row.id not in {other.id for _, other in found[:place]} else Thumb(),
             "stage": view.name,
             "state": "dropped" if row.dropped else "kept",
             "reason": REASONS.get(row.dropped, row.dropped) if row.dropped else "",
             "why": row.why,
         }
-        for view, row in found
+        for place, (view, row) in enumerate(found)
     ]
     return _table(records, [row.id for _, row in found], f"{len(found)} rows")
 
@@ -177,8 +180,8 @@ def cut(picture: Any, box: Box) -> Any:
 
 
 def _seconds(row: Any, view: StageView) -> float:
-    frame = view.outputs["1_extract"].by_id[_frame_id(row, view)]
-    return round(frame.pts_ms / 1000, 2)
+    pts_ms: int = view.outputs["1_extract"].by_id[_frame_id(row, view)].pts_ms
+    return round(pts_ms / 1000, 2)
 
 
 def _frame_id(row: Any, view: StageView) -> str:
@@ -238,7 +241,7 @@ _COLUMNS: Mapping[str, Sequence[Column]] = {
     ),
     "cast": (
         _TIME,
-        ("character", lambda row, view: row.character or ""),
+        ("character", lambda row, view: row.character or "(nobody)"),
         ("named by", _of("source")),
         ("confidence", _of("confidence")),
     ),

@@ -94,8 +94,11 @@ def _labelled(axes: Any, title: str, x: str, y: str) -> None:
         axes.spines[side].set_visible(False)
 
 
-def _show_picture(axes: Any, picture: Picture, title: str, x: str = "x (px)", y: str = "y (px)") -> None:
-    axes.imshow(picture, interpolation="nearest")
+def _show_picture(
+    axes: Any, picture: Picture, title: str, x: str = "x (px)", y: str = "y (px)", *, squares: bool = False
+) -> None:
+    """`squares` shows every pixel as one; else what is too large for the page is shrunk smoothly."""
+    axes.imshow(picture, interpolation="nearest" if squares else "antialiased")
     _labelled(axes, title, x, y)
 
 
@@ -191,9 +194,9 @@ def timeline(run: Run) -> Any:
         axes.axvspan(start, end, color="#e3e7ec" if number % 2 else "#f4f6f8", zorder=0)
     kept = [r.pts_ms / 1000 for r in extract.kept if (d := dedupe.get(r.id)) is None or d.dropped is None]
     gone = [r.pts_ms / 1000 for r in extract.rows if r.dropped or ((d := dedupe.get(r.id)) is not None and d.dropped)]
-    axes.vlines(kept, 0.5, 0.95, color=_KEPT, linewidth=1.4, label=f"{len(kept)} stills kept")
+    axes.vlines(kept, 0.5, 0.95, color=_KEPT, linewidth=1.4, label=f"stills kept: {len(kept)}")
     if gone:
-        axes.vlines(gone, 0.05, 0.5, color=_GONE, linewidth=1.4, label=f"{len(gone)} stills dropped")
+        axes.vlines(gone, 0.05, 0.5, color=_GONE, linewidth=1.4, label=f"stills dropped: {len(gone)}")
     axes.set_ylim(0, 1)
     axes.set_xlim(0, max(last, 0.001))
     axes.set_yticks([0.28, 0.72] if gone else [0.72], ["dropped", "kept"] if gone else ["kept"])
@@ -543,16 +546,19 @@ def enlarged(run: Run, *, limit: int = 3, part: str | None = None) -> Any:
         pictures = (before, after, cut(before, close), cut(after, close.scaled(row.factor)))
         titles = (
             f"in the still: {before.shape[1]}x{before.shape[0]} px",
-            f"{row.factor}x by {row.upscaler}: {after.shape[1]}x{after.shape[0]} px",
+            f"{row.factor}x: {after.shape[1]}x{after.shape[0]} px",
             "the eyes, before",
             "the eyes, after",
         )
         for axes, picture, title in zip(line, pictures, titles, strict=True):
-            _show_picture(axes, picture, title)
+            _show_picture(axes, picture, title, squares=True)
             axes.title.set_fontsize(8)
             axes.tick_params(labelsize=6)
             axes.xaxis.label.set_fontsize(7)
             axes.yaxis.label.set_fontsize(7)
+    figure.suptitle(
+        f"{len(rows)} pictures enlarged by {', '.join(sorted({row.upscaler for row in rows}))}", fontsize=11
+    )
     return figure
 
 
@@ -678,6 +684,7 @@ def captions(run: Run, *, limit: int = 4, character: str | None = None) -> Any:
         _show_picture(axes, picture, f"{row.name}  ({size} px)", f"{crop.framing.replace('_', ' ')}", "")
         axes.set_anchor("W")
         axes.title.set_fontsize(9)
+        axes.set_xlabel(axes.get_xlabel(), loc="left")
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set_visible(False)
