@@ -48,7 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     "demo": {"errors", "records", "demo", "media"},
     "explore": {
         *("ahead", "console", "dashboard", "demo", "errors", "explore", "media", "models", "pipeline"),
-        *("records", "run", "run.stage", "settings", "stages"),
+        *("records", "review", "run", "run.stage", "settings", "stages"),
     },
 }
 ONLY_IN = {

@@ -24,10 +24,10 @@ def project_folder(start: Path | None = None) -> Path:
 
 
 def find_film(path: Path, root: Path) -> Path:
-    """`path` as seen from the working folder, else from `root`. Raises `InputError` with what lies in `input/` when it is in neither."""
+    """`path` as seen from the working folder, else from `root`, made absolute. Raises `InputError` with what is in `input/` when neither has it."""
     for place in (path, root / path):
         if place.exists():
-            return place
+            return place.absolute()
     here = sorted(film.name for film in (root / "input").glob("[!.]*")) if (root / "input").is_dir() else []
     raise InputError(
         f"{path}: no such file or folder, neither in {Path.cwd()} nor in {root}; in {root / 'input'} there "

@@ -99,6 +99,7 @@ def _show_picture(
 ) -> None:
     """`squares` shows every pixel as one; else what is too large for the page is shrunk smoothly."""
     axes.imshow(picture, interpolation="nearest" if squares else "antialiased")
+    axes.autoscale(False)  # what is drawn on it does not widen it
     _labelled(axes, title, x, y)
 
 

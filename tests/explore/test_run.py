@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -211,12 +212,60 @@ def test_the_board_is_the_dashboards_own(run: Run) -> None:
     assert json.dumps(state)
 
 
+def test_the_board_shows_its_run_and_not_the_last_trial(run: Run) -> None:
+    import asyncio
+
+    trial = run.change("cluster.same_distance=0.1", "cluster.min_regions=2").upto("cast")
+    assert trial.stage("cast").notes["characters"] != run.stage("cast").notes["characters"]
+
+    async def opened(one: Run) -> Any:
+        return cast_board(one)
+
+    for one in (run, trial):
+        groups = asyncio.run(opened(one)).state["board"]["groups"]
+        names = {group["key"] for group in groups if group["kind"] == "character"}
+        assert names == {character["name"] for character in one.stage("cast").notes["characters"]}
+
+
 def test_fiftyone_is_not_needed(run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.util
 
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "fiftyone" else found(name))
-    assert review(run, "clusters") is None
+    assert review(run, "faces") is None
     said = capsys.readouterr().out
     assert "pip install" in said
     assert said.count("\n") == 1
+
+
+def test_the_lens_is_opened_where_fiftyone_is(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against a stand-in: what the lens really does is tested beside it."""
+    import importlib
+    import importlib.util
+    from types import SimpleNamespace
+
+    given: list[Any] = []
+
+    class Lens:
+        def __init__(self, film_work: Path, decisions: Path, published: Path | None) -> None:
+            given.extend([film_work, decisions, published])
+
+        def open(self, kind: str) -> str:
+            return f"data set of {kind}"
+
+        def launch(self, dataset: str) -> Any:
+            given.append(dataset)
+            return SimpleNamespace(url="http://127.0.0.1:5151/")
+
+    published = run.finish().published
+    assert published is not None
+    real = importlib.import_module
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: True)
+    monkeypatch.setattr(
+        importlib, "import_module", lambda name: SimpleNamespace(Lens=Lens) if name.endswith(".lens") else real(name)
+    )
+    assert isinstance(review(run, "faces"), Lens)
+    assert given == [run.folder, run.decisions, published.folder, "data set of faces"]
+    assert "http://127.0.0.1:5151/" in capsys.readouterr().out
