@@ -91,6 +91,7 @@ lab: $(VENV)/.notebooks
 # Slow cells included. The notebooks themselves stay without outputs.
 docs: $(VENV)/.notebooks
 	$(BIN)/jupyter nbconvert --to html --execute --ExecutePreprocessor.timeout=1200 --output-dir docs/build notebooks/*.ipynb
+	@$(BIN)/python -c 'import pathlib; [p.write_text(p.read_text("utf-8").replace(".ipynb\"", ".html\""), "utf-8") for p in pathlib.Path("docs/build").glob("*.html")]'
 	@echo "open docs/build/00_tour.html"
 
 # Pictures of the page for the README, from a run on the demo film in a real browser (chromium).

@@ -6,6 +6,7 @@ first plot is made, without its global state: nothing is shown twice and nothing
 
 from __future__ import annotations
 
+import base64
 import io
 import math
 from collections import Counter, defaultdict
@@ -75,6 +76,12 @@ def _figure_class() -> Any:
             data = io.BytesIO()
             self.savefig(data, format="png", dpi=_DPI, facecolor="white")
             return data.getvalue()
+
+        def _repr_mimebundle_(self, **asked: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+            """The picture with its titles as the text for those who cannot see it."""
+            titles = [self.get_suptitle(), *(axes.get_title(loc="left") for axes in self.axes)]
+            picture = base64.b64encode(self._repr_png_()).decode()
+            return {"image/png": picture}, {"image/png": {"alt": "; ".join(title for title in titles if title)}}
 
     return Plot
 

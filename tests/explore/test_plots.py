@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,9 @@ def test_plots_have_titles_and_named_axes(run: Run, name: str) -> None:
     picture = figure._repr_png_()
     assert picture.startswith(b"\x89PNG")
     assert len(picture) < 1_500_000
+    data, about = figure._repr_mimebundle_(include=None, exclude=None)
+    assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
+    assert about["image/png"]["alt"], "who cannot see it is told what it is"
 
 
 @pytest.mark.parametrize(
