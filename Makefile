@@ -1,10 +1,11 @@
 # make run VIDEO=film.mkv   everything from nothing: environment, stages, datasets, zip
 # make run                  the same with a demo film that is drawn first
 # make dashboard            the page: upload a film, Start, watch, sort the cast, download
+# make lab                  JupyterLab with the step-by-step notebooks; make docs: the same as pages to read
 # make test                 all tests that need no torch; make test-torch: those that do
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run dashboard screenshots test test-torch lint format bench train-face train-identity clean
+.PHONY: help setup run dashboard lab docs screenshots test test-torch lint format bench train-face train-identity clean
 
 # The first interpreter that fits; PYTHON=/path/to/python overrides. Checked by version, not by name.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3 python; do \
@@ -22,6 +23,8 @@ export OUT ?= work/training
 help:
 	@echo "make run VIDEO=film.mkv   turn a film into datasets below output/ (without VIDEO: a demo film)"
 	@echo "make dashboard            serve the page (ARGS='--port 9000', or --host and --no-browser)"
+	@echo "make lab                  JupyterLab with the step-by-step notebooks"
+	@echo "make docs                 run the notebooks and write them as pages to docs/build"
 	@echo "make setup                make the environment in $(VENV)"
 	@echo "make test | lint | bench  tests, ruff and mypy, measurements"
 	@echo "make test-torch           installs torch as well (6 GB) and runs the tests of what builds on it"
@@ -51,7 +54,12 @@ $(VENV)/.dashboard: $(VENV)/.base
 	@$(PIP) --editable '.[dashboard]'
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.dashboard
+$(VENV)/.notebooks: $(VENV)/.dashboard
+	@echo "installing JupyterLab and what the notebooks show things with ..."
+	@$(PIP) --editable '.[notebooks]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.notebooks
 	@$(PIP) --editable '.[dev]'
 	@touch $@
 
@@ -76,6 +84,15 @@ run: $(VENV)/.base $(if $(VIDEO),,input/demo.mp4)
 
 dashboard: $(VENV)/.dashboard
 	@$(BIN)/animeset dashboard $(ARGS)
+
+lab: $(VENV)/.notebooks
+	@$(BIN)/jupyter lab $(ARGS) notebooks/00_tour.ipynb
+
+# Slow cells included. The notebooks themselves stay without outputs.
+docs: $(VENV)/.notebooks
+	$(BIN)/jupyter nbconvert --to html --execute --ExecutePreprocessor.timeout=1200 --output-dir docs/build notebooks/*.ipynb
+	@$(BIN)/python -c 'import pathlib; [p.write_text(p.read_text("utf-8").replace(".ipynb\"", ".html\""), "utf-8") for p in pathlib.Path("docs/build").glob("*.html")]'
+	@echo "open docs/build/00_tour.html"
 
 # Pictures of the page for the README, from a run on the demo film in a real browser (chromium).
 screenshots: $(VENV)/.dev
@@ -116,6 +133,6 @@ train-identity: $(VENV)/.training
 		--keep animeset_lib/models/shipped/animeset-identity.onnx
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build docs/build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find work -mindepth 1 ! -name .gitkeep -delete

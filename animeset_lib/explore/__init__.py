@@ -1,0 +1,18 @@
+"""For notebooks: a film opened step by step, tables with pictures, plots, and a hand on Colab.
+
+    from animeset_lib import open_run
+    from animeset_lib.explore import plots
+
+    run = open_run("input/film.mkv").upto("crop")
+    run.stage("dedupe").table()
+    plots.timeline(run)
+
+pandas and matplotlib are imported when a table or a plot is asked for.
+"""
+
+from animeset_lib.explore.demo import demo_film
+from animeset_lib.explore.places import project_folder
+from animeset_lib.explore.run import Run, StageView, open_run
+from animeset_lib.explore.widgets import cast_board, review, whole_page
+
+__all__ = ["Run", "StageView", "cast_board", "demo_film", "open_run", "project_folder", "review", "whole_page"]
