@@ -41,6 +41,9 @@ ALLOWED: dict[str, set[str]] = {
     "run": {"errors", "records", "models.api", "run"},
     "stages": {"ahead", "errors", "records", "settings", "media", "models.api", "review", "run.stage", "stages"},
     "review": {"errors", "records", "review", "run"},
+    "review.sorting": {"errors", "records", "review", "run.stage", "stages"},
+    "review.lens": {"errors", "records", "review", "review.sorting", "run", "run.stage", "stages", "stages_on_disk"},
+    "stages_on_disk": {"run", "run.stage", "stages"},
     "review.captions": {"errors", "run"},
     "demo": {"errors", "records", "demo", "media"},
 }
