@@ -214,7 +214,9 @@ class Lens:
                     decided=decision.effect if decision is not None else None,
                 )
             )
-        self._fill(dataset, samples)
+        words, numbers = ("reason", "duplicate_of", "decided"), ("ssim", "local_ssim", "sharpness_share")
+        types = {"hamming": "IntField"} | dict.fromkeys(words, "StringField") | dict.fromkeys(numbers, "FloatField")
+        self._fill(dataset, samples, types)
         if not samples:
             return
         f = self._fo.ViewField
@@ -261,7 +263,9 @@ class Lens:
                     ),
                 )
             )
-        self._fill(dataset, samples)
+        words = ("decided", "quality_reason", "quality_why")
+        types = {f"faces.detections.{name}": "StringField" for name in words}
+        self._fill(dataset, samples, types | {"faces.detections.quality": "FloatField"})
         self._add_map(dataset, outputs)
         f = self._fo.ViewField
 
@@ -314,7 +318,9 @@ class Lens:
                     why=final.why if final is not None else None,
                 )
             )
-        self._fill(dataset, samples)
+        words = ("upscaler", "caption", "outfit", "emotion", "background", "why")
+        types = {"used": "BooleanField", "rank": "IntField"} | dict.fromkeys(words, "StringField")
+        self._fill(dataset, samples, types)
         if not samples:
             return
         f = self._fo.ViewField
@@ -351,13 +357,24 @@ class Lens:
                     time_s=None if picture.time_ms is None else picture.time_ms / 1000,
                 )
             )
-        self._fill(dataset, samples)
+        words = ("frame_id", "region_id", "caption_problem")
+        types = {"rank": "IntField", "quality": "FloatField", "time_s": "FloatField"} | dict.fromkeys(
+            words, "StringField"
+        )
+        self._fill(dataset, samples, types)
         if samples:
             dataset.save_view("one character at a time", dataset.group_by("character.label", order_by="rank"))
             dataset.save_view("worst quality first", dataset.sort_by("quality"))
 
-    def _fill(self, dataset: Any, samples: Sequence[Any]) -> None:
+    def _fill(self, dataset: Any, samples: Sequence[Any], optional: Mapping[str, str]) -> None:
+        """`optional` is field → FiftyOne's type, for fields that may be empty in every sample: FiftyOne takes types from values, and without one
+        the field could be neither shown nor set later."""
         dataset.add_samples(samples, progress=False)
+        if samples:
+            dataset.add_dynamic_sample_fields()
+        for name, kind in optional.items():
+            if samples and dataset.get_field(name) is None:
+                dataset.add_sample_field(name, getattr(self._fo, kind))
         dataset.app_config.color_scheme = self._fo.ColorScheme(color_by="value")
         dataset.save()
 
@@ -437,7 +454,7 @@ class Lens:
             alone = [None] * len(ids)
         characters = self._characters()
         for id, own_tags, frame, face in zip(ids, tags, frames, alone, strict=True):
-            for what in own_tags:
+            for what in own_tags or ():
                 if kind in ("stills", "faces") and what in _FRAME_TAGS and (what != "restore" or kind == "stills"):
                     found.append(_Wish(what, "frame", frame, kind, id, None))
                 elif (meant := _face_wish(what, characters)) is not None:
@@ -583,18 +600,15 @@ class Lens:
     def _take_off(self, done: Sequence[_Wish]) -> None:
         """Removes the tags that were followed. Edited labels are shown as they are now by `_show_decisions`."""
         for where in {wish.where for wish in done}:
-            dataset = self._fo.load_dataset(self.name(where))
-            samples: dict[str, set[str]] = defaultdict(set)
-            labels: dict[str, set[str]] = defaultdict(set)
+            of_sample: dict[str, list[_Wish]] = defaultdict(list)
             for wish in done:
                 if wish.where == where and not wish.edited:
-                    (labels[wish.label] if wish.label is not None else samples[wish.sample]).add(wish.what)
-            for sample in dataset.select(list(samples)) if samples else ():
-                sample.tags = [tag for tag in sample.tags if not _is_wish(tag, samples[sample.id])]
-                sample.save()
-            for sample in dataset.select_labels(ids=list(labels), fields="faces") if labels else ():
-                for face in sample.faces.detections:
-                    face.tags = [tag for tag in face.tags if not _is_wish(tag, labels[face.id])]
+                    of_sample[wish.sample].append(wish)
+            for sample in self._fo.load_dataset(self.name(where)).select(list(of_sample)):
+                own = of_sample[sample.id]
+                sample.tags = _without(sample.tags, [wish.what for wish in own if wish.label is None])
+                for face in sample.faces.detections if where == "faces" else ():
+                    face.tags = _without(face.tags, [wish.what for wish in own if wish.label == face.id])
                 sample.save()
 
     def _show_decisions(self, sorting: Sorting | None) -> None:
@@ -692,9 +706,9 @@ def _face_wish(tag: str, characters: set[str]) -> str | None:
     return f"name:{text}" if text in characters else None
 
 
-def _is_wish(tag: str, wishes: set[str]) -> bool:
-    """Whether `tag`, as it was set, is one of `wishes`; a character's name alone became `name:...`."""
-    return tag.strip() in wishes or f"name:{tag.strip()}" in wishes
+def _without(tags: Sequence[str], wishes: Sequence[str]) -> list[str]:
+    """`tags` without those that became `wishes`; a character's name alone became `name:...`."""
+    return [tag for tag in tags if tag.strip() not in wishes and f"name:{tag.strip()}" not in wishes]
 
 
 def _one_meaning(face: str, tags: Sequence[str], here: bool, known: set[str]) -> list[tuple[str, str]]:
