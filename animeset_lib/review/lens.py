@@ -58,6 +58,7 @@ def fiftyone() -> Any:
             f"FiftyOne is not installed; `make fiftyone` installs it, or: {_INSTALL}. Everything else works without it"
         )
     os.environ.setdefault("FIFTYONE_DO_NOT_TRACK", "true")  # it would tell its makers of every start
+    os.environ.setdefault("FIFTYONE_LOGGING_LEVEL", "ERROR")  # it greets with a page of text
     try:
         import fiftyone as module
         import fiftyone.brain
@@ -124,7 +125,7 @@ class Lens:
 
     def name(self, kind: Kind) -> str:
         """Name of the dataset in FiftyOne; it holds the film's id, so two films never meet."""
-        return f"animeset {self._work.name} {kind}"
+        return f"animeset-{self._work.name}-{kind}"
 
     def open(self, kind: Kind) -> Any:
         """The FiftyOne dataset of this kind, built anew from the rows. Tags in an earlier one are saved first.
@@ -136,7 +137,7 @@ class Lens:
                 f"the {kind} of {self._work.name} are not kept; run the film with --keep-work (or --until cast for stills and faces), then open "
                 "it again"
             )
-        name, fresh = self.name(kind), f"{self.name(kind)} (being built)"
+        name, fresh = self.name(kind), f"{self.name(kind)}.building"
         if self._fo.dataset_exists(name) and (refused := self.save_decisions([kind]).refused):
             raise InputError(
                 f"{name} holds tags that cannot be saved, so it is not built anew: {'; '.join(refused)}. Mend or remove them in the App, "
