@@ -100,14 +100,7 @@ def test_zips_and_logs_can_be_had(name: str, server: Server) -> None:
 
 def _ways(name: str) -> list[str]:
     """`name` as an attacker may write it."""
-    return [
-        name,
-        f"output/../{name}",
-        f"logs/..%2f{name}",
-        f"./{name}",
-        name.replace("/", "%2f"),
-        name.replace("/", "//"),
-    ]
+    return [name, f"output/../{name}", f"logs/..%2f{name}", f"./{name}", name.replace("/", "%2f"), name.replace("/", "//")]
 
 
 TRICKS = [
@@ -300,10 +293,7 @@ def test_a_taken_port_is_said_so(start: Callable[..., Started], tmp_path: Path) 
         started = start("--port", port, project)
         said = started.printed()
     assert started.process.returncode == 1
-    assert (
-        f"error: the port {port} on 127.0.0.1 cannot be had; another program may use it. Name another with --port"
-        in said
-    )
+    assert f"error: the port {port} on 127.0.0.1 cannot be had; another program may use it. Name another with --port" in said
     assert "Traceback" not in said
     assert "token=" not in said
 
