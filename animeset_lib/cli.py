@@ -13,6 +13,7 @@ import platform
 import shutil
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -252,6 +253,81 @@ def dashboard(
     from animeset_lib.dashboard.app import serve
 
     serve(folder, host=host, port=port, browser=browser, max_upload_gb=max_upload_gb)
+
+
+FilmArgument = Annotated[str, typer.Argument(metavar="FILM", help="The film's file, or part of its name or id.")]
+
+
+@app.command()
+def decide(
+    film: FilmArgument,
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="WHAT",
+            help="list · name GROUP|FACE... NAME · merge GROUP... GROUP · not-a-character GROUP|FACE... · drop FACE... · restore FACE...|STILL... · "
+            "duplicate STILL... · keep STILL... · undo · redo",
+        ),
+    ] = "list",
+    things: Annotated[list[str] | None, typer.Argument(metavar="[...]", help="Groups, faces, stills, a name.")] = None,
+    of: Annotated[
+        str | None, typer.Option("--of", metavar="STILL", help="With duplicate: which still it shows again.")
+    ] = None,
+    output: OutputOption = Path("output"),
+    work: WorkOption = Path("work"),
+    as_json: JsonOption = False,
+) -> None:
+    """List what was decided about a film, or decide: names, merges, who is nobody, which stills are duplicates. The next run honours it."""
+    from animeset_lib.pipeline import Folders, decisions_path, find_film
+    from animeset_lib.review.deciding import Deciding
+
+    folder = find_film(film, Folders(output, work))
+    deciding = Deciding(work / folder, decisions_path(output, folder))
+    words = "" if what == "list" else deciding.decide(what, things or (), duplicate_of=of)
+    state = deciding.state()
+    if as_json:
+        print(json.dumps({"decided": words, **state}, ensure_ascii=False))
+        return
+    if what != "list":
+        _say(words or f"There is nothing to {what}.")
+        return
+    for group, members in state["groups"].items():
+        _say(f"{len(members):>5} faces  {group}")
+    for decision in state["decisions"]:
+        _say(f"{decision['number']:>5}. {decision['time'][:16].replace('T', ' ')}  {decision['words']}")
+    for sentence in state["told"]:
+        _say(f"note: {sentence}")
+    _say(f"{len(state['decisions'])} decisions stand in {state['file']}; `list --json` names all faces.")
+
+
+@app.command()
+def lens(
+    film: FilmArgument,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Of the App.")] = 5151,
+    output: OutputOption = Path("output"),
+    work: WorkOption = Path("work"),
+) -> None:
+    """Open FiftyOne on what --keep-work left: stills with duplicate groups, faces, crops, datasets. Ctrl-C saves your tags as decisions."""
+    from animeset_lib.pipeline import Folders, decisions_path, find_film, published_folder
+    from animeset_lib.review.lens import Lens
+
+    folder = find_film(film, Folders(output, work))
+    opened = Lens(work / folder, decisions_path(output, folder), published_folder(output, folder))
+    if not opened.available:
+        raise InputError(f"nothing of {folder} is kept; run the film with --keep-work, then open it again")
+    datasets = {kind: opened.open(kind) for kind in opened.available}
+    for kind, dataset in datasets.items():
+        _say(f"{kind}: {len(dataset)} pictures, views: {', '.join(dataset.list_saved_views())}")
+    session = opened.launch(datasets.get("faces") or next(iter(datasets.values())), port)
+    _say(f"FiftyOne: {session.url}  (stop with Ctrl-C, which saves your tags)")
+    with suppress(KeyboardInterrupt):
+        session.wait(-1)
+    outcome = opened.save_decisions()
+    for words in outcome.saved:
+        _say(f"saved: {words}")
+    for sentence in outcome.refused:
+        _errors.print(f"not saved: {escape(sentence)}", soft_wrap=True)
+    _say(f"{len(outcome.saved)} decisions saved; the next run honours them.")
 
 
 @app.command()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from animeset_lib import media
-from animeset_lib.errors import AnimesetError, CancelledError, ModelError, SettingsError, SpaceError
+from animeset_lib.errors import AnimesetError, CancelledError, InputError, ModelError, SettingsError, SpaceError
 from animeset_lib.media import clean_name
 from animeset_lib.models.api import Task
 from animeset_lib.models.device import choose, idle
@@ -23,7 +23,15 @@ from animeset_lib.records import Film
 from animeset_lib.run.engine import MIN_FREE_BYTES, keys_of, run_stages
 from animeset_lib.run.events import LOGGER, Events, Listener, log_files, log_refusal, read_events, warnings_as_events
 from animeset_lib.run.lock import Cancel, hold, holder
-from animeset_lib.run.publish import Published, edited, publish, published, tidy
+from animeset_lib.run.publish import (
+    Published,
+    edited,
+    publish,
+    published,
+    published_folders,
+    read_manifest,
+    tidy,
+)
 from animeset_lib.run.store import FilmStore, folder_size, full_disk_as, remove_tree, write_json
 from animeset_lib.settings import Settings
 from animeset_lib.stages import PIPELINE, build_pipeline
@@ -35,9 +43,11 @@ __all__ = [
     "fetch_models",
     "film_folder",
     "film_states",
+    "find_film",
     "last_keys",
     "live_runs",
     "plan_film",
+    "published_folder",
     "removable",
     "remove_unused",
     "run_film",
@@ -78,6 +88,32 @@ def film_folder(film: Film) -> str:
 def decisions_path(output: Path, folder: str) -> Path:
     """Where the human decisions about a film lie: beside its datasets, for `work/` is cleaned away. `folder` as of `film_folder`."""
     return output / f"{folder}.decisions.jsonl"
+
+
+def find_film(film: str, folders: Folders) -> str:
+    """The folder name (`film_folder`) of a film that was run: `film` is its file, or part of its name or id.
+
+    Raises `InputError` when none or several match.
+    """
+    if Path(film).exists():
+        return film_folder(media.probe(Path(film)))
+    suffix = decisions_path(Path(), "").name
+    known = set(_film_folders(folders.work))
+    known |= {path.name.removesuffix(suffix) for path in folders.output.glob(f"*{suffix}")}
+    found = sorted(name for name in known if film in name)
+    if len(found) != 1:
+        there = ", ".join(found or sorted(known)) or "none"
+        raise InputError(
+            f"{'several films match' if found else 'no film matches'} '{film}' in {folders.work} and {folders.output}; expected a film's file, or "
+            f"part of the name or id of one of: {there}"
+        )
+    return found[0]
+
+
+def published_folder(output: Path, folder: str) -> Path | None:
+    """Where the datasets of the film lie, None when there are none. `folder` as of `film_folder`."""
+    found = [path for path in published_folders(output) if folder.endswith(f"-{read_manifest(path)['film']}")]
+    return found[-1] if found else None
 
 
 def run_film(

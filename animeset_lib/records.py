@@ -191,7 +191,8 @@ class Frame(Record):
 
 
 class DedupeRow(Record):
-    """2_dedupe: `id` is the frame's. `duplicate_of` is the id of the kept frame of the group; the three measures are to that one.
+    """2_dedupe: `id` is the frame's. `duplicate_of` is the id of the frame that stands for its group; the three measures are to that one. It is kept,
+    unless a person dropped it; a still that a person dropped may have none, one that a person kept has none, but still its measures.
 
     `phash` is the hash in 16 hex digits (of whichever method is set; empty for a damaged still). `sharpness` is in grey levels per pixel,
     comparable inside one film; `contrast` the standard deviation of the brightness, in levels of 255. `hamming` counts bits of 64, `ssim` is

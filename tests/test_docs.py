@@ -27,9 +27,19 @@ def _name(requirement: str) -> str:
 
 def test_every_command_is_in_the_readme() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    assert {"run", "dashboard", "status", "cancel", "clean", "doctor", "settings", "models", "demo-film"} == set(
-        commands
-    )
+    assert {
+        "run",
+        "dashboard",
+        "decide",
+        "lens",
+        "status",
+        "cancel",
+        "clean",
+        "doctor",
+        "settings",
+        "models",
+        "demo-film",
+    } == set(commands)
     for name in commands:
         assert re.search(rf"`{name}[ `]", README), f"README says nothing of `{name}`"
 

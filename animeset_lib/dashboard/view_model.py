@@ -21,7 +21,6 @@ from animeset_lib.dashboard.previews import newest_pictures
 from animeset_lib.dashboard.receiving import Inbox, film_inbox, picture_inbox
 from animeset_lib.dashboard.runs import Launch, Options, RunFollower, Runs, finished_events, known_runs
 from animeset_lib.dashboard.settings_form import SettingsForm
-from animeset_lib.dashboard.stages_on_disk import stages_with
 from animeset_lib.dashboard.thresholds import EXPLORABLE, explore
 from animeset_lib.errors import AnimesetError, BusyError, InputError, SettingsError
 from animeset_lib.pipeline import Folders, decisions_path, film_folder, plan_film
@@ -29,6 +28,7 @@ from animeset_lib.records import Film
 from animeset_lib.run.lock import holder
 from animeset_lib.run.publish import refresh_zip, zip_all
 from animeset_lib.stages.names import character_name
+from animeset_lib.stages_on_disk import stages_with
 
 __all__ = ["BUSY", "ViewModel"]
 

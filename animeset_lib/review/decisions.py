@@ -1,7 +1,7 @@
-"""A person's decisions about the cast: the file they are kept in, and what they make of the machine's groups.
+"""A person's decisions about faces and stills: the file they are kept in, and what they make of the machine's groups.
 
-`DecisionLog` only ever appends; undoing is one more line. `settle` is the one place that says what decisions do: the cast stage and the board of
-the dashboard both call it, so that the board shows what the next run will give.
+`DecisionLog` only ever appends; undoing is one more line. `settle` and `settle_frames` are the one place that says what decisions do: the
+stages, the board of the dashboard, the command line and FiftyOne all call them, so that what is shown is what the next run will give.
 """
 
 from __future__ import annotations
@@ -24,9 +24,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from animeset_lib.errors import BusyError, InputError
 from animeset_lib.records import RecordId, safe_name
 
-__all__ = ["Decision", "DecisionLog", "Settled", "Settlement", "digest_of", "settle"]
+__all__ = [
+    "Decision",
+    "DecisionLog",
+    "FrameSettlement",
+    "Settled",
+    "Settlement",
+    "about_faces",
+    "about_frames",
+    "digest_of",
+    "settle",
+    "settle_frames",
+]
 
-Kind = Literal["assign", "reject", "drop", "restore", "undo"]
+Kind = Literal["assign", "reject", "drop", "restore", "duplicate", "keep", "undo"]
+FaceKind = Literal["assign", "reject", "drop", "restore"]
+FrameKind = Literal["duplicate", "keep", "restore"]
 Scope = Literal["group", "faces"]
 Source = Literal["cluster", "reference", "cast", "decision", "noise"]
 Dropped = Literal["noise", "not_a_character", "by_hand"]
@@ -40,21 +53,25 @@ _PATIENCE_S = 30.0
 
 
 class Decision(BaseModel):
-    """One decision about some faces, and one line of a log. Raises `ValueError` where the fields do not fit its kind.
+    """One decision about some faces or some stills, and one line of a log. Raises `ValueError` where the fields do not fit its kind.
 
-    number     its line in the log, from 1
-    time       when it was made, ISO 8601 in UTC with seconds
-    kind       assign   these faces are `character` (so groups are renamed, merged and split, and single pictures moved)
-               reject   these faces are no character
-               drop     whoever it is, do not use these pictures; the faces keep their character, also through later assigns
-               restore  forget what was decided about these faces before
-               undo     decision `undoes` does not count; to undo an undo is to redo
-    words      one sentence for a person
-    character  whom, in the form of `stages.names.character_name`; for assign only
-    scope      group: the whole group was meant, and faces that are in its cluster later follow; faces: only those listed
-    faces      region ids
-    bearers    for assign: the faces that bore `character` already when it was decided, none where the name was new; None where nobody told.
-               They say whom a name like `character_01` meant, for the machine gives that one to somebody else when its groups change.
+    number        its line in the log, from 1
+    time          when it was made, ISO 8601 in UTC with seconds
+    kind          assign     these faces are `character` (so groups are renamed, merged and split, and single pictures moved)
+                  reject     these faces are no character
+                  drop       whoever it is, do not use these pictures; the faces keep their character, also through later assigns
+                  duplicate  these stills show what others show: drop them
+                  keep       these stills are no duplicates, whatever the program says
+                  restore    forget what was decided about these faces, or these stills, before
+                  undo       decision `undoes` does not count; to undo an undo is to redo
+    words         one sentence for a person
+    character     whom, in the form of `stages.names.character_name`; for assign only
+    scope         group: the whole group was meant, and faces that are in its cluster later follow; faces: only those listed
+    faces         region ids
+    frames        still ids; a decision has these or faces, never both
+    duplicate_of  for duplicate: the still that shows the same, if the person told which
+    bearers       for assign: the faces that bore `character` already when it was decided, none where the name was new; None where nobody told.
+                  They say whom a name like `character_01` meant, for the machine gives that one to somebody else when its groups change.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,6 +84,8 @@ class Decision(BaseModel):
     undoes: int | None = Field(default=None, ge=1)
     scope: Scope = "faces"
     faces: tuple[RecordId, ...] = ()
+    frames: tuple[RecordId, ...] = ()
+    duplicate_of: RecordId | None = None
     bearers: tuple[RecordId, ...] | None = None
 
     @field_validator("time")
@@ -82,10 +101,17 @@ class Decision(BaseModel):
         for field, value, wanted in (
             ("character", self.character is not None, self.kind == "assign"),
             ("undoes", self.undoes is not None, self.kind == "undo"),
-            ("faces", bool(self.faces), self.kind != "undo"),
+            ("faces", bool(self.faces), self.kind in ("assign", "reject", "drop")),
+            ("frames", bool(self.frames), self.kind in ("duplicate", "keep")),
         ):
-            if value != wanted:
+            if value != wanted and not (self.kind == "restore" and field in ("faces", "frames")):
                 raise ValueError(f"{self.kind} needs {field}" if wanted else f"{self.kind} has no {field}")
+        if self.kind == "restore" and bool(self.faces) == bool(self.frames):
+            raise ValueError("restore needs faces or frames, and not both")
+        if self.frames and self.scope != "faces":
+            raise ValueError(f"{self.kind} of frames has no scope")
+        if self.duplicate_of is not None and (self.kind != "duplicate" or self.duplicate_of in self.frames):
+            raise ValueError(f"{self.kind} of {', '.join(self.frames)} cannot be a duplicate of {self.duplicate_of}")
         if self.bearers is not None and self.kind != "assign":
             raise ValueError(f"{self.kind} has no bearers")
         if self.undoes is not None and self.undoes >= self.number:
@@ -98,14 +124,18 @@ class Decision(BaseModel):
     def line(self) -> str:
         """Its line in the log, without the end of line; what its kind does not have is left out."""
         values = {key: value for key, value in self.model_dump(mode="json").items() if value is not None}
-        if self.kind == "undo":
+        if not self.faces:
             del values["scope"], values["faces"]
+        if not self.frames:
+            del values["frames"]
         return json.dumps(values, ensure_ascii=False)
 
     @property
     def effect(self) -> str:
-        """`hana`, or what else it makes of its faces, for sentences."""
-        return self.character or {"reject": "not a character", "drop": "not to be used"}.get(self.kind, self.kind)
+        """`hana`, or what else it makes of its faces or stills, for sentences."""
+        return self.character or {"reject": "not a character", "drop": "not to be used", "keep": "no duplicate"}.get(
+            self.kind, self.kind
+        )
 
     @property
     def named(self) -> str:
@@ -148,7 +178,10 @@ class DecisionLog:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what the standing decisions do, in order, without numbers, times and words; "" when none stands."""
+        """SHA-256 of what the standing decisions do, in order, without numbers, times and words; "" when none stands.
+
+        Stages use `digest_of` of the decisions that concern them, so that a name does not repeat the search for duplicates.
+        """
         return digest_of(self.standing)
 
     @property
@@ -166,7 +199,7 @@ class DecisionLog:
 
     def add(
         self,
-        kind: Literal["assign", "reject", "drop", "restore"],
+        kind: FaceKind,
         faces: Iterable[str],
         *,
         scope: Scope,
@@ -174,7 +207,8 @@ class DecisionLog:
         words: str,
         bearers: Iterable[str] | None = None,
     ) -> Decision:
-        """Append one decision, on the disk when this returns; see `Decision` for the arguments. What was undone before can be redone no more.
+        """Append one decision about faces, on the disk when this returns; see `Decision` for the arguments. What was undone before can be redone
+        no more.
 
         Raises `InputError` when they do not fit together or the file cannot be written, `BusyError` when another process keeps the lock; the log
         is unchanged then.
@@ -192,6 +226,21 @@ class DecisionLog:
                 scope=scope,
                 faces=listed,
                 bearers=named_so,
+            )
+
+        made = self._append(make)
+        assert made is not None
+        return made
+
+    def add_frames(
+        self, kind: FrameKind, frames: Iterable[str], *, words: str, duplicate_of: str | None = None
+    ) -> Decision:
+        """Append one decision about stills; everything else as `add`."""
+        listed = tuple(dict.fromkeys(frames))
+
+        def make(number: int, decisions: Sequence[Decision]) -> Decision:
+            return Decision(
+                number=number, time=_now(), kind=kind, words=words, frames=listed, duplicate_of=duplicate_of
             )
 
         made = self._append(make)
@@ -284,8 +333,22 @@ def digest_of(standing: Sequence[Decision]) -> str:
     """`DecisionLog.digest` of decisions that were already read."""
     if not standing:
         return ""
-    effects = [[d.kind, d.faces, d.scope, d.character, d.bearers] for d in standing]
+    # decisions about faces have the form of the first release, for keys of stages that lie on disks are made of it
+    effects = [
+        [d.kind, d.faces, d.scope, d.character, d.bearers] if d.faces else [d.kind, d.frames, d.duplicate_of]
+        for d in standing
+    ]
     return hashlib.sha256(json.dumps(effects, ensure_ascii=True).encode()).hexdigest()
+
+
+def about_faces(standing: Iterable[Decision]) -> tuple[Decision, ...]:
+    """Those for the cast stage, in order."""
+    return tuple(decision for decision in standing if decision.faces)
+
+
+def about_frames(standing: Iterable[Decision]) -> tuple[Decision, ...]:
+    """Those for the dedupe stage, in order."""
+    return tuple(decision for decision in standing if decision.frames)
 
 
 def _now() -> str:
@@ -348,6 +411,43 @@ def _undone(decisions: Sequence[Decision], undo: Decision) -> Decision:
 
 
 @dataclass(frozen=True)
+class FrameSettlement:
+    """`decided` is still id → the duplicate or keep that counts, only for stills of this run; `told` are sentences about conflicts; `absent` counts
+    stills that were decided about and are not in this run, where those decisions are without effect."""
+
+    decided: Mapping[str, Decision]
+    told: tuple[str, ...]
+    absent: int
+
+
+def settle_frames(ids: Iterable[str], decisions: Iterable[Decision]) -> FrameSettlement:
+    """What a person's standing `decisions`, in order, say of the stills `ids`; later ones win over earlier ones for the same still.
+
+    A decision changes the stills that it lists and no other: those that duplicate a still which is dropped by hand stay dropped, for they
+    show the same picture.
+    """
+    here = set(ids)
+    verdicts: dict[str, Decision] = {}
+    told: list[str] = []
+    for decision in about_frames(decisions):
+        beaten: Counter[int] = Counter()
+        for frame in decision.frames:
+            if decision.kind == "restore":
+                verdicts.pop(frame, None)
+                continue
+            earlier = verdicts.get(frame)
+            if earlier is not None and earlier.kind != decision.kind and frame in here:
+                beaten[earlier.number] += 1
+            verdicts[frame] = decision
+        told += [
+            f"{count} still{'' if count == 1 else 's'} of decision {number}: the later decision {decision.number} ({decision.effect}) counts"
+            for number, count in sorted(beaten.items())
+        ]
+    decided = {frame: decision for frame, decision in verdicts.items() if frame in here}
+    return FrameSettlement(decided, tuple(told), len(verdicts) - len(decided))
+
+
+@dataclass(frozen=True)
 class Settled:
     """What one face is. `character` stays on a face that is only not to be used (`dropped` by_hand), so that it is moved with its group.
 
@@ -381,7 +481,8 @@ def settle(
     sources: Mapping[int, Literal["cluster", "reference", "cast"]],
     decisions: Sequence[Decision],
 ) -> Settlement:
-    """The machine's groups and a person's standing `decisions`, in order → what every face is. Equal inputs, equal results.
+    """The machine's groups and a person's standing `decisions`, in order → what every face is. Equal inputs, equal results; decisions about
+    stills are left out.
 
     `ids` (region ids) and `clusters` (-1 for noise) are row-aligned; `names` and `sources` are the machine's name of every cluster and where
     that comes from. Later decisions win over earlier ones for the same face. Who someone is (assign, reject) and whether the picture is used
@@ -401,7 +502,7 @@ def settle(
     restored: set[str] = set()
     here = set(ids)
     told: list[str] = []
-    for decision in decisions:
+    for decision in about_faces(decisions):
         beaten: Counter[int] = Counter()
         for face in decision.faces:
             if decision.kind == "restore":

@@ -52,6 +52,7 @@ def build_pipeline(
     """The stages of `PIPELINE` with their settings and, where one reads something from outside the run, its place."""
     outside: dict[str, dict[str, Any]] = {
         "extract": {"film": film, "path": path},
+        "dedupe": {"decisions": decisions},
         "cast": {"references": references, "cast_file": cast_file, "decisions": decisions},
     }
     # A frozen dataclass has the constructor its fields say; the base class cannot know it.

@@ -74,7 +74,8 @@ class Summary:
 @dataclass(frozen=True)
 class FilmNumbers:
     """Counts over the whole film. `length_ms` is the last known moment; `lost_figures` counts what `3a_detect` dropped, by reason; `noise` figures
-    belong to no character; `by_person` counts the faces that a person took out, by reason, `decisions` what that person decided."""
+    belong to no character; `by_person` counts the faces that a person took out, by reason, `decisions` what that person decided
+    about them, `frame_decisions` about duplicates."""
 
     film: Film
     length_ms: int
@@ -85,6 +86,7 @@ class FilmNumbers:
     noise: int
     by_person: Mapping[str, int] = field(default_factory=dict)
     decisions: int = 0
+    frame_decisions: int = 0
 
 
 def clock(pts_ms: int) -> str:
@@ -266,6 +268,8 @@ def _by_person(numbers: FilmNumbers) -> list[str]:
         lines.append(f"- faces whose pictures you took out by hand: {dropped}")
     if numbers.decisions:
         lines.append(f"- {_count(numbers.decisions, 'decision')} of yours about the cast, kept in `decisions.jsonl`")
+    if numbers.frame_decisions:
+        lines.append(f"- {_count(numbers.frame_decisions, 'decision')} of yours about duplicates, kept there as well")
     return lines
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from animeset_lib.errors import InputError
 from animeset_lib.models.api import ModelProvider
 from animeset_lib.records import CastRow, ClusterRow, Record, Region
-from animeset_lib.review.decisions import Decision, DecisionLog, Settlement, digest_of, settle
+from animeset_lib.review.decisions import Decision, DecisionLog, Settlement, about_faces, digest_of, settle
 from animeset_lib.run.stage import Context, Output, Stage, WholeSet
 from animeset_lib.settings import CastSettings
 from animeset_lib.stages.castfile import (
@@ -73,7 +73,8 @@ class CastStage(Stage):
     """One row per face of `3c_cluster`: its character or noise; and `cast.json` for the next film.
 
     `references` is a folder `<name>/*.png|jpg|webp`, `cast_file` the cast.json of an earlier film; either, both or none. `decisions` is the file of
-    a `DecisionLog`, perhaps not there yet; those that stand override the machine and are written to `decisions.jsonl`. They are read once
+    a `DecisionLog`, perhaps not there yet; those about faces that stand override the machine, and all that stand are written to
+    `decisions.jsonl` (those about stills are in the key of 2_dedupe and thereby in this one's). They are read once
     per object: what a person decides while the stage runs is for the next run, whose key then says so.
 
     `notes.machine_names` of stage.json is cluster → name and source by the machine, before decisions: with them `settle` gives what the next
@@ -102,9 +103,13 @@ class CastStage(Stage):
         return found
 
     @cached_property
+    def _all_standing(self) -> tuple[Decision, ...]:
+        return tuple(DecisionLog(self.decisions).standing) if self.decisions is not None else ()
+
+    @cached_property
     def _standing(self) -> tuple[Decision, ...]:
-        """Raises `InputError` for a damaged file, or a name that is none."""
-        standing = tuple(DecisionLog(self.decisions).standing) if self.decisions is not None else ()
+        """Those about faces. Raises `InputError` for a damaged file, or a name that is none."""
+        standing = about_faces(self._all_standing)
         for decision in standing:
             if decision.character is not None and character_name(decision.character) != decision.character:
                 raise InputError(
@@ -172,8 +177,8 @@ class CastStage(Stage):
         (out / _REPORT).write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         machine = {str(cluster): (name, source_of[cluster]) for cluster, name in name_of.items()}
         (out / _MACHINE).write_text(json.dumps(machine, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        if self._standing:
-            lines = "".join(f"{decision.line}\n" for decision in self._standing)
+        if self._all_standing:
+            lines = "".join(f"{decision.line}\n" for decision in self._all_standing)
             (out / DECISIONS_FILE).write_text(lines, encoding="utf-8", newline="\n")
 
         renamed = {match.name for match in by_cast.values() if _is_renamed(match, rows, settlement)}

@@ -330,6 +330,7 @@ class _Builder:
             noise=sum(1 for row in cast if row.character is None and row.dropped not in BY_A_PERSON),
             by_person=Counter(row.dropped for row in cast if row.dropped in BY_A_PERSON),
             decisions=self._given["3d_cast"].info["notes"].get("decisions", 0),
+            frame_decisions=self._given["2_dedupe"].info["notes"].get("decisions", 0),
         )
 
 

@@ -2,7 +2,7 @@
 
 A perceptual hash proposes, and so does standing side by side in a shot; structural similarity decides (`similarity.py`). The sharpest still
 of a group stays. There is no chaining: every still that is dropped was itself compared with the one that stays, so a slow dissolve from A
-to B cannot carry B into A's group.
+to B cannot carry B into A's group. What a person decided about single stills has the last word.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,7 +24,9 @@ import numpy.typing as npt
 
 from animeset_lib.errors import InputError
 from animeset_lib.media import read_image, write_image
+from animeset_lib.models.api import ModelProvider
 from animeset_lib.records import DedupeRow
+from animeset_lib.review.decisions import Decision, DecisionLog, about_frames, digest_of, settle_frames
 from animeset_lib.run.stage import Context, Output, Stage
 from animeset_lib.settings import DedupeSettings
 from animeset_lib.stages.hashing import hash_hex, neighbours, perceptual_hash
@@ -66,15 +68,25 @@ class DedupeItem:
 class DedupeStage(Stage):
     """Items are the usable stills in order; every one gets a row, duplicates with `dropped="duplicate"`.
 
-    Writes `small/<id>.png`, the picture of at most 320 pixels that comparisons see.
+    Writes `small/<id>.png`, the picture of at most 320 pixels that comparisons see. `decisions` is the file of a `DecisionLog`, perhaps not there
+    yet; those about stills that stand override the machine. They are read once per object.
     """
 
     settings: DedupeSettings
+    decisions: Path | None = None
     name: ClassVar[str] = "2_dedupe"
     version: ClassVar[str] = "1"
     needs: ClassVar[tuple[str, ...]] = ("1_extract",)
     row: ClassVar[type[DedupeRow]] = DedupeRow
     batch: ClassVar[int] = 32
+
+    def fingerprint(self, models: ModelProvider) -> Mapping[str, str]:
+        """Raises `InputError` for a damaged file of decisions, before any stage has run."""
+        return {"decisions": digest_of(self._standing)} if self._standing else {}
+
+    @cached_property
+    def _standing(self) -> tuple[Decision, ...]:
+        return about_frames(DecisionLog(self.decisions).standing) if self.decisions is not None else ()
 
     def plan(self, given: Mapping[str, Output]) -> Sequence[DedupeItem]:
         stills = given["1_extract"]
@@ -102,7 +114,7 @@ class DedupeStage(Stage):
     def finish(
         self, rows: list[Any], items: Sequence[Any], given: Mapping[str, Output], out: Path, ctx: Context
     ) -> Sequence[DedupeRow]:
-        """Sharpest first, each still becomes a duplicate of the first kept one that is confirmed, or is kept itself."""
+        """Sharpest first, each still becomes a duplicate of the first kept one that is confirmed, or is kept itself; then come the decisions."""
         usable = [i for i, row in enumerate(rows) if row.dropped is None]
         hashes = {i: int(rows[i].phash, 16) for i in usable}
         empty = {i for i in usable if rows[i].contrast < _EMPTY_CONTRAST}
@@ -133,13 +145,15 @@ class DedupeStage(Stage):
             group[rows[k].id] += 1
             result[i] = _duplicate(rows[i], rows[k].id, hamming, alike)
         sizes = Counter(group.values())
+        result = self._decided(result, ctx)
+        kept_rows = sum(row.dropped is None for row in result)
         ctx.note(
             "dedupe",
             {
                 "stills": len(rows),
                 "unreadable": len(rows) - len(usable),
-                "kept": len(group),
-                "duplicates": len(usable) - len(group),
+                "kept": kept_rows,
+                "duplicates": len(usable) - kept_rows,
                 **{name: counts[name] for name in ("compared", "aligned", "stopped_at_most_comparisons")},
                 "group_sizes": {str(size): sizes[size] for size in sorted(sizes)},
                 "hamming_confirmed": {str(d): confirmed[d] for d in sorted(confirmed)},
@@ -148,12 +162,44 @@ class DedupeStage(Stage):
         )
         ctx.log.info(
             "%d of %d stills are kept, %d are duplicates, %d unreadable; %d comparisons confirmed, %d refused",
-            len(group),
+            kept_rows,
             len(rows),
-            len(usable) - len(group),
+            len(usable) - kept_rows,
             len(rows) - len(usable),
             confirmed.total(),
             refused.total(),
+        )
+        return result
+
+    def _decided(self, rows: Sequence[DedupeRow], ctx: Context) -> list[DedupeRow]:
+        """The rows as a person wants them. A still that cannot be read stays dropped, whatever was said of it."""
+        if not self._standing:
+            return list(rows)
+        settlement = settle_frames((row.id for row in rows), self._standing)
+        told = list(settlement.told)
+        if settlement.absent:
+            told.append(
+                f"{settlement.absent} stills that were decided about are not in this run (other settings); those decisions are without effect on them"
+            )
+        result = []
+        changed: Counter[str] = Counter()
+        for row in rows:
+            decision = settlement.decided.get(row.id)
+            now = row if decision is None else _overruled(row, decision)
+            if now is row and decision is not None:
+                told.append(f"{row.id} cannot be kept, as {decision.named} wants it: {row.why}")
+            elif decision is not None:
+                changed[decision.kind] += now.dropped != row.dropped
+            result.append(now)
+        ctx.note("decisions", len(self._standing))
+        ctx.note("by_hand", {"dropped": changed["duplicate"], "kept": changed["keep"], "told": told})
+        for sentence in told:
+            ctx.log.info("2_dedupe: %s", sentence)
+        ctx.log.info(
+            "2_dedupe: %d decisions of yours about stills stand; by them %d are dropped and %d are kept against the program's choice",
+            len(self._standing),
+            changed["duplicate"],
+            changed["keep"],
         )
         return result
 
@@ -220,6 +266,22 @@ def _duplicate(row: DedupeRow, of: str, hamming: int, found: Similarity) -> Dedu
             "local_ssim": round(found.worst, 4),
         }
     )
+
+
+def _overruled(row: DedupeRow, decision: Decision) -> DedupeRow:
+    """`row` as `decision` wants it; `row` itself where that cannot be, for a damaged still. The machine's measures stay beside it."""
+    if row.dropped not in (None, "duplicate"):
+        return row
+    machine = f"; the program: {row.why}" if row.why else ""
+    if decision.kind == "keep":
+        # no longer a duplicate, but which still it was taken for remains known by `why`
+        return row.model_copy(
+            update={"dropped": None, "duplicate_of": None, "why": f"you said: no duplicate ({decision.named}){machine}"}
+        )
+    said = f"you said: a duplicate{f' of {decision.duplicate_of}' if decision.duplicate_of else ''} ({decision.named})"
+    of = decision.duplicate_of or row.duplicate_of
+    measured = {} if of == row.duplicate_of else dict.fromkeys(("hamming", "ssim", "local_ssim"))
+    return row.model_copy(update={"dropped": "duplicate", "duplicate_of": of, "why": said + machine, **measured})
 
 
 class _Pictures:

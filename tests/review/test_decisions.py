@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -36,7 +37,16 @@ from animeset_lib.records import (
     TagRow,
 )
 from animeset_lib.review import decisions as room
-from animeset_lib.review.decisions import Decision, DecisionLog, Settlement, digest_of, settle
+from animeset_lib.review.decisions import (
+    Decision,
+    DecisionLog,
+    Settlement,
+    about_faces,
+    about_frames,
+    digest_of,
+    settle,
+    settle_frames,
+)
 from animeset_lib.run.stage import Context, Output
 from animeset_lib.settings import DatasetSettings
 from animeset_lib.stages.cast import cast_rows
@@ -94,7 +104,14 @@ GOOD: dict[str, Any] = {
         ({"time": "2025-12-31T23:59+00:00"}, "not in UTC"),
         ({"time": "yesterday"}, "time"),
         ({"number": 0}, "number"),
-        ({"kind": "keep"}, "kind"),
+        ({"kind": "love"}, "kind"),
+        ({"kind": "keep", "character": None}, "keep has no faces"),
+        ({"kind": "duplicate", "character": None, "faces": []}, "duplicate needs frames"),
+        ({"frames": ["f-1"]}, "assign has no frames"),
+        ({"kind": "restore", "character": None, "frames": ["f-1"]}, "faces or frames, and not both"),
+        ({"kind": "restore", "character": None, "faces": []}, "faces or frames, and not both"),
+        ({"kind": "keep", "character": None, "faces": [], "frames": ["f-1"]}, "of frames has no scope"),
+        ({"duplicate_of": "f-1"}, "cannot be a duplicate of f-1"),
         ({"extra": 1}, "extra"),
     ],
 )
@@ -141,6 +158,69 @@ def test_the_file_is_for_people_too(log: DecisionLog, monkeypatch: pytest.Monkey
     ]
     assert DecisionLog(log.path).all == log.all
     assert {path.name for path in log.path.parent.iterdir()} <= {"decisions.jsonl", ".decisions.jsonl.lock"}
+
+
+def test_decisions_about_stills_stand_in_the_same_file(log: DecisionLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "_now", lambda: NOW)
+    name(log, "f-1-00", "hana")
+    log.add_frames("duplicate", ["f-1", "f-2", "f-1"], words="the same", duplicate_of="f-3")
+    log.add_frames("keep", ["f-2"], words="not the same")
+    log.add_frames("restore", ["f-1"], words="as before")
+    start = f'"time": "{NOW}"'
+    assert log.path.read_text(encoding="utf-8").splitlines()[1:] == [
+        f'{{"number": 2, {start}, "kind": "duplicate", "words": "the same", "frames": ["f-1", "f-2"], "duplicate_of": "f-3"}}',
+        f'{{"number": 3, {start}, "kind": "keep", "words": "not the same", "frames": ["f-2"]}}',
+        f'{{"number": 4, {start}, "kind": "restore", "words": "as before", "frames": ["f-1"]}}',
+    ]
+    assert DecisionLog(log.path).all == log.all
+    assert (numbers(about_faces(log.standing)), numbers(about_frames(log.standing))) == ([1], [2, 3, 4])
+    log.undo()
+    assert (log.can_undo, log.can_redo) == ("not the same", "as before")
+    with pytest.raises(InputError, match="cannot be a duplicate of f-9"):
+        log.add_frames("duplicate", ["f-9"], words="", duplicate_of="f-9")
+
+
+def test_each_stage_has_a_digest_of_what_concerns_it(log: DecisionLog) -> None:
+    name(log, "f-1-00", "hana")
+    faces = digest_of(about_faces(log.standing))
+    assert faces == digest_of(log.standing)
+    assert digest_of(about_frames(log.standing)) == ""
+    log.add_frames("keep", ["f-2"], words="")
+    assert digest_of(about_faces(log.standing)) == faces
+    frames = digest_of(about_frames(log.standing))
+    assert len({"", faces, frames, log.digest}) == 4
+    name(log, "f-3-00", "rem")
+    assert digest_of(about_frames(log.standing)) == frames
+
+
+def test_the_digest_of_decisions_about_faces_is_that_of_the_first_release(log: DecisionLog) -> None:
+    # keys of finished stages are made of it: another form would run them again
+    name(log, "a", "hana")
+    assert log.digest == hashlib.sha256(b'[["assign", ["a"], "faces", "hana", null]]').hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("decisions", "now", "told"),
+    [
+        ("", {}, []),
+        ("duplicate a b", {"a": "duplicate", "b": "duplicate"}, []),
+        ("keep a; keep a", {"a": "keep"}, []),
+        ("duplicate a b; keep b", {"a": "duplicate", "b": "keep"}, ["1 still of decision 1: the later decision 2 (no duplicate) counts"]),
+        ("keep a b; duplicate a b", {"a": "duplicate", "b": "duplicate"}, ["2 stills of decision 1: the later decision 2 (duplicate) counts"]),
+        ("duplicate a b; restore a", {"b": "duplicate"}, []),
+        ("restore a; keep a", {"a": "keep"}, []),
+    ],
+)  # fmt: skip
+def test_what_decisions_make_of_stills(decisions: str, now: dict[str, str], told: list[str]) -> None:
+    made = [
+        Decision.model_validate({"number": n, "time": NOW, "kind": kind, "words": "", "frames": frames})
+        for n, (kind, *frames) in enumerate((part.split() for part in decisions.split(";") if part), start=1)
+    ]
+    settlement = settle_frames(["a", "b", "c"], made)
+    assert {frame: decision.kind for frame, decision in settlement.decided.items()} == now
+    assert list(settlement.told) == told
+    elsewhere = settle_frames(["c"], made)
+    assert (elsewhere.decided, elsewhere.told, elsewhere.absent) == ({}, (), len(now))
 
 
 def test_undo_goes_back_and_redo_forward_again(log: DecisionLog) -> None:

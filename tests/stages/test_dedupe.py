@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import pytest
 from PIL import Image
 
 from animeset_lib.media import write_image
+from animeset_lib.models.fakes import FakeModels
 from animeset_lib.records import Frame
+from animeset_lib.review.decisions import DecisionLog
 from animeset_lib.run.stage import Context, Output
 from animeset_lib.settings import DedupeSettings
 from animeset_lib.stages.dedupe import DedupeStage, sharpness
@@ -37,6 +40,7 @@ def dedupe(
         times_ms: Sequence[int] | None = None,
         shots: Sequence[int] | None = None,
         batch: int | None = None,
+        decisions: Path | None = None,
         **settings: object,
     ) -> Output:
         folder = tmp_path / "given" / "1_extract"
@@ -57,7 +61,8 @@ def dedupe(
                 )
             )
         given = {"1_extract": make_output("1_extract", Frame, frames)}
-        return run_stage(DedupeStage(DedupeSettings.model_validate(settings)), given, make_context(), batch=batch)
+        stage = DedupeStage(DedupeSettings.model_validate(settings), decisions)
+        return run_stage(stage, given, make_context(), batch=batch)
 
     return run
 
@@ -255,3 +260,75 @@ def test_sharpness_is_not_fooled_by_grain_or_subtitles() -> None:
 @pytest.mark.parametrize("shape", [(1, 1, 3), (2, 50, 3), (720, 1280, 3)])
 def test_a_picture_without_edges_has_no_sharpness(shape: tuple[int, int, int]) -> None:
     assert sharpness(np.full(shape, 77, np.uint8)) == 0
+
+
+def test_a_person_has_the_last_word(dedupe: Dedupe, tmp_path: Path) -> None:
+    pictures = [noisy(head(), 6, seed=1), head(), noisy(head(), 6, seed=2), head(mouth="open"), head(scene=2)]
+    machine = dedupe(pictures).rows
+    assert [row.duplicate_of for row in machine] == ["f-001", None, "f-001", None, None]
+    log = DecisionLog(tmp_path / "decisions.jsonl")
+    log.add_frames("keep", ["f-000", "f-003"], words="no")
+    log.add_frames("duplicate", ["f-001", "f-002", "f-999"], words="yes")
+    log.add_frames("duplicate", ["f-004"], words="yes", duplicate_of="f-003")
+    output = dedupe(pictures, decisions=log.path)
+    rows = output.rows
+    assert [row.dropped for row in rows] == [None, "duplicate", "duplicate", None, "duplicate"]
+    # the still that stood for the group is dropped, the others stay what they were: they show the same picture
+    assert [row.duplicate_of for row in rows] == [None, None, "f-001", None, "f-003"]
+    assert rows[0].why.startswith("you said: no duplicate (decision 1 of ")
+    assert rows[0].why.endswith(f"; the program: {machine[0].why}")
+    assert rows[0].ssim == machine[0].ssim
+    assert rows[1].why.startswith("you said: a duplicate (decision 2 of ")
+    assert rows[2].why.endswith(f"; the program: {machine[2].why}")
+    assert rows[2].hamming == machine[2].hamming
+    assert rows[4].why.startswith("you said: a duplicate of f-003 (decision 3 of ")
+    assert rows[4].ssim is None
+    notes = output.info["notes"]
+    assert notes["dedupe"]["kept"] == 2
+    assert notes["dedupe"]["duplicates"] == 3
+    assert notes["decisions"] == 3
+    assert notes["by_hand"] == {
+        "dropped": 2,
+        "kept": 1,
+        "told": [
+            "1 stills that were decided about are not in this run (other settings); those decisions are without effect on them"
+        ],
+    }
+
+
+def test_a_damaged_still_cannot_be_kept(dedupe: Dedupe, tmp_path: Path) -> None:
+    log = DecisionLog(tmp_path / "decisions.jsonl")
+    log.add_frames("keep", ["f-000"], words="")
+    dedupe([head()])
+    stills = tmp_path / "given" / "1_extract"
+    frames = Output(stills, Frame)
+    (stills / frames.rows[0].file).write_bytes(b"torn")
+    stage = DedupeStage(DedupeSettings(), log.path)
+    sentences: dict[str, object] = {}
+    ctx = Context(
+        FakeModels(), 1, logging.getLogger("animeset"), lambda d, t: None, lambda: None, sentences.__setitem__
+    )
+    items = stage.plan({"1_extract": frames})
+    (row,) = stage.finish(list(stage.process(items, tmp_path, ctx)), items, {}, tmp_path, ctx)
+    assert row.dropped == "unreadable"
+    by_hand = sentences["by_hand"]
+    assert isinstance(by_hand, dict)
+    assert by_hand["told"][0].startswith("f-000 cannot be kept, as decision 1 of ")
+
+
+def test_the_key_knows_decisions_about_stills_only(tmp_path: Path) -> None:
+    log = DecisionLog(tmp_path / "decisions.jsonl")
+
+    def fingerprint() -> dict[str, str]:
+        return dict(DedupeStage(DedupeSettings(), log.path).fingerprint(FakeModels()))
+
+    assert fingerprint() == {}
+    log.add("assign", ["f-000-00"], scope="faces", character="hana", words="")
+    assert fingerprint() == {}
+    log.add_frames("keep", ["f-000"], words="")
+    first = fingerprint()
+    assert set(first) == {"decisions"}
+    log.add("assign", ["f-000-00"], scope="faces", character="rem", words="")
+    assert fingerprint() == first
+    log.add_frames("duplicate", ["f-000"], words="")
+    assert fingerprint() != first

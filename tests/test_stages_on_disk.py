@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from animeset_lib.dashboard.stages_on_disk import stages_with
 from animeset_lib.records import DedupeRow, Frame, Region
+from animeset_lib.stages_on_disk import stages_with
 
 
 def _key(letter: str) -> str:
