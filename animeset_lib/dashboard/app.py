@@ -64,7 +64,15 @@ def serve(root: Path, *, host: str, port: int, browser: bool, max_upload_gb: flo
         raise InputError(
             f"the port {port} on {host} cannot be had; another program may use it. Name another with --port"
         ) from end
-    print(f"animeset: {app.display_url.splitlines()[0].strip()}", flush=True)
+    # said once the server listens, which is the first thing its loop does
+    app.io_loop.add_callback(_say_where, app.display_url.splitlines()[0].strip(), host)
+    # ... and not a second time
+    app.log.addFilter(lambda record: "To access the server" not in record.getMessage())
+    app.start()
+
+
+def _say_where(address: str, host: str) -> None:
+    print(f"animeset: {address}", flush=True)
     if not _is_local(host):
         print(
             f"Warning: {host} can be reached by other machines. Whoever knows the address with its token can run programs here; "
@@ -72,9 +80,6 @@ def serve(root: Path, *, host: str, port: int, browser: bool, max_upload_gb: flo
             flush=True,
         )
     print("Stop with Ctrl-C. Runs that are going on are not stopped by that.", flush=True)
-    # the address was said above
-    app.log.addFilter(lambda record: "To access the server" not in record.getMessage())
-    app.start()
 
 
 def _mend_voila() -> None:
