@@ -59,7 +59,7 @@ def serve(root: Path, *, host: str, port: int, browser: bool, max_upload_gb: flo
     _mend_voila()
     app = ServerApp(config=config)
     try:
-        app.initialize(argv=[])
+        app.initialize(argv=[], find_extensions=False)  # Voila alone: no others that happen to be installed
     except SystemExit as end:
         raise InputError(
             f"the port {port} on {host} cannot be had; another program may use it. Name another with --port"
