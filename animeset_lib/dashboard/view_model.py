@@ -115,8 +115,9 @@ class ViewModel:
         if self.phase in BUSY:
             return
         self._in_series = False
-        path = str(Path("input") / self.chosen[0]) if self.chosen else ""
-        run = next((run for run in known_runs(self.folders) if run["path"] == path), None)
+        path = (self.root / "input" / self.chosen[0]).resolve() if self.chosen else None
+        # a run begun in a notebook or on the command line may name its film by another path to the same place
+        run = next((run for run in known_runs(self.folders) if (self.root / run["path"]).resolve() == path), None)
         self._follow(run["folder"] if run else None)
 
     def forget_upload(self, identity: str) -> None:

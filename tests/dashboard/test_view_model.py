@@ -413,6 +413,22 @@ def test_only_what_lies_in_input_can_be_chosen(project: Path, films: dict[str, P
     assert (model.film_state()["chosen"], look(model)["can_start"]) == ([], False)
 
 
+@pytest.mark.parametrize("absolute", [False, True], ids=["from the page", "from a notebook"])
+def test_choosing_a_film_shows_its_last_run_whoever_began_it(absolute: bool, project: Path) -> None:
+    for name in ("a.mkv", "b.mkv"):
+        (project / "input" / name).touch()
+    path = project / "input" / "a.mkv" if absolute else Path("input/a.mkv")
+    first = {"time": 1.0, "kind": "run_started", "film": "a.mkv", "path": str(path), "stages": []}
+    last = {"time": 2.0, "kind": "cancelled", "message": "stop"}
+    lines = "".join(json.dumps(event) + "\n" for event in (first, last))
+    (project / "logs" / "a-0123456789ab.events.jsonl").write_text(lines, encoding="utf-8")
+    model = ViewModel(project)
+    model.choose(["b.mkv"])
+    assert (model.folder, model.phase) == (None, "idle")
+    model.choose(["a.mkv"])
+    assert (model.folder, model.phase) == ("a-0123456789ab", "cancelled")
+
+
 def test_folders_of_pictures_are_films(project: Path) -> None:
     folder = project / "input" / "pictures"
     folder.mkdir()
