@@ -1,4 +1,4 @@
-"""How long a stage will take, from earlier runs on this machine, else from a machine like the one these numbers were measured on."""
+"""How long a stage will take, from earlier runs on this machine, else from typical numbers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 __all__ = ["Rates"]
 
-# Seconds per minute of film, measured with the demo film (75 s, 1280x720) on two processor cores with the models that need no download.
-_MEASURED: Mapping[str, float] = {
+# Seconds per minute of film on two processor cores with the models that need no download, for the first run on a machine. Enlarging, tagging and
+# the two of faces together are from the shares of a whole run on the demo film (README); how the rest divides is rough.
+_TYPICAL: Mapping[str, float] = {
     "1_extract": 6.0,
     "2_dedupe": 3.0,
     "3a_detect": 6.0,
@@ -53,7 +54,7 @@ class Rates:
         enlarges = _enlarges(settings)
         rate = self.known.get((stage, enlarges))
         if rate is None:
-            rate = _MEASURED.get(stage, 1.0) if enlarges else _WITHOUT_NETWORK.get(stage, _MEASURED.get(stage, 1.0))
+            rate = _TYPICAL.get(stage, 1.0) if enlarges else _WITHOUT_NETWORK.get(stage, _TYPICAL.get(stage, 1.0))
         return round(rate * (minutes or 1.0), 1)
 
 
