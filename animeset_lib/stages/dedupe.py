@@ -192,7 +192,7 @@ class DedupeStage(Stage):
                 changed[decision.kind] += now.dropped != row.dropped
             result.append(now)
         ctx.note("decisions", len(self._standing))
-        ctx.note("by_hand", {"dropped": changed["duplicate"], "kept": changed["keep"], "told": told})
+        ctx.note("by_hand", {"taken_out": changed["duplicate"], "kept": changed["keep"], "told": told})
         for sentence in told:
             ctx.log.info("2_dedupe: %s", sentence)
         ctx.log.info(

@@ -31,6 +31,12 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_film(tmp_path_factory.mktemp("film") / FILM)
 
 
+@pytest.fixture(scope="module")
+def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With pictures enough that enlarging them outlasts a restart of the server on any machine."""
+    return make_film(tmp_path_factory.mktemp("film") / "long.mp4", seconds=40, width=640, height=360)
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     return make_project(tmp_path / "project")
@@ -167,8 +173,8 @@ def test_a_failed_run_says_why_and_gives_its_log(
         assert page.tab.locator("#download-own-log").count() == 1
 
 
-def test_a_run_is_found_again_cancelled_and_resumed(one: Any, project: Path, film: Path) -> None:
-    (project / "input" / "a.mp4").write_bytes(film.read_bytes())
+def test_a_run_is_found_again_cancelled_and_resumed(one: Any, project: Path, long_film: Path) -> None:
+    (project / "input" / "a.mp4").write_bytes(long_film.read_bytes())
     with served(project) as server, opened(one, server) as page:
         page.choose("a.mp4")
         page.tab.click("#start")
@@ -268,11 +274,13 @@ def test_language_light_and_width(one: Any, server: Server, project: Path, film:
         assert accessibility(page) == []
         for width in (768, 1280, 2560):
             tab.set_viewport_size({"width": width, "height": 900})
-            over = tab.evaluate(
-                "[...document.querySelectorAll('.animeset *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1"
-                " && !e.closest('.hidden-visually')).map(e => e.outerHTML.slice(0, 120))"
+            # the page follows its window a little later
+            tab.wait_for_function(
+                "width => innerWidth === width && [...document.querySelectorAll('.animeset *')].every("
+                "e => e.getBoundingClientRect().right <= width + 1 || e.closest('.hidden-visually'))",
+                arg=width,
+                timeout=15_000,
             )
-            assert over == [], width
         # a setting out of its range is said beside it and changes nothing
         box = tab.locator('[id="set-dedupe.ssim_min"]')
         box.fill("7")

@@ -288,7 +288,7 @@ def test_a_person_has_the_last_word(dedupe: Dedupe, tmp_path: Path) -> None:
     assert notes["dedupe"]["duplicates"] == 3
     assert notes["decisions"] == 3
     assert notes["by_hand"] == {
-        "dropped": 2,
+        "taken_out": 2,
         "kept": 1,
         "told": [
             "1 stills that were decided about are not in this run (other settings); those decisions are without effect on them"
