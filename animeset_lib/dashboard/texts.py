@@ -66,8 +66,8 @@ _PAGE: dict[str, tuple[str, str]] = {
     "preset.full": ("Full", "Vollständig"),
     "preset.draft": ("Draft", "Entwurf"),
     "preset_help.full": (
-        "enlarges small pictures with a network; on a laptop most of an hour for an episode, or several",
-        "vergrößert kleine Bilder mit einem Netz; für eine Folge auf einem Laptop bis zu mehreren Stunden",
+        "enlarges small pictures with a network; without a graphics card that takes most of the time",
+        "vergrößert kleine Bilder mit einem Netz; ohne Grafikkarte braucht das die meiste Zeit",
     ),
     "preset_help.draft": (
         "a quick look: smaller pictures, nothing enlarged by a network",
