@@ -20,7 +20,7 @@ from animeset_lib.dashboard.estimates import Rates
 from animeset_lib.pipeline import Folders
 from animeset_lib.run.lock import holder, request_cancel
 
-__all__ = ["Options", "Phase", "RunFollower", "Runs", "known_runs"]
+__all__ = ["Options", "Phase", "RunFollower", "Runs", "known_runs", "visible_folders"]
 
 Phase = Literal["idle", "starting", "running", "cancelling", "paused", "finished", "failed", "cancelled", "stopped"]
 """`stopped`: the process ended without a last word: killed, out of memory, switched off."""
@@ -67,7 +67,7 @@ class Runs:
         words: list[str] = [sys.executable, "-m", "animeset_lib", "run", "--settings", str(settings)]
         words += ["--output", str(self.folders.output), "--work", str(self.folders.work), "--logs", str(logs)]
         words += ["--device", options.device]
-        if any(path.is_dir() and not path.name.startswith(".") for path in _children(self.references)):
+        if visible_folders(self.references):
             # as the command line itself does where it finds a folder of this name
             words += ["--references", str(self.references)]
         if cast is not None:
@@ -369,8 +369,10 @@ def _changed(path: Path) -> float:
         return 0.0
 
 
-def _children(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []
+def visible_folders(folder: Path) -> list[Path]:
+    """The folders in `folder` that are not hidden, sorted; none where it is not there."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in found if path.is_dir() and not path.name.startswith("."))
 
 
 def finished_events(logs: Path) -> list[list[dict[str, Any]]]:

@@ -19,7 +19,7 @@ from animeset_lib.dashboard.gallery import Gallery, published_folders
 from animeset_lib.dashboard.pictures import Thumbnails
 from animeset_lib.dashboard.previews import newest_pictures
 from animeset_lib.dashboard.receiving import Inbox, film_inbox, picture_inbox
-from animeset_lib.dashboard.runs import Launch, Options, RunFollower, Runs, finished_events, known_runs
+from animeset_lib.dashboard.runs import Launch, Options, RunFollower, Runs, finished_events, known_runs, visible_folders
 from animeset_lib.dashboard.settings_form import SettingsForm
 from animeset_lib.dashboard.thresholds import EXPLORABLE, explore
 from animeset_lib.errors import AnimesetError, BusyError, InputError, SettingsError
@@ -539,9 +539,3 @@ def _version(path: Path) -> tuple[str, int, int]:
     """Tells a file from what it was before."""
     status = path.stat()
     return str(path), status.st_size, status.st_mtime_ns
-
-
-def visible_folders(folder: Path) -> list[Path]:
-    """The folders in `folder` that are not hidden, sorted; none where it is not there."""
-    found = folder.iterdir() if folder.is_dir() else ()
-    return sorted(path for path in found if path.is_dir() and not path.name.startswith("."))
