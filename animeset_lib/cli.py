@@ -24,8 +24,24 @@ from rich.markup import escape
 from rich.table import Table
 
 import animeset_lib
-from animeset_lib.errors import AnimesetError, CancelledError, InputError, ModelError, SettingsError
-from animeset_lib.settings import PRESETS, load_settings
+from animeset_lib.commands.common import (
+    DeviceOption,
+    DownloadBars,
+    FileOption,
+    FilmArgument,
+    JsonOption,
+    LogsOption,
+    OutputOption,
+    PresetOption,
+    SetOption,
+    WorkOption,
+    console,
+    errors,
+    say,
+)
+from animeset_lib.commands.models import model_row, models_app
+from animeset_lib.errors import AnimesetError, CancelledError, InputError, SettingsError
+from animeset_lib.settings import load_settings
 
 __all__ = ["app", "main"]
 
@@ -36,21 +52,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-_console = Console(highlight=False)
-_errors = Console(stderr=True, highlight=False)
-
-OutputOption = Annotated[Path, typer.Option("--output", help="Where datasets and zips go.")]
-WorkOption = Annotated[Path, typer.Option("--work", help="Where intermediate stages go.")]
-LogsOption = Annotated[Path, typer.Option("--logs", help="Where process.log and each run's own log go.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="STAGE.KEY=VALUE", help="One setting; may be repeated.")
-]
-FileOption = Annotated[Path | None, typer.Option("--settings", help="TOML file as `animeset settings` prints it.")]
-DeviceOption = Annotated[
-    str, typer.Option("--device", help="Where networks run: auto (a CUDA card, else the processor), cpu, cuda, cuda:1.")
-]
-PresetOption = Annotated[str, typer.Option("--preset", help=f"One of {', '.join(PRESETS)}.")]
+app.add_typer(models_app)
 
 
 def main() -> None:
@@ -58,10 +60,10 @@ def main() -> None:
     try:
         app(prog_name="animeset")
     except AnimesetError as error:
-        _errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(error.exit_code)
     except Exception as error:
-        _errors.print(
+        errors.print(
             f"[bold red]error:[/] something went wrong inside animeset ({escape(f'{type(error).__name__}: {error}')}); "
             "nothing finished is lost",
             soft_wrap=True,
@@ -148,22 +150,22 @@ def run(
             _print_plan(plan_film(film, chosen, folders, references=references, cast=cast, device=device), as_json)
         return
     if fetch:
-        with _DownloadBars() as bars:
+        with DownloadBars() as bars:
             fetch_models(
-                chosen, device, bars, lambda sentence: _errors.print(f"note: {escape(sentence)}", soft_wrap=True)
+                chosen, device, bars, lambda sentence: errors.print(f"note: {escape(sentence)}", soft_wrap=True)
             )
     from animeset_lib.console import RunDisplay
     from animeset_lib.run.lock import Cancel
 
     switches: list[Cancel] = []
     _cancel_on_signals(switches)
-    console = Console(stderr=True, highlight=False) if as_json else _console
+    screen = Console(stderr=True, highlight=False) if as_json else console
     paths = tuple(str(film) for film in films)
     failed: list[str] = []
     for place, film in enumerate(films):
         switches.clear()
         try:
-            with RunDisplay(console) as display:
+            with RunDisplay(screen) as display:
                 result = run_film(
                     film,
                     chosen,
@@ -184,12 +186,12 @@ def run(
             raise  # wrong for the other films, too
         except Exception as error:
             if switches:  # the run had begun, so the log knows more
-                _errors.print(f"log: {escape(str(logs / 'process.log'))}", soft_wrap=True)
+                errors.print(f"log: {escape(str(logs / 'process.log'))}", soft_wrap=True)
             if len(films) == 1:
                 raise
             # a long series should not end at one broken episode
             failed.append(film.name)
-            _errors.print(f"[bold red]error:[/] {escape(film.name)}: {escape(str(error))}", soft_wrap=True)
+            errors.print(f"[bold red]error:[/] {escape(film.name)}: {escape(str(error))}", soft_wrap=True)
             continue
         if result.published is not None:
             cast = result.published.folder / "cast.json"
@@ -219,20 +221,20 @@ def _print_result(result: Any, work: Path, until: str | None, as_json: bool) -> 
         )
         return
     if result.published is None:
-        _say(f"Stopped after {until}; the stages are kept in {work}. The same command without --until goes on.")
+        say(f"Stopped after {until}; the stages are kept in {work}. The same command without --until goes on.")
         return
     if result.up_to_date:
-        _say(f"Up to date already: {result.published.folder}")
+        say(f"Up to date already: {result.published.folder}")
     if not result.characters:
-        _say(
+        say(
             f"No character was found; the kept frames and the reasons are in {result.published.folder} (README.md there explains)"
         )
     for name, count in result.characters.items():
-        _say(f"  {count:>4} pictures  {name}")
-    _say(f"Datasets: {result.published.folder}")
-    _say(f"Zip:      {result.published.zip}")
+        say(f"  {count:>4} pictures  {name}")
+    say(f"Datasets: {result.published.folder}")
+    say(f"Zip:      {result.published.zip}")
     if result.work_bytes:
-        _say(f"Kept:     {work} ({result.work_bytes / 1e6:.0f} MB; `animeset clean` lists what no run needs)")
+        say(f"Kept:     {work} ({result.work_bytes / 1e6:.0f} MB; `animeset clean` lists what no run needs)")
 
 
 @app.command()
@@ -253,9 +255,6 @@ def dashboard(
     from animeset_lib.dashboard.app import serve
 
     serve(folder, host=host, port=port, browser=browser, max_upload_gb=max_upload_gb)
-
-
-FilmArgument = Annotated[str, typer.Argument(metavar="FILM", help="The film's file, or part of its name or id.")]
 
 
 @app.command()
@@ -289,15 +288,15 @@ def decide(
         print(json.dumps({"decided": words, **state}, ensure_ascii=False))
         return
     if what != "list":
-        _say(words or f"There is nothing to {what}.")
+        say(words or f"There is nothing to {what}.")
         return
     for group, members in state["groups"].items():
-        _say(f"{len(members):>5} faces  {group}")
+        say(f"{len(members):>5} faces  {group}")
     for decision in state["decisions"]:
-        _say(f"{decision['number']:>5}. {decision['time'][:16].replace('T', ' ')}  {decision['words']}")
+        say(f"{decision['number']:>5}. {decision['time'][:16].replace('T', ' ')}  {decision['words']}")
     for sentence in state["told"]:
-        _say(f"note: {sentence}")
-    _say(f"{len(state['decisions'])} decisions stand in {state['file']}; `list --json` names all faces.")
+        say(f"note: {sentence}")
+    say(f"{len(state['decisions'])} decisions stand in {state['file']}; `list --json` names all faces.")
 
 
 @app.command()
@@ -317,17 +316,17 @@ def lens(
         raise InputError(f"nothing of {folder} is kept; run the film with --keep-work, then open it again")
     datasets = {kind: opened.open(kind) for kind in opened.available}
     for kind, dataset in datasets.items():
-        _say(f"{kind}: {len(dataset)} pictures, views: {', '.join(dataset.list_saved_views())}")
+        say(f"{kind}: {len(dataset)} pictures, views: {', '.join(dataset.list_saved_views())}")
     session = opened.launch(datasets.get("faces") or next(iter(datasets.values())), port)
-    _say(f"FiftyOne: {session.url}  (stop with Ctrl-C, which saves your tags)")
+    say(f"FiftyOne: {session.url}  (stop with Ctrl-C, which saves your tags)")
     with suppress(KeyboardInterrupt):
         session.wait(-1)
     outcome = opened.save_decisions()
     for words in outcome.saved:
-        _say(f"saved: {words}")
+        say(f"saved: {words}")
     for sentence in outcome.refused:
-        _errors.print(f"not saved: {escape(sentence)}", soft_wrap=True)
-    _say(f"{len(outcome.saved)} decisions saved; the next run honours them.")
+        errors.print(f"not saved: {escape(sentence)}", soft_wrap=True)
+    say(f"{len(outcome.saved)} decisions saved; the next run honours them.")
 
 
 @app.command()
@@ -340,16 +339,16 @@ def status(work: WorkOption = Path("work"), logs: LogsOption = Path("logs"), as_
         print(json.dumps(states, ensure_ascii=False))
         return
     if not states:
-        _say(f"No film is in {work}.")
+        say(f"No film is in {work}.")
     for state in states:
         running = state["running"]
-        _say(f"{state['source']}  [{'running, process ' + str(running.get('pid', '?')) if running else 'not running'}]")
+        say(f"{state['source']}  [{'running, process ' + str(running.get('pid', '?')) if running else 'not running'}]")
         for stage in state["stages"]:
             unused = "" if stage["current"] else "  (no current run uses it)"
             how = "finished" if stage["finished"] else f"in work, {stage['parts']} batches done"
-            _say(f"  {stage['stage']:<11} {how}{unused}")
+            say(f"  {stage['stage']:<11} {how}{unused}")
         if state["progress"]:
-            _say(f"  {state['progress']['stage']}: {state['progress']['done']:.0f} of {state['progress']['total']}")
+            say(f"  {state['progress']['stage']}: {state['progress']['done']:.0f} of {state['progress']['total']}")
 
 
 @app.command()
@@ -365,9 +364,9 @@ def cancel(
 
     asked = [folder for folder in live_runs(work) if (film is None or film in folder) and request_cancel(work, folder)]
     for folder in asked:
-        _say(f"asked to stop: {folder}")
+        say(f"asked to stop: {folder}")
     if not asked:
-        _say("No live run matches; see `animeset status`.")
+        say("No live run matches; see `animeset status`.")
 
 
 @app.command()
@@ -392,11 +391,11 @@ def clean(
         if yes:
             remove_unused(work, path)
         if not as_json:
-            _say(f"{'removed' if yes else 'would remove'}  {size / 1e6:>8.1f} MB  {path}")
+            say(f"{'removed' if yes else 'would remove'}  {size / 1e6:>8.1f} MB  {path}")
     if not found and not as_json:
-        _say("Nothing to remove.")
+        say("Nothing to remove.")
     elif not yes and not as_json:
-        _say("Nothing was removed yet; add --yes to do it.")
+        say("Nothing was removed yet; add --yes to do it.")
 
 
 @app.command("settings")
@@ -423,7 +422,7 @@ def demo_film(
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with Progress(console=_errors, transient=True, disable=not _errors.is_terminal) as bar:
+        with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
             task = bar.add_task("drawing", total=round(length * fps))
             render_demo_film(
                 path,
@@ -438,7 +437,7 @@ def demo_film(
         raise SettingsError(f"the demo film cannot be drawn: {error}") from error
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}; name another place") from error
-    _say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+    say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
 @app.command()
@@ -464,20 +463,20 @@ def doctor(as_json: JsonOption = False, device: DeviceOption = "auto") -> None:
         "extras": {name: importlib.util.find_spec(module) is not None for name, module in _EXTRAS.items()},
     }
     notes = idle(chosen)
-    notes += [row["fault"] for row in (_model_row(zoo, shown) for shown in rows) if row["fault"]]
+    notes += [row["fault"] for row in (model_row(zoo, shown) for shown in rows) if row["fault"]]
     if as_json:
-        models = [_model_row(zoo, row) for row in rows]
+        models = [model_row(zoo, row) for row in rows]
         print(json.dumps({"system": system, "notes": notes, "models": models}, ensure_ascii=False, default=str))
         return
     for name, value in system.items():
         if name == "cards":
-            _say(f"{'cards':<13} {'; '.join(value) or 'none that the NVIDIA driver shows'}")
+            say(f"{'cards':<13} {'; '.join(value) or 'none that the NVIDIA driver shows'}")
         elif name != "extras":
-            _say(f"{name:<13} {value}")
+            say(f"{name:<13} {value}")
     for name, present in system["extras"].items():
-        _say(f"{'extra ' + name:<13} {'installed' if present else 'not installed: ' + extra_command(name)}")
+        say(f"{'extra ' + name:<13} {'installed' if present else 'not installed: ' + extra_command(name)}")
     for note in notes:
-        _say(f"note: {note}")
+        say(f"note: {note}")
     table = Table("task", "used", "better, and the command that gets it", title="models that `auto` takes here")
     for task in dict.fromkeys(row.spec.task for row in rows):
         used = next((row.spec for row in rows if row.spec.task == task and row.auto), None)
@@ -487,290 +486,11 @@ def doctor(as_json: JsonOption = False, device: DeviceOption = "auto") -> None:
             escape(f"{used.name}\n{used.rung}" if used else "nothing"),
             escape("\n".join(better[:2]) or "nothing: this is the best"),
         )
-    _console.print(table)
-    _say("All models, with sizes, licences and where they come from: animeset models list")
-
-
-models_app = typer.Typer(
-    name="models", help="The networks: what there is, getting, checking and carrying them.", no_args_is_help=True
-)
-app.add_typer(models_app)
-NamesArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[MODEL]...", help="Names from `animeset models list`.")
-]
-
-
-@models_app.command("list")
-def models_list(
-    as_json: JsonOption = False,
-    device: DeviceOption = "auto",
-    long: Annotated[bool, typer.Option("--long", help="Also files with hashes, signatures and thresholds.")] = False,
-) -> None:
-    """Every model, best rung first: whether it is here, its size, its licence, and how its files are trusted."""
-    from animeset_lib.models.device import choose
-    from animeset_lib.models.provider import Zoo
-
-    zoo = Zoo(device=choose(device))
-    rows = [_model_row(zoo, row) for row in zoo.overview()]
-    if as_json:
-        print(json.dumps(rows, ensure_ascii=False))
-        return
-    if long:
-        for row in rows:
-            _print_model(row)
-        return
-    for task in dict.fromkeys(row["task"] for row in rows):
-        _console.print(f"\n[bold]{task}[/]  (best first)")
-        for row in rows:
-            if row["task"] == task:
-                state = (
-                    "ALTERED"
-                    if row["fault"]
-                    else "used by auto"
-                    if row["auto"]
-                    else "present"
-                    if row["present"]
-                    else "not here"
-                )
-                _say(f"  {row['name']:<27} {state:<12} {row['size']:>11}  {row['trust']}".rstrip())
-                _say(f"      {row['rung']}")
-                _say(f"      licence: {row['licence']}")
-                if row["fault"]:
-                    _say(f"      {row['fault']}")
-        for family in _families():
-            if family.task == task:
-                _say(f"  {family.prefix}:{family.argument}")
-                _say(f"      Your own: {family.about}.")
-    _say("")
-    _say(f"Downloads lie in {zoo.weights.folder} (ANIMESET_MODELS names another folder).")
-    _say(
-        "pinned: the hash is known beforehand. first use: the first download's hash is recorded, and the file must stay so."
-    )
-    _say("Get one: animeset models fetch NAME; without names: the best that run well here.")
-
-
-@models_app.command("fetch")
-def models_fetch(
-    names: NamesArgument = None,
-    device: DeviceOption = "auto",
-    again: Annotated[bool, typer.Option("--again", help="Download even what is here.")] = False,
-) -> None:
-    """Download models. Interrupted downloads go on where they were; every file is checked before it is used."""
-    from animeset_lib.models.device import choose
-    from animeset_lib.models.provider import Zoo
-    from animeset_lib.models.weights import OfflineError
-
-    zoo = Zoo(device=choose(device))
-    specs = [spec for name in names for spec in zoo.named(name)] if names else zoo.recommended()
-    for spec in specs:
-        if not spec.files:
-            _say(f"{spec.name}: nothing to download ({zoo.remedy(spec)})")
-    wanted = [spec for spec in specs if spec.files]
-    faults: list[str] = []
-    with _DownloadBars() as bars:
-        for spec in wanted:
-            try:
-                zoo.fetch([spec], bars, again=again)
-            except OfflineError:
-                raise
-            except ModelError as error:
-                if len(wanted) == 1:
-                    raise
-                faults.append(spec.name)
-                _say(f"{spec.name}: {error}")
-                continue
-            _say(f"{spec.name}: here, {_size_words(zoo, spec)}, licence: {spec.licence}")
-    for spec in wanted:
-        if (remedy := zoo.remedy(spec)) != spec.get:
-            _say(f"{spec.name} also needs: {remedy}")
-    if not specs:
-        _say("The best models that run well here are all present.")
-    if faults:
-        raise ModelError(f"could not be had: {', '.join(faults)}; the reasons are above")
-
-
-@models_app.command("verify")
-def models_verify(names: NamesArgument = None) -> None:
-    """Hash the downloaded files anew and compare. Without names: everything that is here."""
-    from animeset_lib.models.provider import Zoo
-
-    zoo = Zoo()
-    specs = (
-        [spec for name in names for spec in zoo.named(name)]
-        if names
-        else [r.spec for r in zoo.overview() if zoo.any_file(r.spec)]
-    )
-    faults = 0
-    for spec in specs:
-        found = zoo.weights.verify(spec.folder, spec.files)
-        faults += len(found)
-        _say(f"{spec.name}: {'all well' if not found else ''}")
-        for fault in found:
-            _say(f"  {fault}")
-    if not specs:
-        _say(f"No downloaded model in {zoo.weights.folder}.")
-    if faults:
-        raise ModelError(
-            f"{faults} files are not what they should be; get them again with `animeset models fetch MODEL --again`"
-        )
-
-
-@models_app.command("export-bundle")
-def models_export(
-    target: Annotated[Path, typer.Argument(help="The file to write, such as models.zip.")], names: NamesArgument = None
-) -> None:
-    """Put downloaded models into one file, to carry them to a machine without network. Without names: everything that is here."""
-    from animeset_lib.models.provider import Zoo
-
-    zoo = Zoo()
-    specs = (
-        [spec for name in names for spec in zoo.named(name)]
-        if names
-        else [r.spec for r in zoo.overview() if zoo.complete(r.spec)]
-    )
-    chosen = {spec.folder: spec.files for spec in specs if spec.files}
-    if not chosen:
-        raise ModelError(
-            f"there is nothing to export: no downloaded model in {zoo.weights.folder}; get some with `animeset models fetch`"
-        )
-    with _DownloadBars() as bars:
-        zoo.weights.export_bundle(chosen, target, bars)
-    _say(f"{target}: {', '.join(chosen)} ({_megabytes(target.stat().st_size)})")
-
-
-@models_app.command("import-bundle")
-def models_import(
-    source: Annotated[Path, typer.Argument(help="A file that `animeset models export-bundle` wrote.")],
-) -> None:
-    """Take models over from a bundle. Every file is checked before it is used."""
-    from animeset_lib.models.provider import Zoo
-
-    zoo = Zoo()
-    with _DownloadBars() as bars:
-        taken = zoo.weights.import_bundle(source, bars, {row.spec.folder: row.spec.files for row in zoo.overview()})
-    _say(f"{', '.join(taken) or 'nothing'} now in {zoo.weights.folder}")
-
-
-def _families() -> tuple[Any, ...]:
-    from animeset_lib.models.zoo import FAMILIES
-
-    return FAMILIES
-
-
-def _model_row(zoo: Any, row: Any) -> dict[str, Any]:
-    """What a program or a person may want to know about one model."""
-    spec = row.spec
-    states = [zoo.weights.state(spec.folder, file) for file in spec.files]
-    trusts = [
-        state.trust if state.present else "pinned" if file.sha256 else "first use"
-        for state, file in zip(states, spec.files, strict=True)
-    ]
-    return {
-        "task": spec.task,
-        "name": spec.name,
-        "present": row.present,
-        "auto": row.auto,
-        "why_not": row.why_not,
-        "get": zoo.remedy(spec) if not row.present else "",
-        "size": _size_words(zoo, spec),
-        "trust": " + ".join(dict.fromkeys(trust for trust in trusts if trust)) if spec.files else "in a package",
-        "fault": next((state.why_not for state in states if state.present and state.why_not), ""),
-        "licence": spec.licence,
-        "source": spec.source,
-        "signature": spec.signature,
-        "thresholds": dict(spec.thresholds),
-        "needs": list(spec.needs),
-        "rung": spec.rung,
-        "files": [
-            {
-                "name": file.name,
-                "source": file.source,
-                "revision": state.revision,
-                "bytes": state.bytes if state.present else file.size,
-                "sha256": state.sha256 or file.sha256,
-                "trust": trust,
-                "path": str(state.path),
-                "present": state.present,
-            }
-            for file, state, trust in zip(spec.files, states, trusts, strict=True)
-        ],
-    }
-
-
-def _print_model(row: dict[str, Any]) -> None:
-    _say(f"{row['task']} {row['name']}{' (used by auto)' if row['auto'] else ''}")
-    limits = ", ".join(f"{name} {value:g}" for name, value in row["thresholds"].items())
-    for title in ("rung", "licence", "source", "signature"):
-        _say(f"  {title:<10} {row[title]}")
-    if limits:
-        _say(f"  {'thresholds':<10} {limits}")
-    if row["get"]:
-        _say(f"  {'get':<10} {row['get']}")
-    for file in row["files"]:
-        size = _megabytes(file["bytes"]) or "size unknown"
-        _say(
-            f"  {file['name']}: {size}, {file['trust']}, {file['sha256'] or 'no hash yet'}, {'here' if file['present'] else 'not here'}"
-        )
-        _say(f"    {file['source']}")
-
-
-def _size_words(zoo: Any, spec: Any) -> str:
-    known = [zoo.weights.state(spec.folder, file).bytes or file.size for file in spec.files]
-    if not any(known):
-        return ""
-    return f"{'' if all(known) else '> '}{_megabytes(sum(size or 0 for size in known))}"
-
-
-def _megabytes(size: int | None) -> str:
-    return "" if size is None else f"{size / 1e6:,.1f} MB"
-
-
-class _DownloadBars:
-    """A bar per file in a terminal; elsewhere one line when a file is complete. Call it with (name, bytes, bytes in all or None)."""
-
-    def __init__(self) -> None:
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-            TransferSpeedColumn,
-        )
-
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-            console=_errors,
-            transient=True,
-            disable=not _errors.is_terminal,
-        )
-        self._tasks: dict[str, Any] = {}
-
-    def __enter__(self) -> _DownloadBars:
-        self._bars.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bars.stop()
-
-    def __call__(self, name: str, done: int, total: int | None) -> None:
-        if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(escape(name), total=total)
-        self._bars.update(self._tasks[name], completed=done, total=total)
-        if total is not None and done >= total and not _errors.is_terminal:
-            _errors.print(f"{name}: {total / 1e6:.1f} MB", markup=False, highlight=False)
+    console.print(table)
+    say("All models, with sizes, licences and where they come from: animeset models list")
 
 
 _EXTRAS = {"dashboard": "voila", "fiftyone": "fiftyone", "torch": "torch", "notebooks": "jupyterlab"}
-
-
-def _say(text: str) -> None:
-    """Print as it is: file names may hold what rich would take for markup."""
-    _console.print(text, markup=False, soft_wrap=True)
 
 
 def _children(folder: Path) -> list[Path]:
@@ -782,7 +502,7 @@ def _print_plan(rows: list[dict[str, Any]], as_json: bool) -> None:
         print(json.dumps(rows, ensure_ascii=False))
         return
     for row in rows:
-        _say(f"{row['stage']:<11} {row['state']}")
+        say(f"{row['stage']:<11} {row['state']}")
 
 
 def _cancel_on_signals(switches: list[Any]) -> None:
@@ -791,7 +511,7 @@ def _cancel_on_signals(switches: list[Any]) -> None:
     def stop(number: int, frame: FrameType | None) -> None:
         if not switches:
             raise KeyboardInterrupt
-        _errors.print("stopping at the next safe point (again to stop at once)")
+        errors.print("stopping at the next safe point (again to stop at once)")
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         for switch in switches:

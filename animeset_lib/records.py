@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 __all__ = [
+    "AttributeRow",
     "Box",
     "CaptionRow",
     "CastRow",
@@ -319,17 +320,28 @@ class TagRow(Record):
     tagger: str
 
 
-class CaptionRow(Record):
-    """6b_caption: `id` is the crop's. `caption` is one line; `tags` are all booru tags in caption order, core traits included.
+class AttributeRow(Record):
+    """6b_attributes: `id` is the crop's. What is believed of the tagger's words, and what kind of picture this is.
 
-    The attributes are `unknown` where nothing could be measured, outfit and emotion also where more than one face is in the crop.
+    `tags` are cleaned booru tags with scores 0..1; `removed` says for each tag that was taken out why, in words. `outfit` and `emotion` are the
+    names of the character's sub-sets, `background` and `view` (of the head: front, side, behind, ...) words of the vocabulary; each is `unknown`
+    where nothing could be measured. `looks` is the descriptor of the clothes, empty where none are seen.
     """
 
-    caption: str
-    tags: tuple[str, ...]
+    tags: dict[str, float]
+    removed: dict[str, str] = {}
     outfit: str
     emotion: str
     background: str
+    view: str
+    looks: tuple[float, ...] = ()
+
+
+class CaptionRow(Record):
+    """6c_caption: `id` is the crop's. `caption` is one line; `tags` are all booru tags in caption order, core traits included."""
+
+    caption: str
+    tags: tuple[str, ...]
     name: str
     """`charname_outfit_emotion_background`, without number and ending."""
 

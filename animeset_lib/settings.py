@@ -330,6 +330,14 @@ class TagSettings(_Section):
     ] = None
 
 
+class AttributesSettings(_Section):
+    """6b_attributes: cleaning tags, naming outfits and emotions."""
+
+    blacklist: Annotated[
+        str, Field(description="Tags that are never used, by commas; * stands for any letters: `*_request, dated`.")
+    ] = ""
+
+
 _CAPTION_FIELDS = (
     *("{charname}", "{people}", "{hair}", "{eyes}", "{body}", "{outfit}"),
     *("{emotion}", "{pose}", "{framing}", "{background}", "{other}", "{style}"),
@@ -337,7 +345,7 @@ _CAPTION_FIELDS = (
 
 
 class CaptionSettings(_Section):
-    """6b_caption: from tags to one line of text."""
+    """6c_caption: from tags to one line of text."""
 
     template: Annotated[
         str,
@@ -428,6 +436,7 @@ class Settings(_Section):
     upscale: UpscaleSettings = UpscaleSettings()
     crop: CropSettings = CropSettings()
     tag: TagSettings = TagSettings()
+    attributes: AttributesSettings = AttributesSettings()
     caption: CaptionSettings = CaptionSettings()
     dataset: DatasetSettings = DatasetSettings()
 

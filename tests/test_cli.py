@@ -150,15 +150,15 @@ def test_folder_of_pictures_is_a_film(animeset: Call, tmp_path: Path) -> None:
 def test_plan_status_clean(animeset: Call, short_film: Path) -> None:
     code, out, _ = animeset("run", *DRAFT, "--plan", short_film)
     assert code == 0
-    assert out.count("to run") == 12
+    assert out.count("to run") == 13
     assert animeset("run", *DRAFT, "--keep-work", short_film)[0] == 0
     states = json.loads(animeset("status", "--json")[1])
-    assert len(states[0]["stages"]) == 12
+    assert len(states[0]["stages"]) == 13
     assert all(stage["finished"] and stage["current"] for stage in states[0]["stages"])
     assert "Nothing to remove" in animeset("clean")[1]
     assert animeset("run", *DRAFT, "--keep-work", "--set", "caption.style=cel", short_film)[0] == 0
     listed = json.loads(animeset("clean", "--json")[1])
-    assert sorted(Path(entry["path"]).name.split("-")[0] for entry in listed) == ["6b_caption", "7_dataset"]
+    assert sorted(Path(entry["path"]).name.split("-")[0] for entry in listed) == ["6c_caption", "7_dataset"]
     assert all(Path(entry["path"]).exists() for entry in listed)
     animeset("clean", "--yes")
     assert not any(Path(entry["path"]).exists() for entry in listed)

@@ -54,6 +54,7 @@ SETTINGS: dict[str, str] = {
     "tag.choice": "Scores that count",
     "tag.general_min": "Least score of tags",
     "tag.character_min": "Least score of character names",
+    "attributes.blacklist": "Tags never used",
     "caption.template": "Order of the caption",
     "caption.style": "Last tag",
     "caption.underscores": "Underscores in tags",
@@ -97,6 +98,7 @@ SECTIONS: dict[str, str] = {
     "upscale": "Choose and enlarge",
     "crop": "Cut to size",
     "tag": "Assign tags",
+    "attributes": "Clean tags, find outfits",
     "caption": "Write captions",
     "dataset": "Final choice",
 }
@@ -113,7 +115,8 @@ STAGES: dict[str, tuple[str, str]] = {
     "4b_upscale": ("Enlarging", "Plans the crops and enlarges those that are too small."),
     "5_crop": ("Cutting", "Cuts the finished pictures to size."),
     "6a_tag": ("Tags", "Describes every picture by tags."),
-    "6b_caption": ("Captions", "Turns the tags into captions."),
+    "6b_attributes": ("Outfits", "Cleans the tags and finds outfit, emotion and background."),
+    "6c_caption": ("Captions", "Turns the tags into captions."),
     "7_dataset": ("Data set", "Makes the final choice and writes the data set."),
 }
 """Stage → title of one or two words, and a sentence of what is going on."""

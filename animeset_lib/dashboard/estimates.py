@@ -21,7 +21,8 @@ _TYPICAL: Mapping[str, float] = {
     "4b_upscale": 440.0,
     "5_crop": 6.0,
     "6a_tag": 20.0,
-    "6b_caption": 0.1,
+    "6b_attributes": 2.0,
+    "6c_caption": 0.1,
     "7_dataset": 8.0,
 }
 _WITHOUT_NETWORK: Mapping[str, float] = {"4b_upscale": 1.0}

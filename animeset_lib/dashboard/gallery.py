@@ -30,7 +30,7 @@ from animeset_lib.review.captions import (
     tidy_caption,
 )
 from animeset_lib.run import publish
-from animeset_lib.stages.vocabulary import UNKNOWN
+from animeset_lib.tags.vocabulary import UNKNOWN
 
 __all__ = ["EXPRESSIONS", "Gallery", "published_folders"]
 

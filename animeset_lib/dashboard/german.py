@@ -189,6 +189,10 @@ SETTINGS: dict[str, tuple[str, str]] = {
         "Geringster Wert von Figurennamen",
         "Geringster Wert für den Namen einer Figur; ohne Angabe: der eigene Wert des Netzes.",
     ),
+    "attributes.blacklist": (
+        "Nie benutzte Tags",
+        "Tags, die nie benutzt werden, durch Kommas getrennt; * steht für beliebige Buchstaben: `*_request, dated`.",
+    ),
     "caption.template": (
         "Reihenfolge der Caption",
         "Reihenfolge der Caption, durch Kommas getrennt: {charname}, {people}, {hair}, {eyes}, {body}, {outfit}, {emotion}, {pose}, "
@@ -257,6 +261,7 @@ SECTIONS: dict[str, str] = {
     "upscale": "Auswählen und vergrößern",
     "crop": "Zuschneiden",
     "tag": "Tags vergeben",
+    "attributes": "Tags säubern, Kleidung finden",
     "caption": "Captions schreiben",
     "dataset": "Endgültige Auswahl",
 }
@@ -273,7 +278,8 @@ STAGES: dict[str, tuple[str, str]] = {
     "4b_upscale": ("Vergrößern", "Plant die Crops und vergrößert die zu kleinen."),
     "5_crop": ("Zuschneiden", "Schneidet die fertigen Bilder zu."),
     "6a_tag": ("Tags vergeben", "Beschreibt jedes Bild mit Tags."),
-    "6b_caption": ("Captions schreiben", "Macht aus den Tags Captions."),
+    "6b_attributes": ("Kleidung", "Säubert die Tags und findet Kleidung, Ausdruck und Hintergrund."),
+    "6c_caption": ("Captions schreiben", "Macht aus den Tags Captions."),
     "7_dataset": ("Datensatz", "Trifft die endgültige Auswahl und schreibt den Datensatz."),
 }
 """Stage → title of one or two words, and a sentence of what is going on."""

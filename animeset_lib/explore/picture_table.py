@@ -189,7 +189,7 @@ def _frame_id(row: Any, view: StageView) -> str:
         return str(row.id)
     if view.section in ("upscale", "crop"):
         return str(row.frame_id)
-    if view.section in ("tag", "caption", "dataset"):
+    if view.section in ("tag", "attributes", "caption", "dataset"):
         return str(view.outputs["5_crop"].by_id[row.id].frame_id)
     return str(view.outputs["3a_detect"].by_id[row.id].frame_id)
 
@@ -274,12 +274,15 @@ _COLUMNS: Mapping[str, Sequence[Column]] = {
         ("tags", lambda row, view: len(row.general)),
         ("tagger", _of("tagger")),
     ),
-    "caption": (
-        ("caption", _of("caption")),
+    "attributes": (
+        ("character", lambda row, view: _crop_of(row, view).character),
         ("outfit", _of("outfit")),
         ("emotion", _of("emotion")),
         ("background", _of("background")),
+        ("view", _of("view")),
+        ("tags taken out", lambda row, view: ", ".join(row.removed)),
     ),
+    "caption": (("caption", _of("caption")), ("name", _of("name"))),
     "dataset": (
         ("character", _of("character")),
         ("rank", lambda row, view: row.rank if row.rank is not None else ""),

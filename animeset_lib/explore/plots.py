@@ -732,14 +732,12 @@ def coverage(run: Run, character: str | None = None) -> Any:
     name = character or max(sets, key=lambda one: len(sets[one]))
     if name not in sets:
         raise InputError(f"{name} has no set in this run; expected one of {', '.join(sorted(sets))}")
-    crops, captions_ = dataset.outputs["5_crop"].by_id, dataset.outputs["6b_caption"].by_id
+    crops, kinds = dataset.outputs["5_crop"].by_id, dataset.outputs["6b_attributes"].by_id
     frames = dataset.outputs["1_extract"].by_id
     rows = sets[name]
     counts: dict[str, Counter[str]] = {
         "framing": Counter(crops[row.id].framing for row in rows),
-        **{
-            key: Counter(getattr(captions_[row.id], key) for row in rows) for key in ("outfit", "emotion", "background")
-        },
+        **{key: Counter(getattr(kinds[row.id], key) for row in rows) for key in ("outfit", "emotion", "background")},
     }
     figure = _figure_class()(figsize=(9, 4.6), layout="constrained")
     grid = figure.add_gridspec(2, 4, height_ratios=(2.4, 1))

@@ -27,7 +27,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from animeset_lib.errors import AnimesetError, InputError
-from animeset_lib.records import Box, CaptionRow, Crop, DatasetRow, DedupeRow, Frame, QualityRow, TagRow
+from animeset_lib.records import AttributeRow, Box, CaptionRow, Crop, DatasetRow, DedupeRow, Frame, QualityRow, TagRow
 from animeset_lib.review.captions import CaptionSet
 from animeset_lib.review.decisions import DecisionLog, FrameKind, settle_frames
 from animeset_lib.review.sorting import NOISE, REJECTED, Face, Sorting, group_of
@@ -286,16 +286,20 @@ class Lens:
 
     def _build_crops(self, dataset: Any) -> None:
         last = next(
-            stage for stage in ("7_dataset", "6b_caption", "6a_tag", "5_crop") if stages_with(self._work, stage)
+            stage
+            for stage in ("7_dataset", "6c_caption", "6b_attributes", "6a_tag", "5_crop")
+            if stages_with(self._work, stage)
         )
         outputs = self._outputs(last)
         tagged: dict[str, TagRow] = outputs["6a_tag"].by_id if "6a_tag" in outputs else {}
-        captions: dict[str, CaptionRow] = outputs["6b_caption"].by_id if "6b_caption" in outputs else {}
+        kinds: dict[str, AttributeRow] = outputs["6b_attributes"].by_id if "6b_attributes" in outputs else {}
+        captions: dict[str, CaptionRow] = outputs["6c_caption"].by_id if "6c_caption" in outputs else {}
         chosen: dict[str, DatasetRow] = outputs["7_dataset"].by_id if "7_dataset" in outputs else {}
         quality = outputs["4a_quality"].by_id
         samples = []
         for crop in outputs["5_crop"].kept:
             caption, final, tags = captions.get(crop.id), chosen.get(crop.id), tagged.get(crop.id)
+            kind = kinds.get(crop.id)
             samples.append(
                 self._fo.Sample(
                     filepath=str((outputs["5_crop"].path / crop.file).resolve()),
@@ -311,15 +315,16 @@ class Lens:
                     measured=quality[crop.region_id].measured,
                     booru=self._scores(tags.general if tags is not None else {}),
                     caption=caption.caption if caption is not None else None,
-                    outfit=caption.outfit if caption is not None else None,
-                    emotion=caption.emotion if caption is not None else None,
-                    background=caption.background if caption is not None else None,
+                    outfit=kind.outfit if kind is not None else None,
+                    emotion=kind.emotion if kind is not None else None,
+                    background=kind.background if kind is not None else None,
+                    view=kind.view if kind is not None else None,
                     used=None if final is None else final.dropped is None,
                     rank=final.rank if final is not None else None,
                     why=final.why if final is not None else None,
                 )
             )
-        words = ("upscaler", "caption", "outfit", "emotion", "background", "why")
+        words = ("upscaler", "caption", "outfit", "emotion", "background", "view", "why")
         types = {"used": "BooleanField", "rank": "IntField"} | dict.fromkeys(words, "StringField")
         self._fill(dataset, samples, types)
         if not samples:

@@ -8,6 +8,7 @@ from typing import Any
 from animeset_lib.records import Film
 from animeset_lib.run.stage import Stage
 from animeset_lib.settings import Settings
+from animeset_lib.stages.attributes import AttributesStage
 from animeset_lib.stages.caption import CaptionStage
 from animeset_lib.stages.cast import CastStage
 from animeset_lib.stages.cluster import ClusterStage
@@ -34,6 +35,7 @@ PIPELINE: dict[str, type[Stage]] = {
     "upscale": UpscaleStage,
     "crop": CropStage,
     "tag": TagStage,
+    "attributes": AttributesStage,
     "caption": CaptionStage,
     "dataset": DatasetStage,
 }

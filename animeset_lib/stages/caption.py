@@ -1,4 +1,4 @@
-"""6b_caption: tag scores → one line of text, attributes and a name per crop."""
+"""6c_caption: cleaned tags → one line of text and a name per crop."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from animeset_lib.records import CaptionRow, Crop, Record, TagRow
+from animeset_lib.records import AttributeRow, CaptionRow, Crop, Record
 from animeset_lib.run.stage import Context, Output, Stage, WholeSet
 from animeset_lib.settings import CaptionSettings
-from animeset_lib.stages.spelling import clean_tag, is_emoticon, safe_slug
-from animeset_lib.stages.vocabulary import (
+from animeset_lib.tags.spelling import clean_tag, is_emoticon, safe_slug
+from animeset_lib.tags.vocabulary import (
     CATEGORIES,
     CORE_CATEGORIES,
     SOLO,
-    background_of,
     category_of,
-    emotion_of,
-    outfit_of,
 )
 
 __all__ = ["CaptionStage", "core_traits", "order_tags", "write_caption"]
@@ -94,9 +91,9 @@ class CaptionStage(Stage):
 
     settings: CaptionSettings
 
-    name: ClassVar[str] = "6b_caption"
-    version: ClassVar[str] = "2"
-    needs: ClassVar[tuple[str, ...]] = ("3d_cast", "5_crop", "6a_tag")
+    name: ClassVar[str] = "6c_caption"
+    version: ClassVar[str] = "3"
+    needs: ClassVar[tuple[str, ...]] = ("3d_cast", "5_crop", "6b_attributes")
     row: ClassVar[type[Record]] = CaptionRow
 
     def plan(self, given: Mapping[str, Output]) -> Sequence[WholeSet]:
@@ -106,7 +103,7 @@ class CaptionStage(Stage):
         for item in batch:
             ordered = _ordered_tags(item.given)
             core = self._core(item.given, ordered)
-            for row in item.given["6a_tag"].kept:
+            for row in item.given["6b_attributes"].kept:
                 yield self._caption(row, item.given["5_crop"].by_id[row.id], ordered[row.id], core)
 
     def finish(
@@ -115,21 +112,15 @@ class CaptionStage(Stage):
         core = self._core(given, _ordered_tags(given))
         crops = given["5_crop"].by_id
         ctx.note("core_traits", core)
-        attributes: dict[str, dict[str, dict[str, int]]] = {}
         for character in core:
             own = [row for row in rows if crops[row.id].character == character]
-            attributes[character] = {
-                name: dict(sorted(Counter(getattr(row, name) for row in own).items()))
-                for name in ("outfit", "emotion", "background")
-            }
             ctx.log.info(
-                "6b_caption: %s: %d captions, core traits %s: %s",
+                "6c_caption: %s: %d captions, core traits %s: %s",
                 character,
                 len(own),
                 "kept in the captions" if self.settings.core_traits == "keep" else "left out for the trigger to learn",
                 ", ".join(core[character]) or "none",
             )
-        ctx.note("attributes", attributes)
         return rows
 
     def _core(self, given: Mapping[str, Output], ordered: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
@@ -140,23 +131,19 @@ class CaptionStage(Stage):
                 pictures[crop.character] += [ordered[crop.id]] if len(crop.faces) <= 1 else []
         return {name: core_traits(pictures[name], self.settings.core_share) for name in sorted(pictures)}
 
-    def _caption(self, row: TagRow, crop: Crop, tags: tuple[str, ...], core: Mapping[str, list[str]]) -> CaptionRow:
+    def _caption(
+        self, row: AttributeRow, crop: Crop, tags: tuple[str, ...], core: Mapping[str, list[str]]
+    ) -> CaptionRow:
         pruned = core[crop.character] if self.settings.core_traits == "drop" else []
-        # With two faces in the picture nobody can say whose dress or smile the tagger saw.
-        own = row.general if len(crop.faces) <= 1 else {}
-        outfit, emotion, background = outfit_of(own), emotion_of(own), background_of(row.general)
         return CaptionRow(
             id=row.id,
             caption=write_caption(crop.character, tags, pruned, self.settings),
             tags=tags,
-            outfit=outfit,
-            emotion=emotion,
-            background=background,
-            name="_".join(safe_slug(part) for part in (crop.character, outfit, emotion, background)),
+            name="_".join(safe_slug(part) for part in (crop.character, row.outfit, row.emotion, row.background)),
         )
 
 
 def _ordered_tags(given: Mapping[str, Output]) -> dict[str, tuple[str, ...]]:
     """Crop id → ordered tags, for every crop that was tagged."""
     crops = given["5_crop"].by_id
-    return {row.id: order_tags(row.general, len(crops[row.id].faces)) for row in given["6a_tag"].kept}
+    return {row.id: order_tags(row.tags, len(crops[row.id].faces)) for row in given["6b_attributes"].kept}

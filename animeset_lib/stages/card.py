@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from animeset_lib.records import CaptionRow, Crop, Film
+from animeset_lib.records import AttributeRow, CaptionRow, Crop, Film
 from animeset_lib.run.stage import Output
 from animeset_lib.settings import DatasetSettings
 from animeset_lib.stages.explain import Loss
-from animeset_lib.stages.vocabulary import UNKNOWN
+from animeset_lib.tags.vocabulary import UNKNOWN
 
 __all__ = [
     "Chosen",
@@ -39,7 +39,7 @@ _TELLING = {
     "4a_quality": ("dark_luma", "bright_luma", "blur_percent", "min_face_px"),
     "4b_upscale": ("training_px", "mix_face", "mix_upper_body", "mix_full", "mix_frame"),
     "6a_tag": ("choice", "general_min", "character_min"),
-    "6b_caption": ("template", "style", "underscores", "core_traits", "core_share"),
+    "6c_caption": ("template", "style", "underscores", "core_traits", "core_share"),
 }
 
 
@@ -49,6 +49,7 @@ class Chosen:
 
     crop: Crop
     caption: CaptionRow
+    kind: AttributeRow
     pts_ms: int
     shot: int
     confidence: float
@@ -127,7 +128,7 @@ def weaknesses(summary: Summary, numbers: FilmNumbers, settings: DatasetSettings
     elif "face" not in framings:
         found.append("No face close-ups: details of the face may come out weak.")
     for attribute in ("outfit", "emotion", "background"):
-        values = Counter(getattr(c.caption, attribute) for c in chosen)
+        values = Counter(getattr(c.kind, attribute) for c in chosen)
         if set(values) == {UNKNOWN}:
             found.append(f"The {attribute} is unknown for every picture: this tagger does not see it.")
         elif values[UNKNOWN] > len(chosen) / 2:
@@ -182,14 +183,14 @@ def character_card(
         "## What is in it",
         "",
         *_coverage("Framing", (c.crop.framing for c in chosen)),
-        *_coverage("Outfit", (c.caption.outfit for c in chosen)),
-        *_coverage("Emotion", (c.caption.emotion for c in chosen)),
-        *_coverage("Background", (c.caption.background for c in chosen)),
+        *_coverage("Outfit", (c.kind.outfit for c in chosen)),
+        *_coverage("Emotion", (c.kind.emotion for c in chosen)),
+        *_coverage("Background", (c.kind.background for c in chosen)),
         *_times(summary, numbers),
         f"Sizes: {', '.join(f'{size} ({count})' for size, count in sorted(sizes.items(), key=lambda p: (-p[1], p[0])))}.",
         "",
         f"Traits on most pictures: {', '.join(f'`{tag}`' for tag in summary.core_traits) or 'none found'}"
-        + (" (left out of the captions)." if _setting(given, "6b_caption", "core_traits") == "drop" else "."),
+        + (" (left out of the captions)." if _setting(given, "6c_caption", "core_traits") == "drop" else "."),
         "",
         "## How it came about",
         "",

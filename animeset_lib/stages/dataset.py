@@ -36,7 +36,7 @@ from animeset_lib.stages.cast import BY_A_PERSON, CAST_FILE, DECISIONS_FILE
 from animeset_lib.stages.explain import Fate, fates, losses
 from animeset_lib.stages.selection import THUMB_PX, Candidate, choose
 from animeset_lib.stages.sheet import ROW_TILES, SheetRow, Tile, fit_tile, grid_sheet, row_sheet
-from animeset_lib.stages.vocabulary import UNKNOWN
+from animeset_lib.tags.vocabulary import UNKNOWN
 
 __all__ = ["DatasetStage"]
 
@@ -54,10 +54,10 @@ class DatasetStage(Stage):
     settings: DatasetSettings
 
     name: ClassVar[str] = "7_dataset"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     needs: ClassVar[tuple[str, ...]] = (
         *("1_extract", "2_dedupe", "3a_detect", "3b_embed", "3c_cluster", "3d_cast"),
-        *("4a_quality", "4b_upscale", "5_crop", "6a_tag", "6b_caption"),
+        *("4a_quality", "4b_upscale", "5_crop", "6a_tag", "6b_attributes", "6c_caption"),
     )
     row: ClassVar[type[Record]] = DatasetRow
 
@@ -132,14 +132,14 @@ class _Builder:
 
     def _choose_and_place(self) -> tuple[list[DatasetRow], dict[str, list[Picture]]]:
         """Rows for all crops in their order, and each character's first pictures as tiles."""
-        captions = {row.id: row for row in self._given["6b_caption"].kept}
+        captions = {row.id: row for row in self._given["6c_caption"].kept}
         usable: dict[str, list[Crop]] = {}
         rows: dict[str, DatasetRow] = {}
         for crop in self._given["5_crop"].rows:
             dropped = next(
                 (
                     row
-                    for stage in ("5_crop", "6a_tag", "6b_caption")
+                    for stage in ("5_crop", "6a_tag", "6b_attributes", "6c_caption")
                     if (row := self._given[stage].by_id.get(crop.id)) is not None and row.dropped is not None
                 ),
                 None,
@@ -189,7 +189,7 @@ class _Builder:
             shot=frame.shot,
             pts_ms=frame.pts_ms,
             vector=self._vectors[crop.region_id],
-            tags=self._given["6a_tag"].by_id[crop.id].general,
+            tags=self._given["6b_attributes"].by_id[crop.id].tags,
             thumb=thumb,
             quality=self._given["4a_quality"].by_id[crop.region_id].score,
             confidence=self._given["3d_cast"].by_id[crop.region_id].confidence,
@@ -231,12 +231,14 @@ class _Builder:
             "file_name": f"dataset/images/{stem}{source.suffix}",
             "text": caption.caption,
             "name": f"{caption.name}_{rank:04d}",
+            "crop": crop.id,
             "character": crop.character,
             "tags": list(caption.tags),
             "tag_scores": tagged.general,
-            "outfit": caption.outfit,
-            "emotion": caption.emotion,
-            "background": caption.background,
+            "outfit": one.kind.outfit,
+            "emotion": one.kind.emotion,
+            "background": one.kind.background,
+            "view": one.kind.view,
             "framing": crop.framing,
             "rank": rank,
             "width": crop.width,
@@ -338,8 +340,8 @@ def _summaries(given: Mapping[str, Output], rows: Sequence[DatasetRow], all_fate
     """One per character of the cast, largest set first; also those of which no picture is left."""
     lost = losses(all_fates)
     figures = Counter(row.character for row in given["3d_cast"].rows if row.character is not None)
-    captions = given["6b_caption"].by_id
-    core = given["6b_caption"].info["notes"].get("core_traits", {})
+    captions = given["6c_caption"].by_id
+    core = given["6c_caption"].info["notes"].get("core_traits", {})
     found = []
     for character in sorted(figures):
         own = [row for row in rows if row.character == character]
@@ -360,11 +362,12 @@ def _summaries(given: Mapping[str, Output], rows: Sequence[DatasetRow], all_fate
 def _chosen(given: Mapping[str, Output], crop_id: str, caption: CaptionRow) -> Chosen:
     crop: Crop = given["5_crop"].by_id[crop_id]
     frame = given["1_extract"].by_id[crop.frame_id]
-    return Chosen(crop, caption, frame.pts_ms, frame.shot, given["3d_cast"].by_id[crop.region_id].confidence)
+    kind = given["6b_attributes"].by_id[crop_id]
+    return Chosen(crop, caption, kind, frame.pts_ms, frame.shot, given["3d_cast"].by_id[crop.region_id].confidence)
 
 
 def _labels(one: Chosen, number: str) -> tuple[str, ...]:
-    known = [v for v in (one.caption.outfit, one.caption.emotion, one.caption.background) if v != UNKNOWN]
+    known = [v for v in (one.kind.outfit, one.kind.emotion, one.kind.background) if v != UNKNOWN]
     words = " · ".join(value.replace("_", " ") for value in known)
     return (number + clock(one.pts_ms), words) if words else (number + clock(one.pts_ms),)
 

@@ -16,7 +16,7 @@ What = Literal["frame", "figure", "crop"]
 
 NO_CROP_USED = "no_crop_used"
 _REGION_STAGES = ("3a_detect", "3b_embed", "3c_cluster", "3d_cast", "4a_quality")
-_CROP_STAGES = ("4b_upscale", "5_crop", "6a_tag", "6b_caption")
+_CROP_STAGES = ("4b_upscale", "5_crop", "6a_tag", "6b_attributes", "6c_caption")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from animeset_lib.media import Picture
-from animeset_lib.stages.spelling import romanized
+from animeset_lib.tags.spelling import romanized
 
 __all__ = ["ROW_TILES", "TILE_PX", "SheetRow", "Tile", "fit_tile", "grid_sheet", "row_sheet"]
 

@@ -17,7 +17,7 @@ from animeset_lib.models.api import Task
 from animeset_lib.records import Framing
 from animeset_lib.settings import PRESETS, describe
 from animeset_lib.stages import PIPELINE
-from animeset_lib.stages.vocabulary import _EMOTIONS
+from animeset_lib.tags.vocabulary import _EMOTIONS
 
 DASHBOARD = Path(__file__).parents[2] / "animeset_lib" / "dashboard"
 TEMPLATES = [*sorted((DASHBOARD / "vue").glob("*.vue")), DASHBOARD / "vue" / "shared.js"]

@@ -59,7 +59,7 @@ def test_a_finished_run_is_found_again(run: Run, project: Path) -> None:
 def test_a_change_repeats_only_what_it_touches(run: Run) -> None:
     other = run.change("caption.core_traits=drop").upto("caption")
     reused = _last_run(other)
-    assert [stage for stage, old in reused.items() if not old] == ["6b_caption"]
+    assert [stage for stage, old in reused.items() if not old] == ["6c_caption"]
     assert other.stage("crop").output.path == run.stage("crop").output.path
     assert other.stage("caption").output.path != run.stage("caption").output.path
     assert run.settings.caption.core_traits == "keep", "the first run stays as it is"

@@ -21,6 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from animeset_lib.errors import BusyError, InputError
 from animeset_lib.media import write_image
 from animeset_lib.records import (
+    AttributeRow,
     Box,
     CaptionRow,
     CastRow,
@@ -666,7 +667,8 @@ def test_what_was_decided_is_published_and_said(
         "4b_upscale": (PlannedCrop, []),
         "5_crop": (Crop, []),
         "6a_tag": (TagRow, []),
-        "6b_caption": (CaptionRow, []),
+        "6b_attributes": (AttributeRow, []),
+        "6c_caption": (CaptionRow, []),
     }
     given = {stage: make_output(stage, *made, notes=notes.get(stage)) for stage, made in given_rows.items()}
     write_image(given["1_extract"].path / "f.png", np.zeros((99, 99, 3), np.uint8))

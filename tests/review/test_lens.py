@@ -238,7 +238,7 @@ def test_faces_lie_on_our_map_and_are_found_by_our_vectors(project: Project) -> 
 
 def test_crops_and_datasets_show_what_was_made_of_them(project: Project) -> None:
     lens = project.lens()
-    crops, captions, final = (project.rows(stage) for stage in ("5_crop", "6b_caption", "7_dataset"))
+    crops, captions, final = (project.rows(stage) for stage in ("5_crop", "6c_caption", "7_dataset"))
     dataset = lens.open("crops")
     assert dataset.values("crop_id") == list(crops)
     assert dataset.values("caption") == [captions[id].caption for id in crops]

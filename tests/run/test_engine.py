@@ -279,7 +279,7 @@ def test_keys_differ_exactly_when_settings_do(a: int, b: int) -> None:
 
 @pytest.mark.parametrize(
     ("assignment", "first"),
-    [("extract.change=0.01", "1_extract"), ("dedupe.ssim_min=0.8", "2_dedupe"), ("caption.style=cel", "6b_caption")],
+    [("extract.change=0.01", "1_extract"), ("dedupe.ssim_min=0.8", "2_dedupe"), ("caption.style=cel", "6c_caption")],
 )
 def test_a_setting_changes_the_keys_of_its_stage_and_those_after(assignment: str, first: str, tmp_path: Path) -> None:
     def keys(*assignments: str) -> dict[str, str]:

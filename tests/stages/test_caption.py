@@ -1,4 +1,4 @@
-"""6b_caption: order, pruning, attributes, and what must hold for any tags at all."""
+"""6c_caption: order, pruning, attributes, and what must hold for any tags at all."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from animeset_lib.errors import SettingsError
-from animeset_lib.records import Box, CastRow, Crop, TagRow
+from animeset_lib.records import AttributeRow, Box, CastRow, Crop
 from animeset_lib.run.stage import Context, Output
 from animeset_lib.settings import CaptionSettings, load_settings
 from animeset_lib.stages.caption import CaptionStage, _spelled, core_traits, order_tags, write_caption
-from animeset_lib.stages.spelling import clean_tag, is_emoticon, safe_slug
-from animeset_lib.stages.vocabulary import CATEGORIES, background_of, category_of, emotion_of, outfit_of
+from animeset_lib.tags.spelling import clean_tag, is_emoticon, safe_slug
+from animeset_lib.tags.vocabulary import CATEGORIES, background_of, category_of, emotion_of, outfit_of
 
 DESIGN = {
     "anything_else": 0.99,
@@ -220,8 +220,16 @@ def crop(crop_id: str, character: str = "rem", faces: int = 1, **changes: Any) -
     )
 
 
-def tagged(crop_id: str, *tags: str, **changes: Any) -> TagRow:
-    return TagRow(id=crop_id, general=dict.fromkeys(tags, 0.9), tagger="fake", **changes)
+def kind(crop_id: str, *tags: str, outfit: str = "unknown", emotion: str = "unknown", **changes: Any) -> AttributeRow:
+    return AttributeRow(
+        id=crop_id,
+        tags=dict.fromkeys(tags, 0.9),
+        outfit=outfit,
+        emotion=emotion,
+        background=background_of(dict.fromkeys(tags, 0.9)),
+        view="unknown",
+        **changes,
+    )
 
 
 @pytest.fixture
@@ -236,17 +244,17 @@ def inputs(make_output: Callable[..., Output]) -> dict[str, Output]:
         crop("gone", dropped="x", why="y"),
     ]
     tags = [
-        tagged("a", "blue_hair", "dress", "smile"),
-        tagged("b", "blue_hair", "dress", "angry", "night"),
-        tagged("c", "blue_hair", "jacket"),
-        tagged("two", "pink_hair", "kimono", "smile", "indoors"),
-        tagged("r", "silver_hair"),
-        tagged("broken", dropped="unreadable", why="cut short"),
+        kind("a", "blue_hair", "dress", "smile", outfit="dress", emotion="smile"),
+        kind("b", "blue_hair", "dress", "angry", "night", outfit="dress", emotion="angry"),
+        kind("c", "blue_hair", "jacket", outfit="jacket"),
+        kind("two", "pink_hair", "kimono", "smile", "indoors"),
+        kind("r", "silver_hair"),
+        kind("broken", dropped="unreadable", why="cut short"),
     ]
     return {
         "3d_cast": make_output("3d_cast", CastRow, []),
         "5_crop": make_output("5_crop", Crop, crops),
-        "6a_tag": make_output("6a_tag", TagRow, tags),
+        "6b_attributes": make_output("6b_attributes", AttributeRow, tags),
     }
 
 
@@ -264,7 +272,6 @@ def test_rows(
     }
     assert out.by_id["a"].tags == ("solo", "blue_hair", "dress", "smile")
     assert out.info["notes"]["core_traits"] == {"rem": ["blue_hair"], "エミリア": ["silver_hair"]}
-    assert out.info["notes"]["attributes"]["rem"]["outfit"] == {"dress": 2, "jacket": 1, "unknown": 1}
 
 
 def test_dropped_core_traits_are_left_to_the_trigger(
@@ -285,7 +292,8 @@ def test_no_crops_no_captions(
     make_output: Callable[..., Output], run_stage: Callable[..., Output], make_context: Callable[..., Context]
 ) -> None:
     empty = {
-        name: make_output(name, kind, []) for name, kind in (("3d_cast", CastRow), ("5_crop", Crop), ("6a_tag", TagRow))
+        name: make_output(name, kind, [])
+        for name, kind in (("3d_cast", CastRow), ("5_crop", Crop), ("6b_attributes", AttributeRow))
     }
     out = run_stage(CaptionStage(CaptionSettings()), empty, make_context())
     assert out.rows == []

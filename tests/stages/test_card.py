@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from animeset_lib.records import Box, CaptionRow, Crop, Film
+from animeset_lib.records import AttributeRow, Box, CaptionRow, Crop, Film
 from animeset_lib.settings import DatasetSettings
 from animeset_lib.stages.card import Chosen, FilmNumbers, Summary, clock, source_name, weaknesses
 from animeset_lib.stages.explain import Loss
@@ -47,7 +47,8 @@ def one(number: int, **changes: Any) -> Chosen:
     rest: dict[str, Any] = {"pts_ms": number * 9_000, "shot": number, "confidence": 0.9}
     for key, value in changes.items():
         next(part for part in (crop, caption, rest) if key in part)[key] = value
-    return Chosen(Crop(**crop), CaptionRow(**caption), **rest)
+    kind = {name: caption.pop(name) for name in ("outfit", "emotion", "background")}
+    return Chosen(Crop(**crop), CaptionRow(**caption), AttributeRow(id="a", tags={}, view="unknown", **kind), **rest)
 
 
 def said(chosen: list[Chosen], lost: tuple[Loss, ...] = (), least: int = 1) -> list[str]:

@@ -17,6 +17,7 @@ import pytest
 
 from animeset_lib.media import read_image, write_image
 from animeset_lib.records import (
+    AttributeRow,
     Box,
     CaptionRow,
     CastRow,
@@ -74,7 +75,7 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
             name: []
             for name in (
                 *("1_extract", "2_dedupe", "3a_detect", "3b_embed", "3c_cluster", "3d_cast"),
-                *("4a_quality", "4b_upscale", "5_crop", "6a_tag", "6b_caption"),
+                *("4a_quality", "4b_upscale", "5_crop", "6a_tag", "6b_attributes", "6c_caption"),
             )
         }
         pictures: dict[str, np.ndarray] = {}
@@ -175,14 +176,21 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
                 )
             )
             if readable:
-                rows["6b_caption"].append(
+                rows["6b_attributes"].append(
+                    AttributeRow(
+                        id=crop_id,
+                        tags=rows["6a_tag"][-1].general,
+                        outfit="unknown" if dull else "dress",
+                        emotion="unknown" if dull else ("smile", "angry")[seed % 2],
+                        background="unknown",
+                        view="unknown",
+                    )
+                )
+                rows["6c_caption"].append(
                     CaptionRow(
                         id=crop_id,
                         caption=f"{character}, solo, blue_hair, anime_style",
                         tags=("solo", "blue_hair"),
-                        outfit="unknown" if dull else "dress",
-                        emotion="unknown" if dull else ("smile", "angry")[seed % 2],
-                        background="unknown",
                         name=f"{character}_x",
                     )
                 )
@@ -213,17 +221,18 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
             "4b_upscale": PlannedCrop,
             "5_crop": Crop,
             "6a_tag": TagRow,
-            "6b_caption": CaptionRow,
+            "6b_attributes": AttributeRow,
+            "6c_caption": CaptionRow,
         }
         notes = {
             "1_extract": {"film": FILM.model_dump(mode="json")},
             "6a_tag": {"model": MODEL},
-            "6b_caption": {"core_traits": {name: ["blue_hair"] for name in per_character}},
+            "6c_caption": {"core_traits": {name: ["blue_hair"] for name in per_character}},
         }
         given = {
             name: _output(make_output, name, kind, rows[name], notes.get(name, {})) for name, kind in types.items()
         }
-        info = given["6b_caption"].path / "stage.json"
+        info = given["6c_caption"].path / "stage.json"
         info.write_text(json.dumps({**json.loads(info.read_text()), "settings": CaptionSettings().model_dump()}))
         (given["3d_cast"].path / "cast.json").write_text('{"characters": []}\n')
         for name, pixels in pictures.items():
@@ -372,7 +381,7 @@ def test_cards_tell_numbers_models_settings_and_losses(result: Output) -> None:
         "| 4a_quality | blurred | 1 figure |",
         "| 6a_tag | unreadable | 1 crop |",
         "| 6a_tag | fake-tagger | a stand-in | Apache-2.0 | `abc123` |",
-        "| 6b_caption | core_traits | `keep` |",
+        "| 6c_caption | core_traits | `keep` |",
         "| 7_dataset | max_pictures | `7` |",
         "The background is unknown for every picture",
         "Only one outfit: dress",

@@ -19,6 +19,7 @@ __all__ = [
     "category_of",
     "emotion_of",
     "outfit_of",
+    "view_of",
 ]
 
 CATEGORIES = (
@@ -155,6 +156,19 @@ _FACE = _words(
     "squinting wavy_mouth tongue tongue_out teeth upper_teeth_only sweat drooling v-shaped_eyebrows furrowed_brow raised_eyebrow "
     "raised_eyebrows ahegao nose_blush triangle_mouth :o :q :p :3 ;) :< d: >_< @_@ o_o x_x +_+ =_= |_| ._. 0_0 3: :t :i ;o ;p xd"
 )
+
+# The word to the right is the view; several apply to one picture now and then, the best score wins.
+_VIEWS: dict[str, str] = {
+    "looking_at_viewer": "front",
+    "facing_viewer": "front",
+    "straight-on": "front",
+    "from_side": "side",
+    "profile": "side",
+    "from_behind": "behind",
+    "facing_away": "behind",
+    "from_above": "above",
+    "from_below": "below",
+}
 
 _OUTFITS: tuple[tuple[str, ...], ...] = (
     # A whole costume says more than the garments it is made of, a top more than what goes with it.
@@ -305,6 +319,12 @@ def emotion_of(tags: Mapping[str, float]) -> str:
     """The facial expression in one word, `unknown` when no tag names one."""
     named = [tag for tag in _EMOTIONS if tag in tags]
     return _EMOTIONS[max(named, key=lambda tag: tags[tag])] if named else UNKNOWN
+
+
+def view_of(tags: Mapping[str, float]) -> str:
+    """From where the head is seen: `front`, `side`, `behind`, `above` or `below`; `unknown` when no tag says."""
+    named = [tag for tag in _VIEWS if tag in tags]
+    return _VIEWS[max(named, key=lambda tag: tags[tag])] if named else UNKNOWN
 
 
 def background_of(tags: Mapping[str, float]) -> str:

@@ -1,0 +1,90 @@
+"""What commands share: consoles, options, sentences and bars."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from animeset_lib.settings import PRESETS
+
+__all__ = [
+    "DeviceOption",
+    "DownloadBars",
+    "FileOption",
+    "FilmArgument",
+    "JsonOption",
+    "LogsOption",
+    "OutputOption",
+    "PresetOption",
+    "SetOption",
+    "WorkOption",
+    "console",
+    "errors",
+    "say",
+]
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+OutputOption = Annotated[Path, typer.Option("--output", help="Where datasets and zips go.")]
+WorkOption = Annotated[Path, typer.Option("--work", help="Where intermediate stages go.")]
+LogsOption = Annotated[Path, typer.Option("--logs", help="Where process.log and each run's own log go.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="STAGE.KEY=VALUE", help="One setting; may be repeated.")
+]
+FileOption = Annotated[Path | None, typer.Option("--settings", help="TOML file as `animeset settings` prints it.")]
+DeviceOption = Annotated[
+    str, typer.Option("--device", help="Where networks run: auto (a CUDA card, else the processor), cpu, cuda, cuda:1.")
+]
+PresetOption = Annotated[str, typer.Option("--preset", help=f"One of {', '.join(PRESETS)}.")]
+FilmArgument = Annotated[str, typer.Argument(metavar="FILM", help="The film's file, or part of its name or id.")]
+
+
+def say(text: str) -> None:
+    """Print as it is: file names may hold what rich would take for markup."""
+    console.print(text, markup=False, soft_wrap=True)
+
+
+class DownloadBars:
+    """A bar per file in a terminal; elsewhere one line when a file is complete. Call it with (name, bytes, bytes in all or None)."""
+
+    def __init__(self) -> None:
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=errors,
+            transient=True,
+            disable=not errors.is_terminal,
+        )
+        self._tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> DownloadBars:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bars.stop()
+
+    def __call__(self, name: str, done: int, total: int | None) -> None:
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(escape(name), total=total)
+        self._bars.update(self._tasks[name], completed=done, total=total)
+        if total is not None and done >= total and not errors.is_terminal:
+            errors.print(f"{name}: {total / 1e6:.1f} MB", markup=False, highlight=False)
