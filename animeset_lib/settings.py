@@ -411,6 +411,22 @@ class DatasetSettings(_Section):
             description="From min_pictures on, only crops that differ by at least this from all chosen ones, 0..1; 0 always goes on to max_pictures.",
         ),
     ] = 0.12
+    per_outfit: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1000,
+            description="Least pictures of every outfit, as far as there are that many different ones; 0 asks for none.",
+        ),
+    ] = 8
+    per_emotion: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1000,
+            description="Least pictures of every emotion, as far as there are that many different ones; 0 asks for none.",
+        ),
+    ] = 3
     mix_face: Annotated[float, Field(ge=0, le=1, description="Same as upscale.mix_face; set there, copied here.")] = (
         0.35
     )

@@ -65,6 +65,8 @@ SETTINGS: dict[str, str] = {
     "dataset.per_shot": "Most pictures per shot",
     "dataset.same_picture": "Largest difference of equal pictures",
     "dataset.novelty_min": "Least novelty",
+    "dataset.per_outfit": "Fewest pictures per outfit",
+    "dataset.per_emotion": "Fewest pictures per emotion",
 }
 """`section.name` → label, with the unit where there is one."""
 

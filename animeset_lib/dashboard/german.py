@@ -228,6 +228,14 @@ SETTINGS: dict[str, tuple[str, str]] = {
         "Ab „Mindestzahl Bilder je Figur“ nur noch Crops, die sich von allen gewählten um mindestens diesen Wert unterscheiden, "
         "0 bis 1; 0 geht immer weiter bis „Höchstzahl Bilder je Figur“.",
     ),
+    "dataset.per_outfit": (
+        "Mindestzahl Bilder je Outfit",
+        "So viele Bilder mindestens von jedem Outfit, soweit es so viele verschiedene gibt; 0 verlangt keine.",
+    ),
+    "dataset.per_emotion": (
+        "Mindestzahl Bilder je Emotion",
+        "So viele Bilder mindestens von jeder Emotion, soweit es so viele verschiedene gibt; 0 verlangt keine.",
+    ),
 }
 """`section.name` → label, with the unit where there is one, and what the setting means."""
 
