@@ -135,7 +135,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Film in, one image set per character out. Run it again after an interruption and it goes on where it was."""
-    from animeset_lib.pipeline import Folders, fetch_models, plan_film, run_film
+    from animeset_lib.pipeline import Folders, Series, fetch_models, plan_film, run_film
 
     if Path() in films:
         raise InputError(
@@ -160,7 +160,7 @@ def run(
     switches: list[Cancel] = []
     _cancel_on_signals(switches)
     screen = Console(stderr=True, highlight=False) if as_json else console
-    paths = tuple(str(film) for film in films)
+    paths, given = tuple(str(film) for film in films), cast
     failed: list[str] = []
     for place, film in enumerate(films):
         switches.clear()
@@ -176,7 +176,7 @@ def run(
                     until=until,
                     threads=threads,
                     device=device,
-                    series=(paths, place) if len(films) > 1 else None,
+                    series=Series(paths, place, given) if len(films) > 1 else None,
                     listeners=(display,),
                     on_cancel_switch=switches,
                 )

@@ -39,6 +39,7 @@ from animeset_lib.stages import PIPELINE, build_pipeline
 __all__ = [
     "Folders",
     "RunResult",
+    "Series",
     "decisions_path",
     "fetch_models",
     "film_folder",
@@ -78,6 +79,15 @@ class RunResult:
     up_to_date: bool
     work_bytes: int
     """Size of the work folder that was kept, 0 when it was removed."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """The command that a film is run by, for whoever goes on with it: all its films, which of them this is, and the cast file it was given."""
+
+    paths: tuple[str, ...]
+    place: int
+    cast: Path | None
 
 
 def film_folder(film: Film) -> str:
@@ -127,7 +137,7 @@ def run_film(
     until: str | None = None,
     threads: int = 0,
     device: str = "auto",
-    series: tuple[tuple[str, ...], int] | None = None,
+    series: Series | None = None,
     listeners: tuple[Listener, ...] = (),
     on_cancel_switch: list[Cancel] | None = None,
 ) -> RunResult:
@@ -183,7 +193,8 @@ def run_film(
                 settings=settings.model_dump(mode="json"),
                 until=until,
                 keep_work=keep_work,
-                series=series,
+                series=None if series is None else (series.paths, series.place),
+                cast=_text(cast if series is None else series.cast),
             )
             earlier = published(folders.output, film, keys[final.name]) if until is None else None
             if earlier is not None:
@@ -399,6 +410,10 @@ def fetch_models(
             if name != "auto":
                 raise
             listener(f"{error}. The run goes on with the next {task} that is here.")
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def _last_stage(until: str | None) -> int:

@@ -235,6 +235,8 @@ def test_a_series_goes_on_after_a_broken_film_and_hands_the_cast_on(
         first = json.loads(path.read_text().splitlines()[0])
         starts[first["film"]] = first
     assert starts["e3.mp4"]["series"] == [["e1.mp4", "e2.mp4", "e3.mp4"], 2]
+    # whoever goes on with the series gives the first film what the command gave it: nothing
+    assert starts["e3.mp4"]["cast"] is None
     alone = animeset("run", *DRAFT, "--plan", "--json", "e3.mp4")[1]
     with_cast = animeset("run", *DRAFT, "--plan", "--json", "--cast", "output/e1/cast.json", "e3.mp4")[1]
     assert {row["state"] for row in json.loads(with_cast)} == {"up to date in the output"}

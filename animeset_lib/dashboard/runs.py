@@ -45,6 +45,8 @@ class Options:
     pause: bool = False
     """Stop after sorting, so that the cast can be looked at before the slow half of the work."""
     device: str = "auto"
+    cast: str = ""
+    """`cast.json` of an earlier film, as seen from the project folder: names its characters again. Empty: none."""
 
 
 @dataclass
@@ -56,7 +58,7 @@ class Runs:
     root: Path
     _started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def start(self, films: Sequence[Path], settings_toml: str, options: Options, cast: Path | None = None) -> Launch:
+    def start(self, films: Sequence[Path], settings_toml: str, options: Options) -> Launch:
         """Begin a run in a process that outlives this one; several films are a series. Returns at once."""
         logs = self.folders.logs
         logs.mkdir(parents=True, exist_ok=True)
@@ -70,8 +72,8 @@ class Runs:
         if visible_folders(self.references):
             # as the command line itself does where it finds a folder of this name
             words += ["--references", str(self.references)]
-        if cast is not None:
-            words += ["--cast", str(cast)]
+        if options.cast:
+            words += ["--cast", options.cast]
         if options.keep_work:
             words.append("--keep-work")
         if options.pause:

@@ -106,6 +106,12 @@ _PAGE: dict[str, tuple[str, str]] = {
     "run.resume": ("Resume", "Fortsetzen"),
     "run.cancel": ("Cancel", "Abbrechen"),
     "run.pause": ("pause after sorting, to look at the cast", "nach dem Sortieren anhalten, um die Figuren anzusehen"),
+    "run.cast": ("names from", "Namen aus"),
+    "run.cast_none": ("no earlier film", "keinem früheren Film"),
+    "run.cast_help": (
+        "Characters of an earlier film of the series are named again.",
+        "Figuren eines früheren Films der Serie bekommen wieder ihre Namen.",
+    ),
     "run.keep": ("keep intermediate pictures", "Zwischenbilder behalten"),
     "run.plan": ("What would run, and how long?", "Was würde laufen, und wie lange?"),
     "run.plan_title": ("About {time} in all", "Zusammen etwa {time}"),

@@ -188,6 +188,10 @@ class Dashboard:
             model.option(str(message["name"]), bool(message["value"]))
             self._show("run")
 
+        def cast(message: dict[str, Any]) -> None:
+            model.take_cast_of(str(message["folder"]))
+            self._show("run")
+
         def cancel(message: dict[str, Any]) -> None:
             model.cancel()
             self._show("run")
@@ -206,6 +210,7 @@ class Dashboard:
             "plan": lambda message: self._slow("run", model.plan, "run.planning", lambda: self._show("run")),
             "cancel": cancel,
             "option": option,
+            "cast": cast,
             "follow": follow,
             "log": log,
         }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from animeset_lib.pipeline import Folders, decisions_path, film_folder, plan_fil
 from animeset_lib.records import Film
 from animeset_lib.run.lock import holder
 from animeset_lib.run.publish import refresh_zip, zip_all
+from animeset_lib.stages.cast import CAST_FILE
 from animeset_lib.stages.names import character_name
 from animeset_lib.stages_on_disk import stages_with
 
@@ -179,12 +181,34 @@ class ViewModel:
             if started.get("settings") and not self._touched:
                 # what a person has set on this page is not thrown away by looking at another film
                 self.form.take(started["settings"])
-                self.options = Options(keep_work=bool(started.get("keep_work")), pause=started.get("until") is not None)
+                self.options = Options(
+                    keep_work=bool(started.get("keep_work")),
+                    pause=started.get("until") is not None,
+                    cast=started.get("cast") or "",
+                )
         self._open_gallery()
 
     def option(self, name: str, value: bool) -> None:
         self._touched = True
-        self.options = Options(**{**self.options.__dict__, name: bool(value)})
+        self.options = replace(self.options, **{name: bool(value)})
+
+    def take_cast_of(self, folder: str) -> None:
+        """Which published film's characters the next run should name again; empty: none's. Raises `InputError` for one that has no cast."""
+        known = {one["folder"]: one["cast"] for one in self._casts()}
+        if folder and folder not in known:
+            raise InputError(f"there is no cast of {folder} in the results any more; choose another film, or none")
+        self._touched = True
+        self._plan = None
+        self.options = replace(self.options, cast=known.get(folder, ""))
+
+    def _casts(self) -> list[dict[str, str]]:
+        """Published films whose characters can be named again: `folder`, `film`, and the cast file as seen from the project folder."""
+        found = []
+        for one in published_folders(self.folders.output):
+            path = self.folders.output / one["folder"] / CAST_FILE
+            if path.is_file():
+                found.append({**one, "cast": path.relative_to(self.root).as_posix()})
+        return found
 
     def start(self) -> None:
         """*Slow*: begin a run on the chosen films with the settings of the form, in a process of its own."""
@@ -199,7 +223,7 @@ class ViewModel:
             raise InputError("there is no run to go on with; choose a film and start one")
         paths = [Path(path) for path in (started["series"][0] if started.get("series") else [started["path"]])]
         pause = self.options.pause and self.phase != "paused" and not to_the_end
-        self._begin(paths, Options(**{**self.options.__dict__, "pause": pause}))
+        self._begin(paths, replace(self.options, pause=pause))
 
     def _begin(self, paths: Sequence[Path], options: Options) -> None:
         films = [self._film(self.root / path) for path in paths]
@@ -207,7 +231,7 @@ class ViewModel:
             if holder(self.folders.work, film_folder(film)) is not None:
                 raise BusyError(f"{film.source_name} is being worked on already; wait for that run or cancel it")
         if len(paths) > 1:
-            options = Options(keep_work=options.keep_work, pause=False, device=options.device)
+            options = replace(options, pause=False)
         folder = film_folder(films[0])
         launch = self._runs.start(paths, self.form.to_toml(), options)
         self._follower = RunFollower(self.folders, folder)
@@ -281,11 +305,17 @@ class ViewModel:
             "logs": self._logs(phase),
             "plan": self._plan,
             "others": [run for run in runs if run["folder"]][:20] if len(runs) > 1 else [],
-            "options": {"pause": self.options.pause, "keep_work": self.options.keep_work},
+            "options": {"pause": self.options.pause, "keep_work": self.options.keep_work, "cast": self._cast_folder()},
+            "casts": [] if phase in BUSY else [{"folder": one["folder"], "film": one["film"]} for one in self._casts()],
             "chosen": len(self.chosen),
             "can_start": bool(self.chosen),
             "other_film": bool(self.chosen) and Path(snapshot.get("path", "")).name not in self.chosen,
         }
+
+    def _cast_folder(self) -> str:
+        """The film whose cast is chosen; a cast file from elsewhere (the command line's) is shown by its path."""
+        known = {one["cast"]: one["folder"] for one in self._casts()}
+        return known.get(self.options.cast, self.options.cast)
 
     def _previews(self, stage: str) -> list[str]:
         assert self._follower is not None
@@ -325,7 +355,8 @@ class ViewModel:
         path = Path("input") / self.chosen[0]
         film = self._film(self.root / path)
         references = self.references if visible_folders(self.references) else None
-        rows = plan_film(self.root / path, self.form.settings, self.folders, references=references)
+        cast = self.root / self.options.cast if self.options.cast else None
+        rows = plan_film(self.root / path, self.form.settings, self.folders, references=references, cast=cast)
         minutes = (film.duration_ms or 0) / 60_000
         settings = self.form.settings.model_dump(mode="json")
         self._plan = [

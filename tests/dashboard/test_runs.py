@@ -546,7 +546,7 @@ def test_what_the_process_is_told(runs: Runs) -> None:
     assert words[words.index("--device") + 1] == "cpu"
     assert not {"--references", "--cast", "--keep-work", "--until"} & set(words)
     (runs.root / "references" / "hero").mkdir()
-    again = runs.start([Path("a")], DRAFT, Options(keep_work=True, pause=True), cast=Path("cast.json"))
+    again = runs.start([Path("a")], DRAFT, Options(keep_work=True, pause=True, cast="cast.json"))
     words = list(again.process.args)  # type: ignore[arg-type]
     assert words[words.index("--references") + 1] == str(runs.references)
     assert words[words.index("--cast") + 1] == "cast.json"

@@ -248,6 +248,36 @@ def test_a_series_goes_on_with_its_next_film_and_so_does_the_page(page: Page, pr
     assert model.result_state()["gallery"]["film"] == "e01.mkv"
 
 
+def test_a_film_takes_the_cast_of_an_earlier_one_also_when_it_is_resumed(page: Page, project: Path) -> None:
+    model = page("e01.mkv=short", "e02.mkv=other")
+    model.choose(["e01.mkv"])
+    assert (look(model)["casts"], look(model)["options"]["cast"]) == ([], "")
+    model.start()
+    wait(model, "finished")
+    assert look(model)["casts"] == [{"folder": "e01", "film": "e01.mkv"}]
+    model.choose(["e02.mkv"])
+    with pytest.raises(InputError, match="no cast of e07"):
+        model.take_cast_of("e07")
+    model.take_cast_of("e01")
+    model.option("pause", True)
+    model.start()
+    assert wait(model, "paused")["options"]["cast"] == "e01"
+    again = opened(project, model.folder)
+    assert look(again)["options"]["cast"] == "e01"
+    again.plan()
+    reused = {row["stage"]: row["reused"] for row in look(again)["plan"]}
+    assert reused["3d_cast"]
+    again.take_cast_of("")
+    again.plan()
+    # sorting reads the cast file, so without it the stage is another one
+    assert not {row["stage"]: row["reused"] for row in look(again)["plan"]}["3d_cast"]
+    again.take_cast_of("e01")
+    again.resume(to_the_end=True)
+    wait(again, "finished")
+    start = json.loads((project / "logs" / f"{again.folder}.events.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert start["cast"] == "output/e01/cast.json"
+
+
 def test_the_name_of_a_film_appears_as_it_is(page: Page, project: Path) -> None:
     model = page(f"{NASTY}=short")
     assert model.film_state()["films"][0]["name"] == NASTY
