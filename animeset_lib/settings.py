@@ -388,6 +388,13 @@ class CaptionSettings(_Section):
 class DatasetSettings(_Section):
     """7_dataset: the final choice."""
 
+    names: Annotated[
+        Literal["numbered", "descriptive"],
+        Field(
+            description="Names of pictures and captions: `hana_0001`, or what they show: `hana_school_uniform_smile_classroom_0001`."
+        ),
+    ] = "numbered"
+
     min_pictures: Annotated[
         int, Field(ge=1, le=1000, description="Fewer than this is said plainly, with the reason; nothing is padded.")
     ] = 30

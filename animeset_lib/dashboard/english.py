@@ -60,6 +60,7 @@ SETTINGS: dict[str, str] = {
     "caption.underscores": "Underscores in tags",
     "caption.core_traits": "Constant traits in captions",
     "caption.core_share": "Least share for constant traits",
+    "dataset.names": "Names of pictures",
     "dataset.min_pictures": "Fewest pictures per character",
     "dataset.max_pictures": "Most pictures per character",
     "dataset.per_shot": "Most pictures per shot",
@@ -84,6 +85,8 @@ CHOICES: dict[str, str] = {
     "cluster.map.pca": "PCA (starts at once)",
     "tag.choice.fixed": "above fixed thresholds",
     "tag.choice.mcut": "above the largest gap (mcut)",
+    "dataset.names.numbered": "name and number",
+    "dataset.names.descriptive": "what the picture shows",
     "caption.core_traits.keep": "keep",
     "caption.core_traits.drop": "drop, the trigger learns them",
 }

@@ -209,6 +209,10 @@ SETTINGS: dict[str, tuple[str, str]] = {
         "Ein Merkmal ist fest, wenn es auf mindestens diesem Anteil der Bilder der Figur steht, die ein solches Merkmal "
         "(Haare, Augen) überhaupt zeigen.",
     ),
+    "dataset.names": (
+        "Namen der Bilder",
+        "Namen der Bilder und Captions: `hana_0001`, oder was darauf ist: `hana_school_uniform_smile_classroom_0001`.",
+    ),
     "dataset.min_pictures": (
         "Mindestzahl Bilder je Figur",
         "Sind es weniger, wird das offen gesagt, mit dem Grund; aufgefüllt wird nichts.",
@@ -253,6 +257,8 @@ CHOICES: dict[str, str] = {
     "cluster.map.pca": "PCA (läuft sofort an)",
     "tag.choice.fixed": "über festen Schwellen",
     "tag.choice.mcut": "über der größten Lücke (mcut)",
+    "dataset.names.numbered": "Name und Nummer",
+    "dataset.names.descriptive": "was auf dem Bild ist",
     "caption.core_traits.keep": "behalten",
     "caption.core_traits.drop": "weglassen, der Trigger lernt sie",
 }

@@ -185,7 +185,7 @@ class Dashboard:
         model = self.model
 
         def option(message: dict[str, Any]) -> None:
-            model.option(str(message["name"]), bool(message["value"]))
+            model.option("pause" if message["name"] == "pause" else "keep_work", bool(message["value"]))
             self._show("run")
 
         def cast(message: dict[str, Any]) -> None:

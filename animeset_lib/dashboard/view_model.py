@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from animeset_lib import media
 from animeset_lib.dashboard.cast_board import CastBoard
@@ -188,9 +188,9 @@ class ViewModel:
                 )
         self._open_gallery()
 
-    def option(self, name: str, value: bool) -> None:
+    def option(self, name: Literal["pause", "keep_work"], value: bool) -> None:
         self._touched = True
-        self.options = replace(self.options, **{name: bool(value)})
+        self.options = Options(**{**self.options.__dict__, name: bool(value)})
 
     def take_cast_of(self, folder: str) -> None:
         """Which published film's characters the next run should name again; empty: none's. Raises `InputError` for one that has no cast."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from animeset_lib.records import AttributeRow, CaptionRow, Crop, Film
 from animeset_lib.run.stage import Output
@@ -53,6 +53,10 @@ class Chosen:
     pts_ms: int
     shot: int
     confidence: float
+
+    def stem(self, rank: int, names: Literal["numbered", "descriptive"]) -> str:
+        """What its picture and caption are called, after `dataset.names`, without the ending."""
+        return f"{self.crop.character if names == 'numbered' else self.caption.name}_{rank:04d}"
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,7 @@ def character_card(
     """`<character>/README.md`. The same for equal inputs: no date, no place."""
     chosen = summary.chosen
     weak = weaknesses(summary, numbers, settings)
+    stem = chosen[0].stem(1, settings.names)
     sizes = Counter(f"{c.crop.width}x{c.crop.height}" for c in chosen)
     lines = [
         f"# {summary.character}",
@@ -168,8 +173,8 @@ def character_card(
         "",
         "| File | Content |",
         "|---|---|",
-        f"| `dataset/images/{summary.character}_0001.png` ... | the pictures; the first n are themselves a good set of n |",
-        f"| `dataset/captions/{summary.character}_0001.txt` ... | one line of tags per picture |",
+        f"| `dataset/images/{stem}.png` ... | the pictures; the first n are themselves a good set of n |",
+        f"| `dataset/captions/{stem}.txt` ... | one line of tags per picture |",
         "| `metadata.jsonl` | per picture: tags, attributes, source, time, box, scores, hash |",
         "| `contact_sheet.png` | all pictures at a glance |",
         "",

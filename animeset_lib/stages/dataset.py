@@ -197,7 +197,7 @@ class _Builder:
 
     def _place(self, one: Chosen, rank: int) -> DatasetRow:
         character, crop = one.crop.character, one.crop
-        stem = f"{character}_{rank:04d}"
+        stem = one.stem(rank, self._settings.names)
         image = f"dataset/images/{stem}{Path(crop.file).suffix}"
         text = f"dataset/captions/{stem}.txt"
         _link(self._given["5_crop"].path / crop.file, self._tree / character / image)
@@ -225,10 +225,9 @@ class _Builder:
         crop, caption = one.crop, one.caption
         quality = self._given["4a_quality"].by_id[crop.region_id]
         tagged = self._given["6a_tag"].by_id[crop.id]
-        stem = f"{crop.character}_{rank:04d}"
         source = self._given["5_crop"].path / crop.file
         return {
-            "file_name": f"dataset/images/{stem}{source.suffix}",
+            "file_name": f"dataset/images/{one.stem(rank, self._settings.names)}{source.suffix}",
             "text": caption.caption,
             "name": f"{caption.name}_{rank:04d}",
             "crop": crop.id,

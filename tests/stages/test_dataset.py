@@ -315,6 +315,20 @@ def test_pictures_are_the_crops_themselves(result: Output, two: Given) -> None:
         assert Path(row.image).stem == Path(row.caption).stem == f"{row.character}_{row.rank:04d}"
 
 
+def test_names_that_say_what_the_picture_shows(
+    two: Given, run_stage: Callable[..., Output], make_context: Callable[..., Context]
+) -> None:
+    settings = DatasetSettings(min_pictures=1, names="descriptive")
+    made = run_stage(DatasetStage(settings), two, make_context())
+    for row in made.kept:
+        stem = f"{row.character}_x_{row.rank:04d}"
+        assert (row.image, row.caption) == (f"dataset/images/{stem}.png", f"dataset/captions/{stem}.txt")
+        assert (made.path / "tree" / row.character / row.image).is_file()
+    first = json.loads((made.path / "tree" / "rem" / "metadata.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert first["file_name"] == "dataset/images/rem_x_0001.png"
+    assert "`dataset/images/rem_x_0001.png`" in (made.path / "tree" / "rem" / "README.md").read_text(encoding="utf-8")
+
+
 def test_metadata_describes_each_picture_in_order(result: Output, two: Given) -> None:
     folder = result.path / "tree" / "rem"
     lines = json_lines(folder / "metadata.jsonl")
