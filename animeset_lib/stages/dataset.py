@@ -182,6 +182,7 @@ class _Builder:
 
     def _candidate(self, crop: Crop, thumb: npt.NDArray[np.float32]) -> Candidate:
         frame = self._frames[crop.frame_id]
+        kind = self._given["6b_attributes"].by_id[crop.id]
         return Candidate(
             id=crop.id,
             region_id=crop.region_id,
@@ -189,10 +190,14 @@ class _Builder:
             shot=frame.shot,
             pts_ms=frame.pts_ms,
             vector=self._vectors[crop.region_id],
-            tags=self._given["6b_attributes"].by_id[crop.id].tags,
+            tags=kind.tags,
             thumb=thumb,
             quality=self._given["4a_quality"].by_id[crop.region_id].score,
             confidence=self._given["3d_cast"].by_id[crop.region_id].confidence,
+            outfit=kind.outfit,
+            emotion=kind.emotion,
+            background=kind.background,
+            view=kind.view,
         )
 
     def _place(self, one: Chosen, rank: int) -> DatasetRow:

@@ -1,4 +1,4 @@
-"""Which of a character's crops make its set: many candidates → a short, diverse, ranked list, and a reason for every other one.
+"""Which of a character's crops make its set: many candidates → a short, diverse, ranked list, and a reason for every one, chosen or not.
 
 Greedy facility location (Nemhauser, Wolsey, Fisher 1978; for data subsets: Wei, Iyer, Bilmes 2015): each step takes the crop that makes all
 candidates best represented by what is chosen so far. Every prefix of the result is therefore itself a good small set, within 1 - 1/e of the
@@ -8,8 +8,9 @@ best one of its size, and one odd picture (an outlier is often a wrong face) can
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from animeset_lib.records import Framing
 from animeset_lib.settings import DatasetSettings
+from animeset_lib.tags.vocabulary import UNKNOWN
 
 __all__ = ["THUMB_PX", "Candidate", "Choice", "choose"]
 
@@ -30,8 +32,20 @@ equal pictures, slight lip movement 0.02 to 0.04, another expression 0.08 to 0.3
 
 Matrix = npt.NDArray[np.float32]
 
-# What makes two crops alike, each part 0..1. Sum 1.
-_LOOK, _IDENTITY, _TAGS, _FRAMING, _TIME = 0.30, 0.15, 0.20, 0.15, 0.20
+# What makes two crops alike; a part that says nothing in this pool (an attribute nobody measured, tags that all crops share) is left out.
+_PARTS = {
+    "look": 0.25,
+    "identity": 0.10,
+    "tags": 0.10,
+    "framing": 0.15,
+    "time": 0.15,
+    "outfit": 0.15,
+    "emotion": 0.15,
+    "view": 0.05,
+    "background": 0.05,
+}
+_NOT_KNOWN = 0.5
+"""Likeness of two attributes when one or both are unknown."""
 _LOOK_RANGE = 0.25
 """Root mean square difference of two thumbnails (0..1) from which on they have nothing in common; unrelated pictures lie around it."""
 _WORTH_ALIGNING = 0.15
@@ -46,7 +60,8 @@ class Candidate:
     """A crop that could be chosen.
 
     `vector` is the head's identity vector, length 1; `thumb` the crop squeezed to `(THUMB_PX, THUMB_PX, 3)` float32 0..1 whatever its
-    aspect; `quality` and `confidence` (that it shows this character) are 0..1.
+    aspect; `quality` and `confidence` (that it shows this character) are 0..1. `outfit`, `emotion`, `background` and `view` are those of
+    stage 6b_attributes, `unknown` where nothing could be measured.
     """
 
     id: str
@@ -59,14 +74,19 @@ class Candidate:
     thumb: npt.NDArray[np.float32]
     quality: float
     confidence: float
+    outfit: str = UNKNOWN
+    emotion: str = UNKNOWN
+    background: str = UNKNOWN
+    view: str = UNKNOWN
 
 
 @dataclass(frozen=True)
 class Choice:
-    """`ranked` are the chosen ids, most useful first; `rejected` says for every other id why, in a sentence."""
+    """`ranked` are the chosen ids, most useful first; `chosen` says for each of them why, in that order, `rejected` for every other id why not."""
 
     ranked: tuple[str, ...]
     rejected: Mapping[str, str]
+    chosen: Mapping[str, str]
 
 
 def choose(
@@ -74,15 +94,51 @@ def choose(
 ) -> Choice:
     """The set for one character: at most `max_pictures`, the same for any order of `candidates`.
 
-    Never chosen: a crop that is the same picture as a chosen one, a second crop of the same framing of one region.
-    Softer rules, in this order: no shot gives more than `per_shot` (until `min_pictures` cannot be had otherwise); no framing runs ahead of
-    its planned share while others are to be had; from `min_pictures` on, only what is new by `novelty_min`. Fewer than `min_pictures` come
-    back only when there are no more different pictures. With a larger `max_pictures` the same list goes on.
+    Never chosen: a crop that is the same picture as a chosen one, a second crop of the same framing of one region. The other rules, the
+    stronger first; a rule chooses among what the ones before it leave, and is silent where it would leave nothing:
+
+    1. No shot gives more than `per_shot`, until `min_pictures` cannot be had otherwise.
+    2. From `min_pictures` on, only what is new by `novelty_min`.
+    3. No framing runs ahead of its planned share while others are to be had.
+    4. Every outfit gets `per_outfit` pictures, as far as 1 and 2 let there be so many, in time: of the first `n` of `min_pictures` pictures
+       at least `n / min_pictures` of them (in more pictures than `min_pictures` when all outfits together ask for more).
+    5. Every emotion gets `per_emotion`, in the same way. Unknown outfits and emotions ask for nothing.
+    6. The crop that makes all candidates best represented.
+
+    Fewer than `min_pictures` come back only when there are no more different pictures. With a larger `max_pictures` the same list goes on.
     """
     pool = sorted(candidates, key=lambda c: c.id)
     if not pool:
-        return Choice((), {})
+        return Choice((), {}, {})
     return _Greedy(pool, settings, check_cancel).run()
+
+
+class _Quota:
+    """The least number of pictures of every value of one attribute, paced so that every prefix of a set has its part of it."""
+
+    def __init__(
+        self, name: str, values: Sequence[str], shots: Sequence[int], each: int, settings: DatasetSettings
+    ) -> None:
+        self._name = name
+        self._values = values
+        supply: Counter[str] = Counter()
+        for (value, _), count in Counter(zip(values, shots, strict=True)).items():
+            supply[value] += min(count, settings.per_shot)
+        self._wanted = {value: min(each, supply[value]) for value in sorted(supply) if value != UNKNOWN}
+        # Never faster than the quotas can be met one after the other, and no faster than the smallest set asks for.
+        self._pace = max(settings.min_pictures, sum(self._wanted.values()))
+
+    def due(self, chosen: Sequence[int]) -> npt.NDArray[np.bool_]:
+        """Crops with a value of which too few would be among the first `len(chosen) + 1` pictures."""
+        taken = Counter(self._values[i] for i in chosen)
+        late = {v for v, wanted in self._wanted.items() if wanted * (len(chosen) + 1) // self._pace > taken[v]}
+        return np.array([value in late for value in self._values])
+
+    def words(self, index: int, chosen: Sequence[int]) -> str:
+        """Why the crop `index` had to come next."""
+        value = self._values[index]
+        number = sum(self._values[i] == value for i in chosen) + 1
+        return f"{_ordinal(number)} of at least {self._wanted[value]} of {self._name} {_in_words(value)}"
 
 
 class _Greedy:
@@ -96,21 +152,28 @@ class _Greedy:
         worth = np.array([0.4 + 0.3 * c.quality + 0.3 * c.confidence for c in pool], np.float32)
         # How well column j stands for row i: the better picture of two alike ones represents both.
         self._stands_for = self._like**_SHARPEN * worth[None, :]
+        self._best_possible = float(self._stands_for.max(axis=1).sum())
         self._look_apart = look_apart(pool)
         self._framings = np.array([c.framing for c in pool])
-        self._shots = np.array([c.shot for c in pool])
+        shots = [c.shot for c in pool]
+        self._shots = np.array(shots)
         self._shares = {
             "face": settings.mix_face,
             "upper_body": settings.mix_upper_body,
             "full": settings.mix_full,
             "frame": settings.mix_frame,
         }
+        self._quotas = (
+            _Quota("outfit", [c.outfit for c in pool], shots, settings.per_outfit, settings),
+            _Quota("emotion", [c.emotion for c in pool], shots, settings.per_emotion, settings),
+        )
         self._chosen: list[int] = []
         self._possible = np.ones(len(pool), bool)
         self._covered = np.zeros(len(pool), np.float32)
         self._nearest = np.zeros(len(pool), np.float32)
         self._nearest_to = np.zeros(len(pool), np.int64)
         self._why: dict[str, str] = {}
+        self._why_not: dict[str, str] = {}
 
     def run(self) -> Choice:
         while len(self._chosen) < self._settings.max_pictures:
@@ -120,19 +183,33 @@ class _Greedy:
                 break
             gains = np.maximum(self._stands_for - self._covered[:, None], 0).sum(axis=0)
             # Rounded: another processor adds up in another order, and must not come to another choice by the last bit.
-            self._take(int(np.where(allowed, gains.round(3), -1).argmax()))
+            gains = gains.round(3)
+            best = int(np.where(allowed, gains, -1).argmax())
+            deciding: list[Callable[[int], str]] = []
+            for rule, words in self._rules(allowed):
+                if (allowed & rule).any():
+                    allowed = allowed & rule
+                    now = int(np.where(allowed, gains, -1).argmax())
+                    if now != best:
+                        deciding.append(words)
+                    best = now
+            self._explain(best, deciding)
+            self._take(best)
         self._explain_rest()
-        return Choice(tuple(self._pool[i].id for i in self._chosen), self._why)
+        return Choice(tuple(self._pool[i].id for i in self._chosen), self._why_not, self._why)
 
     def _allowed(self) -> npt.NDArray[np.bool_]:
-        """Which crops may come next."""
-        allowed = self._possible.copy()
-        below_cap = allowed & ~self._shot_is_full()
+        """Which crops may come next at all."""
+        below_cap = self._possible & ~self._shot_is_full()
         if len(self._chosen) < self._settings.min_pictures:
-            allowed = below_cap if below_cap.any() else allowed
-        else:
-            allowed = below_cap & (1 - self._nearest >= self._settings.novelty_min)
-        return self._in_the_mix(allowed)
+            return below_cap if below_cap.any() else self._possible
+        return below_cap & (1 - self._nearest >= self._settings.novelty_min)
+
+    def _rules(self, allowed: npt.NDArray[np.bool_]) -> Iterator[tuple[npt.NDArray[np.bool_], Callable[[int], str]]]:
+        """What narrows the choice, the stronger first: the crops that the rule wants, and how it says so of one of them."""
+        yield self._in_the_mix(allowed), self._mix_words
+        for quota in self._quotas:
+            yield quota.due(self._chosen), partial(quota.words, chosen=self._chosen)
 
     def _shot_is_full(self) -> npt.NDArray[np.bool_]:
         taken = Counter(self._shots[self._chosen].tolist())
@@ -146,9 +223,44 @@ class _Greedy:
         total = sum(taken[framing] for framing in available) + 1
         share_sum = sum(self._shares[framing] for framing in available)
         if share_sum == 0:
-            return allowed
+            return np.ones(len(self._pool), np.bool_)
         in_time = [f for f in available if taken[f] + 1 <= self._shares[f] / share_sum * total + 1]
-        return allowed & np.isin(self._framings, in_time)
+        return np.isin(self._framings, in_time)
+
+    def _mix_words(self, index: int) -> str:
+        framing = self._pool[index].framing
+        number = int((self._framings[self._chosen] == framing).sum()) + 1
+        return (
+            f"{_ordinal(number)} {_in_words(framing)} of {len(self._chosen) + 1} pictures, "
+            f"where the planned mix wants {self._shares[framing]:.0%}"
+        )
+
+    def _explain(self, index: int, deciding: Sequence[Callable[[int], str]]) -> None:
+        """Says why `index`, which is about to be taken, comes next: the rules without which it would have been another one, and what it adds."""
+        before, after = (
+            float(covered.sum()) / self._best_possible
+            for covered in (self._covered, np.maximum(self._covered, self._stands_for[:, index]))
+        )
+        if not self._chosen:
+            others = f"all {len(self._pool)} candidates" if len(self._pool) > 1 else "itself, the only candidate"
+            reasons = [*(words(index) for words in deciding), f"first choice: stands best for {others} ({after:.0%})"]
+        else:
+            shot = self._pool[index].shot
+            over_cap = self._shot_is_full()[index]
+            reasons = [
+                *(
+                    [
+                        f"more than {self._settings.per_shot} of its shot {shot}, for the set has only {len(self._chosen)} pictures"
+                    ]
+                    if over_cap
+                    else []
+                ),
+                *(words(index) for words in deciding),
+                f"the set stands for {after:.1%} of the candidates with it, {before:.1%} without",
+                f"of those chosen before {self._pool[self._nearest_to[index]].id} is most like it "
+                f"(difference {1 - float(self._nearest[index]):.2f})",
+            ]
+        self._why[self._pool[index].id] = "; ".join(reasons)
 
     def _take(self, index: int) -> None:
         self._chosen.append(index)
@@ -173,7 +285,7 @@ class _Greedy:
 
     def _reject(self, index: int, why: str) -> None:
         self._possible[index] = False
-        self._why[self._pool[index].id] = why
+        self._why_not[self._pool[index].id] = why
 
     def _explain_rest(self) -> None:
         full_shots = self._shot_is_full()
@@ -201,24 +313,36 @@ class _Greedy:
 def likeness(pool: Sequence[Candidate]) -> Matrix:
     """`(N, N)` float32, 1 for a crop and itself, 0 for crops with nothing in common; symmetric."""
     count = len(pool)
-    look = np.clip(1 - look_apart(pool) / _LOOK_RANGE, 0, 1)
-
     vectors = np.stack([c.vector for c in pool]).astype(np.float64)
-    identity = np.clip(vectors @ vectors.T, 0, 1)
-
-    tags = np.clip(_cosine(_informative(pool)), 0, 1)
-
-    framings = np.array([c.framing for c in pool])
-    framing = framings[:, None] == framings[None, :]
     shots = np.array([c.shot for c in pool])
     times = np.array([c.pts_ms for c in pool], np.float64)
     gap = np.abs(times[:, None] - times[None, :])
-    time = np.where(shots[:, None] == shots[None, :], 0.5 + 0.5 * np.exp(-gap / _TIME_RANGE_MS), 0.0)
-
-    like = _LOOK * look + _IDENTITY * identity + _TAGS * tags + _FRAMING * framing + _TIME * time
+    framings = np.array([c.framing for c in pool])
+    parts: dict[str, npt.NDArray[np.float64]] = {
+        "look": np.clip(1 - look_apart(pool) / _LOOK_RANGE, 0, 1),
+        "identity": np.clip(vectors @ vectors.T, 0, 1),
+        "framing": (framings[:, None] == framings[None, :]).astype(np.float64),
+        "time": np.where(shots[:, None] == shots[None, :], 0.5 + 0.5 * np.exp(-gap / _TIME_RANGE_MS), 0.0),
+    }
+    tags = _informative(pool)
+    if tags.any():
+        parts["tags"] = np.clip(_cosine(tags), 0, 1)
+    for name in ("outfit", "emotion", "view", "background"):
+        values = np.array([getattr(c, name) for c in pool])
+        if (values != UNKNOWN).any():
+            parts[name] = _agreement(values)
+    total = sum(_PARTS[name] for name in parts)
+    like = np.sum([_PARTS[name] / total * part for name, part in parts.items()], axis=0)
     like = (like + like.T) / 2
     like[np.arange(count), np.arange(count)] = 1.0
     return np.asarray(like.round(4), np.float32)
+
+
+def _agreement(values: npt.NDArray[np.str_]) -> npt.NDArray[np.float64]:
+    """`(N, N)`: 1 where two attributes are the same, 0 where they differ, `_NOT_KNOWN` where one of them is unknown."""
+    known = values != UNKNOWN
+    same = (values[:, None] == values[None, :]).astype(np.float64)
+    return np.where(known[:, None] & known[None, :], same, _NOT_KNOWN)
 
 
 def look_apart(pool: Sequence[Candidate]) -> npt.NDArray[np.float64]:
@@ -261,3 +385,13 @@ def thumb_difference(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32
     apart = one[y : y + side, x : x + side] - inner
     means = apart.reshape(cells, _CELL_PX, cells, _CELL_PX, 3).mean(axis=(1, 3))
     return float(np.abs(means).mean(axis=2).max())
+
+
+def _ordinal(number: int) -> str:
+    """`1st`, `2nd`, `3rd`, `4th`, `11th` ..."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def _in_words(name: str) -> str:
+    return name.replace("_", " ")
