@@ -1,0 +1,334 @@
+"""A published film folder as it is on the disk now → characters with pictures and captions, for exporters and the linter.
+
+The manifest (`metadata.jsonl`) says what a picture shows; the `.txt` beside it says the caption, for people edit that. A picture that somebody added
+without a row counts too, its attributes are `unknown`. What cannot be used is left out with a sentence in `notes`, never silently.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from animeset_lib.errors import InputError
+from animeset_lib.run.publish import read_manifest
+from animeset_lib.tags.vocabulary import UNKNOWN
+
+__all__ = [
+    "REGULARISATION",
+    "CharacterSet",
+    "ExportPicture",
+    "PublishedFilm",
+    "RegularisationSet",
+    "caption_tags",
+    "join_films",
+    "read_film",
+]
+
+REGULARISATION = "regularisation"
+"""Folder of a published film with pictures that show nobody."""
+
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+"""What every trainer here reads."""
+
+_ATTRIBUTES = ("outfit", "emotion", "background", "framing", "view")
+
+
+@dataclass(frozen=True)
+class ExportPicture:
+    """One picture with its caption, one line that is not empty. Paths are as the film folder was given; `stem` is unique inside its character.
+
+    Attributes are `unknown` and numbers None where no row says them; `row` is the whole row of `metadata.jsonl`, empty for a picture without one.
+    `sha256` is of the file as it is now. `mask` is a picture of the same size, white where the trainer shall learn.
+    """
+
+    path: Path
+    stem: str
+    caption: str
+    film: str
+    sha256: str
+    width: int
+    height: int
+    outfit: str = UNKNOWN
+    emotion: str = UNKNOWN
+    background: str = UNKNOWN
+    framing: str = UNKNOWN
+    view: str = UNKNOWN
+    time_ms: int | None = None
+    shot: int | None = None
+    rank: int | None = None
+    mask: Path | None = None
+    row: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The caption's tags in order."""
+        return caption_tags(self.caption)
+
+
+@dataclass(frozen=True)
+class CharacterSet:
+    """All pictures of one character, in the order of the manifest, those without a row last.
+
+    `trigger` is the most frequent first tag of the captions. `traits` and `subsets` are what `traits.json` and `subsets.json` hold, or None.
+    """
+
+    name: str
+    trigger: str
+    pictures: tuple[ExportPicture, ...]
+    traits: Any = None
+    subsets: Any = None
+
+
+@dataclass(frozen=True)
+class RegularisationSet:
+    """Pictures that show none of the characters; may be empty."""
+
+    pictures: tuple[ExportPicture, ...] = ()
+
+
+@dataclass(frozen=True)
+class PublishedFilm:
+    """What a published folder holds. `settings` are those of the run that made it; `notes` say what was left out, and why."""
+
+    folder: Path
+    name: str
+    film_ids: tuple[str, ...]
+    sources: tuple[str, ...]
+    settings: Mapping[str, Any]
+    characters: tuple[CharacterSet, ...]
+    regularisation: RegularisationSet
+    notes: tuple[str, ...]
+
+    @property
+    def training_px(self) -> int | None:
+        """The side of the square that the pictures were made for; None when the manifest does not say."""
+        found = self.settings.get("upscale", {})
+        side = found.get("training_px") if isinstance(found, Mapping) else None
+        return side if isinstance(side, int) and side > 0 else None
+
+
+def caption_tags(caption: str) -> tuple[str, ...]:
+    """The parts of a caption between commas, without surrounding white space and without empty ones."""
+    return tuple(tag for tag in (part.strip() for part in caption.split(",")) if tag)
+
+
+def read_film(folder: Path) -> PublishedFilm:
+    """Read `output/<film>` as it is now. Raises `InputError` when it is no published film or holds no picture that can be used."""
+    manifest = read_manifest(folder)
+    if "film" not in manifest:
+        raise InputError(
+            f"{folder} is no published film: expected a folder with animeset.json as `animeset run` leaves it below output/, got "
+            f"{'a folder without one' if folder.is_dir() else 'no folder'}; give such a folder, or a film's name"
+        )
+    notes: list[str] = []
+    characters = []
+    for place in sorted(path for path in folder.iterdir() if (path / "dataset" / "images").is_dir()):
+        pictures = _pictures(place, place / "dataset", folder.name, notes)
+        if pictures:
+            characters.append(
+                CharacterSet(
+                    name=place.name,
+                    trigger=_trigger(pictures),
+                    pictures=pictures,
+                    traits=_json(place / "traits.json", notes),
+                    subsets=_json(place / "subsets.json", notes),
+                )
+            )
+    apart = folder / REGULARISATION
+    regularisation = _pictures(apart, apart, folder.name, notes) if (apart / "images").is_dir() else ()
+    if not characters:
+        raise InputError(
+            f"{folder} holds no picture with a caption ({'; '.join(notes[:3]) or 'no character has any'}); "
+            "run the film again, or choose another folder"
+        )
+    return PublishedFilm(
+        folder=folder,
+        name=folder.name,
+        film_ids=(str(manifest["film"]),),
+        sources=(str(manifest.get("source", folder.name)),),
+        settings=manifest.get("settings", {}),
+        characters=tuple(characters),
+        regularisation=RegularisationSet(regularisation),
+        notes=tuple(notes),
+    )
+
+
+def join_films(films: Sequence[PublishedFilm]) -> PublishedFilm:
+    """The films of a series as one: characters of equal names are one character, in the order of the films.
+
+    Stems get the film's name in front (its id too where two films bear one name), so nothing collides. One film is given back as it is.
+    Raises `InputError` when a film is given twice, or none.
+    """
+    if not films:
+        raise InputError("no film was given; name at least one published film")
+    if len(films) == 1:
+        return films[0]
+    ids = [film_id for film in films for film_id in film.film_ids]
+    twice = sorted(film_id for film_id, count in Counter(ids).items() if count > 1)
+    if twice:
+        names = ", ".join(str(film.folder) for film in films if set(film.film_ids) & set(twice))
+        raise InputError(f"the film {twice[0]} was given more than once ({names}); name each film once")
+    same_name = Counter(film.name for film in films)
+    notes = [f"{film.name}: {note}" for film in films for note in film.notes]
+    merged: dict[str, list[CharacterSet]] = {}
+    apart: list[ExportPicture] = []
+    for film in films:
+        prefix = film.name if same_name[film.name] == 1 else f"{film.name}_{film.film_ids[0]}"
+        apart += _prefixed(film.regularisation.pictures, prefix)
+        for character in film.characters:
+            pictures = _prefixed(character.pictures, prefix)
+            merged.setdefault(character.name, []).append(replace(character, pictures=pictures))
+    characters = []
+    for name, parts in sorted(merged.items()):
+        pictures = tuple(picture for part in parts for picture in part.pictures)
+        triggers = sorted({part.trigger for part in parts})
+        if len(triggers) > 1:
+            notes.append(f"{name}: the films use different triggers ({', '.join(triggers)}); the most frequent is used")
+        characters.append(CharacterSet(name=name, trigger=_trigger(pictures), pictures=pictures))
+    return PublishedFilm(
+        folder=films[0].folder.parent,
+        name="series",
+        film_ids=tuple(ids),
+        sources=tuple(source for film in films for source in film.sources),
+        settings=films[0].settings,
+        characters=tuple(characters),
+        regularisation=RegularisationSet(tuple(apart)),
+        notes=tuple(notes),
+    )
+
+
+def _prefixed(pictures: Iterable[ExportPicture], prefix: str) -> tuple[ExportPicture, ...]:
+    return tuple(replace(picture, stem=f"{prefix}_{picture.stem}") for picture in pictures)
+
+
+def _trigger(pictures: Sequence[ExportPicture]) -> str:
+    """The most frequent first tag; of equally frequent ones the first by name."""
+    counts = Counter(picture.tags[0] for picture in pictures)
+    return min(counts, key=lambda tag: (-counts[tag], tag))
+
+
+def _pictures(place: Path, base: Path, film: str, notes: list[str]) -> tuple[ExportPicture, ...]:
+    """The usable pictures of one set. `place` holds `metadata.jsonl`, to whose paths it is the root; `base` holds `images/` and `captions/`."""
+    rows = _rows(place / "metadata.jsonl", notes)
+    here = sorted(path for path in (base / "images").iterdir() if path.is_file() and path.name[0] != ".")
+    known = {(place / name).resolve(): row for name, row in rows.items()}
+    present = {path.resolve() for path in here}
+    for name in rows:
+        if (place / name).resolve() not in present:
+            notes.append(f"{place.name}: {name} is in the manifest but gone from the disk; it is left out")
+    order = {path: number for number, path in enumerate(known)}
+    found: dict[str, ExportPicture] = {}
+    for path in sorted(here, key=lambda one: (order.get(one.resolve(), len(order)), one.name)):
+        picture, fault = _picture(path, base, film, known.get(path.resolve(), {}), notes)
+        if picture is None:
+            notes.append(f"{place.name}: {path.name} is left out: {fault}")
+        # file systems that take Hana_1 and hana_1 for one name would lose a caption
+        elif (other := found.get(path.stem.casefold())) is not None:
+            notes.append(
+                f"{place.name}: {path.name} is left out: its caption file would be that of {other.path.name}; rename one of them"
+            )
+        else:
+            found[path.stem.casefold()] = picture
+    return tuple(found.values())
+
+
+def _picture(
+    path: Path, base: Path, film: str, row: Mapping[str, Any], notes: list[str]
+) -> tuple[ExportPicture | None, str]:
+    """The picture, or None and why it cannot be used."""
+    if path.suffix.lower() not in _PICTURES:
+        return None, f"{path.suffix or 'a file without ending'} is nothing that every trainer reads; make it a .png"
+    caption, fault = _caption(base / "captions" / f"{path.stem}.txt")
+    if caption is None:
+        return None, fault
+    size = _size(path)
+    if size is None:
+        return None, "it cannot be read as a picture; make it again or remove it"
+    mask: Path | None = base / "masks" / f"{path.stem}.png"
+    if mask is not None and not mask.is_file():
+        mask = None
+    elif mask is not None and (mask_size := _size(mask)) != size:
+        shown = "unreadable" if mask_size is None else f"{mask_size[0]}x{mask_size[1]}"
+        notes.append(
+            f"{base.parent.name}: the mask of {path.name} is not used: expected {size[0]}x{size[1]}, got {shown}"
+        )
+        mask = None
+    said: dict[str, Any] = {name: str(row.get(name) or UNKNOWN) for name in _ATTRIBUTES}
+    said |= {name: value if isinstance(value := row.get(name), int) else None for name in ("time_ms", "shot", "rank")}
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    picture = ExportPicture(
+        path=path,
+        stem=path.stem,
+        caption=caption,
+        film=film,
+        sha256=digest,
+        width=size[0],
+        height=size[1],
+        mask=mask,
+        row=row,
+        **said,
+    )
+    return picture, ""
+
+
+def _caption(path: Path) -> tuple[str | None, str]:
+    """The file's tags on one line, each once, whatever lines and commas somebody left in it; or None and why there is none."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return None, f"it has no caption; write captions/{path.name}"
+    except (OSError, UnicodeDecodeError) as error:
+        return None, f"its caption captions/{path.name} cannot be read as UTF-8 ({error}); save it as UTF-8"
+    tags = caption_tags(re.sub(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+", ",", text))
+    # `\t` and the like inside a tag would be blanks to some trainers and letters to others
+    spaced = [re.sub(r"\s+", " ", tag) for tag in tags]
+    line = ", ".join(dict.fromkeys(spaced))
+    return (line, "") if line else (None, f"its caption captions/{path.name} is empty; write at least the trigger word")
+
+
+def _size(path: Path) -> tuple[int, int] | None:
+    """Width and height from the file's head; None when it is no picture."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def _rows(path: Path, notes: list[str]) -> dict[str, Mapping[str, Any]]:
+    """`file_name` → row, in the file's order. A line that is no row is noted and left out."""
+    rows: dict[str, Mapping[str, Any]] = {}
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError):
+        notes.append(f"{path.parent.name}: metadata.jsonl cannot be read, so outfits, shots and times are unknown")
+        return {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            rows[row["file_name"]] = row
+        except (ValueError, KeyError, TypeError):
+            notes.append(f"{path.parent.name}: line {number} of metadata.jsonl is no row and is left out")
+    return rows
+
+
+def _json(path: Path, notes: list[str]) -> Any:
+    """What a JSON file holds; None when there is none or it cannot be read."""
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        notes.append(f"{path.parent.name}: {path.name} cannot be read ({error}) and is not used")
+        return None
