@@ -193,21 +193,47 @@ SETTINGS: dict[str, tuple[str, str]] = {
         "Nie benutzte Tags",
         "Tags, die nie benutzt werden, durch Kommas getrennt; * steht für beliebige Buchstaben: `*_request, dated`.",
     ),
+    "attributes.subset_min": (
+        "Wenigste Bilder je Kleidung oder Ausdruck",
+        "So oft muss die Figur mit einer Kleidung oder einem Ausdruck mindestens zu sehen sein; Selteneres kommt zum Ähnlichsten.",
+    ),
+    "attributes.outfit_distance": (
+        "Wie verschieden Kleidung sein muss",
+        "Wie verschieden Kleidung sein muss, um als eine andere zu gelten, 1 wie gemessen; mehr findet weniger Kleidungen.",
+    ),
+    "attributes.vote": (
+        "Bilder einer Einstellung einigen sich",
+        "Die Bilder einer Figur aus einer Einstellung einigen sich auf das, was sich dort nicht ändern kann: Haare, Augen, Körper, Kleidung.",
+    ),
     "caption.template": (
         "Reihenfolge der Caption",
-        "Reihenfolge der Caption, durch Kommas getrennt: {charname}, {people}, {hair}, {eyes}, {body}, {outfit}, {emotion}, {pose}, "
+        "Reihenfolge der Caption, durch Kommas getrennt: {trigger}, {people}, {charname}, {hair}, {eyes}, {body}, {outfit}, {emotion}, {pose}, "
         "{framing}, {background}, {other}, {style}; ein Wort ohne Klammern wird geschrieben, wie es dasteht.",
+    ),
+    "caption.trigger": (
+        "Trigger",
+        "Trigger, einer für jede Figur: `{charname}` darin steht für den Namen der Figur, wie in `ohwx {charname}`; leer: nur der Name.",
     ),
     "caption.style": ("Letztes Tag", "Letztes Tag jeder Caption; leer: keines."),
     "caption.underscores": ("Unterstriche in Tags", "long_hair statt `long hair`."),
+    "caption.max_tags": (
+        "Höchstzahl von Tags je Caption",
+        "Höchstzahl von Tags in einer Caption, die unsichersten fallen zuerst weg, für Trainer, die nach 75 oder 225 Token abschneiden; 0: alle. "
+        "Der Trigger zählt nie mit.",
+    ),
     "caption.core_traits": (
         "Feste Merkmale in Captions",
-        "Feste Merkmale (Haare, Augen): in den Captions behalten, oder weglassen, damit der Trigger sie lernt.",
+        "Feste Merkmale (Haare, Augen): in den Captions behalten, oder weglassen, damit der Trigger sie lernt; drop_all: jedes Merkmal, ob fest "
+        "oder nicht.",
     ),
     "caption.core_share": (
         "Mindestanteil fester Merkmale",
         "Ein Merkmal ist fest, wenn es auf mindestens diesem Anteil der Bilder der Figur steht, die ein solches Merkmal "
         "(Haare, Augen) überhaupt zeigen.",
+    ),
+    "caption.core_lift": (
+        "Wie bezeichnend feste Zutaten sind",
+        "Getragenes (Brille, Ohrringe) ist fest, wenn es fast immer da ist, und so viele Male so oft wie bei den übrigen Figuren.",
     ),
     "dataset.names": (
         "Namen der Bilder",
@@ -257,10 +283,11 @@ CHOICES: dict[str, str] = {
     "cluster.map.pca": "PCA (läuft sofort an)",
     "tag.choice.fixed": "über festen Schwellen",
     "tag.choice.mcut": "über der größten Lücke (mcut)",
-    "dataset.names.numbered": "Name und Nummer",
-    "dataset.names.descriptive": "was auf dem Bild ist",
     "caption.core_traits.keep": "behalten",
     "caption.core_traits.drop": "weglassen, der Trigger lernt sie",
+    "caption.core_traits.drop_all": "jedes Merkmal weglassen",
+    "dataset.names.numbered": "Name und Nummer",
+    "dataset.names.descriptive": "was auf dem Bild ist",
 }
 """`section.name.choice` → words for it, for every setting with a fixed list of choices."""
 

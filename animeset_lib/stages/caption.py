@@ -11,37 +11,14 @@ from typing import Any, ClassVar
 from animeset_lib.records import AttributeRow, CaptionRow, Crop, Record
 from animeset_lib.run.stage import Context, Output, Stage, WholeSet
 from animeset_lib.settings import CaptionSettings
-from animeset_lib.tags.spelling import clean_tag, is_emoticon, safe_slug
-from animeset_lib.tags.vocabulary import (
-    CATEGORIES,
-    CORE_CATEGORIES,
-    SOLO,
-    category_of,
-)
+from animeset_lib.tags.line import order_tags, write_caption
+from animeset_lib.tags.spelling import safe_slug
+from animeset_lib.tags.vocabulary import CATEGORIES, CORE_CATEGORIES, category_of
 
-__all__ = ["CaptionStage", "core_traits", "order_tags", "write_caption"]
+__all__ = ["CaptionStage", "core_traits"]
 
 _CORE_SUPPORT = 3
 """A trait seen on fewer pictures than this (or on fewer than all, when there are not as many) may be chance and is never core."""
-
-
-def order_tags(general: Mapping[str, float], faces: int) -> tuple[str, ...]:
-    """Clean booru tags by category, then score, then name; each once.
-
-    `solo` is there only when exactly one face (`faces`) is in the crop, and the tagger says so or says nothing about people: a
-    tagger that sees a second figure from behind knows more than a face count.
-    """
-    scores: dict[str, float] = {}
-    for raw, score in general.items():
-        if tag := clean_tag(raw):
-            scores[tag] = max(score, scores.get(tag, 0.0))
-    speaks_of_people = any(category_of(tag) == "people" for tag in scores)
-    if faces != 1:
-        scores.pop(SOLO, None)
-    elif not speaks_of_people:
-        scores[SOLO] = 1.0
-    # `1girl, solo`: the count goes first, as in every booru-captioned set.
-    return tuple(sorted(scores, key=lambda tag: (CATEGORIES.index(category_of(tag)), tag == SOLO, -scores[tag], tag)))
 
 
 def core_traits(pictures: Sequence[Sequence[str]], share: float) -> list[str]:
@@ -62,27 +39,6 @@ def core_traits(pictures: Sequence[Sequence[str]], share: float) -> list[str]:
         if (category := category_of(tag)) in CORE_CATEGORIES and count >= least and count >= share * showing[category]
     ]
     return sorted(core, key=lambda tag: (CATEGORIES.index(category_of(tag)), -with_tag[tag], tag))
-
-
-def write_caption(character: str, tags: Sequence[str], pruned: Iterable[str], settings: CaptionSettings) -> str:
-    """One non-empty line after `settings.template`; `{charname}` is left as it is, for a trigger word must always be spelled alike."""
-    pruned = set(pruned)
-    parts: list[str] = []
-    for field in settings.fields:
-        if field == "{charname}":
-            parts.append(clean_tag(character))
-        elif field == "{style}":
-            parts.append(_spelled(clean_tag(settings.style), settings.underscores))
-        elif field.startswith("{"):
-            wanted = [tag for tag in tags if category_of(tag) == field[1:-1] and tag not in pruned]
-            parts += [_spelled(tag, settings.underscores) for tag in wanted]
-        else:
-            parts.append(_spelled(clean_tag(field), settings.underscores))
-    return ", ".join(dict.fromkeys(part for part in parts if part))
-
-
-def _spelled(tag: str, underscores: bool) -> str:
-    return tag if underscores or is_emoticon(tag) else tag.replace("_", " ").strip()
 
 
 @dataclass(frozen=True)
@@ -137,7 +93,7 @@ class CaptionStage(Stage):
         pruned = core[crop.character] if self.settings.core_traits == "drop" else []
         return CaptionRow(
             id=row.id,
-            caption=write_caption(crop.character, tags, pruned, self.settings),
+            caption=write_caption(crop.character, tags, pruned, self.settings, row.tags),
             tags=tags,
             name="_".join(safe_slug(part) for part in (crop.character, row.outfit, row.emotion, row.background)),
         )
@@ -145,5 +101,4 @@ class CaptionStage(Stage):
 
 def _ordered_tags(given: Mapping[str, Output]) -> dict[str, tuple[str, ...]]:
     """Crop id → ordered tags, for every crop that was tagged."""
-    crops = given["5_crop"].by_id
-    return {row.id: order_tags(row.tags, len(crops[row.id].faces)) for row in given["6b_attributes"].kept}
+    return {row.id: order_tags(row.tags) for row in given["6b_attributes"].kept}

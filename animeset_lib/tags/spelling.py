@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["clean_tag", "is_emoticon", "romanized", "safe_slug"]
+__all__ = ["clean_tag", "is_emoticon", "romanized", "safe_slug", "same_word", "spelled"]
 
 
 def clean_tag(text: str) -> str:
@@ -19,6 +19,16 @@ def is_emoticon(tag: str) -> bool:
     are part of it. kohya's tagger keeps those of all tags of up to three characters, which misses the longer ones.
     """
     return re.search(r"[^\W_]{2}", tag) is None
+
+
+def same_word(tag: str) -> str:
+    """Equal for tags that a reader takes for the same: `Long hair` and `long_hair`."""
+    return " ".join(unicodedata.normalize("NFC", tag).casefold().replace("_", " ").split())
+
+
+def spelled(tag: str, underscores: bool) -> str:
+    """A clean tag as it is written in a caption: with its underscores, or (emoticons apart) with spaces for them."""
+    return tag if underscores or is_emoticon(tag) else tag.replace("_", " ").strip()
 
 
 def safe_slug(text: str) -> str:
