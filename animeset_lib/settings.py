@@ -348,6 +348,18 @@ class AttributesSettings(_Section):
             description="How different clothes must be to count as another outfit, 1 as measured; larger finds fewer outfits.",
         ),
     ] = 1.0
+    subset_min: Annotated[
+        int,
+        Field(ge=1, le=100, description="Least figures of an outfit or emotion; a rarer one joins the most similar."),
+    ] = 3
+    outfit_distance: Annotated[
+        float,
+        Field(
+            ge=0.2,
+            le=5,
+            description="How different clothes must be to count as another outfit, 1 as measured; larger finds fewer outfits.",
+        ),
+    ] = 1.0
     vote: Annotated[
         bool,
         Field(

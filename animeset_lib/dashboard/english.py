@@ -55,6 +55,8 @@ SETTINGS: dict[str, str] = {
     "tag.general_min": "Least score of tags",
     "tag.character_min": "Least score of character names",
     "attributes.blacklist": "Tags never used",
+    "attributes.subset_min": "Fewest figures of a sub-set",
+    "attributes.outfit_distance": "How different outfits must be",
     "attributes.subset_min": "Fewest figures of an outfit or emotion",
     "attributes.outfit_distance": "How different outfits must be",
     "attributes.vote": "Pictures of a shot agree",

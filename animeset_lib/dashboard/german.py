@@ -194,6 +194,14 @@ SETTINGS: dict[str, tuple[str, str]] = {
         "Tags, die nie benutzt werden, durch Kommas getrennt; * steht für beliebige Buchstaben: `*_request, dated`.",
     ),
     "attributes.subset_min": (
+        "Wenigste Bilder je Untergruppe",
+        "So oft muss die Figur mit einer Kleidung oder einem Ausdruck mindestens zu sehen sein; Selteneres kommt zum Ähnlichsten.",
+    ),
+    "attributes.outfit_distance": (
+        "Wie verschieden Kleidung sein muss",
+        "Wie verschieden Kleidung sein muss, um als eine andere zu gelten, 1 wie gemessen; mehr findet weniger Kleidungen.",
+    ),
+    "attributes.subset_min": (
         "Wenigste Bilder je Kleidung oder Ausdruck",
         "So oft muss die Figur mit einer Kleidung oder einem Ausdruck mindestens zu sehen sein; Selteneres kommt zum Ähnlichsten.",
     ),

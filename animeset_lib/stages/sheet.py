@@ -15,7 +15,17 @@ from PIL import Image, ImageDraw, ImageFont
 from animeset_lib.media import Picture
 from animeset_lib.tags.spelling import romanized
 
-__all__ = ["ROW_TILES", "TILE_PX", "SheetRow", "Tile", "fit_tile", "grid_sheet", "row_sheet"]
+__all__ = [
+    "ROW_TILES",
+    "TILE_PX",
+    "Section",
+    "SheetRow",
+    "Tile",
+    "fit_tile",
+    "grid_sheet",
+    "row_sheet",
+    "section_sheet",
+]
 
 TILE_PX = 216
 ROW_TILES = 8
@@ -73,6 +83,15 @@ class SheetRow:
     pictures: Sequence[Picture]
 
 
+@dataclass(frozen=True)
+class Section:
+    """A heading with one line below it, and all its pictures."""
+
+    name: str
+    line: str
+    pictures: Sequence[Picture]
+
+
 def fit_tile(picture: Picture) -> Picture:
     """The picture made to fit into `TILE_PX` x `TILE_PX`, aspect kept; smaller ones are enlarged."""
     height, width = picture.shape[:2]
@@ -116,6 +135,24 @@ def row_sheet(title: str, subtitle: str, rows: Sequence[SheetRow]) -> Picture:
         for column, picture in enumerate(row.pictures[:ROW_TILES]):
             x = _MARGIN_PX + _NAME_COLUMN_PX + column * (TILE_PX + _GAP_PX)
             _paste(sheet, draw, fit_tile(picture), x, y, TILE_PX)
+    return np.asarray(sheet, np.uint8)
+
+
+def section_sheet(title: str, subtitle: str, sections: Sequence[Section]) -> Picture:
+    """One section after the other, each with its heading above all its pictures, `ROW_TILES` beside each other."""
+    heading = 34 + _LINE_PX + 10
+    row_height = TILE_PX + _GAP_PX
+    heights = [heading + math.ceil(len(section.pictures) / ROW_TILES) * row_height + _GAP_PX for section in sections]
+    width = ROW_TILES * (TILE_PX + _GAP_PX) - _GAP_PX
+    sheet, draw, top = _canvas(width, sum(heights), title, subtitle)
+    for section, height in zip(sections, heights, strict=True):
+        _write(draw, (_MARGIN_PX, top), section.name, 26, _TEXT, width)
+        _write(draw, (_MARGIN_PX, top + 34), section.line, _LABEL_PX, _MUTED, width)
+        for index, picture in enumerate(section.pictures):
+            row, column = divmod(index, ROW_TILES)
+            x, y = _MARGIN_PX + column * (TILE_PX + _GAP_PX), top + heading + row * row_height
+            _paste(sheet, draw, fit_tile(picture), x, y, TILE_PX)
+        top += height
     return np.asarray(sheet, np.uint8)
 
 
