@@ -1,19 +1,25 @@
-"""6b_attributes: tag scores → cleaned tags, and what kind of picture each crop is."""
+"""6b_attributes: tag scores and pixels → tags that can be believed, and what kind of picture each crop is."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from animeset_lib.errors import InputError
 from animeset_lib.records import AttributeRow, Crop, Record, TagRow
 from animeset_lib.run.stage import Context, Output, Stage
 from animeset_lib.settings import AttributesSettings
-from animeset_lib.tags.vocabulary import background_of, emotion_of, outfit_of, view_of
+from animeset_lib.stages.looks import clothes_look
+from animeset_lib.stages.reading import read_ahead
+from animeset_lib.stages.subsets import Grouping, Sighting, Subset, Word, emotions, outfits
+from animeset_lib.tags.vocabulary import UNKNOWN, background_of, view_of
 
-__all__ = ["AttributesItem", "AttributesStage"]
+__all__ = ["AttributesItem", "AttributesStage", "groupings"]
+
+_ATTRIBUTES = ("outfit", "emotion", "background", "view")
 
 
 @dataclass(frozen=True)
@@ -28,13 +34,13 @@ class AttributesItem:
 
 @dataclass(frozen=True)
 class AttributesStage(Stage):
-    """Cleans tags and finds each picture's outfit, emotion, background and view."""
+    """Cleans the tags of each picture and measures its clothes; then, over all pictures of a character, finds outfits and emotions."""
 
     settings: AttributesSettings
 
     name: ClassVar[str] = "6b_attributes"
     version: ClassVar[str] = "1"
-    needs: ClassVar[tuple[str, ...]] = ("1_extract", "3c_cluster", "5_crop", "6a_tag")
+    needs: ClassVar[tuple[str, ...]] = ("3c_cluster", "5_crop", "6a_tag")
     row: ClassVar[type[Record]] = AttributeRow
 
     def plan(self, given: Mapping[str, Output]) -> Sequence[AttributesItem]:
@@ -45,28 +51,90 @@ class AttributesStage(Stage):
         ]
 
     def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> Iterable[AttributeRow]:
-        for item in batch:
-            # With two faces in the picture nobody can say whose dress or smile the tagger saw.
-            own = item.tagged.general if len(item.crop.faces) <= 1 else {}
+        pictures = read_ahead((item.path for item in batch), ctx.threads, len(batch))
+        for item, picture in zip(batch, pictures, strict=True):
+            if isinstance(picture, InputError):
+                yield AttributeRow(
+                    id=item.id,
+                    dropped="unreadable",
+                    why=f"{item.path.name} cannot be read: {picture}",
+                    tags={},
+                    outfit=UNKNOWN,
+                    emotion=UNKNOWN,
+                    background=UNKNOWN,
+                    view=UNKNOWN,
+                )
+                continue
+            tags = item.tagged.general
             yield AttributeRow(
                 id=item.id,
-                tags=item.tagged.general,
-                outfit=outfit_of(own),
-                emotion=emotion_of(own),
-                background=background_of(item.tagged.general),
-                view=view_of(own),
+                tags=tags,
+                # outfit and emotion are known when all pictures of the character are
+                outfit=UNKNOWN,
+                emotion=UNKNOWN,
+                background=background_of(tags),
+                # with two faces in the picture nobody can say who is seen from the side
+                view=view_of(tags) if len(item.crop.faces) <= 1 else UNKNOWN,
+                looks=clothes_look(picture, item.crop.face),
             )
 
     def finish(
         self, rows: list[Any], items: Sequence[Any], given: Mapping[str, Output], out: Path, ctx: Context
     ) -> Sequence[Record]:
-        crops = given["5_crop"].by_id
-        attributes: dict[str, dict[str, dict[str, int]]] = {}
-        for character in sorted({crops[row.id].character for row in rows}):
-            own = [row for row in rows if crops[row.id].character == character]
-            attributes[character] = {
-                name: dict(sorted(Counter(getattr(row, name) for row in own).items()))
-                for name in ("outfit", "emotion", "background", "view")
+        crops, tracks = given["5_crop"].by_id, given["3c_cluster"].by_id
+        figures: dict[str, list[Sighting]] = defaultdict(list)
+        for row in rows:
+            if row.dropped is None:
+                crop = crops[row.id]
+                track = tracks[crop.region_id].track
+                figures[crop.character].append(
+                    Sighting(row.id, crop.region_id, track, row.tags, row.looks, len(crop.faces))
+                )
+        named: dict[str, dict[str, str]] = {}
+        subsets: dict[str, list[dict[str, Any]]] = {}
+        counts: dict[str, dict[str, dict[str, int]]] = {}
+        for character in sorted(figures):
+            wears, moods = outfits(figures[character], self.settings), emotions(figures[character], self.settings)
+            for sighting in figures[character]:
+                named[sighting.id] = {"outfit": wears.name_of[sighting.id], "emotion": moods.name_of[sighting.id]}
+            subsets[character] = [asdict(subset) for subset in (*wears.subsets, *moods.subsets)]
+            for sentence in (*wears.notes, *moods.notes):
+                ctx.log.info("6b_attributes: %s: %s", character, sentence)
+        rows = [row.model_copy(update=named.get(row.id, {})) for row in rows]
+        for character in sorted(figures):
+            own = [row for row in rows if row.dropped is None and crops[row.id].character == character]
+            counts[character] = {
+                name: dict(sorted(Counter(getattr(row, name) for row in own).items())) for name in _ATTRIBUTES
             }
-        ctx.note("attributes", attributes)
+            ctx.log.info(
+                "6b_attributes: %s: outfits %s; emotions %s",
+                character,
+                *(_counted(counts[character][name]) for name in ("outfit", "emotion")),
+            )
+        ctx.note("attributes", counts)
+        ctx.note("subsets", subsets)
         return rows
+
+
+def groupings(attributes: Output, crop_ids: Sequence[str], character: str) -> tuple[Grouping, Grouping]:
+    """A character's outfits and emotions as the finished stage found them; `crop_ids` are the character's crops."""
+    found = [
+        Subset(
+            **{
+                **subset,
+                "ids": tuple(subset["ids"]),
+                "words": tuple(Word(**word) for word in subset["words"]),
+                "colours": tuple((name, share) for name, share in subset["colours"]),
+            }
+        )
+        for subset in attributes.info["notes"].get("subsets", {}).get(character, [])
+    ]
+    rows = [attributes.by_id[crop_id] for crop_id in crop_ids]
+    return (
+        Grouping({row.id: row.outfit for row in rows}, tuple(s for s in found if s.kind == "outfit")),
+        Grouping({row.id: row.emotion for row in rows}, tuple(s for s in found if s.kind == "emotion")),
+    )
+
+
+def _counted(values: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(values.items(), key=lambda p: (-p[1], p[0])))

@@ -5,28 +5,40 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
-from animeset_lib.records import Box, ClusterRow, Crop, Frame, TagRow
+from animeset_lib.media import write_image
+from animeset_lib.records import Box, ClusterRow, Crop, TagRow
 from animeset_lib.run.stage import Context, Output
 from animeset_lib.settings import AttributesSettings
-from animeset_lib.stages.attributes import AttributesStage
+from animeset_lib.stages.attributes import AttributesStage, groupings
+
+SKIN, RED, BLUE = (240, 205, 180), (200, 40, 40), (40, 60, 190)
 
 
-def crop(crop_id: str, faces: int = 1) -> Crop:
-    face = Box(x0=1, y0=1, x1=5, y1=5)
+def figure(clothes: tuple[int, int, int]) -> np.ndarray:
+    """A face with a plain garment below, on white."""
+    picture = np.full((240, 160, 3), 255, np.uint8)
+    picture[20:60, 60:100] = SKIN
+    picture[60:240, 40:120] = clothes
+    return picture
+
+
+def crop(crop_id: str, region: str, faces: int = 1) -> Crop:
+    face = Box(x0=60, y0=20, x1=100, y1=60)
     return Crop(
         id=crop_id,
-        region_id=f"{crop_id}-00",
+        region_id=region,
         frame_id="f-1",
         character="rem",
-        framing="face",
+        framing="full",
         file=f"{crop_id}.png",
         box=face,
         factor=1,
         upscaler=None,
-        width=8,
-        height=8,
+        width=160,
+        height=240,
         face=face,
         faces=(face,) * faces,
     )
@@ -38,29 +50,63 @@ def tagged(crop_id: str, *tags: str, **changes: Any) -> TagRow:
 
 @pytest.fixture
 def inputs(make_output: Callable[..., Output]) -> dict[str, Output]:
-    crops = [crop("a"), crop("c"), crop("two", faces=2), crop("broken")]
-    tags = [
-        tagged("a", "blue_hair", "dress", "smile", "profile"),
-        tagged("c", "blue_hair", "jacket"),
-        tagged("two", "pink_hair", "kimono", "smile", "indoors"),
-        tagged("broken", dropped="unreadable", why="cut short"),
-    ]
-    return {
-        "1_extract": make_output("1_extract", Frame, []),
-        "3c_cluster": make_output("3c_cluster", ClusterRow, []),
+    """Six tracks of two figures each in red (with a tag for it), six in blue (without), a picture with two faces, one that cannot be read."""
+    crops, tags, clusters, pictures = [], [], [], {}
+    for track in range(12):
+        red = track % 2 == 0
+        for part in "ab":
+            name = f"{track:02d}{part}"
+            crops.append(crop(name, f"r{name}"))
+            words = ("dress", "red_dress", "smile", "profile") if red else ("blue_hair", "angry", "indoors")
+            tags.append(tagged(name, *words))
+            clusters.append(ClusterRow(id=f"r{name}", track=track, cluster=0, confidence=1, x=0, y=0))
+            pictures[f"{name}.png"] = figure(RED if red else BLUE)
+    for number, name in enumerate(("two", "broken", "gone")):
+        crops.append(crop(name, f"r{name}", faces=2 if name == "two" else 1))
+        clusters.append(ClusterRow(id=f"r{name}", track=20 + number, cluster=0, confidence=1, x=0, y=0))
+    tags += [tagged("two", "kimono", "smile", "profile", "indoors"), tagged("broken", "dress")]
+    tags.append(tagged("gone", dropped="unreadable", why="cut short"))
+    pictures["two.png"] = figure(RED)
+    given = {
+        "3c_cluster": make_output("3c_cluster", ClusterRow, clusters),
         "5_crop": make_output("5_crop", Crop, crops),
         "6a_tag": make_output("6a_tag", TagRow, tags),
     }
+    for name, picture in pictures.items():
+        write_image(given["5_crop"].path / name, picture)
+    (given["5_crop"].path / "broken.png").write_bytes(b"no picture")
+    return given
 
 
-def test_rows(
+def test_outfits_and_emotions_are_found_over_all_pictures(
     inputs: dict[str, Output], run_stage: Callable[..., Output], make_context: Callable[..., Context]
 ) -> None:
     out = run_stage(AttributesStage(AttributesSettings()), inputs, make_context())
-    assert {row.id: (row.outfit, row.emotion, row.background, row.view) for row in out.rows} == {
-        "a": ("dress", "smile", "unknown", "side"),
-        "c": ("jacket", "unknown", "unknown", "unknown"),
-        # Whose kimono and smile it is cannot be known; the room is everybody's.
-        "two": ("unknown", "unknown", "indoors", "unknown"),
-    }
-    assert out.info["notes"]["attributes"]["rem"]["outfit"] == {"dress": 1, "jacket": 1, "unknown": 1}
+    kinds = {row.id: (row.outfit, row.emotion, row.background, row.view) for row in out.kept}
+    red, blue = kinds["00a"], kinds["01a"]
+    assert red == ("dress", "smile", "unknown", "side")
+    # No tag names a garment, so only the colour is said.
+    assert blue == ("blue_outfit", "angry", "indoors", "unknown")
+    assert all(kinds[f"{t:02d}{p}"] == (red if t % 2 == 0 else blue) for t in range(12) for p in "ab")
+    # Whose smile it is cannot be known; the room is everybody's, and the clothes are those below this figure's face.
+    assert kinds["two"][1:] == ("unknown", "indoors", "unknown")
+    assert out.by_id["broken"].dropped == "unreadable"
+    assert "gone" not in out.by_id
+    assert out.info["notes"]["attributes"]["rem"]["emotion"] == {"angry": 12, "smile": 12, "unknown": 1}
+    ids = [row.id for row in out.kept]
+    wears, moods = groupings(out, ids, "rem")
+    assert {s.name: (s.figures, s.tracks) for s in moods.subsets} == {"angry": (12, 6), "smile": (12, 6)}
+    assert wears.name_of == {row.id: row.outfit for row in out.kept}
+    assert {subset.kind for subset in wears.subsets} == {"outfit"}
+
+
+def test_no_crops_no_rows(
+    make_output: Callable[..., Output], run_stage: Callable[..., Output], make_context: Callable[..., Context]
+) -> None:
+    kinds = {"3c_cluster": ClusterRow, "5_crop": Crop, "6a_tag": TagRow}
+    out = run_stage(
+        AttributesStage(AttributesSettings()),
+        {name: make_output(name, kind, []) for name, kind in kinds.items()},
+        make_context(),
+    )
+    assert out.rows == []
