@@ -39,6 +39,7 @@ from animeset_lib.commands.common import (
     errors,
     say,
 )
+from animeset_lib.commands.export import export
 from animeset_lib.commands.models import model_row, models_app
 from animeset_lib.errors import AnimesetError, CancelledError, InputError, SettingsError
 from animeset_lib.settings import load_settings
@@ -53,6 +54,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(models_app)
+app.command()(export)
 
 
 def main() -> None:

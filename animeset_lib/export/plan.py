@@ -1,0 +1,266 @@
+"""What every exporter needs to know: which pictures train in which sub-set, how often, and which validate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from animeset_lib.errors import InputError
+from animeset_lib.export.prompts import SamplePrompt, sample_prompts
+from animeset_lib.export.published import CharacterSet, ExportPicture, PublishedFilm
+from animeset_lib.export.repeats import balanced_repeats, fixed_repeats
+from animeset_lib.export.split import MIN_PICTURES, validation_split
+from animeset_lib.records import safe_name
+from animeset_lib.tags.spelling import safe_slug
+from animeset_lib.tags.vocabulary import UNKNOWN, category_of
+
+__all__ = [
+    "By",
+    "CharacterPlan",
+    "ExportFiles",
+    "ExportOptions",
+    "ExportPlan",
+    "PlannedSet",
+    "make_plan",
+    "repeats_table",
+]
+
+By = Literal["character", "outfit", "emotion"]
+
+_STEP_PX = 64
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What a person may choose.
+
+    characters   only these; empty: all
+    by           one sub-set per character, or per outfit or emotion of each
+    resolution   side in px of the square that is trained at; None: the one the pictures were made for, else 1024
+    validation   share of each character's pictures, 0 to 0.5, kept back in whole shots
+    repeats      the same number for all sub-sets; None: balanced
+    per_epoch    views each character shall get in an epoch; None: as few as balance allows. Not together with `repeats`.
+    keep_tokens  leading tags that shuffling leaves in place; None: the trigger, and what all captions of a sub-set say of people and outfit behind it
+    prefix       written before every path in the configurations, `{format}` in it is the format's name; empty: paths are relative
+    """
+
+    characters: tuple[str, ...] = ()
+    by: By = "character"
+    resolution: int | None = None
+    validation: float = 0.0
+    repeats: int | None = None
+    per_epoch: int | None = None
+    keep_tokens: int | None = None
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
+class PlannedSet:
+    """Pictures that are trained equally often. `name` is the outfit or emotion, empty when it is not known or not asked for.
+
+    `folder` is a name for this sub-set inside its character, empty when it is the only one.
+    """
+
+    name: str
+    folder: str
+    trigger: str
+    pictures: tuple[ExportPicture, ...]
+    repeats: int
+    keep_tokens: int
+
+
+@dataclass(frozen=True)
+class CharacterPlan:
+    """One character's sub-sets, by name, those without one first."""
+
+    name: str
+    trigger: str
+    sets: tuple[PlannedSet, ...]
+    validation: tuple[ExportPicture, ...]
+    prompts: tuple[SamplePrompt, ...]
+
+    @property
+    def keep_tokens(self) -> int:
+        """Leading tags that are fixed in all sub-sets."""
+        return min(one.keep_tokens for one in self.sets)
+
+    @property
+    def views(self) -> int:
+        """Pictures of this character that one epoch shows."""
+        return sum(len(one.pictures) * one.repeats for one in self.sets)
+
+
+@dataclass(frozen=True)
+class ExportPlan:
+    """Everything that is exported, independent of the trainer. `notes` are for the person who asked."""
+
+    characters: tuple[CharacterPlan, ...]
+    regularisation: tuple[ExportPicture, ...]
+    film_ids: tuple[str, ...]
+    sources: tuple[str, ...]
+    resolution: int
+    prefix: str
+    notes: tuple[str, ...]
+
+    def path(self, *parts: str) -> str:
+        """A path for a configuration: the parts joined with `/`, behind the prefix where there is one. Empty parts are left out."""
+        inside = "/".join(part for part in parts if part)
+        return f"{self.prefix.rstrip('/')}/{inside}" if self.prefix else inside
+
+
+class ExportFiles:
+    """The files of one export by path relative to its folder: pictures that are linked, and what is written fresh."""
+
+    def __init__(self) -> None:
+        self.linked: dict[str, Path] = {}
+        self.written: dict[str, bytes] = {}
+
+    def text(self, name: str, text: str) -> None:
+        """A UTF-8 file with `\\n` line ends. `text` ends in a line break."""
+        self.written[name] = text.encode("utf-8")
+
+    def picture(self, folder: str, picture: ExportPicture) -> str:
+        """The picture under its stem, and its caption beside it; returns the picture's file name."""
+        name = f"{picture.stem}{picture.path.suffix.lower()}"
+        self.linked[f"{folder}/{name}"] = picture.path
+        self.text(f"{folder}/{picture.stem}.txt", f"{picture.caption}\n")
+        return name
+
+
+def make_plan(film: PublishedFilm, options: ExportOptions) -> ExportPlan:
+    """Decide sub-sets, repeats, validation and prompts. The same for equal pictures and options.
+
+    Raises `InputError` for an unknown character or an option out of range.
+    """
+    if options.by not in get_args(By):
+        raise InputError(f"cannot make sub-sets by '{options.by}'; expected one of {', '.join(get_args(By))}")
+    if options.repeats is not None and options.per_epoch is not None:
+        raise InputError("repeats and pictures per epoch exclude each other; give one of them")
+    if options.keep_tokens is not None and options.keep_tokens < 0:
+        raise InputError(f"fixed leading tags must be 0 or more, got {options.keep_tokens}")
+    resolution = options.resolution or film.training_px or 1024
+    if resolution % _STEP_PX or not 256 <= resolution <= 4096:
+        raise InputError(
+            f"the resolution must be a multiple of {_STEP_PX} from 256 to 4096, got {resolution}; 512 is usual for SD 1.5, 1024 for SDXL"
+        )
+    known = {character.name: character for character in film.characters}
+    unknown = [name for name in options.characters if name not in known]
+    if unknown:
+        raise InputError(f"no character is called {', '.join(unknown)}; expected some of {', '.join(known)}")
+    chosen = [known[name] for name in known if not options.characters or name in options.characters]
+    notes = list(film.notes)
+    triggers: dict[str, str] = {}
+    for character in chosen:
+        if (other := triggers.setdefault(character.trigger, character.name)) != character.name:
+            notes.append(
+                f"{other} and {character.name} share the trigger {character.trigger}, so one LoRA cannot tell them apart"
+            )
+    validation: dict[str, frozenset[str]] = {}
+    groups: dict[str, dict[str, list[ExportPicture]]] = {}
+    for character in chosen:
+        validation[character.name] = validation_split(character.pictures, options.validation)
+        if options.validation and not validation[character.name]:
+            notes.append(
+                f"{character.name}: nothing is kept back for validation: that takes at least {MIN_PICTURES} pictures, and shots small enough "
+                "to be spared"
+            )
+        groups[character.name] = _groups(character, validation[character.name], options.by)
+    counts = [[len(pictures) for pictures in sets.values()] for sets in groups.values()]
+    fixed = options.repeats
+    repeats = balanced_repeats(counts, options.per_epoch) if fixed is None else fixed_repeats(counts, fixed)
+    return ExportPlan(
+        characters=tuple(
+            _character(character, groups[character.name], times, validation[character.name], options.keep_tokens)
+            for character, times in zip(chosen, repeats, strict=True)
+        ),
+        regularisation=film.regularisation.pictures,
+        film_ids=film.film_ids,
+        sources=film.sources,
+        resolution=resolution,
+        prefix=options.prefix.replace("\\", "/"),
+        notes=tuple(notes),
+    )
+
+
+def repeats_table(plan: ExportPlan) -> str:
+    """A Markdown table of what an epoch shows, for the exports' README."""
+    lines = ["| Character | Sub-set | Pictures | Repeats | Per epoch | Validation |", "|---|---|---:|---:|---:|---:|"]
+    for character in plan.characters:
+        for number, one in enumerate(character.sets):
+            kept_back = str(len(character.validation)) if number == 0 else ""
+            lines.append(
+                f"| {character.name} | {one.name or 'all' if len(character.sets) == 1 else one.name or 'not known'} | {len(one.pictures)} "
+                f"| {one.repeats} | {len(one.pictures) * one.repeats} | {kept_back} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _groups(character: CharacterSet, kept_back: frozenset[str], by: By) -> dict[str, list[ExportPicture]]:
+    """Sub-set's name → its training pictures, never none."""
+    groups: dict[str, list[ExportPicture]] = {}
+    for picture in character.pictures:
+        if picture.stem not in kept_back:
+            value = "" if by == "character" else getattr(picture, by)
+            groups.setdefault("" if value == UNKNOWN else value, []).append(picture)
+    return dict(sorted(groups.items()))
+
+
+def _character(
+    character: CharacterSet,
+    groups: Mapping[str, Sequence[ExportPicture]],
+    repeats: Sequence[int],
+    kept_back: frozenset[str],
+    keep_tokens: int | None,
+) -> CharacterPlan:
+    folders = _folders(list(groups))
+    sets = tuple(
+        PlannedSet(
+            name=name,
+            folder=folders[name],
+            trigger=character.trigger,
+            pictures=tuple(pictures),
+            repeats=times,
+            keep_tokens=_fixed(pictures, name) if keep_tokens is None else keep_tokens,
+        )
+        for (name, pictures), times in zip(groups.items(), repeats, strict=True)
+    )
+    return CharacterPlan(
+        name=safe_name(character.name, fallback="character"),
+        trigger=character.trigger,
+        sets=sets,
+        validation=tuple(picture for picture in character.pictures if picture.stem in kept_back),
+        prompts=sample_prompts(character),
+    )
+
+
+def _folders(names: Sequence[str]) -> dict[str, str]:
+    """Sub-set's name → a folder name of its own, plain letters; empty for a single sub-set without name."""
+    if list(names) == [""]:
+        return {"": ""}
+    folders: dict[str, str] = {}
+    for name in names:
+        slug = safe_slug(name or UNKNOWN)
+        number = 2
+        while slug in folders.values():
+            slug = f"{safe_slug(name or UNKNOWN)}_{number}"
+            number += 1
+        folders[name] = slug
+    return folders
+
+
+def _fixed(pictures: Sequence[ExportPicture], outfit: str) -> int:
+    """How many leading tags belong together in front: the trigger, then as far as all captions agree `1girl, solo` and the sub-set's own name.
+
+    Constant hair and eyes behind them are shuffled like anything else.
+    """
+    first = pictures[0].tags
+    fixed = 1
+    for place, tag in enumerate(first[1:], start=1):
+        plain = tag.replace(" ", "_")
+        belongs = category_of(plain) == "people" or plain == outfit
+        if not belongs or any(one.tags[: place + 1] != first[: place + 1] for one in pictures):
+            break
+        fixed += 1
+    return fixed

@@ -1,0 +1,190 @@
+"""Exports on the disk: each format's folder is made whole beside its place and swapped in by rename; nothing that a person changed is lost.
+
+`.animeset-export.json` in an exported folder says which format and films it holds and lists every file with its hash. That is how the next export
+knows what is its own. What trainers leave beside the pictures (caches of latents and text) is no change; a trained network is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from animeset_lib.errors import InputError
+from animeset_lib.export.ai_toolkit import ai_toolkit_files
+from animeset_lib.export.everydream import everydream_files
+from animeset_lib.export.huggingface import huggingface_files
+from animeset_lib.export.kohya import kohya_files
+from animeset_lib.export.onetrainer import onetrainer_files
+from animeset_lib.export.plan import ExportFiles, ExportOptions, ExportPlan, make_plan
+from animeset_lib.export.published import join_films, read_film
+from animeset_lib.run.publish import hold_folder
+from animeset_lib.run.store import full_disk_as, remove_tree, sync, write_json
+
+__all__ = ["FORMATS", "MARKER", "Exported", "export_films", "is_export", "write_export"]
+
+FORMATS: Mapping[str, Callable[[ExportPlan], ExportFiles]] = {
+    "kohya": kohya_files,
+    "onetrainer": onetrainer_files,
+    "ai-toolkit": ai_toolkit_files,
+    "huggingface": huggingface_files,
+    "everydream": everydream_files,
+}
+"""Name, which is also the folder's → what makes its files."""
+
+MARKER = ".animeset-export.json"
+
+_CACHES = (".npz", ".safetensors")
+_CACHE_FILES = frozenset({"metadata_cache.json", ".aitk_size.json"})
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One format that was written. `set_aside` is where an earlier export that somebody had changed was moved."""
+
+    format: str
+    folder: Path
+    pictures: int
+    set_aside: Path | None
+
+
+def export_films(
+    folders: Sequence[Path], target: Path, formats: Sequence[str], options: ExportOptions, *, copy: bool = False
+) -> tuple[ExportPlan, list[Exported]]:
+    """Write `target/<format>/` for each format from these published films; several films are one series.
+
+    copy   copy pictures instead of hard-linking them: an edit of a linked picture is one of the published picture too
+
+    Nobody can edit or publish the films meanwhile. Raises `InputError` for a folder that is no published film, an option out of range, or a place
+    that is taken by something else; formats that were written before an error stay.
+    """
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown or not formats:
+        raise InputError(f"unknown format '{', '.join(unknown)}'; expected some of {', '.join(FORMATS)}")
+    for folder in folders:
+        if target.resolve().is_relative_to(folder.resolve()):
+            raise InputError(f"{target} lies inside the published film {folder}; choose a place outside")
+    with ExitStack() as held:
+        for folder in sorted({folder.resolve() for folder in folders if folder.is_dir()}):
+            held.enter_context(hold_folder(folder))
+        plan = make_plan(join_films([read_film(folder) for folder in folders]), options)
+        done = []
+        for name in formats:
+            own = replace(plan, prefix=plan.prefix.replace("{format}", name))
+            done.append(write_export(FORMATS[name](own), target, name, plan.film_ids, copy=copy))
+    return plan, done
+
+
+def is_export(folder: Path) -> bool:
+    """Whether a folder was written by `write_export`."""
+    return bool(_marker(folder))
+
+
+def write_export(
+    files: ExportFiles, target: Path, name: str, film_ids: Sequence[str], *, copy: bool = False
+) -> Exported:
+    """Make `target/<name>` hold exactly these files. Equal files give equal bytes, whatever was there before.
+
+    An earlier export of the same films is replaced, or moved to `<name>.edited-<n>` when somebody changed, added or removed a file in it.
+    Raises `InputError` when the place holds anything else, `SpaceError` when the disk is full; the place is then what it was.
+    """
+    place = target / name
+    earlier = _marker(place)
+    if place.exists() and not earlier:
+        raise InputError(f"{place} is there and no export of animeset; move it away, or choose another place with --to")
+    if earlier and not set(earlier["films"]) & set(film_ids):
+        raise InputError(
+            f"{place} holds the export of another film ({', '.join(earlier['films'])}); choose another place with --to"
+        )
+    fresh, old = (place.with_name(f".{name}.{state}") for state in ("new", "old"))
+    remove_tree(fresh)
+    remove_tree(old)
+    try:
+        with full_disk_as(lambda: f"the disk of {target} is full; free some space, then export again"):
+            hashes = _fill(fresh, files, copy)
+            write_json(fresh / MARKER, {"format": name, "films": sorted(film_ids), "files": hashes})
+    except BaseException:
+        remove_tree(fresh)
+        raise
+    set_aside = None
+    if place.exists():
+        if _changed(place, earlier["files"]):
+            set_aside = _free_name(place)
+            os.replace(place, set_aside)
+        else:
+            os.replace(place, old)
+    os.replace(fresh, place)
+    sync(target)
+    remove_tree(old)
+    return Exported(name, place, len(files.linked), set_aside)
+
+
+def _fill(folder: Path, files: ExportFiles, copy: bool) -> dict[str, str]:
+    """Write everything into a new folder; returns the hash of each file by name, sorted."""
+    folder.mkdir(parents=True)
+    for name, source in files.linked.items():
+        _place(source, folder / name, copy)
+    for name, content in files.written.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return {name: _sha256(folder / name) for name in sorted([*files.linked, *files.written])}
+
+
+def _place(source: Path, path: Path, copy: bool) -> None:
+    """The same bytes under another name: linked where that is possible and wanted, else copied."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not copy:
+        try:
+            os.link(source, path)
+            return
+        except OSError:
+            pass  # another disk, or a file system without links
+    shutil.copyfile(source, path)
+
+
+def _changed(folder: Path, known: Mapping[str, str]) -> bool:
+    """Whether somebody changed, added or removed a file. Hidden files and trainers' caches beside the pictures do not count."""
+    pictures = {str(PurePosixPath(name).parent) for name in known if not name.endswith((".txt", ".json", ".md"))}
+    present = set()
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder)
+        if path.is_file() and not name.name.startswith(".") and not _is_cache(PurePosixPath(name.as_posix()), pictures):
+            present.add(name.as_posix())
+    return present != set(known) or any(_sha256(folder / name) != digest for name, digest in known.items())
+
+
+def _is_cache(name: PurePosixPath, pictures: set[str]) -> bool:
+    """Whether a file is a trainer's cache: in a folder of pictures, or in one that begins with `_` below it. A network elsewhere is a result."""
+    if name.name in _CACHE_FILES:
+        return True
+    folder = name.parent.parent if name.parent.name.startswith("_") else name.parent
+    return name.suffix in _CACHES and str(folder) in pictures
+
+
+def _marker(folder: Path) -> dict[str, Any]:
+    """What `.animeset-export.json` says; empty when the folder is no export."""
+    try:
+        marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    sound = isinstance(marker, dict) and isinstance(marker.get("files"), dict) and isinstance(marker.get("films"), list)
+    return marker if sound else {}
+
+
+def _free_name(folder: Path) -> Path:
+    number = 1
+    while (candidate := folder.with_name(f"{folder.name}.edited-{number}")).exists():
+        number += 1
+    return candidate
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
