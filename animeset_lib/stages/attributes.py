@@ -15,10 +15,12 @@ from animeset_lib.settings import AttributesSettings
 from animeset_lib.stages.looks import clothes_look
 from animeset_lib.stages.reading import read_ahead
 from animeset_lib.stages.subsets import Grouping, Sighting, Subset, Word, emotions, outfits
-from animeset_lib.tags.vocabulary import UNKNOWN, background_of, view_of
+from animeset_lib.tags.vocabulary import UNKNOWN, background_of, category_of, view_of
 
 __all__ = ["AttributesItem", "AttributesStage", "groupings"]
 
+_MEASURED = 0.5
+"""Score of an outfit's name as a tag: it says colours, which are measured, of clothes that were grouped, which may err."""
 _ATTRIBUTES = ("outfit", "emotion", "background", "view")
 
 
@@ -100,7 +102,7 @@ class AttributesStage(Stage):
             subsets[character] = [asdict(subset) for subset in (*wears.subsets, *moods.subsets)]
             for sentence in (*wears.notes, *moods.notes):
                 ctx.log.info("6b_attributes: %s: %s", character, sentence)
-        rows = [row.model_copy(update=named.get(row.id, {})) for row in rows]
+        rows = [_named(row, named[row.id]) if row.id in named else row for row in rows]
         for character in sorted(figures):
             own = [row for row in rows if row.dropped is None and crops[row.id].character == character]
             counts[character] = {
@@ -114,6 +116,15 @@ class AttributesStage(Stage):
         ctx.note("attributes", counts)
         ctx.note("subsets", subsets)
         return rows
+
+
+def _named(row: AttributeRow, names: Mapping[str, str]) -> AttributeRow:
+    """The row with its sub-sets. Where clothes are seen of which no tag says anything, the outfit's measured name becomes a tag, so that captions can
+    tell it from the character's other outfits."""
+    outfit, tags = names["outfit"], row.tags
+    if row.looks and outfit != UNKNOWN and not any(category_of(tag) == "outfit" for tag in tags):
+        tags = {**tags, outfit: _MEASURED}
+    return row.model_copy(update={**names, "tags": tags})
 
 
 def groupings(attributes: Output, crop_ids: Sequence[str], character: str) -> tuple[Grouping, Grouping]:

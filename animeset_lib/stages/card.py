@@ -11,7 +11,9 @@ from typing import Any, Literal
 from animeset_lib.records import AttributeRow, CaptionRow, Crop, Film
 from animeset_lib.run.stage import Output
 from animeset_lib.settings import DatasetSettings
+from animeset_lib.stages.coverage import Coverage
 from animeset_lib.stages.explain import Loss
+from animeset_lib.stages.subsets import Subset
 from animeset_lib.tags.vocabulary import UNKNOWN
 
 __all__ = [
@@ -39,7 +41,8 @@ _TELLING = {
     "4a_quality": ("dark_luma", "bright_luma", "blur_percent", "min_face_px"),
     "4b_upscale": ("training_px", "mix_face", "mix_upper_body", "mix_full", "mix_frame"),
     "6a_tag": ("choice", "general_min", "character_min"),
-    "6c_caption": ("template", "style", "underscores", "core_traits", "core_share"),
+    "6b_attributes": ("blacklist", "vote", "subset_min"),
+    "6c_caption": ("trigger", "template", "style", "underscores", "core_traits", "core_share"),
 }
 
 
@@ -69,6 +72,7 @@ class Summary:
     figures: int
     lost: Sequence[Loss]
     core_traits: Sequence[str]
+    subsets: Sequence[Subset] = ()
 
     @property
     def framings(self) -> dict[str, int]:
@@ -156,7 +160,7 @@ def weaknesses(summary: Summary, numbers: FilmNumbers, settings: DatasetSettings
 
 
 def character_card(
-    summary: Summary, numbers: FilmNumbers, settings: DatasetSettings, given: Mapping[str, Output]
+    summary: Summary, numbers: FilmNumbers, settings: DatasetSettings, given: Mapping[str, Output], covered: Coverage
 ) -> str:
     """`<character>/README.md`. The same for equal inputs: no date, no place."""
     chosen = summary.chosen
@@ -175,8 +179,13 @@ def character_card(
         "|---|---|",
         f"| `dataset/images/{stem}.png` ... | the pictures; the first n are themselves a good set of n |",
         f"| `dataset/captions/{stem}.txt` ... | one line of tags per picture |",
-        "| `metadata.jsonl` | per picture: tags, attributes, source, time, box, scores, hash |",
-        "| `contact_sheet.png` | all pictures at a glance |",
+        "| `metadata.jsonl` | per picture: tags, attributes, why it was chosen, source, time, box, scores, hash |",
+        "| `contact_sheet.png`, `subsets.png` | all pictures at a glance, the same by outfit and emotion |",
+        "| `coverage.png`, `coverage.json` | what the film shows of the character, what the set has of it, and what is missing |",
+        "| `subsets.json` | outfits and emotions for sub-LoRAs |",
+        "",
+        f"For a trainer: `animeset export` writes this set as kohya, OneTrainer, ai-toolkit and others load it; with `--by outfit` in folders of its "
+        f"{_count(len(summary.subsets), 'sub-set')}.",
         "",
         "## Known weaknesses",
         "",
@@ -185,12 +194,14 @@ def character_card(
             or ["None that could be measured. Look at the contact sheet all the same."]
         ),
         "",
+        *_gaps(covered),
         "## What is in it",
         "",
         *_coverage("Framing", (c.crop.framing for c in chosen)),
         *_coverage("Outfit", (c.kind.outfit for c in chosen)),
         *_coverage("Emotion", (c.kind.emotion for c in chosen)),
         *_coverage("Background", (c.kind.background for c in chosen)),
+        *_subset_table(summary.subsets),
         *_times(summary, numbers),
         f"Sizes: {', '.join(f'{size} ({count})' for size, count in sorted(sizes.items(), key=lambda p: (-p[1], p[0])))}.",
         "",
@@ -336,6 +347,25 @@ def _coverage(title: str, values: Iterable[str]) -> list[str]:
     ]
 
 
+def _gaps(covered: Coverage) -> list[str]:
+    """What the film never shows of the character, and what it shows but the set has not."""
+    parts = [("The film never shows", covered.never_shown), ("In the film, not in the set", covered.not_in_set)]
+    lines = [f"- {title}: {'; '.join(gap.words for gap in gaps)}." for title, gaps in parts if gaps]
+    return ["## What is missing", "", *lines, ""] if lines else []
+
+
+def _subset_table(subsets: Sequence[Subset]) -> list[str]:
+    if not subsets:
+        return []
+    rows = []
+    for subset in subsets:
+        told = [f"`{word.tag}`" for word in subset.words] or [f"{name} {share:.0%}" for name, share in subset.colours]
+        rows.append(
+            f"| {subset.kind} | {_cell(subset.name)} | {len(subset.ids)} | {subset.tracks} | {_cell(', '.join(told))} |"
+        )
+    return ["| Sub-set | Name | Pictures | Scenes in the film | Told by |", "|---|---|---:|---:|---|", *rows, ""]
+
+
 def _times(summary: Summary, numbers: FilmNumbers) -> list[str]:
     """Pictures and shots per fifth of the film."""
     length = max(numbers.length_ms, 1)
@@ -371,7 +401,15 @@ def _model_table(given: Mapping[str, Output]) -> list[str]:
                 rows.append(
                     f"| {stage} | {_cell(value['name'])} | {_cell(value['rung'])} | {_cell(value.get('licence', ''))} | `{value['digest']}` |"
                 )
-    return ["| Stage | Model | Rung | Licence | Digest |", "|---|---|---|---|---|", *rows, ""]
+    libraries = {name: version for stage in given for name, version in given[stage].info.get("libraries", {}).items()}
+    made = ", ".join(f"{name} {version}" for name, version in sorted(libraries.items()))
+    return [
+        "| Stage | Model | Rung | Licence | Digest |",
+        "|---|---|---|---|---|",
+        *rows,
+        "",
+        *([f"Made with {made}.", ""] if made else []),
+    ]
 
 
 def _settings_table(given: Mapping[str, Output], settings: DatasetSettings) -> list[str]:
@@ -383,7 +421,15 @@ def _settings_table(given: Mapping[str, Output], settings: DatasetSettings) -> l
     ]
     rows += [
         f"| 7_dataset | {name} | `{getattr(settings, name)}` |"
-        for name in ("min_pictures", "max_pictures", "per_shot", "same_picture", "novelty_min")
+        for name in (
+            "min_pictures",
+            "max_pictures",
+            "per_shot",
+            "per_outfit",
+            "per_emotion",
+            "same_picture",
+            "novelty_min",
+        )
     ]
     return ["| Stage | Setting | Value |", "|---|---|---|", *rows, ""]
 

@@ -9,7 +9,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +22,7 @@ from animeset_lib.media import Picture, read_image, write_image
 from animeset_lib.records import CaptionRow, Crop, DatasetRow, Film, Record
 from animeset_lib.run.stage import Context, Output, Stage, WholeSet
 from animeset_lib.settings import DatasetSettings
+from animeset_lib.stages.attributes import groupings
 from animeset_lib.stages.card import (
     Chosen,
     FilmNumbers,
@@ -33,15 +34,21 @@ from animeset_lib.stages.card import (
     source_name,
 )
 from animeset_lib.stages.cast import BY_A_PERSON, CAST_FILE, DECISIONS_FILE
+from animeset_lib.stages.coverage import Coverage, coverage
+from animeset_lib.stages.coverage_sheet import coverage_sheet
 from animeset_lib.stages.explain import Fate, fates, losses
-from animeset_lib.stages.selection import THUMB_PX, Candidate, choose
+from animeset_lib.stages.framing import FRAMINGS
+from animeset_lib.stages.selection import THUMB_PX, Candidate, Choice, choose
 from animeset_lib.stages.sheet import ROW_TILES, SheetRow, Tile, fit_tile, grid_sheet, row_sheet
+from animeset_lib.stages.subsets import Subset, subset_sheet, subsets_json
 from animeset_lib.tags.vocabulary import UNKNOWN
 
 __all__ = ["DatasetStage"]
 
 TREE = "tree"
 """Folder below the stage's own one that holds exactly what is published."""
+
+COVERAGE_FILE, SUBSETS_FILE = "coverage.json", "subsets.json"
 
 _SHEET_PICTURES = 200
 """Most pictures on one contact sheet; the heading says when there are more."""
@@ -116,6 +123,7 @@ class _Builder:
         self._film = Film.model_validate(given["1_extract"].info["notes"]["film"])
         self._frames = given["1_extract"].by_id
         self._vectors = {row.id: row.vector for row in given["3b_embed"].rows}
+        self._covered: dict[str, Coverage] = {}
 
     def build(self) -> list[DatasetRow]:
         self._tree.mkdir(parents=True, exist_ok=True)
@@ -125,7 +133,7 @@ class _Builder:
         numbers = self._numbers()
         for summary in summaries:
             if summary.chosen:
-                card = character_card(summary, numbers, self._settings, self._given)
+                card = character_card(summary, numbers, self._settings, self._given, self._covered[summary.character])
                 _write_text(self._tree / summary.character / "README.md", card)
         self._write_film(summaries, samples, numbers, all_fates)
         return rows
@@ -174,9 +182,9 @@ class _Builder:
                 rows[crop_id] = DatasetRow(id=crop_id, character=character, dropped="not_selected", why=why)
             chosen = [_chosen(self._given, crop_id, captions[crop_id]) for crop_id in choice.ranked]
             for rank, one in enumerate(chosen, start=1):
-                rows[one.crop.id] = self._place(one, rank)
+                rows[one.crop.id] = self._place(one, rank, choice.chosen[one.crop.id])
             if chosen:
-                self._write_character(character, chosen, len(candidates), tiles)
+                self._write_character(character, chosen, choice, candidates, tiles)
                 samples[character] = [tiles[one.crop.id] for one in chosen[:ROW_TILES]]
         return [rows[crop.id] for crop in self._given["5_crop"].rows], samples
 
@@ -200,23 +208,35 @@ class _Builder:
             view=kind.view,
         )
 
-    def _place(self, one: Chosen, rank: int) -> DatasetRow:
+    def _place(self, one: Chosen, rank: int, why: str) -> DatasetRow:
         character, crop = one.crop.character, one.crop
         stem = one.stem(rank, self._settings.names)
         image = f"dataset/images/{stem}{Path(crop.file).suffix}"
         text = f"dataset/captions/{stem}.txt"
         _link(self._given["5_crop"].path / crop.file, self._tree / character / image)
         _write_text(self._tree / character / text, one.caption.caption + "\n")
-        return DatasetRow(id=crop.id, character=character, image=image, caption=text, rank=rank)
+        return DatasetRow(id=crop.id, why=why, character=character, image=image, caption=text, rank=rank)
 
     def _write_character(
-        self, character: str, chosen: Sequence[Chosen], candidates: int, tiles: Mapping[str, Picture]
+        self,
+        character: str,
+        chosen: Sequence[Chosen],
+        choice: Choice,
+        candidates: Sequence[Candidate],
+        tiles: Mapping[str, Picture],
     ) -> None:
         folder = self._tree / character
-        lines = [json.dumps(self._metadata(one, rank), ensure_ascii=False) for rank, one in enumerate(chosen, start=1)]
+        lines = [
+            json.dumps(self._metadata(one, rank, choice.chosen[one.crop.id]), ensure_ascii=False)
+            for rank, one in enumerate(chosen, start=1)
+        ]
         _write_text(folder / "metadata.jsonl", "".join(line + "\n" for line in lines))
+        subtitle = f"{len(chosen)} pictures of {len(candidates)} candidates · {source_name(self._film)}"
+        covered = self._covered[character] = self._coverage(character, candidates, choice)
+        _write_json(folder / COVERAGE_FILE, covered.as_json())
+        write_image(folder / "coverage.png", coverage_sheet(covered, tiles, f"{character}: coverage", subtitle))
+        self._write_subsets(character, chosen, candidates, tiles)
         shown = chosen[:_SHEET_PICTURES]
-        subtitle = f"{len(chosen)} pictures of {candidates} candidates · {source_name(self._film)}"
         if len(shown) < len(chosen):
             subtitle += f" · the first {len(shown)} are shown"
         labelled = [
@@ -225,7 +245,30 @@ class _Builder:
         ]
         write_image(folder / "contact_sheet.png", grid_sheet(character, subtitle, labelled))
 
-    def _metadata(self, one: Chosen, rank: int) -> dict[str, Any]:
+    def _coverage(self, character: str, candidates: Sequence[Candidate], choice: Choice) -> Coverage:
+        extracted = self._given["1_extract"].info
+        shots = [(shot["first_ms"], shot["last_ms"]) for shot in extracted["notes"]["shots"]]
+        span = (shots[0][0], shots[-1][1]) if shots else (0, 0)
+        wished = [f for f in FRAMINGS if getattr(self._settings, f"mix_{f}") > 0]
+        return coverage(character, candidates, choice.ranked, span, shots, wished or FRAMINGS)
+
+    def _write_subsets(
+        self,
+        character: str,
+        chosen: Sequence[Chosen],
+        candidates: Sequence[Candidate],
+        tiles: Mapping[str, Picture],
+    ) -> None:
+        found = groupings(self._given["6b_attributes"], [c.id for c in candidates], character)
+        files = {
+            one.crop.id: f"dataset/images/{one.stem(rank, self._settings.names)}{Path(one.crop.file).suffix}"
+            for rank, one in enumerate(chosen, start=1)
+        }
+        _write_json(self._tree / character / SUBSETS_FILE, subsets_json(found, files))
+        shown = {crop_id: tiles[crop_id] for crop_id in [one.crop.id for one in chosen[:_SHEET_PICTURES]]}
+        write_image(self._tree / character / "subsets.png", subset_sheet(character, found, shown))
+
+    def _metadata(self, one: Chosen, rank: int, why: str) -> dict[str, Any]:
         """One line of metadata.jsonl. Paths are relative to the character's folder; `text` is the caption, as image-folder loaders call it."""
         crop, caption = one.crop, one.caption
         quality = self._given["4a_quality"].by_id[crop.region_id]
@@ -245,6 +288,7 @@ class _Builder:
             "view": one.kind.view,
             "framing": crop.framing,
             "rank": rank,
+            "why": why,
             "width": crop.width,
             "height": crop.height,
             "film": source_name(self._film),
@@ -358,9 +402,20 @@ def _summaries(given: Mapping[str, Output], rows: Sequence[DatasetRow], all_fate
                 figures=figures[character],
                 lost=lost.get(character, []),
                 core_traits=core.get(character, []),
+                subsets=_subsets(given, own, ranked),
             )
         )
     return sorted(found, key=lambda summary: (-len(summary.chosen), summary.character))
+
+
+def _subsets(given: Mapping[str, Output], rows: Sequence[DatasetRow], ranked: Sequence[DatasetRow]) -> list[Subset]:
+    """The character's outfits and emotions that have published pictures, cut down to these."""
+    known = [row.id for row in rows if row.id in given["6b_attributes"].by_id]
+    character = rows[0].character if rows else ""
+    chosen = {row.id for row in ranked}
+    found = [subset for one in groupings(given["6b_attributes"], known, character) for subset in one.subsets]
+    cut = [replace(subset, ids=tuple(id for id in subset.ids if id in chosen)) for subset in found]
+    return [subset for subset in cut if subset.ids]
 
 
 def _chosen(given: Mapping[str, Output], crop_id: str, caption: CaptionRow) -> Chosen:
@@ -379,6 +434,10 @@ def _labels(one: Chosen, number: str) -> tuple[str, ...]:
 def _thumb(picture: Picture) -> npt.NDArray[np.float32]:
     small = cv2.resize(picture, (THUMB_PX, THUMB_PX), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.float32) / np.float32(255)
+
+
+def _write_json(path: Path, value: object) -> None:
+    _write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -88,6 +88,8 @@ def test_outfits_and_emotions_are_found_over_all_pictures(
     # No tag names a garment, so only the colour is said.
     assert blue == ("blue_outfit", "angry", "indoors", "unknown")
     assert all(kinds[f"{t:02d}{p}"] == (red if t % 2 == 0 else blue) for t in range(12) for p in "ab")
+    assert out.by_id["01a"].tags["blue_outfit"] == 0.5
+    assert not any(tag.endswith("outfit") for tag in out.by_id["00a"].tags)
     # Whose smile it is cannot be known; the room is everybody's, and the clothes are those below this figure's face.
     assert kinds["two"][1:] == ("unknown", "indoors", "unknown")
     assert out.by_id["broken"].dropped == "unreadable"

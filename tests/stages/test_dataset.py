@@ -225,7 +225,10 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
             "6c_caption": CaptionRow,
         }
         notes = {
-            "1_extract": {"film": FILM.model_dump(mode="json")},
+            "1_extract": {
+                "film": FILM.model_dump(mode="json"),
+                "shots": [{"first_ms": 1000 * n, "last_ms": 1000 * n + 900} for n in range(len(rows["1_extract"]))],
+            },
             "6a_tag": {"model": MODEL},
             "6c_caption": {"core_traits": {name: ["blue_hair"] for name in per_character}},
         }
@@ -287,7 +290,10 @@ def test_the_tree_holds_exactly_these_files(result: Output) -> None:
     cards = [
         f"{name}/{file}"
         for name in ("rem", "エミリア")
-        for file in ("README.md", "contact_sheet.png", "metadata.jsonl")
+        for file in (
+            *("README.md", "contact_sheet.png", "metadata.jsonl", "coverage.json", "coverage.png"),
+            *("subsets.json", "subsets.png"),
+        )
     ]
     assert files(result.path / "tree") == sorted(
         [*rem, *emilia, *cards, "README.md", "cast.json", "contact_sheet.png", "explain.jsonl"]
@@ -375,7 +381,10 @@ def test_explain_answers_for_every_frame_figure_and_crop(result: Output, two: Gi
     }
     kept = {line["id"]: line for line in lines if line["state"] == "kept" and line["what"] == "crop"}
     assert set(kept) == {row.id for row in result.kept}
-    assert all((result.path / "tree" / line["why"].removeprefix("is ")).is_file() for line in kept.values())
+    reasons = [line["why"].partition(": ")[2] for line in kept.values()]
+    assert all(reasons)
+    assert any(why.startswith("first choice") for why in reasons)
+    assert all((result.path / "tree" / line["why"].removeprefix("is ").partition(": ")[0]).is_file() for line in kept.values())
 
 
 def test_notes_count_what_was_lost(result: Output) -> None:
