@@ -32,16 +32,18 @@ equal pictures, slight lip movement 0.02 to 0.04, another expression 0.08 to 0.3
 
 Matrix = npt.NDArray[np.float32]
 
-# What makes two crops alike; a part that says nothing in this pool (an attribute nobody measured, tags that all crops share) is left out.
+# What makes two crops alike. A part that cannot be compared (looks across framings, an attribute nobody measured, tags that all crops share)
+# is left out, and the others count for more. Framing counts little, for the planned mix sees to it. Set by what the first 8, 12 and 20 of the
+# demo film's crops cover (`benchmarks/selection.py`).
 _PARTS = {
     "look": 0.25,
-    "identity": 0.10,
+    "identity": 0.05,
     "tags": 0.10,
-    "framing": 0.15,
+    "framing": 0.05,
     "time": 0.15,
     "outfit": 0.15,
-    "emotion": 0.15,
-    "view": 0.05,
+    "emotion": 0.20,
+    "view": 0.10,
     "background": 0.05,
 }
 _NOT_KNOWN = 0.5
@@ -51,7 +53,7 @@ _LOOK_RANGE = 0.25
 _WORTH_ALIGNING = 0.15
 """Thumbnails further apart than this (as in `_LOOK_RANGE`) are not one picture a few pixels off."""
 _TIME_RANGE_MS = 4_000.0
-_SHARPEN = 4
+_SHARPEN = 3
 """Likeness enters the gain to this power: a crop half like a chosen one is not half represented by it, so that rare kinds count."""
 
 
@@ -100,8 +102,8 @@ def choose(
     1. No shot gives more than `per_shot`, until `min_pictures` cannot be had otherwise.
     2. From `min_pictures` on, only what is new by `novelty_min`.
     3. No framing runs ahead of its planned share while others are to be had.
-    4. Every outfit gets `per_outfit` pictures, as far as 1 and 2 let there be so many, in time: of the first `n` of `min_pictures` pictures
-       at least `n / min_pictures` of them (in more pictures than `min_pictures` when all outfits together ask for more).
+    4. Every outfit gets `per_outfit` pictures, as far as the rules before let it have so many, and in time: of the first `n` of
+       `min_pictures` pictures its share of `n / min_pictures` of them (of more pictures, when all outfits together ask for more).
     5. Every emotion gets `per_emotion`, in the same way. Unknown outfits and emotions ask for nothing.
     6. The crop that makes all candidates best represented.
 
@@ -111,6 +113,10 @@ def choose(
     if not pool:
         return Choice((), {}, {})
     return _Greedy(pool, settings, check_cancel).run()
+
+
+_Rule = Callable[[npt.NDArray[np.bool_]], npt.NDArray[np.bool_]]
+"""Which crops are allowed → which of them are wanted."""
 
 
 class _Quota:
@@ -128,17 +134,29 @@ class _Quota:
         # Never faster than the quotas can be met one after the other, and no faster than the smallest set asks for.
         self._pace = max(settings.min_pictures, sum(self._wanted.values()))
 
-    def due(self, chosen: Sequence[int]) -> npt.NDArray[np.bool_]:
-        """Crops with a value of which too few would be among the first `len(chosen) + 1` pictures."""
+    def due(self, chosen: Sequence[int], allowed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Crops one of which must come now, or some value would have too few pictures later.
+
+        The `k`-th of `wanted` pictures is due with the `k / wanted * pace`-th of the set. As long as there is time for all that are due
+        until any moment, none is forced.
+        """
         taken = Counter(self._values[i] for i in chosen)
-        late = {v for v, wanted in self._wanted.items() if wanted * (len(chosen) + 1) // self._pace > taken[v]}
-        return np.array([value in late for value in self._values])
+        left = Counter(self._values[i] for i in np.flatnonzero(allowed).tolist())
+        now = len(chosen)
+        for until in range(now + 1, max(self._pace, now + 1) + 1):
+            missing = {
+                value: min(wanted * min(until, self._pace) // self._pace - taken[value], left[value])
+                for value, wanted in self._wanted.items()
+            }
+            if sum(max(0, count) for count in missing.values()) >= until - now:
+                return np.array([missing.get(value, 0) > 0 for value in self._values])
+        return np.zeros(len(self._values), np.bool_)
 
     def words(self, index: int, chosen: Sequence[int]) -> str:
         """Why the crop `index` had to come next."""
         value = self._values[index]
         number = sum(self._values[i] == value for i in chosen) + 1
-        return f"{_ordinal(number)} of at least {self._wanted[value]} of {self._name} {_in_words(value)}"
+        return f"{number} of {self._wanted[value]} wanted of {self._name} {_in_words(value)}"
 
 
 class _Greedy:
@@ -186,9 +204,10 @@ class _Greedy:
             gains = gains.round(3)
             best = int(np.where(allowed, gains, -1).argmax())
             deciding: list[Callable[[int], str]] = []
-            for rule, words in self._rules(allowed):
-                if (allowed & rule).any():
-                    allowed = allowed & rule
+            for rule, words in self._rules():
+                wanted = allowed & rule(allowed)
+                if wanted.any():
+                    allowed = wanted
                     now = int(np.where(allowed, gains, -1).argmax())
                     if now != best:
                         deciding.append(words)
@@ -205,11 +224,11 @@ class _Greedy:
             return below_cap if below_cap.any() else self._possible
         return below_cap & (1 - self._nearest >= self._settings.novelty_min)
 
-    def _rules(self, allowed: npt.NDArray[np.bool_]) -> Iterator[tuple[npt.NDArray[np.bool_], Callable[[int], str]]]:
-        """What narrows the choice, the stronger first: the crops that the rule wants, and how it says so of one of them."""
-        yield self._in_the_mix(allowed), self._mix_words
+    def _rules(self) -> Iterator[tuple[_Rule, Callable[[int], str]]]:
+        """What narrows the choice, the stronger first, and how each says so of the crop that it led to."""
+        yield self._in_the_mix, self._mix_words
         for quota in self._quotas:
-            yield quota.due(self._chosen), partial(quota.words, chosen=self._chosen)
+            yield partial(quota.due, self._chosen), partial(quota.words, chosen=self._chosen)
 
     def _shot_is_full(self) -> npt.NDArray[np.bool_]:
         taken = Counter(self._shots[self._chosen].tolist())
@@ -229,38 +248,35 @@ class _Greedy:
 
     def _mix_words(self, index: int) -> str:
         framing = self._pool[index].framing
-        number = int((self._framings[self._chosen] == framing).sum()) + 1
-        return (
-            f"{_ordinal(number)} {_in_words(framing)} of {len(self._chosen) + 1} pictures, "
-            f"where the planned mix wants {self._shares[framing]:.0%}"
-        )
+        before = int((self._framings[self._chosen] == framing).sum())
+        wished = self._shares[framing] / (sum(self._shares.values()) or 1)
+        return f"adds {_in_words(framing)} ({before} of {len(self._chosen)} so far, {wished:.0%} wished)"
 
     def _explain(self, index: int, deciding: Sequence[Callable[[int], str]]) -> None:
-        """Says why `index`, which is about to be taken, comes next: the rules without which it would have been another one, and what it adds."""
-        before, after = (
-            float(covered.sum()) / self._best_possible
-            for covered in (self._covered, np.maximum(self._covered, self._stands_for[:, index]))
-        )
-        if not self._chosen:
-            others = f"all {len(self._pool)} candidates" if len(self._pool) > 1 else "itself, the only candidate"
-            reasons = [*(words(index) for words in deciding), f"first choice: stands best for {others} ({after:.0%})"]
+        """Says why `index`, which is about to be taken, comes next: the rules without which it would have been another, and what it adds."""
+        picture = self._pool[index]
+        reasons = [words(index) for words in deciding]
+        if self._shot_is_full()[index]:
+            reasons.insert(
+                0,
+                f"more than {self._settings.per_shot} of shot {picture.shot} (dataset.per_shot), "
+                f"for other shots have none left and {self._settings.min_pictures} pictures are wanted",
+            )
+        if self._chosen:
+            before, after = (
+                float(covered.sum()) / self._best_possible
+                for covered in (self._covered, np.maximum(self._covered, self._stands_for[:, index]))
+            )
+            reasons.append(
+                f"{'of these ' if reasons else ''}adds most: the set stands for {after:.1%} of the {len(self._pool)} candidates with it, "
+                f"{before:.1%} without; difference {1 - float(self._nearest[index]):.2f} to {self._pool[self._nearest_to[index]].id}, "
+                "the nearest one chosen before"
+            )
+        elif len(self._pool) > 1:
+            reasons.append(f"first choice: the picture that all {len(self._pool)} candidates resemble most")
         else:
-            shot = self._pool[index].shot
-            over_cap = self._shot_is_full()[index]
-            reasons = [
-                *(
-                    [
-                        f"more than {self._settings.per_shot} of its shot {shot}, for the set has only {len(self._chosen)} pictures"
-                    ]
-                    if over_cap
-                    else []
-                ),
-                *(words(index) for words in deciding),
-                f"the set stands for {after:.1%} of the candidates with it, {before:.1%} without",
-                f"of those chosen before {self._pool[self._nearest_to[index]].id} is most like it "
-                f"(difference {1 - float(self._nearest[index]):.2f})",
-            ]
-        self._why[self._pool[index].id] = "; ".join(reasons)
+            reasons.append("the only candidate")
+        self._why[picture.id] = "; ".join(reasons)
 
     def _take(self, index: int) -> None:
         self._chosen.append(index)
@@ -318,10 +334,11 @@ def likeness(pool: Sequence[Candidate]) -> Matrix:
     times = np.array([c.pts_ms for c in pool], np.float64)
     gap = np.abs(times[:, None] - times[None, :])
     framings = np.array([c.framing for c in pool])
+    same_framing = framings[:, None] == framings[None, :]
     parts: dict[str, npt.NDArray[np.float64]] = {
         "look": np.clip(1 - look_apart(pool) / _LOOK_RANGE, 0, 1),
         "identity": np.clip(vectors @ vectors.T, 0, 1),
-        "framing": (framings[:, None] == framings[None, :]).astype(np.float64),
+        "framing": same_framing.astype(np.float64),
         "time": np.where(shots[:, None] == shots[None, :], 0.5 + 0.5 * np.exp(-gap / _TIME_RANGE_MS), 0.0),
     }
     tags = _informative(pool)
@@ -331,8 +348,14 @@ def likeness(pool: Sequence[Candidate]) -> Matrix:
         values = np.array([getattr(c, name) for c in pool])
         if (values != UNKNOWN).any():
             parts[name] = _agreement(values)
-    total = sum(_PARTS[name] for name in parts)
-    like = np.sum([_PARTS[name] / total * part for name, part in parts.items()], axis=0)
+    like = np.zeros((count, count))
+    weights = np.zeros((count, count))
+    for name, part in parts.items():
+        # A face and the whole figure around it look different however alike the two moments are.
+        weight = _PARTS[name] * (same_framing if name == "look" else 1.0)
+        like += weight * part
+        weights += weight
+    like /= weights
     like = (like + like.T) / 2
     like[np.arange(count), np.arange(count)] = 1.0
     return np.asarray(like.round(4), np.float32)
@@ -385,12 +408,6 @@ def thumb_difference(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32
     apart = one[y : y + side, x : x + side] - inner
     means = apart.reshape(cells, _CELL_PX, cells, _CELL_PX, 3).mean(axis=(1, 3))
     return float(np.abs(means).mean(axis=2).max())
-
-
-def _ordinal(number: int) -> str:
-    """`1st`, `2nd`, `3rd`, `4th`, `11th` ..."""
-    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{ending}"
 
 
 def _in_words(name: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -13,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from animeset_lib.settings import DatasetSettings
-from animeset_lib.stages.selection import THUMB_PX, Candidate, choose, thumb_difference
+from animeset_lib.stages.selection import THUMB_PX, Candidate, choose, likeness, thumb_difference
 
 FRAMINGS: tuple[Any, ...] = ("face", "upper_body", "full", "frame")
 
@@ -116,7 +118,7 @@ def test_the_mix_of_framings_is_kept_in_every_prefix() -> None:
     ranked = choose(pool, DatasetSettings(max_pictures=60, novelty_min=0)).ranked
     framing = {c.id: c.framing for c in pool}
     for size in range(5, 61, 5):
-        counts = Counter(framing[one] for one in ranked[:size])
+        counts: Counter[str] = Counter(framing[one] for one in ranked[:size])
         assert all(counts[name] <= share * size + 1.001 for name, share in shares.items()), (size, counts)
 
 
@@ -171,14 +173,155 @@ def test_a_full_set_names_what_the_others_resemble() -> None:
     assert all("the set is full" in why and "is most like it" in why for why in choice.rejected.values())
 
 
+def drab(number: int, **changes: Any) -> Candidate:
+    """One that is never sought for itself: a poor picture, unlike the others in nothing but its drawing."""
+    return jittered(number, look=1, seed=2000 + number, quality=0.0, confidence=0.0, **changes)
+
+
+def good(number: int, **changes: Any) -> Candidate:
+    return candidate(number, quality=1.0, confidence=1.0, **changes)
+
+
+def taken(ranked: tuple[str, ...], pool: list[Candidate], name: str, value: str) -> int:
+    chosen = set(ranked)
+    return sum(c.id in chosen and getattr(c, name) == value for c in pool)
+
+
+@pytest.mark.parametrize(("name", "setting"), [("outfit", "per_outfit"), ("emotion", "per_emotion")])
+def test_every_outfit_and_emotion_gets_its_least_number_in_time(name: str, setting: str) -> None:
+    pool = [
+        *(good(i, **{name: "usual"}) for i in range(60)),
+        *(drab(100 + i, **{name: "rare"}) for i in range(12)),
+    ]
+    limits: dict[str, Any] = {"min_pictures": 30, "max_pictures": 40, "per_outfit": 0, "per_emotion": 0}
+    without = choose(pool, DatasetSettings(**limits)).ranked
+    ranked = choose(pool, DatasetSettings(**{**limits, setting: 8})).ranked
+    assert taken(without[:30], pool, name, "rare") < 4
+    assert taken(ranked[:15], pool, name, "rare") >= 4
+    assert taken(ranked[:30], pool, name, "rare") == 8
+    assert taken(ranked, pool, name, "rare") == taken(ranked[:30], pool, name, "rare")
+
+
+def test_outfits_that_together_ask_for_more_than_the_smallest_set_are_served_evenly() -> None:
+    pool = [drab(100 * kind + i, outfit=f"outfit_{kind}") for kind in range(1, 11) for i in range(8)]
+    pool += [good(i, outfit="outfit_1") for i in range(60)]
+    ranked = choose(pool, DatasetSettings(min_pictures=30, max_pictures=100, per_outfit=8, novelty_min=0)).ranked
+    for size in (20, 40, 80):
+        counts = [taken(ranked[:size], pool, "outfit", f"outfit_{kind}") for kind in range(1, 11)]
+        assert min(counts) >= size // 10, (size, counts)
+
+
+def test_unknown_asks_for_nothing() -> None:
+    pool = [*(good(i, outfit="dress") for i in range(40)), *(drab(100 + i) for i in range(10))]
+    ranked = choose(pool, DatasetSettings(min_pictures=30, max_pictures=30, per_outfit=10)).ranked
+    assert taken(ranked, pool, "outfit", "unknown") < 4
+
+
+def test_the_shot_cap_wins_over_an_outfit() -> None:
+    pool = [*(good(i, outfit="usual") for i in range(60)), *(drab(100 + i, outfit="rare", shot=999) for i in range(12))]
+    choice = choose(pool, DatasetSettings(min_pictures=30, max_pictures=40, per_outfit=8, per_shot=3))
+    assert taken(choice.ranked, pool, "outfit", "rare") == 3
+
+
+def test_novelty_wins_over_an_outfit() -> None:
+    rare = [drab(100 + i, outfit="rare", shot=999, pts_ms=i) for i in range(30)]
+    pool = [*(good(i, outfit="usual") for i in range(30)), *rare]
+    limits: dict[str, Any] = {"min_pictures": 10, "max_pictures": 50, "per_outfit": 20, "per_shot": 50}
+    most = choose(pool, DatasetSettings(**limits, novelty_min=0)).ranked
+    assert taken(most, pool, "outfit", "rare") == 20
+    choice = choose(pool, DatasetSettings(**limits, novelty_min=0.3))
+    assert taken(choice.ranked, pool, "outfit", "rare") < 10
+    assert any("novelty_min" in choice.rejected.get(c.id, "") for c in rare)
+
+
+def test_the_mix_of_framings_wins_over_an_outfit() -> None:
+    """The outfit is there in whole frames alone, of which a tenth is wanted."""
+    pool = [candidate(i, framing=FRAMINGS[i % 3], outfit="usual") for i in range(90)]
+    pool += [candidate(200 + i, framing="frame", outfit="rare") for i in range(20)]
+    ranked = choose(pool, DatasetSettings(min_pictures=30, max_pictures=60, per_outfit=20, novelty_min=0)).ranked
+    for size in (10, 30, 60):
+        assert size // 10 <= taken(ranked[:size], pool, "outfit", "rare") <= size // 10 + 1
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_an_outfit_wins_over_an_emotion(swapped: bool) -> None:
+    one, other = ("emotion", "outfit") if swapped else ("outfit", "emotion")
+    pool = [*(good(i, outfit="usual", emotion="usual") for i in range(30))]
+    pool += [drab(100 + i, **{one: "rare", other: "usual"}) for i in range(10)]
+    pool += [drab(200 + i, **{one: "usual", other: "rare"}) for i in range(10)]
+    limits = DatasetSettings(min_pictures=20, max_pictures=20, per_outfit=10, per_emotion=10)
+    ranked = choose(pool, limits).ranked
+    by_id = {c.id: c for c in pool}
+    rare = [next(at for at, key in enumerate(ranked) if getattr(by_id[key], name) == "rare") for name in (one, other)]
+    assert (rare[0] < rare[1]) is not swapped
+
+
+def test_what_nobody_measured_makes_no_pictures_alike() -> None:
+    pool = [candidate(i) for i in range(6)]
+    plain = likeness(pool)
+    assert np.array_equal(likeness([replace(c, outfit="dress") for c in pool]) >= plain, np.ones((6, 6), bool))
+    emotions = [replace(c, emotion=("smile", "sad")[i % 2]) for i, c in enumerate(pool)]
+    same = likeness(emotions)
+    assert same[0, 2] > plain[0, 2]
+    assert same[0, 1] < plain[0, 1]
+    half = likeness([replace(emotions[0], emotion="unknown"), *emotions[1:]])
+    assert same[0, 1] < half[0, 1] < same[0, 2]
+
+
+def test_looks_are_compared_within_a_framing_only() -> None:
+    def pair(framing: str, look: int) -> float:
+        return float(likeness([candidate(1), candidate(1, thumb=thumb(look), framing=framing)])[0, 1])
+
+    assert pair("face", 1) > pair("face", 2) + 0.2
+    assert pair("full", 1) == pair("full", 2)
+
+
+def test_every_choice_is_explained_by_what_decided() -> None:
+    pool = [
+        *(good(i, outfit="usual") for i in range(60)),
+        *(drab(100 + i, outfit="rare_dress") for i in range(12)),
+        *(drab(200 + i, framing="full") for i in range(12)),
+    ]
+    choice = choose(pool, DatasetSettings(min_pictures=30, max_pictures=40, per_outfit=8))
+    assert tuple(choice.chosen) == choice.ranked
+    assert choice.chosen[choice.ranked[0]] == "first choice: the picture that all 84 candidates resemble most"
+    rare = [why for key, why in choice.chosen.items() if key.startswith("c01")]
+    assert [why.split(";")[0] for why in rare] == [f"{n} of 8 wanted of outfit rare dress" for n in range(1, 9)]
+    full = [why for key, why in choice.chosen.items() if key.startswith("c02")]
+    assert full
+    assert all(re.match(r"adds full \(\d+ of \d+ so far, 20% wished\); of these adds most: ", why) for why in full)
+    assert choose([candidate(1)], DatasetSettings()).chosen == {"c0001": "the only candidate"}
+    crowd = choose([candidate(i, shot=1) for i in range(9)], DatasetSettings(min_pictures=9, per_shot=4)).chosen
+    over = [why for why in crowd.values() if "more than 4 of shot 1 (dataset.per_shot)" in why]
+    assert len(over) == 5
+    assert "9 pictures are wanted" in over[0]
+
+
 pools = st.lists(
-    st.tuples(st.integers(0, 12), st.integers(0, 3), st.integers(0, 5), st.floats(0, 1)), min_size=0, max_size=25
+    st.tuples(
+        st.integers(0, 12),
+        st.integers(0, 3),
+        st.integers(0, 5),
+        st.floats(0, 1),
+        st.sampled_from(["unknown", "dress", "uniform"]),
+        st.sampled_from(["unknown", "smile", "sad"]),
+    ),
+    min_size=0,
+    max_size=25,
 ).map(
     lambda rows: [
         jittered(
-            i, look, 50 + (i * 7) % 9, framing=FRAMINGS[framing], shot=shot, region_id=f"r{i // 2}", quality=quality
+            i,
+            look,
+            50 + (i * 7) % 9,
+            framing=FRAMINGS[framing],
+            shot=shot,
+            region_id=f"r{i // 2}",
+            quality=quality,
+            outfit=outfit,
+            emotion=emotion,
         )
-        for i, (look, framing, shot, quality) in enumerate(rows)
+        for i, (look, framing, shot, quality, outfit, emotion) in enumerate(rows)
     ]
 )
 
@@ -200,6 +343,25 @@ def test_what_holds_for_any_pool(pool: list[Candidate], least: int, more: int, p
     assert set(choice.ranked) | set(choice.rejected) == set(by_id)
     assert not set(choice.ranked) & set(choice.rejected)
     assert all(choice.rejected.values())
+    assert tuple(choice.chosen) == choice.ranked
+    order = sorted(by_id)
+    like = likeness([by_id[key] for key in order]) if order else np.zeros((0, 0), np.float32)
+    for at, key in enumerate(choice.ranked[1:], start=1):
+        before = choice.ranked[:at]
+        said = re.search(r"difference (\S+) to (\S+), the nearest", choice.chosen[key])
+        assert said
+        assert said[2] in before
+        nearest = max(float(like[order.index(key), order.index(other)]) for other in before)
+        assert float(said[1]) == pytest.approx(1 - nearest, abs=0.0051)
+        assert like[order.index(key), order.index(said[2])] == pytest.approx(nearest)
+        if counted := re.search(r"adds ([a-z ]+) \((\d+) of (\d+) so far", choice.chosen[key]):
+            framings = [by_id[other].framing for other in before]
+            assert counted[1].replace(" ", "_") == by_id[key].framing
+            assert (int(counted[2]), int(counted[3])) == (framings.count(by_id[key].framing), at)
+        for number, wanted, name, value in re.findall(r"(\d+) of (\d+) wanted of (\w+) (\w+)", choice.chosen[key]):
+            own = [getattr(by_id[other], name) for other in before]
+            assert value == getattr(by_id[key], name)
+            assert int(number) == own.count(value) + 1 <= int(wanted)
 
     places = Counter((by_id[one].region_id, by_id[one].framing) for one in choice.ranked)
     assert all(count == 1 for count in places.values())
