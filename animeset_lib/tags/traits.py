@@ -1,4 +1,4 @@
-"""What belongs to a character itself: how often each trait is on its pictures, how telling that is, and which traits its captions leave to the trigger.
+"""What belongs to a character itself: how often each trait is on its pictures, how telling that is, and which ones captions leave to the trigger.
 
 Only pictures of the character alone are counted. Each track (one figure through one shot) weighs 1, however many pictures were cut from it:
 a long close-up would otherwise decide what everybody looks like.
@@ -32,6 +32,7 @@ __all__ = [
     "leaks",
     "leaks_of",
     "left_out",
+    "table_of",
     "trait_table",
     "traits_json",
 ]
@@ -229,24 +230,30 @@ def traits_json(
 ) -> dict[str, Any]:
     """What is published as traits.json.
 
-    policy           that holds for this character
+    policy           that holds for this character: that of `choice`, else `policy`, which is also kept as settings_policy
     pictures, tracks that were counted
     dropped          words that its captions leave out: the core traits (unless kept) and `always_drop`; with drop_all also every other trait
     kept             `always_keep`
     """
-    policy = choice.policy or policy
-    dropped = [trait.tag for trait in traits if left_out(trait.tag, policy, core_of(traits), choice)]
+    holds = choice.policy or policy
+    dropped = [trait.tag for trait in traits if left_out(trait.tag, holds, core_of(traits), choice)]
     return {
         "character": character,
         "trigger": trigger,
         "trigger_first": trigger_first,
-        "policy": policy,
+        "policy": holds,
+        "settings_policy": policy,
         "pictures": pictures,
         "tracks": tracks,
         "dropped": [*dropped, *(tag for tag in choice.always_drop if tag not in dropped)],
         "kept": list(choice.always_keep),
         "traits": [asdict(trait) for trait in traits],
     }
+
+
+def table_of(traits: Mapping[str, Any]) -> tuple[Trait, ...]:
+    """The table in what a published traits.json says. Raises `KeyError` or `TypeError` where a field is missing or too much."""
+    return tuple(Trait(**trait) for trait in traits["traits"])
 
 
 def leaks_of(traits: Mapping[str, Any], caption_tags: Sequence[str]) -> list[str]:
