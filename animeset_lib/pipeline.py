@@ -20,12 +20,13 @@ from animeset_lib.models.device import choose, idle
 from animeset_lib.models.provider import Zoo
 from animeset_lib.models.weights import OfflineError
 from animeset_lib.records import Film
+from animeset_lib.review.hand_captions import CaptionStore, KeptCaptions, harvest, names_in_words
 from animeset_lib.run.engine import MIN_FREE_BYTES, keys_of, run_stages
 from animeset_lib.run.events import LOGGER, Events, Listener, log_files, log_refusal, read_events, warnings_as_events
 from animeset_lib.run.lock import Cancel, hold, holder
 from animeset_lib.run.publish import (
     Published,
-    edited,
+    changed_files,
     publish,
     published,
     published_folders,
@@ -40,6 +41,7 @@ __all__ = [
     "Folders",
     "RunResult",
     "Series",
+    "captions_path",
     "decisions_path",
     "fetch_models",
     "film_folder",
@@ -52,6 +54,7 @@ __all__ = [
     "removable",
     "remove_unused",
     "run_film",
+    "traits_path",
 ]
 
 PLAN_FILE = "plan.json"
@@ -100,6 +103,16 @@ def decisions_path(output: Path, folder: str) -> Path:
     return output / f"{folder}.decisions.jsonl"
 
 
+def traits_path(output: Path, folder: str) -> Path:
+    """Where a person says which traits of which character the captions tell (`review.traits`). `folder` as of `film_folder`."""
+    return output / f"{folder}.traits.toml"
+
+
+def captions_path(output: Path, folder: str) -> Path:
+    """Where the captions that people wrote for a film's pictures are remembered. `folder` as of `film_folder`."""
+    return output / f"{folder}.captions.jsonl"
+
+
 def find_film(film: str, folders: Folders) -> str:
     """The folder name (`film_folder`) of a film that was run: `film` is its file, or part of its name or id.
 
@@ -107,9 +120,13 @@ def find_film(film: str, folders: Folders) -> str:
     """
     if Path(film).exists():
         return film_folder(media.probe(Path(film)))
-    suffix = decisions_path(Path(), "").name
     known = set(_film_folders(folders.work))
-    known |= {path.name.removesuffix(suffix) for path in folders.output.glob(f"*{suffix}")}
+    for suffix in (decisions_path(Path(), "").name, traits_path(Path(), "").name):
+        known |= {path.name.removesuffix(suffix) for path in folders.output.glob(f"*{suffix}")}
+    for path in published_folders(folders.output):
+        ending = f"-{read_manifest(path)['film']}"
+        if not any(name.endswith(ending) for name in known):
+            known.add(path.name.removesuffix(ending) + ending)
     found = sorted(name for name in known if film in name)
     if len(found) != 1:
         there = ", ".join(found or sorted(known)) or "none"
@@ -153,8 +170,8 @@ def run_film(
     listeners        called with every event, in this thread
     on_cancel_switch the run's cancel switch is appended, for signal handlers
 
-    Human decisions about this film (`decisions_path`) are honoured. Raises `AnimesetError` children as documented there. A film already
-    published with equal settings is left as it is.
+    Human decisions about this film (`decisions_path`, `traits_path`) are honoured. Raises `AnimesetError` children as documented there. A
+    film already published with equal settings is left as it is.
     """
     began = time.monotonic()
     try:
@@ -162,7 +179,10 @@ def run_film(
         folder = film_folder(film)
         models = Zoo(device=choose(device, threads))
         decisions = decisions_path(folders.output, folder)
-        every = build_pipeline(settings, film, path, references=references, cast_file=cast, decisions=decisions)
+        traits = traits_path(folders.output, folder)
+        every = build_pipeline(
+            settings, film, path, references=references, cast_file=cast, decisions=decisions, traits=traits
+        )
         stages = every[: _last_stage(until)]
         _check_writable(folders)
         keys = keys_of(every, models)
@@ -202,10 +222,7 @@ def run_film(
                 if not keep_work:
                     remove_tree(store.path)
                 log.info("%s is up to date with the film and these settings", earlier.folder)
-                if edited(earlier.folder):
-                    log.warning(
-                        "%s was edited by hand and is left as it is; move it away to make it again", earlier.folder
-                    )
+                _tell_what_was_edited(earlier.folder, captions_path(folders.output, folder), log)
                 characters = _characters(earlier.folder)
                 events.emit("published", output=str(earlier.folder), zip=str(earlier.zip), characters=characters)
                 events.emit("run_finished", seconds=round(time.monotonic() - began, 1))
@@ -236,6 +253,7 @@ def run_film(
                 events.emit("paused", after=final.name, seconds=round(seconds, 1))
                 return RunResult(film, None, {}, tuple(dict.fromkeys(warnings)), False, folder_size(store.path))
             dataset = outputs[final.name]
+            captions = KeptCaptions(captions_path(folders.output, folder), settings.caption)
             with full_disk_as(
                 lambda: (
                     f"the disk of {folders.output} is full; free some space or use --output, then run the same command: only publishing is left"
@@ -248,9 +266,18 @@ def run_film(
                     keys[final.name],
                     settings.model_dump(mode="json"),
                     cancel.check,
+                    captions,
                 )
+            if captions.kept:
+                log.info("%s", captions.kept)
+            for sentence in captions.told:
+                log.warning("%s", sentence)
             if result.set_aside is not None:
-                log.warning("the earlier dataset had been edited by hand; it was moved to %s", result.set_aside)
+                log.warning(
+                    "the earlier dataset had been edited by hand (%s); it was moved to %s",
+                    names_in_words(result.by_hand),
+                    result.set_aside,
+                )
             characters = _characters(result.folder)
             events.emit("published", output=str(result.folder), zip=str(result.zip), characters=characters)
             notes = tuple(dict.fromkeys([*warnings, *_notes(outputs[stages[0].name].info)]))
@@ -294,7 +321,10 @@ def plan_film(
     """For each stage whether a run would reuse it (`reused`), go on with it (`begun`) or run it, and in words (`state`); nothing is written."""
     film = media.probe(path)
     decisions = decisions_path(folders.output, film_folder(film))
-    stages = build_pipeline(settings, film, path, references=references, cast_file=cast, decisions=decisions)
+    traits = traits_path(folders.output, film_folder(film))
+    stages = build_pipeline(
+        settings, film, path, references=references, cast_file=cast, decisions=decisions, traits=traits
+    )
     keys = keys_of(stages, Zoo(device=choose(device)))
     here = {(f.stage, f.key): f for f in FilmStore(folders.work, film_folder(film)).folders()}
     last = list(keys)[-1]
@@ -434,6 +464,21 @@ def _models_of(settings: Settings) -> list[tuple[Task, str]]:
         ("tagger", settings.tag.tagger),
     ]
     return [(task, name) for task, name in asked if (task, name) != ("upscaler", "none")]
+
+
+def _tell_what_was_edited(folder: Path, captions: Path, log: logging.Logger) -> None:
+    """Remember the captions that were edited in a folder that is up to date, and say what else was."""
+    found = harvest(folder, CaptionStore(captions))
+    if found.by_hand:
+        log.info("%s: captions edited by hand: %d; later runs keep them (%s)", folder, found.by_hand, captions)
+    for sentence in found.told:
+        log.warning("%s", sentence)
+    if others := changed_files(folder) - found.remembered:
+        log.warning(
+            "%s was edited by hand (%s) and is left as it is; move it away to make it again",
+            folder,
+            names_in_words(sorted(others)),
+        )
 
 
 def _characters(folder: Path) -> dict[str, int]:

@@ -51,6 +51,7 @@ ALLOWED: dict[str, set[str]] = {
         "media",
         "models.api",
         "review",
+        "review.traits",
         "run.stage",
         "stages",
         "tags",
@@ -72,6 +73,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "stages_on_disk": {"pipeline", "run", "run.stage", "stages"},
     "review.captions": {"errors", "run", "settings", "tags"},
+    "review.traits": {"errors", "run", "tags"},
+    "review.hand_captions": {"errors", "review.captions", "run", "settings", "tags"},
     "demo": {"errors", "records", "demo", "media"},
     "explore": {
         *("ahead", "console", "dashboard", "demo", "errors", "explore", "media", "models", "pipeline"),

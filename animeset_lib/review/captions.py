@@ -4,9 +4,10 @@ Every caption is one non-empty line of tags, separated by `, `; its first tag is
 or other control characters, no empty tag and no tag twice. Tags are compared as people read them: underscores are spaces, upper and lower case
 are equal (`Long hair` is `long_hair`). They are written the way they were typed.
 
-What an edit touches: the pictures' `.txt` files, and `text` of their rows in `metadata.jsonl`, which is always what the `.txt` says from then on.
+What an edit touches: the pictures' `.txt` files, and `text` of their rows in `metadata.jsonl`, which is always what the `.txt` says from then on,
+with `caption_by` (`machine` or `hand`) and, where a person wrote it, `machine_text`, the caption that the program would give.
 (Its line is then written as Python's `json` writes it, which is how it was published.)
-`tags` and `tag_scores` stay, for they are what the tagger saw. `animeset.json` stays too: its hash of a caption as it was published is how
+`tags` and `tag_scores` stay, for they are what the tagger saw. `animeset.json` stays too: its hash of a caption as the program made it is how
 `CaptionedPicture.edited` and the next run know that somebody has edited it. A caption that was edited and undone is byte for byte what it was.
 
 `caption_edits.jsonl` in the film folder is the history; lines are only ever added. An `edit` line holds every file's whole text before and after;
@@ -26,15 +27,18 @@ import subprocess
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import SequenceMatcher
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from animeset_lib.errors import AnimesetError, InputError
 from animeset_lib.run.publish import EDITS, MANIFEST, hold_folder, put_text, read_manifest
 from animeset_lib.run.store import full_disk_as, sync, write_text
+from animeset_lib.settings import CaptionSettings
+from animeset_lib.tags.line import write_caption
 
 __all__ = [
     "ALL",
@@ -44,12 +48,15 @@ __all__ = [
     "Change",
     "Edit",
     "EditEntry",
+    "Recaption",
     "RemoveTags",
     "ReplacePattern",
     "ReplaceTag",
+    "RestoreCaptions",
     "Selection",
     "SetCaption",
     "TidyCaptions",
+    "difference",
     "tag_key",
     "tags_of",
     "tidy_caption",
@@ -85,17 +92,25 @@ class CaptionedPicture:
     """These four are `unknown` where `metadata.jsonl` does not say."""
     time_ms: int | None
     edited: bool
-    """Whether the `.txt` is another than the run published (by the hash in `animeset.json`), whoever changed, added or deleted it."""
+    """Whether the `.txt` is another than the program made (by the hash in `animeset.json`), whoever changed, added or deleted it, and when: also
+    before the last run, which kept it."""
     problem: str = ""
     """What is wrong with its files, in words: no caption, not UTF-8, more than one line, no row in metadata.jsonl. Any edit mends the caption."""
+    machine_text: str | None = None
+    """The caption that the program made, None where metadata.jsonl does not say it any more."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which pictures an edit is about: these images, or one character's, or (neither given) all of the film."""
+    """Which pictures an edit is about: these images, or one character's, or (neither given) all of the film.
+
+    Of those, with tags (several are separated by commas) only the pictures whose captions have all of `with_tags` and none of `without_tags`.
+    """
 
     images: tuple[str, ...] | None = None
     character: str | None = None
+    with_tags: str = ""
+    without_tags: str = ""
 
 
 ALL = Selection()
@@ -157,7 +172,28 @@ class TidyCaptions:
     where: Selection = ALL
 
 
-Edit = SetCaption | AddTags | RemoveTags | ReplaceTag | ReplacePattern | TidyCaptions
+@dataclass(frozen=True)
+class RestoreCaptions:
+    """The program's own captions again, as if nobody had edited them. Refused for an edited one whose `machine_text` is not known."""
+
+    where: Selection = ALL
+
+
+@dataclass(frozen=True)
+class Recaption:
+    """Captions written anew from the pictures' `tags`, with other settings than the run's: template, style, underscores, core traits.
+
+    pruned           character → tags that are left to the trigger word, which is what `settings.core_traits` is about
+    include_edited   also captions that a person wrote; without it those stay, and only the program's (or an earlier Recaption's) become others
+    """
+
+    settings: CaptionSettings
+    pruned: Mapping[str, Collection[str]]
+    include_edited: bool = False
+    where: Selection = ALL
+
+
+Edit = SetCaption | AddTags | RemoveTags | ReplaceTag | ReplacePattern | TidyCaptions | RestoreCaptions | Recaption
 
 
 @dataclass(frozen=True)
@@ -167,6 +203,8 @@ class Change:
     image: str
     before: str
     after: str
+    recaption: bool = False
+    """Whether `after` was written by `Recaption`, so that another one may write over it."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +240,18 @@ def tidy_caption(text: str) -> str:
     return _joined(tags_of(text))
 
 
+def difference(before: str, after: str) -> list[tuple[Literal["same", "gone", "new"], str]]:
+    """What became of a caption, tag by tag, in reading order: tags that stay, that went and that came. For showing a `Change`."""
+    old, new = tags_of(before), tags_of(after)
+    parts: list[tuple[Literal["same", "gone", "new"], str]] = []
+    for kind, old_from, old_to, new_from, new_to in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        for tag in old[old_from:old_to]:
+            parts.append(("same" if kind == "equal" else "gone", tag))
+        for tag in new[new_from:new_to] if kind != "equal" else ():
+            parts.append(("new", tag))
+    return parts
+
+
 def _joined(tags: Iterable[str]) -> str:
     first: dict[str, str] = {}
     for tag in tags:
@@ -219,14 +269,18 @@ class _File:
     row_before: str | None
     """`text` in `metadata.jsonl`, None where it has none. The same as `before` to a reader, unless somebody edited the caption by hand."""
     row_after: str | None
+    recaption: bool = False
 
     @property
     def reversed(self) -> _File:
         return _File(self.image, self.after, self.before, self.row_after, self.row_before)
 
-    def as_json(self) -> dict[str, str | None]:
-        differs = self.row_before != _shown(self.before)
-        extra = {"text_before": self.row_before} if differs else {}
+    def as_json(self) -> dict[str, str | bool | None]:
+        extra: dict[str, str | bool | None] = {}
+        if self.row_before != shown(self.before):
+            extra["text_before"] = self.row_before
+        if self.recaption:
+            extra["recaption"] = True
         return {"image": self.image, "before": self.before, "after": self.after, **extra}
 
 
@@ -258,7 +312,8 @@ class CaptionSet:
     Opening completes an edit that was interrupted. Raises `InputError` when the folder is no published film.
     """
 
-    def __init__(self, film_folder: Path) -> None:
+    def __init__(self, film_folder: Path, *, held: bool = False) -> None:
+        """`held`: the caller holds the folder's lock; nothing is completed but by `complete_held`, and edits would wait for ever."""
         self.folder = film_folder
         if "film" not in read_manifest(film_folder):
             found = "no such folder" if not film_folder.is_dir() else f"a folder without a readable {MANIFEST}"
@@ -267,13 +322,13 @@ class CaptionSet:
                 f"got {found}. Choose such a folder, or run the film first"
             )
         self._read_journal: tuple[tuple[int, int, int], _History] | None = None
-        if self._history().pending is not None:
+        if not held and self._history().pending is not None:
             with hold_folder(self.folder):
                 self._complete()
 
     def pictures(self) -> list[CaptionedPicture]:
         """All pictures of all characters, by character and file name. A folder without characters gives none."""
-        published = self._published_hashes()
+        hashes = machine_hashes(read_manifest(self.folder))
         found = []
         for character, images in self._images().items():
             rows = self._metadata(character)
@@ -281,18 +336,20 @@ class CaptionSet:
                 raw = self._raw(image)
                 row = rows.get(image, {})
                 time_ms = row.get("time_ms")
+                made = hashes.get(caption_path(image))
                 found.append(
                     CaptionedPicture(
                         character=character,
                         image=image,
-                        caption=_shown(raw),
+                        caption=shown(raw),
                         outfit=_word(row, "outfit"),
                         emotion=_word(row, "emotion"),
                         background=_word(row, "background"),
                         framing=_word(row, "framing"),
                         time_ms=time_ms if isinstance(time_ms, int) else None,
-                        edited=_digest(raw) != published.get(_caption_path(image)),
+                        edited=_digest(raw) != made or row.get("caption_by") == "hand",
                         problem=_problem(raw, image in rows),
+                        machine_text=machine_text(row, made),
                     )
                 )
         return found
@@ -305,12 +362,11 @@ class CaptionSet:
         leave a caption empty, or when it would take away a first tag and is not allowed to.
         """
         selected = self._selected(Selection(images=(edit.image,)) if isinstance(edit, SetCaption) else edit.where)
-        captions = [picture.caption for picture in selected]
         after = self._edited(edit, selected)
         changes = [
-            Change(picture.image, before, new)
-            for picture, before, new in zip(selected, captions, after, strict=True)
-            if new != before
+            Change(picture.image, picture.caption, new, isinstance(edit, Recaption))
+            for picture, new in zip(selected, after, strict=True)
+            if new != picture.caption
         ]
         emptied = [change.image for change in changes if not change.after]
         if emptied:
@@ -339,11 +395,11 @@ class CaptionSet:
             gone = [change.image for change in changes if change.image not in known]
             if gone:
                 raise InputError(f"no such picture in {self.folder.name}: {_names(gone)}; make the preview anew")
-            paths = [_caption_path(change.image) for change in changes]
+            paths = [caption_path(change.image) for change in changes]
             if len(set(paths)) < len(paths):
                 raise InputError("two changes are about the same caption file; make them one after the other")
             raws = [self._raw(change.image) for change in changes]
-            stale = [change.image for change, raw in zip(changes, raws, strict=True) if _shown(raw) != change.before]
+            stale = [change.image for change, raw in zip(changes, raws, strict=True) if shown(raw) != change.before]
             if stale:
                 raise InputError(
                     f"the caption of {_names(stale)} was changed since this preview was made (in another window or by hand); "
@@ -351,7 +407,14 @@ class CaptionSet:
                 )
             rows = self._rows()
             files = tuple(
-                _File(change.image, raw, change.after + "\n", _row_text(rows.get(change.image, {})), change.after)
+                _File(
+                    change.image,
+                    raw,
+                    change.after + "\n",
+                    _row_text(rows.get(change.image, {})),
+                    change.after,
+                    change.recaption,
+                )
                 for change, raw in zip(changes, raws, strict=True)
             )
             number = self._history().last_number + 1
@@ -404,13 +467,29 @@ class CaptionSet:
             if changed:
                 left = "left behind" if kind == "undo" else "began with"
                 raise InputError(
-                    f"cannot {kind} “{line.words}”: {_names([_caption_path(image) for image in changed])} no longer says what that edit {left}, "
+                    f"cannot {kind} “{line.words}”: {_names([caption_path(image) for image in changed])} no longer says what that edit {left}, "
                     "somebody has changed it since; nothing was written. Set this caption by hand instead"
                 )
             number = history.last_number + 1
             now = datetime.now(UTC).isoformat(timespec="seconds")
             self._make({"number": number, "kind": kind, "time": now, "words": line.words, "edit": line.number}, files)
             return _entry(line, undone=kind == "undo")
+
+    # What `hand_captions` asks
+
+    def complete_held(self) -> None:
+        """Finish an edit that was interrupted, for a caller that holds the folder's lock."""
+        self._complete()
+
+    def journal_images(self) -> set[str]:
+        """All pictures that the history names; empty when there is nothing to undo or redo."""
+        history = self._history()
+        return {file.image for line in [*history.done, *history.undone] for file in line.files}
+
+    def journal_texts(self, image: str) -> set[str]:
+        """All captions that the history knows for a picture."""
+        files = [file for line in self._history().edits for file in line.files if file.image == image]
+        return {shown(text) for file in files for text in (file.before, file.after)}
 
     # Files of the set
 
@@ -428,17 +507,13 @@ class CaptionSet:
     def _raw(self, image: str) -> str | None:
         """The whole text of a picture's caption file, None when there is none. Bytes that are not UTF-8 become lone surrogates."""
         try:
-            return (self.folder / _caption_path(image)).read_bytes().decode("utf-8", "surrogateescape")
+            return (self.folder / caption_path(image)).read_bytes().decode("utf-8", "surrogateescape")
         except FileNotFoundError:
             return None
         except OSError as error:
             raise InputError(
-                f"{self.folder / _caption_path(image)} cannot be read ({error.strerror}); expected a text file, mend it or its permissions"
+                f"{self.folder / caption_path(image)} cannot be read ({error.strerror}); expected a text file, mend it or its permissions"
             ) from error
-
-    def _published_hashes(self) -> Mapping[str, Any]:
-        files = read_manifest(self.folder).get("files")
-        return files if isinstance(files, dict) else {}
 
     def _metadata_text(self, character: str) -> str | None:
         try:
@@ -453,7 +528,7 @@ class CaptionSet:
         """Image → its row. Lines that cannot be read are left out; their pictures say so in `problem`."""
         rows = {}
         for line in (self._metadata_text(character) or "").split("\n"):
-            if (row := _json_object(line)) and isinstance(row.get("file_name"), str):
+            if (row := json_object(line)) and isinstance(row.get("file_name"), str):
                 rows[f"{character}/{row['file_name']}"] = row
         return rows
 
@@ -476,7 +551,11 @@ class CaptionSet:
                     f"no character {where.character} in {self.folder.name}; there are {', '.join(sorted(characters)) or 'none'}"
                 )
             pictures = [picture for picture in pictures if picture.character == where.character]
-        return list({_caption_path(p.image): p for p in reversed(pictures)}.values())[::-1]
+        wanted, unwanted = ({tag_key(tag) for tag in tags_of(text)} for text in (where.with_tags, where.without_tags))
+        if wanted or unwanted:
+            have = {picture.image: {tag_key(tag) for tag in tags_of(picture.caption)} for picture in pictures}
+            pictures = [p for p in pictures if wanted <= have[p.image] and not unwanted & have[p.image]]
+        return list({caption_path(p.image): p for p in reversed(pictures)}.values())[::-1]
 
     def _edited(self, edit: Edit, pictures: Sequence[CaptionedPicture]) -> list[str]:
         """The captions after an edit; one on which it has no effect as it was."""
@@ -485,6 +564,16 @@ class CaptionSet:
             return [tidy_caption(edit.text)]
         if isinstance(edit, TidyCaptions):
             return [tidy_caption(caption) or caption for caption in captions]
+        if isinstance(edit, Recaption):
+            return self._recaptioned(edit, pictures)
+        if isinstance(edit, RestoreCaptions):
+            unknown = [p.image for p in pictures if p.edited and p.machine_text is None]
+            if unknown:
+                raise InputError(
+                    f"the program's own caption of {_names(unknown)} is not known any more, its row in metadata.jsonl was changed; "
+                    "choose other pictures, or run the film again, which keeps the captions that are edited"
+                )
+            return [p.caption if p.machine_text is None else p.machine_text for p in pictures]
         if isinstance(edit, AddTags):
             tags = _given_tags(edit.tags, "add")
             triggers = self._triggers() if not all(tags_of(caption) for caption in captions) else {}
@@ -517,6 +606,29 @@ class CaptionSet:
             )
         return after
 
+    def _recaptioned(self, edit: Recaption, pictures: Sequence[CaptionedPicture]) -> list[str]:
+        """Captions from the tags of the rows. Pictures whose row has no tags keep theirs."""
+        rows = self._rows()
+        ours = {
+            (caption_path(file.image), file.after)
+            for line in self._history().edits
+            for file in line.files
+            if file.recaption
+        }
+        after = []
+        for picture in pictures:
+            row = rows.get(picture.image, {})
+            tags, scores = row.get("tags"), row.get("tag_scores")
+            own = not picture.edited or (caption_path(picture.image), self._raw(picture.image)) in ours
+            if not (own or edit.include_edited) or not isinstance(tags, list):
+                after.append(picture.caption)
+                continue
+            words = [tag for tag in tags if isinstance(tag, str)]
+            known = scores if isinstance(scores, dict) else {}
+            pruned = edit.pruned.get(picture.character, ())
+            after.append(tidy_caption(write_caption(picture.character, words, pruned, edit.settings, known)))
+        return after
+
     def _triggers(self) -> dict[str, str]:
         """Character → the most frequent first tag of its captions."""
         first: dict[str, Counter[str]] = {}
@@ -541,7 +653,7 @@ class CaptionSet:
     def _append(self, line: Mapping[str, Any]) -> None:
         """Add a line and force it to the disk. A torn line that a crash left behind is ended first; it is no entry."""
         path = self.folder / EDITS
-        data = _json_line(line).encode()
+        data = json_line(line).encode()
         new = not path.exists()
         with path.open("ab+") as file:
             if file.tell() > 0:
@@ -588,7 +700,7 @@ class CaptionSet:
                 for file in files:
                     raw = self._raw(file.image)
                     if raw == file.before != file.after:
-                        put_text(self.folder / _caption_path(file.image), file.after)
+                        put_text(self.folder / caption_path(file.image), file.after)
                     if raw in (file.before, file.after):
                         written.append(file)
                 self._write_metadata(written)
@@ -602,10 +714,10 @@ class CaptionSet:
     def _write_metadata(self, files: Sequence[_File]) -> None:
         """Give the pictures' rows in `metadata.jsonl` the caption as their `text`; all other lines stay byte for byte."""
         texts: dict[str, dict[str, str | None]] = {}
-        stems = {_caption_path(file.image): file.row_after for file in files}
+        stems = {caption_path(file.image): file.row_after for file in files}
         for character, images in self._images().items():
             for image in images:
-                if (path := _caption_path(image)) in stems:
+                if (path := caption_path(image)) in stems:
                     texts.setdefault(character, {})[image.removeprefix(f"{character}/")] = stems[path]
         for character, wanted in texts.items():
             text = self._metadata_text(character)
@@ -613,22 +725,52 @@ class CaptionSet:
                 continue
             lines = text.split("\n")
             for index, line in enumerate(lines):
-                row = _json_object(line)
+                row = json_object(line)
                 name = row.get("file_name")
                 if isinstance(name, str) and name in wanted and row.get("text") != wanted[name]:
-                    row["text"] = wanted[name]
-                    lines[index] = _json_line({k: v for k, v in row.items() if k != "text" or v is not None})
+                    lines[index] = json_line(with_caption(row, wanted[name]))
             if (new := "\n".join(lines)) != text:
                 write_text(self.folder / character / "metadata.jsonl", new)
 
 
-def _caption_path(image: str) -> str:
+# What `hand_captions` shares
+
+
+def machine_hashes(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """File → SHA-256 of what the program made, from `animeset.json`."""
+    files, machine = (manifest.get(key) for key in ("files", "machine"))
+    return {**(files if isinstance(files, dict) else {}), **(machine if isinstance(machine, dict) else {})}
+
+
+def machine_text(row: Mapping[str, Any], sha256: object) -> str | None:
+    """The caption that the program made, as far as the picture's row still says it: its file had this hash."""
+    texts = (text for key in ("machine_text", "text") if isinstance(text := row.get(key), str))
+    return next((text for text in texts if _digest(text + "\n") == sha256), None)
+
+
+def with_caption(row: Mapping[str, Any], text: str | None) -> dict[str, Any]:
+    """A row of metadata.jsonl with another caption. One that says who wrote its caption goes on saying so, and keeps what the program wrote."""
+    machine = row.get("machine_text") if row.get("caption_by") == "hand" else row.get("text")
+    new: dict[str, Any] = {}
+    for key, value in row.items():
+        if key == "text":
+            if text is not None:
+                new[key] = text
+        elif key == "caption_by":
+            by_hand = machine is not None and text != machine
+            new |= {key: "hand", "machine_text": machine} if by_hand else {key: "machine"}
+        elif key != "machine_text":
+            new[key] = value
+    return new if "text" in row or text is None else {**new, "text": text}
+
+
+def caption_path(image: str) -> str:
     """Where the caption of an image is, relative to the film folder."""
     path = PurePosixPath(image)
     return str(path.parent.with_name("captions") / f"{path.stem}.txt")
 
 
-def _shown(raw: str | None) -> str:
+def shown(raw: str | None) -> str:
     """A caption file's text for people: no byte order mark, no line break at its end, `�` for what is not UTF-8."""
     text = (raw or "").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return text.removeprefix("\ufeff").rstrip("\r\n")
@@ -648,12 +790,12 @@ def _digest(raw: str | None) -> str | None:
 
 
 def _problem(raw: str | None, has_row: bool) -> str:
-    shown = _shown(raw)
+    text = shown(raw)
     found = {
         "there is no caption file": raw is None,
-        "the caption file is empty": raw is not None and not shown.strip(),
+        "the caption file is empty": raw is not None and not text.strip(),
         "the caption is not UTF-8": raw is not None and any("\udc80" <= char <= "\udcff" for char in raw),
-        "the caption has more than one line": len(shown.splitlines()) > 1,
+        "the caption has more than one line": len(text.splitlines()) > 1,
         "metadata.jsonl has no readable row for this picture": not has_row,
     }
     return "; ".join(words for words, true in found.items() if true)
@@ -669,13 +811,13 @@ def _row_text(row: Mapping[str, Any]) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def _json_line(value: Mapping[str, Any]) -> str:
+def json_line(value: Mapping[str, Any]) -> str:
     """Readable, unless there are lone surrogates in it (see `_raw`), which only escapes can carry."""
     text = json.dumps(value, ensure_ascii=False)
     return json.dumps(value) if any("\ud800" <= char <= "\udfff" for char in text) else text
 
 
-def _json_object(line: str | bytes) -> dict[str, Any]:
+def json_object(line: str | bytes) -> dict[str, Any]:
     """The object on a line; empty for any other line."""
     try:
         value = json.loads(line)
@@ -752,7 +894,7 @@ def _substituted(pattern: str, replacement: str, captions: Sequence[str]) -> lis
 
 
 def _entry(line: _Line, *, undone: bool) -> EditEntry:
-    changes = tuple(Change(file.image, _shown(file.before), _shown(file.after)) for file in line.files)
+    changes = tuple(Change(f.image, shown(f.before), shown(f.after), f.recaption) for f in line.files)
     return EditEntry(line.number, line.time, line.words, changes, undone)
 
 
@@ -784,7 +926,7 @@ def _replayed(journal: bytes) -> _History:
 
 def _journal_rows(journal: bytes) -> Iterator[dict[str, Any]]:
     for text in journal.split(b"\n"):
-        row = _json_object(text)
+        row = json_object(text)
         known = row.get("kind") in ("edit", "undo", "redo", "finished") and isinstance(row.get("number"), int)
         if known and (row["kind"] != "edit" or _files(row)):
             yield row
@@ -801,8 +943,8 @@ def _files(row: Mapping[str, Any]) -> tuple[_File, ...]:
             return ()
         if not (isinstance(before, str | None) and isinstance(after, str) and _is_text(before) and _is_text(after)):
             return ()
-        row_text = change.get("text_before", _shown(before))
+        row_text = change.get("text_before", shown(before))
         if not isinstance(row_text, str | None):
             return ()
-        files.append(_File(image, before, after, row_text, _shown(after)))
+        files.append(_File(image, before, after, row_text, shown(after), change.get("recaption") is True))
     return tuple(files)

@@ -1,7 +1,8 @@
 """From a finished tree below `work/` to `output/<film>/` and `output/<film>.zip`, without ever losing what a person put there.
 
 `animeset.json` in the published folder says which film and which key it belongs to and lists every file with its hash, so that the next run
-knows whether it is up to date and whether somebody has edited it since. `caption_edits.jsonl`, the history of edited
+knows whether it is up to date and whether somebody has edited it since. Where a caption that a person wrote was put over the program's own,
+`machine` in it has the hash of what the program had made. `caption_edits.jsonl`, the history of edited
 captions, is no edit by itself. It is zipped like everything else in the folder that is not hidden.
 
 Whoever changes, swaps or packs a published folder holds its lock (`output/.locks/<folder>.lock`), so that no zip has half of an edit.
@@ -16,11 +17,11 @@ import re
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
@@ -31,8 +32,11 @@ from animeset_lib.run.store import _atomic, full_disk_as, remove_tree, sync, wri
 __all__ = [
     "EDITS",
     "MANIFEST",
+    "HandWork",
     "Published",
+    "changed_files",
     "edited",
+    "find_published",
     "hold_folder",
     "publish",
     "published",
@@ -42,6 +46,7 @@ __all__ = [
     "refresh_zip",
     "tidy",
     "zip_all",
+    "zip_folder",
 ]
 
 MANIFEST = "animeset.json"
@@ -58,11 +63,26 @@ _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest the format can say; equal data
 
 @dataclass(frozen=True)
 class Published:
-    """Where a film's datasets are. `set_aside` is where an edited earlier version was moved, if there was one."""
+    """Where a film's datasets are. `set_aside` is where an edited earlier version was moved, if there was one, because of its files `by_hand`."""
 
     folder: Path
     zip: Path
     set_aside: Path | None = None
+    by_hand: tuple[str, ...] = ()
+
+
+class HandWork(Protocol):
+    """What carries a person's work from an earlier version into the next. Names are paths relative to the folder, with `/`."""
+
+    def harvest(self, folder: Path) -> Collection[str]:
+        """Remember what a person changed in a published folder, on the disk when this returns; the names of all files of which nothing would be
+        lost if the folder were not there any more. The folder's lock is held."""
+        ...
+
+    def overlay(self, tree: Path, earlier: Path | None) -> Collection[str]:
+        """Put what is remembered into a new tree, which is nobody else's yet; the names of the files that were changed. `earlier` is the version
+        that will be replaced."""
+        ...
 
 
 def published(output: Path, film: Film, key: str) -> Published | None:
@@ -76,13 +96,19 @@ def published(output: Path, film: Film, key: str) -> Published | None:
 
 
 def publish(
-    tree: Path, output: Path, film: Film, key: str, settings: Mapping[str, Any], check_cancel: Callable[[], None]
+    tree: Path,
+    output: Path,
+    film: Film,
+    key: str,
+    settings: Mapping[str, Any],
+    check_cancel: Callable[[], None],
+    hand: HandWork | None = None,
 ) -> Published:
-    """Copy `tree` to `output/<film name>/`, swap it in by rename, and zip it beside.
+    """Copy `tree` to `output/<film name>/`, put over it what `hand` remembers, swap it in by rename, and zip it beside.
 
     A folder of the same name that we did not make for this film is left alone: this film's id is added to the name.
-    An earlier version of this film is replaced, unless one of its files was changed, added or removed by hand: then it
-    is moved to `<name>.edited-<n>`. Killed anywhere, the next call does it again. Files are copied, not linked: editing
+    An earlier version of this film is replaced, unless one of its files was changed, added or removed by hand and `hand` does not answer
+    for it: then it is moved to `<name>.edited-<n>`. Killed anywhere, the next call does it again. Files are copied, not linked: editing
     a published file must not reach into `work/`.
     """
     output.mkdir(parents=True, exist_ok=True)
@@ -102,35 +128,54 @@ def publish(
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, copy)
         hashes[name] = _sha256(copy)
-    write_json(
-        fresh / MANIFEST,
-        {"film": film.id, "source": film.source_name, "key": key, "settings": settings, "files": hashes},
-    )
 
     archive = _archive(target)
-    set_aside = None
-    with _hold_if_used(target):
-        _write_zip(fresh, target.name, archive, [*hashes, MANIFEST], check_cancel)
-        if target.exists():
-            if edited(target):
-                set_aside = _free_name(target)
-                os.replace(target, set_aside)
-            else:
-                os.replace(target, old)
+    set_aside, by_hand = None, set[str]()
+    # Whoever edits the earlier version waits, or is waited for: between being read and being replaced it must not change.
+    with hold_folder(target, _SWAP_PATIENCE_S) if target.exists() else _hold_if_used(target):
+        earlier = target if target.exists() else None
+        if earlier is not None:
+            remembered = set(hand.harvest(earlier)) if hand is not None else set()
+            by_hand = changed_files(earlier) - remembered
+        machine = {}
+        for name in sorted(hand.overlay(fresh, earlier)) if hand is not None else ():
+            machine[name], hashes[name] = hashes[name], _sha256(fresh / name)
+        write_json(
+            fresh / MANIFEST,
+            {
+                "film": film.id,
+                "source": film.source_name,
+                "key": key,
+                "settings": settings,
+                "files": hashes,
+                "machine": machine,
+            },
+        )
+        _write_zip(fresh, target.name, archive, _visible(fresh), check_cancel)
+        if earlier is not None and by_hand:
+            set_aside = _free_name(target)
+            os.replace(earlier, set_aside)
+        elif earlier is not None:
+            os.replace(earlier, old)
         os.replace(fresh, target)
     sync(output)
     remove_tree(old)
-    return Published(target, archive, set_aside)
+    return Published(target, archive, set_aside, tuple(sorted(by_hand)))
 
 
 def tidy(output: Path, film: Film) -> None:
-    """Remove what an interrupted `publish` of this film may have left behind."""
+    """Remove what an interrupted `publish` of this film may have left behind; an earlier version that it had moved and not yet replaced comes
+    back."""
     for folder in _candidates(output, film):
         remove_tree(folder.with_name(f".{folder.name}.new"))
         if (temporary := _zip_temporary(_archive(folder))).exists():
             with _hold_if_used(folder):  # `refresh_zip` may be writing it
                 temporary.unlink(missing_ok=True)
-        remove_tree(folder.with_name(f".{folder.name}.old"))
+        old = folder.with_name(f".{folder.name}.old")
+        if _owner(old) in (None, film.id):
+            if old.exists() and not folder.exists():
+                os.replace(old, folder)
+            remove_tree(old)
 
 
 def _archive(folder: Path) -> Path:
@@ -172,9 +217,15 @@ def edited(folder: Path) -> bool:
 
     Captions that were edited and then undone are what was published again; the journal alone is no edit.
     """
+    return bool(changed_files(folder))
+
+
+def changed_files(folder: Path) -> set[str]:
+    """Which files of a published folder were changed, added or removed since, as paths relative to it with `/`."""
     known = read_manifest(folder).get("files", {})
     present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {MANIFEST, EDITS}
-    return present != set(known) or any(_sha256(folder / name) != digest for name, digest in known.items())
+    changed = {name for name in present & set(known) if _sha256(folder / name) != known[name]}
+    return changed | (present ^ set(known))
 
 
 def _free_name(folder: Path) -> Path:
@@ -317,6 +368,26 @@ def published_folders(output: Path) -> list[Path]:
     return [path for path in ours if (base := _set_aside_from(path)) is None or ours.get(base) != ours[path]]
 
 
+def find_published(film: str, output: Path) -> Path:
+    """The published folder that is meant by `film`: its path, or part of its name, of its film's file name or id; a whole name wins over parts.
+
+    Raises `InputError` when none or several match.
+    """
+    if "film" in read_manifest(Path(film)):
+        return Path(film)
+    folders = published_folders(output)
+    names = {folder: (folder.name, read_manifest(folder).get("source", ""), _owner(folder)) for folder in folders}
+    found = [folder for folder in folders if film in names[folder]]
+    found = found or [folder for folder in folders if film and any(film in str(name) for name in names[folder])]
+    if len(found) != 1:
+        there = ", ".join(folder.name for folder in found or folders) or "none"
+        raise InputError(
+            f"{'several published films match' if found else 'no published film matches'} '{film}' in {output}; expected the path of a published "
+            f"folder, or part of the name or id of one of: {there}"
+        )
+    return found[0]
+
+
 def _set_aside_from(folder: Path) -> Path | None:
     """The folder whose earlier version this one is; None when it does not bear such a name."""
     name = re.fullmatch(r"(.+)\.edited-\d+", folder.name)
@@ -378,6 +449,14 @@ def zip_all(
         entries = [_Entry(f"{folder.name}/{name}", folder / name) for folder in folders for name in _visible(folder)]
         _pack(entries, place, check_cancel, progress)
     return target
+
+
+def zip_folder(folder: Path, archive: Path, check_cancel: Callable[[], None] = lambda: None) -> Path:
+    """Put all that is not hidden below a folder into a zip, under the folder's name; returns `archive`. On an error an earlier one stays."""
+    with hold_folder(archive):  # two at once would write into one temporary file
+        names = [name for name in _visible(folder) if (folder / name).is_file()]
+        _write_zip(folder, folder.name, archive, names, check_cancel)
+    return archive
 
 
 def _visible(folder: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import zipfile
@@ -16,12 +17,15 @@ from animeset_lib.records import Film
 from animeset_lib.run import publish as publish_module
 from animeset_lib.run.publish import (
     EDITS,
+    changed_files,
     edited,
+    find_published,
     hold_folder,
     publish,
     published,
     published_folders,
     put_text,
+    read_manifest,
     refresh_zip,
     tidy,
     zip_all,
@@ -58,10 +62,11 @@ def test_unedited_version_is_replaced_edited_one_is_moved_aside(tree: Path, tmp_
     output = tmp_path / "output"
     folder = _publish(tree, output)
     assert _publish(tree, output, "k2") == folder
-    assert sorted(p.name for p in output.iterdir()) == ["ßäü", "ßäü.zip"]
+    assert sorted(p.name for p in output.iterdir()) == [".locks", "ßäü", "ßäü.zip"]
     (folder / "hero" / "dataset" / "a.txt").write_text("my own caption\n", encoding="utf-8")
     result = publish(tree, output, FILM, "k3", {}, lambda: None)
     assert result.set_aside is not None
+    assert result.by_hand == ("hero/dataset/a.txt",)
     assert (result.set_aside / "hero" / "dataset" / "a.txt").read_text(encoding="utf-8") == "my own caption\n"
     assert (folder / "hero" / "dataset" / "a.txt").read_text(encoding="utf-8") == "hero, smile\n"
 
@@ -129,6 +134,103 @@ def test_an_edited_set_is_left_as_it_is_and_this_is_said(toy_run: Callable[..., 
     assert again.up_to_date
     assert "edited by hand" in again.notes[0]
     assert picture.read_text() == "better"
+
+
+# What a person's work is carried over by
+
+
+class Hand:
+    """Remembers the caption, and nothing else; notes what it was asked."""
+
+    def __init__(self) -> None:
+        self.remembered: str | None = None
+        self.asked: list[tuple[str, bool]] = []
+
+    def harvest(self, folder: Path) -> set[str]:
+        self.asked.append(("harvest", _is_locked(folder)))
+        self.remembered = (folder / "hero" / "dataset" / "a.txt").read_text(encoding="utf-8")
+        return {"hero/dataset/a.txt"}
+
+    def overlay(self, tree: Path, earlier: Path | None) -> set[str]:
+        self.asked.append(("overlay", earlier is not None and _is_locked(earlier)))
+        if self.remembered is None:
+            return set()
+        (tree / "hero" / "dataset" / "a.txt").write_text(self.remembered, encoding="utf-8")
+        return {"hero/dataset/a.txt"}
+
+
+def _is_locked(folder: Path) -> bool:
+    try:
+        with hold_folder(folder, 0):
+            return False
+    except BusyError:
+        return True
+
+
+def test_what_is_carried_over_is_part_of_the_new_version_and_sets_nothing_aside(tree: Path, tmp_path: Path) -> None:
+    output, hand = tmp_path / "output", Hand()
+    folder = publish(tree, output, FILM, "k1", {}, lambda: None, hand).folder
+    assert hand.asked == [("overlay", False)]
+    assert read_manifest(folder)["machine"] == {}
+    (folder / "hero" / "dataset" / "a.txt").write_text("mine\n", encoding="utf-8")
+    result = publish(tree, output, FILM, "k2", {}, lambda: None, hand)
+    assert (result.set_aside, result.by_hand) == (None, ())
+    assert hand.asked[1:] == [("harvest", True), ("overlay", True)]
+    assert (folder / "hero" / "dataset" / "a.txt").read_text(encoding="utf-8") == "mine\n"
+    assert (tree / "hero" / "dataset" / "a.txt").read_text(encoding="utf-8") == "hero, smile\n"
+    assert read_manifest(folder)["machine"] == {"hero/dataset/a.txt": hashlib.sha256(b"hero, smile\n").hexdigest()}
+    assert not edited(folder)
+    assert published(output, FILM, "k2") is not None
+    assert _packed(result.zip) == _visible(folder)
+
+
+def test_what_is_not_carried_over_is_set_aside(tree: Path, tmp_path: Path) -> None:
+    hand = Hand()
+    folder = publish(tree, tmp_path, FILM, "k1", {}, lambda: None, hand).folder
+    (folder / "hero" / "dataset" / "a.txt").write_text("mine\n", encoding="utf-8")
+    (folder / "hero" / "dataset" / "a.png").write_bytes(b"painted")
+    (folder / "new.txt").write_text("added")
+    assert changed_files(folder) == {"hero/dataset/a.txt", "hero/dataset/a.png", "new.txt"}
+    result = publish(tree, tmp_path, FILM, "k2", {}, lambda: None, hand)
+    assert result.by_hand == ("hero/dataset/a.png", "new.txt")
+    assert result.set_aside is not None
+    assert (result.set_aside / "hero" / "dataset" / "a.png").read_bytes() == b"painted"
+    assert (folder / "hero" / "dataset" / "a.txt").read_text(encoding="utf-8") == "mine\n"
+
+
+def test_a_version_that_was_moved_and_not_yet_replaced_comes_back(tree: Path, tmp_path: Path) -> None:
+    hand = Hand()
+    folder = publish(tree, tmp_path, FILM, "k1", {}, lambda: None, hand).folder
+    (folder / "hero" / "dataset" / "a.txt").write_text("mine\n", encoding="utf-8")
+    moved = folder.with_name(".ßäü.old")
+    folder.rename(moved)
+    tidy(tmp_path, FILM.model_copy(update={"id": "ba9876543210"}))
+    assert moved.exists()  # for it is not that film's
+    assert not folder.exists()
+    result = publish(tree, tmp_path, FILM, "k2", {}, lambda: None, hand)
+    assert result.set_aside is None
+    assert (folder / "hero" / "dataset" / "a.txt").read_text(encoding="utf-8") == "mine\n"
+    assert not moved.exists()
+
+
+@pytest.mark.parametrize("word", ["ßäü", "ß", "0123456789ab", "0123", "ßäü 🎬.mkv", "🎬"])
+def test_a_published_film_is_found_by_any_of_its_names(tree: Path, tmp_path: Path, word: str) -> None:
+    folder = _publish(tree, tmp_path)
+    other = FILM.model_copy(update={"id": "ba9876543210", "name": "two", "source_name": "two.mkv"})
+    two = _publish(tree, tmp_path, film=other)
+    assert find_published(word, tmp_path) == folder
+    assert find_published(str(two), tmp_path / "elsewhere") == two
+
+
+def test_a_whole_name_wins_and_what_is_not_one_film_is_said(tree: Path, tmp_path: Path) -> None:
+    folder = _publish(tree, tmp_path)
+    _publish(tree, tmp_path, film=FILM.model_copy(update={"id": "ba9876543210", "name": "ßäü_2"}))
+    assert find_published("ßäü", tmp_path) == folder
+    with pytest.raises(InputError, match=r"several published films match 'ß' .* one of: ßäü, ßäü_2"):
+        find_published("ß", tmp_path)
+    for word in ("nothing", ""):
+        with pytest.raises(InputError, match=f"no published film matches '{word}'"):
+            find_published(word, tmp_path)
 
 
 # Packing what was edited since
