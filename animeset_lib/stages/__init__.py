@@ -50,12 +50,14 @@ def build_pipeline(
     references: Path | None = None,
     cast_file: Path | None = None,
     decisions: Path | None = None,
+    traits: Path | None = None,
 ) -> tuple[Stage, ...]:
     """The stages of `PIPELINE` with their settings and, where one reads something from outside the run, its place."""
     outside: dict[str, dict[str, Any]] = {
         "extract": {"film": film, "path": path},
         "dedupe": {"decisions": decisions},
         "cast": {"references": references, "cast_file": cast_file, "decisions": decisions},
+        "caption": {"traits": traits},
     }
     # A frozen dataclass has the constructor its fields say; the base class cannot know it.
     kinds: dict[str, Any] = dict(PIPELINE)
