@@ -152,8 +152,8 @@ class Moment:
 class Coverage:
     """One character's coverage.
 
-    `cells` are all outfits, the commonest first and `unknown` last, each in all framings; `moments` one per candidate, in order of time;
-    `shots_ms` first and last moment of each of the film's shots in which there is a candidate.
+    `cells` are all outfits, the commonest first and `unknown` last, each in all framings that were wished or are there; `moments` one per
+    candidate, in order of time; `shots_ms` first and last moment of each of the film's shots in which there is a candidate.
     """
 
     character: str
@@ -259,7 +259,7 @@ def coverage(
         candidates=len(pool),
         span_ms=span_ms,
         aspects=aspects,
-        cells=_cells(pool, rank),
+        cells=_cells(pool, rank, [f for f in FRAMINGS if f in wished_framings or any(c.framing == f for c in pool)]),
         moments=tuple(Moment(c.pts_ms, c.id in rank) for c in sorted(pool, key=lambda c: (c.pts_ms, c.id))),
         shots_ms=tuple(shots_ms[shot] for shot in shown),
         film_shots=len(shots_ms),
@@ -348,11 +348,11 @@ def _part(pts_ms: int, span_ms: tuple[int, int]) -> int:
     return min(PARTS, max(1, 1 + (pts_ms - first) * PARTS // max(1, last - first)))
 
 
-def _cells(pool: Sequence[Candidate], rank: Mapping[str, int]) -> tuple[Cell, ...]:
+def _cells(pool: Sequence[Candidate], rank: Mapping[str, int], framings: Sequence[Framing]) -> tuple[Cell, ...]:
     outfits = Counter(c.outfit for c in pool)
     found = []
     for outfit in sorted(outfits, key=lambda name: (name == UNKNOWN, -outfits[name], name)):
-        for framing in FRAMINGS:
+        for framing in framings:
             inside = [c for c in pool if (c.outfit, c.framing) == (outfit, framing)]
             best = min(inside, key=lambda c: (rank.get(c.id, len(rank)), -c.quality, c.id), default=None)
             in_set = sum(c.id in rank for c in inside)

@@ -25,6 +25,7 @@ from animeset_lib.stages.coverage import (
     value_words,
 )
 from animeset_lib.stages.sheet import (
+    _BACKGROUND,
     _CELL,
     _GAP_PX,
     _LABEL_PX,
@@ -147,11 +148,12 @@ def _draw_grid(
     rows: Sequence[Sequence[Cell]],
     thumbnails: Mapping[str, Picture],
 ) -> None:
-    for column, framing in enumerate(FRAMINGS):
-        _write(draw, (_column_x(column), top), value_words("framing", framing), _HEADING_PX, _TEXT, _CELL_WIDTH_PX)
-    y = top + _HEADING_LINE_PX
     if not rows:
-        _write(draw, (_MARGIN_PX, y), "No usable picture", _LABEL_PX, _MUTED, _OUTFIT_COLUMN_PX)
+        _write(draw, (_MARGIN_PX, top), "No usable picture", _HEADING_PX, _TEXT, _GRID_PX)
+        return
+    for column, cell in enumerate(rows[0]):
+        _write(draw, (_column_x(column), top), value_words("framing", cell.framing), _HEADING_PX, _TEXT, _CELL_WIDTH_PX)
+    y = top + _HEADING_LINE_PX
     for number, row in enumerate(rows):
         name = "outfit not known" if row[0].outfit == UNKNOWN else value_words("outfit", row[0].outfit)
         total = f"{sum(cell.set for cell in row)} of {sum(cell.film for cell in row)}"
@@ -230,13 +232,14 @@ def _wrapped(items: Sequence[str], room: int) -> list[str]:
 def _draw_list(
     draw: ImageDraw.ImageDraw, y: int, heading: str, paragraphs: Sequence[tuple[str, Sequence[str]]]
 ) -> None:
-    x = _MARGIN_PX + _GRID_PX + _BETWEEN_PX
-    _write(draw, (x, y), heading, _HEADING_PX, _TEXT, _LISTS_PX)
+    left = _MARGIN_PX + _GRID_PX + _BETWEEN_PX
+    _write(draw, (left, y), heading, _HEADING_PX, _TEXT, _LISTS_PX)
     y += _HEADING_LINE_PX
     for name, lines in paragraphs:
-        _write(draw, (x, y), name, _LABEL_PX, _MUTED, _LIST_LABEL_PX - _GAP_PX)
+        _write(draw, (left, y), name, _LABEL_PX, _MUTED, _LIST_LABEL_PX - _GAP_PX)
+        x = left + (_LIST_LABEL_PX if name else 0)
         for line in lines:
-            _write(draw, (x + _LIST_LABEL_PX, y), line, _LABEL_PX, _TEXT, _LISTS_PX - _LIST_LABEL_PX)
+            _write(draw, (x, y), line, _LABEL_PX, _TEXT, _MARGIN_PX + _WIDTH_PX - x)
             y += _LINE_PX
 
 
@@ -279,8 +282,8 @@ def _draw_time(draw: ImageDraw.ImageDraw, y: int, coverage: Coverage) -> None:
     shots = coverage.aspect("shot").values
     _write(draw, (_MARGIN_PX, y), "time", _HEADING_PX, _TEXT, _OUTFIT_COLUMN_PX)
     words = (
-        f"{sum(1 for shot in shots if shot.set)} of the {len(shots)} shots with usable pictures are in the set; "
-        f"the film has {coverage.film_shots}"
+        f"shots: {sum(1 for shot in shots if shot.set)} in the set, {len(shots)} with usable pictures, "
+        f"{coverage.film_shots} in the film"
     )
     _write(draw, (_MARGIN_PX + _BAR_LABEL_PX, y + 5), words, _LABEL_PX, _MUTED, _WIDTH_PX - _BAR_LABEL_PX)
     y += _HEADING_LINE_PX
@@ -315,9 +318,12 @@ def _column_x(column: int) -> int:
 
 
 def _in_middle(draw: ImageDraw.ImageDraw, corners: tuple[int, int, int, int], words: str, color: Color) -> None:
+    """Writes on a dark band, for there may be a picture below."""
     left, top, right, bottom = corners
-    x = (left + right - round(_width(words, _LABEL_PX))) // 2
-    _write(draw, (x, (top + bottom - _LABEL_PX) // 2 - 2), words, _LABEL_PX, color, right - left)
+    width = round(_width(words, _LABEL_PX))
+    x, y = (left + right - width) // 2, (top + bottom) // 2
+    draw.rectangle((x - 8, y - 15, x + width + 8, y + 15), fill=_BACKGROUND)
+    _write(draw, (x, y - 11), words, _LABEL_PX, color, right - left)
 
 
 def _fit(picture: Picture) -> Picture:

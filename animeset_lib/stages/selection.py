@@ -102,8 +102,8 @@ def choose(
     1. No shot gives more than `per_shot`, until `min_pictures` cannot be had otherwise.
     2. From `min_pictures` on, only what is new by `novelty_min`.
     3. No framing runs ahead of its planned share while others are to be had.
-    4. Every outfit gets `per_outfit` pictures, as far as the rules before let it have so many, and in time: of the first `n` of
-       `min_pictures` pictures its share of `n / min_pictures` of them (of more pictures, when all outfits together ask for more).
+    4. Every outfit gets `per_outfit` pictures, as far as the rules before let it have so many. Each has its first before any must have its
+       second, and so on, evenly spread over the first `min_pictures` (over more, when all outfits together ask for more).
     5. Every emotion gets `per_emotion`, in the same way. Unknown outfits and emotions ask for nothing.
     6. The crop that makes all candidates best represented.
 
@@ -131,25 +131,25 @@ class _Quota:
         for (value, _), count in Counter(zip(values, shots, strict=True)).items():
             supply[value] += min(count, settings.per_shot)
         self._wanted = {value: min(each, supply[value]) for value in sorted(supply) if value != UNKNOWN}
-        # Never faster than the quotas can be met one after the other, and no faster than the smallest set asks for.
-        self._pace = max(settings.min_pictures, sum(self._wanted.values()))
+        # The `k`-th picture of every value is due before the next one of any, and the last with the smallest set, or when all can be there.
+        total = sum(self._wanted.values())
+        pace = max(settings.min_pictures, total)
+        turns = (sum(min(wanted, k) for wanted in self._wanted.values()) for k in range(1, each + 1))
+        self._due = [-(-pace * turn // total) for turn in turns] if total else []
 
     def due(self, chosen: Sequence[int], allowed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        """Crops one of which must come now, or some value would have too few pictures later.
-
-        The `k`-th of `wanted` pictures is due with the `k / wanted * pace`-th of the set. As long as there is time for all that are due
-        until any moment, none is forced.
-        """
+        """Crops one of which must come now, or some value would have too few pictures later; as long as there is time for all, there are none."""
         taken = Counter(self._values[i] for i in chosen)
         left = Counter(self._values[i] for i in np.flatnonzero(allowed).tolist())
         now = len(chosen)
-        for until in range(now + 1, max(self._pace, now + 1) + 1):
-            missing = {
-                value: min(wanted * min(until, self._pace) // self._pace - taken[value], left[value])
+        for k, until in enumerate(self._due, start=1):
+            late = {
+                value: min(min(wanted, k) - taken[value], left[value])
                 for value, wanted in self._wanted.items()
+                if min(wanted, k) > taken[value]
             }
-            if sum(max(0, count) for count in missing.values()) >= until - now:
-                return np.array([missing.get(value, 0) > 0 for value in self._values])
+            if late and sum(late.values()) >= until - now:
+                return np.array([late.get(value, 0) > 0 for value in self._values])
         return np.zeros(len(self._values), np.bool_)
 
     def words(self, index: int, chosen: Sequence[int]) -> str:
@@ -188,7 +188,9 @@ class _Greedy:
         self._chosen: list[int] = []
         self._possible = np.ones(len(pool), bool)
         self._covered = np.zeros(len(pool), np.float32)
-        self._nearest = np.zeros(len(pool), np.float32)
+        self._nearest = np.full(
+            len(pool), -1.0, np.float32
+        )  # likeness to the nearest chosen one; below 0 before there is one
         self._nearest_to = np.zeros(len(pool), np.int64)
         self._why: dict[str, str] = {}
         self._why_not: dict[str, str] = {}
