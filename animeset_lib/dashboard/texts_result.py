@@ -23,6 +23,20 @@ TEXTS: dict[str, tuple[str, str]] = {
     "result.sum_one": ("1 character, {pictures} pictures", "1 Figur, {pictures} Bilder"),
     "result.download": ("Download zip", "Zip herunterladen"),
     "result.download_all": ("Download everything (all films)", "Alles herunterladen (alle Filme)"),
+    "result.export": ("For the trainer", "Für den Trainer"),
+    "result.export_by": ("one set", "ein Satz"),
+    "result.export_by.character": ("per character", "je Figur"),
+    "result.export_by.outfit": ("per outfit", "je Kleidung"),
+    "result.export_by.emotion": ("per emotion", "je Ausdruck"),
+    "result.export_load": ("Download for it", "Dafür herunterladen"),
+    "result.export_help": (
+        "Pictures and captions as this trainer loads them, with its configuration, balanced repeats and sample prompts.",
+        "Bilder und Captions, wie dieser Trainer sie lädt, mit seiner Konfiguration, ausgeglichenen Wiederholungen und Beispiel-Prompts.",
+    ),
+    "result.preparing_export": (
+        "Writing the files for the trainer…",
+        "Die Dateien für den Trainer werden geschrieben…",
+    ),
     "result.preparing_film": (
         "Bringing the zip up to date with your captions …",
         "Das Zip wird auf den Stand der Captions gebracht …",

@@ -19,6 +19,7 @@ from animeset_lib.dashboard.section import Section
 from animeset_lib.dashboard.texts import LANGUAGES, Language, texts
 from animeset_lib.dashboard.upload import UploadSection
 from animeset_lib.dashboard.view_model import BUSY, ViewModel
+from animeset_lib.export.plan import By
 
 __all__ = ["Dashboard"]
 
@@ -255,15 +256,16 @@ class Dashboard:
             return lambda message: self._slow("result", lambda: action(message), then=lambda: self._show("result"))
 
         def download(message: dict[str, Any]) -> None:
-            what = "all" if message["what"] == "all" else "film"
-            self._preparing = what
+            what, by = str(message["what"]), message.get("by")
+            grouping: By = "outfit" if by == "outfit" else "emotion" if by == "emotion" else "character"
+            self._preparing = what if what in ("all", "film") else "export"
             self._show("result")
 
             def ready(path: str) -> None:
                 self._show("result")
                 self.result.tell("download", {"path": path})
 
-            self._slow("result", lambda: model.prepare_download(what), result=ready, lastly=self._prepared)
+            self._slow("result", lambda: model.prepare_download(what, grouping), result=ready, lastly=self._prepared)
 
         def big(message: dict[str, Any]) -> None:
             self._slow(

@@ -24,10 +24,12 @@ from animeset_lib.dashboard.runs import Launch, Options, RunFollower, Runs, fini
 from animeset_lib.dashboard.settings_form import SettingsForm
 from animeset_lib.dashboard.thresholds import EXPLORABLE, explore
 from animeset_lib.errors import AnimesetError, BusyError, InputError, SettingsError
+from animeset_lib.export.plan import By, ExportOptions
+from animeset_lib.export.write import FORMATS, export_films
 from animeset_lib.pipeline import Folders, decisions_path, film_folder, plan_film
 from animeset_lib.records import Film
 from animeset_lib.run.lock import holder
-from animeset_lib.run.publish import refresh_zip, zip_all
+from animeset_lib.run.publish import refresh_zip, zip_all, zip_folder
 from animeset_lib.stages.cast import CAST_FILE
 from animeset_lib.stages.names import character_name
 from animeset_lib.stages_on_disk import stages_with
@@ -534,8 +536,18 @@ class ViewModel:
             "no_characters": gallery is not None and not gallery["characters"],
         }
 
-    def prepare_download(self, what: str) -> str:
-        """*Slow*: bring the zip up to date with edited captions, or put all films into one; its path relative to the project."""
+    def prepare_download(self, what: str, by: By = "character") -> str:
+        """*Slow*: bring the zip up to date with edited captions, put all films into one, or write the film for a trainer; the zip's path relative to
+        the project.
+
+        what   `film`, `all`, or a format of `animeset export`, which is written to `output/<film>.exports/`
+        by     for a format: one set per character, or one per outfit or emotion of each
+        """
+        if what in FORMATS:
+            folder = self.gallery.folder
+            target = folder.with_name(f"{folder.name}.exports")
+            _, written = export_films([folder], target, [what], ExportOptions(by=by))
+            return self._relative(zip_folder(written[0].folder, folder.with_name(f"{folder.name}.{what}.zip")))
         if what == "all":
             return self._relative(zip_all(self.folders.output, self.folders.output / ALL_ZIP))
         return self._relative(refresh_zip(self.gallery.folder))

@@ -13,6 +13,7 @@ import pytest
 from animeset_lib.dashboard import english
 from animeset_lib.dashboard.runs import Phase
 from animeset_lib.dashboard.texts import LANGUAGES, texts
+from animeset_lib.export.plan import By
 from animeset_lib.models.api import Task
 from animeset_lib.records import Framing
 from animeset_lib.settings import PRESETS, describe
@@ -44,7 +45,7 @@ COMPUTED: Mapping[str, list[str]] = {
     "'choice.' + field.key + '.' + choice": [f"choice.{choice}" for choice in english.CHOICES],
     "'cast.why.' + (state.why || 'no_run')": [f"cast.why.{why}" for why in ("no_run", "running", "removed")],
     "'cast.' + row.kind + '_help'": ["cast.noise_help", "cast.rejected_help"],
-    "'result.preparing_' + state.preparing": ["result.preparing_film", "result.preparing_all"],
+    "'result.preparing_' + state.preparing": [f"result.preparing_{what}" for what in ("film", "all", "export")],
     "'result.aspect.' + aspect.key": [
         f"result.aspect.{aspect}" for aspect in ("framing", "outfit", "emotion", "background")
     ],
@@ -52,6 +53,7 @@ COMPUTED: Mapping[str, list[str]] = {
         *(f"result.framing.{framing}" for framing in get_args(Framing)),
         *(f"result.emotion.{emotion}" for emotion in sorted(set(_EMOTIONS.values()))),
     ],
+    "'result.export_by.' + by": [f"result.export_by.{by}" for by in get_args(By)],
     "'result.kind.' + kind": [f"result.kind.{kind}" for kind in ("add", "remove", "replace", "pattern")],
     "'result.place.' + place": [f"result.place.{place}" for place in ("after_trigger", "end")],
     "...this.doing": [f"result.did.{what}" for what in ("apply", "discard", "undo", "redo")],

@@ -165,6 +165,13 @@ def test_from_a_film_to_a_zip_with_a_look_at_the_cast_between(page: Page, projec
         assert file.testzip() is None
     assert any("/hana_spring/dataset/images/" in name for name in names)
     assert not any("character_01" in name or "character_03" in name for name in names)
+    for_trainer = model.prepare_download("kohya", "outfit")
+    assert for_trainer == f"output/{result['gallery']['folder']}.kohya.zip"
+    with zipfile.ZipFile(project / for_trainer) as file:
+        inside = file.namelist()
+        assert file.testzip() is None
+    assert "kohya/hana_spring/dataset_config.toml" in inside
+    assert any(name.startswith("kohya/hana_spring/img/") and name.endswith(".txt") for name in inside)
     everything = model.prepare_download("all")
     assert everything == f"output/{ALL_ZIP}"
     assert set(names) <= set(zipfile.ZipFile(project / everything).namelist())
