@@ -31,6 +31,7 @@ __all__ = [
     "QualityRow",
     "Record",
     "Region",
+    "RegularisationRow",
     "TagRow",
     "safe_name",
 ]
@@ -344,6 +345,24 @@ class CaptionRow(Record):
     tags: tuple[str, ...]
     name: str
     """`charname_outfit_emotion_background`, without number and ending."""
+
+
+class RegularisationRow(Record):
+    """6d_regularisation: `id` is the frame's, of a still without anybody in it. `box` is in still pixels; `file` is relative to the stage's folder.
+
+    `caption` is one line without a trigger, `tags` the cleaned booru tags in it with scores 0..1. A dropped row has no file and no caption, and no
+    `tagger` where none was asked.
+    """
+
+    shot: int = Field(ge=0)
+    pts_ms: int
+    file: str | None = None
+    box: Box
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    caption: str = ""
+    tags: dict[str, float] = {}
+    tagger: str | None = None
 
 
 class DatasetRow(Record):

@@ -28,6 +28,7 @@ __all__ = [
     "EmbedSettings",
     "ExtractSettings",
     "QualitySettings",
+    "RegularisationSettings",
     "Settings",
     "TagSettings",
     "UpscaleSettings",
@@ -348,18 +349,6 @@ class AttributesSettings(_Section):
             description="How different clothes must be to count as another outfit, 1 as measured; larger finds fewer outfits.",
         ),
     ] = 1.0
-    subset_min: Annotated[
-        int,
-        Field(ge=1, le=100, description="Least figures of an outfit or emotion; a rarer one joins the most similar."),
-    ] = 3
-    outfit_distance: Annotated[
-        float,
-        Field(
-            ge=0.2,
-            le=5,
-            description="How different clothes must be to count as another outfit, 1 as measured; larger finds fewer outfits.",
-        ),
-    ] = 1.0
     vote: Annotated[
         bool,
         Field(
@@ -464,6 +453,38 @@ class CaptionSettings(_Section):
         return trigger
 
 
+class RegularisationSettings(_Section):
+    """6d_regularisation: pictures that show nobody."""
+
+    pictures: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1000,
+            description="Most pictures without anybody in them, for trainers that take a regularisation set; needs a tagging network; 0: none.",
+        ),
+    ] = 0
+    training_px: Annotated[
+        int, Field(ge=256, le=4096, multiple_of=64, description="Same as upscale.training_px; set there, copied here.")
+    ] = 1024
+    bucket_step_px: Annotated[
+        int, Field(ge=8, le=256, description="Same as crop.bucket_step_px; set there, copied here.")
+    ] = 64
+    shrink_to_training: Annotated[
+        bool, Field(description="Same as crop.shrink_to_training; set there, copied here.")
+    ] = True
+    tagger: Annotated[str, Field(description="Same as tag.tagger; set there, copied here.")] = "auto"
+    choice: Annotated[Literal["fixed", "mcut"], Field(description="Same as tag.choice; set there, copied here.")] = (
+        "fixed"
+    )
+    general_min: Annotated[
+        float | None, Field(ge=0, le=1, description="Same as tag.general_min; set there, copied here.")
+    ] = None
+    blacklist: Annotated[str, Field(description="Same as attributes.blacklist; set there, copied here.")] = ""
+    style: Annotated[str, Field(description="Same as caption.style; set there, copied here.")] = "anime_style"
+    underscores: Annotated[bool, Field(description="Same as caption.underscores; set there, copied here.")] = True
+
+
 class DatasetSettings(_Section):
     """7_dataset: the final choice."""
 
@@ -540,6 +561,7 @@ class Settings(_Section):
     tag: TagSettings = TagSettings()
     attributes: AttributesSettings = AttributesSettings()
     caption: CaptionSettings = CaptionSettings()
+    regularisation: RegularisationSettings = RegularisationSettings()
     dataset: DatasetSettings = DatasetSettings()
 
     def to_toml(self) -> str:
@@ -574,6 +596,15 @@ _COPIED = {
     ("upscale", "min_pictures"): ("dataset", "min_pictures"),
     ("upscale", "bucket_step_px"): ("crop", "bucket_step_px"),
     ("crop", "training_px"): ("upscale", "training_px"),
+    ("regularisation", "training_px"): ("upscale", "training_px"),
+    ("regularisation", "bucket_step_px"): ("crop", "bucket_step_px"),
+    ("regularisation", "shrink_to_training"): ("crop", "shrink_to_training"),
+    ("regularisation", "tagger"): ("tag", "tagger"),
+    ("regularisation", "choice"): ("tag", "choice"),
+    ("regularisation", "general_min"): ("tag", "general_min"),
+    ("regularisation", "blacklist"): ("attributes", "blacklist"),
+    ("regularisation", "style"): ("caption", "style"),
+    ("regularisation", "underscores"): ("caption", "underscores"),
     ("dataset", "mix_face"): ("upscale", "mix_face"),
     ("dataset", "mix_upper_body"): ("upscale", "mix_upper_body"),
     ("dataset", "mix_full"): ("upscale", "mix_full"),

@@ -150,10 +150,10 @@ def test_folder_of_pictures_is_a_film(animeset: Call, tmp_path: Path) -> None:
 def test_plan_status_clean(animeset: Call, short_film: Path) -> None:
     code, out, _ = animeset("run", *DRAFT, "--plan", short_film)
     assert code == 0
-    assert out.count("to run") == 13
+    assert out.count("to run") == 14
     assert animeset("run", *DRAFT, "--keep-work", short_film)[0] == 0
     states = json.loads(animeset("status", "--json")[1])
-    assert len(states[0]["stages"]) == 13
+    assert len(states[0]["stages"]) == 14
     assert all(stage["finished"] and stage["current"] for stage in states[0]["stages"])
     assert "Nothing to remove" in animeset("clean")[1]
     assert animeset("run", *DRAFT, "--keep-work", "--set", "caption.style=cel", short_film)[0] == 0

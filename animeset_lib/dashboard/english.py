@@ -57,8 +57,6 @@ SETTINGS: dict[str, str] = {
     "attributes.blacklist": "Tags never used",
     "attributes.subset_min": "Fewest figures of a sub-set",
     "attributes.outfit_distance": "How different outfits must be",
-    "attributes.subset_min": "Fewest figures of an outfit or emotion",
-    "attributes.outfit_distance": "How different outfits must be",
     "attributes.vote": "Pictures of a shot agree",
     "caption.template": "Order of the caption",
     "caption.trigger": "Trigger word",
@@ -68,6 +66,7 @@ SETTINGS: dict[str, str] = {
     "caption.core_traits": "Constant traits in captions",
     "caption.core_share": "Least share for constant traits",
     "caption.core_lift": "How telling constant worn things are",
+    "regularisation.pictures": "Most pictures without anybody",
     "dataset.names": "Names of pictures",
     "dataset.min_pictures": "Fewest pictures per character",
     "dataset.max_pictures": "Most pictures per character",
@@ -114,6 +113,7 @@ SECTIONS: dict[str, str] = {
     "tag": "Assign tags",
     "attributes": "Clean tags, find outfits",
     "caption": "Write captions",
+    "regularisation": "Pictures without anybody",
     "dataset": "Final choice",
 }
 """Section of the settings → title."""
@@ -131,6 +131,7 @@ STAGES: dict[str, tuple[str, str]] = {
     "6a_tag": ("Tags", "Describes every picture by tags."),
     "6b_attributes": ("Outfits", "Cleans the tags and finds outfit, emotion and background."),
     "6c_caption": ("Captions", "Turns the tags into captions."),
+    "6d_regularisation": ("Places", "Looks for pictures without anybody in them, where they are asked for."),
     "7_dataset": ("Data set", "Makes the final choice and writes the data set."),
 }
 """Stage → title of one or two words, and a sentence of what is going on."""
@@ -161,6 +162,10 @@ REASONS: dict[str, str] = {
     "no_framing": "No wanted framing",
     "not_enlarged": "Enlarging failed",
     "missing": "Picture is missing",
+    "somebody_in_it": "Somebody in it",
+    "nothing_to_see": "Nothing to be seen",
+    "not_checked": "Nobody looked for people",
+    "no_words": "No word for it",
     "not_selected": "Not selected",
     "by_hand": "Removed by hand",
     "no_crop_used": "None of its crops used",

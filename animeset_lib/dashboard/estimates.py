@@ -23,6 +23,7 @@ _TYPICAL: Mapping[str, float] = {
     "6a_tag": 20.0,
     "6b_attributes": 2.0,
     "6c_caption": 0.1,
+    "6d_regularisation": 0.1,
     "7_dataset": 8.0,
 }
 _WITHOUT_NETWORK: Mapping[str, float] = {"4b_upscale": 1.0}

@@ -201,14 +201,6 @@ SETTINGS: dict[str, tuple[str, str]] = {
         "Wie verschieden Kleidung sein muss",
         "Wie verschieden Kleidung sein muss, um als eine andere zu gelten, 1 wie gemessen; mehr findet weniger Kleidungen.",
     ),
-    "attributes.subset_min": (
-        "Wenigste Bilder je Kleidung oder Ausdruck",
-        "So oft muss die Figur mit einer Kleidung oder einem Ausdruck mindestens zu sehen sein; Selteneres kommt zum Ähnlichsten.",
-    ),
-    "attributes.outfit_distance": (
-        "Wie verschieden Kleidung sein muss",
-        "Wie verschieden Kleidung sein muss, um als eine andere zu gelten, 1 wie gemessen; mehr findet weniger Kleidungen.",
-    ),
     "attributes.vote": (
         "Bilder einer Einstellung einigen sich",
         "Die Bilder einer Figur aus einer Einstellung einigen sich auf das, was sich dort nicht ändern kann: Haare, Augen, Körper, Kleidung.",
@@ -242,6 +234,10 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "caption.core_lift": (
         "Wie bezeichnend feste Zutaten sind",
         "Getragenes (Brille, Ohrringe) ist fest, wenn es fast immer da ist, und so viele Male so oft wie bei den übrigen Figuren.",
+    ),
+    "regularisation.pictures": (
+        "Höchstzahl Bilder ohne Figuren",
+        "So viele Bilder ohne Figuren höchstens, für Trainer, die einen Regularisierungssatz nehmen; braucht ein Tagging-Netz; 0: keine.",
     ),
     "dataset.names": (
         "Namen der Bilder",
@@ -312,6 +308,7 @@ SECTIONS: dict[str, str] = {
     "tag": "Tags vergeben",
     "attributes": "Tags säubern, Kleidung finden",
     "caption": "Captions schreiben",
+    "regularisation": "Bilder ohne Figuren",
     "dataset": "Endgültige Auswahl",
 }
 """Section of the settings → title."""
@@ -329,6 +326,7 @@ STAGES: dict[str, tuple[str, str]] = {
     "6a_tag": ("Tags vergeben", "Beschreibt jedes Bild mit Tags."),
     "6b_attributes": ("Kleidung", "Säubert die Tags und findet Kleidung, Ausdruck und Hintergrund."),
     "6c_caption": ("Captions schreiben", "Macht aus den Tags Captions."),
+    "6d_regularisation": ("Orte", "Sucht Bilder ohne Figuren, wo sie gewünscht sind."),
     "7_dataset": ("Datensatz", "Trifft die endgültige Auswahl und schreibt den Datensatz."),
 }
 """Stage → title of one or two words, and a sentence of what is going on."""
@@ -359,6 +357,10 @@ REASONS: dict[str, str] = {
     "no_framing": "Kein gewünschter Ausschnitt",
     "not_enlarged": "Vergrößern misslungen",
     "missing": "Bild fehlt",
+    "somebody_in_it": "Jemand im Bild",
+    "nothing_to_see": "Nichts zu sehen",
+    "not_checked": "Nicht auf Personen geprüft",
+    "no_words": "Kein Wort dafür",
     "not_selected": "Nicht ausgewählt",
     "by_hand": "Von Hand entfernt",
     "no_crop_used": "Kein Crop davon verwendet",

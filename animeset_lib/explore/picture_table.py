@@ -159,7 +159,7 @@ def fates(found: Sequence[tuple[StageView, Any]]) -> PictureTable:
 def picture_of(view: StageView, row: Any, longest_px: int = _PX) -> Thumb:
     """A small picture of what a row is about: the still, the head or the crop. Empty where its file cannot be read."""
     stills = view.outputs["1_extract"]
-    if view.section in ("extract", "dedupe"):
+    if view.section in ("extract", "dedupe", "regularisation"):
         return Thumb(_THUMBS.get(stills.path / stills.by_id[row.id].file, "whole", longest_px))
     if view.section in ("detect", "embed", "cluster", "cast", "quality"):
         region = view.outputs["3a_detect"].by_id[row.id]
@@ -185,7 +185,7 @@ def _seconds(row: Any, view: StageView) -> float:
 
 
 def _frame_id(row: Any, view: StageView) -> str:
-    if view.section in ("extract", "dedupe"):
+    if view.section in ("extract", "dedupe", "regularisation"):
         return str(row.id)
     if view.section in ("upscale", "crop"):
         return str(row.frame_id)
@@ -283,6 +283,11 @@ _COLUMNS: Mapping[str, Sequence[Column]] = {
         ("tags taken out", lambda row, view: ", ".join(row.removed)),
     ),
     "caption": (("caption", _of("caption")), ("name", _of("name"))),
+    "regularisation": (
+        _TIME,
+        ("size (px)", lambda row, view: f"{row.width}x{row.height}"),
+        ("caption", _of("caption")),
+    ),
     "dataset": (
         ("character", _of("character")),
         ("rank", lambda row, view: row.rank if row.rank is not None else ""),

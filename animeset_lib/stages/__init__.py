@@ -19,6 +19,7 @@ from animeset_lib.stages.detect import DetectStage
 from animeset_lib.stages.embed import EmbedStage
 from animeset_lib.stages.extract import ExtractStage
 from animeset_lib.stages.quality import QualityStage
+from animeset_lib.stages.regularisation import RegularisationStage
 from animeset_lib.stages.tag import TagStage
 from animeset_lib.stages.upscale import UpscaleStage
 
@@ -37,6 +38,7 @@ PIPELINE: dict[str, type[Stage]] = {
     "tag": TagStage,
     "attributes": AttributesStage,
     "caption": CaptionStage,
+    "regularisation": RegularisationStage,
     "dataset": DatasetStage,
 }
 """Settings section → stage, in the order in which a film goes through them; each reads only from earlier ones."""
