@@ -42,6 +42,7 @@ from animeset_lib.commands.common import (
 from animeset_lib.commands.export import export
 from animeset_lib.commands.lint import lint
 from animeset_lib.commands.models import model_row, models_app
+from animeset_lib.commands.traits import traits
 from animeset_lib.errors import AnimesetError, CancelledError, InputError, SettingsError
 from animeset_lib.settings import load_settings
 
@@ -57,6 +58,7 @@ app = typer.Typer(
 app.add_typer(models_app)
 app.command()(export)
 app.command()(lint)
+app.command()(traits)
 
 
 def main() -> None:

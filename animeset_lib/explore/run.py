@@ -18,7 +18,7 @@ from animeset_lib.explore.demo import DEMO_FILM, demo_film
 from animeset_lib.explore.places import find_film, needed, project_folder
 from animeset_lib.models.device import choose
 from animeset_lib.models.provider import Zoo
-from animeset_lib.pipeline import Folders, RunResult, decisions_path, film_folder, run_film
+from animeset_lib.pipeline import Folders, RunResult, decisions_path, film_folder, run_film, traits_path
 from animeset_lib.records import Film
 from animeset_lib.run.engine import keys_of
 from animeset_lib.run.stage import Output
@@ -138,6 +138,7 @@ class Run:
             references=self._references,
             cast_file=self._cast,
             decisions=self.decisions,
+            traits=traits_path(self.folders.output, film_folder(self.film)),
         )
         keys = keys_of(stages, Zoo(device=choose(self._device, self._threads)))
         store = FilmStore(self.folders.work, film_folder(self.film))

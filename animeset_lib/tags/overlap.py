@@ -86,7 +86,7 @@ def more_exact(tag: str, general: str) -> bool:
         return category == category_of(general)  # `sitting_on_bed`
     if _is_a(tag, general):
         return True
-    if words[0] in _NOT_SO:
+    if words[0] in _NOT_SO or words[-1] == "outfit":  # `white_red_outfit` is another costume than `red_outfit`
         return False
     # `holding_hat` is no hat on a head, `hair_flower` no flower in a meadow.
     things = ("_".join(words[first:]) for first in range(1, len(words)))
