@@ -31,6 +31,7 @@ def test_every_command_is_in_the_readme() -> None:
         "run",
         "dashboard",
         "decide",
+        "export",
         "lens",
         "status",
         "cancel",
