@@ -324,13 +324,14 @@ class TagRow(Record):
 class AttributeRow(Record):
     """6b_attributes: `id` is the crop's. What is believed of the tagger's words, and what kind of picture this is.
 
-    `tags` are cleaned booru tags with scores 0..1; `removed` says for each tag that was taken out why, in words. `outfit` and `emotion` are the
+    `tags` are cleaned booru tags with scores 0..1; `removed` and `added` say why a tag went or came, in words. `outfit` and `emotion` are the
     names of the character's sub-sets, `background` and `view` (of the head: front, side, behind, ...) words of the vocabulary; each is `unknown`
     where nothing could be measured. `looks` is the descriptor of the clothes, empty where none are seen.
     """
 
     tags: dict[str, float]
     removed: dict[str, str] = {}
+    added: dict[str, str] = {}
     outfit: str
     emotion: str
     background: str

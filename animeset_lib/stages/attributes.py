@@ -15,10 +15,14 @@ from animeset_lib.settings import AttributesSettings
 from animeset_lib.stages.looks import clothes_look
 from animeset_lib.stages.reading import read_ahead
 from animeset_lib.stages.subsets import Grouping, Sighting, Subset, Word, emotions, outfits
+from animeset_lib.tags.cleaning import Rules, clean
 from animeset_lib.tags.vocabulary import UNKNOWN, background_of, category_of, view_of
+from animeset_lib.tags.voting import Sighted, vote
 
 __all__ = ["AttributesItem", "AttributesStage", "groupings"]
 
+_NOTED = 200
+"""Most tags whose numbers go into stage.json."""
 _MEASURED = 0.5
 """Score of an outfit's name as a tag: it says colours, which are measured, of clothes that were grouped, which may err."""
 _ATTRIBUTES = ("outfit", "emotion", "background", "view")
@@ -67,16 +71,18 @@ class AttributesStage(Stage):
                     view=UNKNOWN,
                 )
                 continue
-            tags = item.tagged.general
+            found = clean(item.tagged.general, len(item.crop.faces), Rules.of(self.settings))
             yield AttributeRow(
                 id=item.id,
-                tags=tags,
+                tags=found.tags,
+                removed=found.removed,
+                added=found.added,
                 # outfit and emotion are known when all pictures of the character are
                 outfit=UNKNOWN,
                 emotion=UNKNOWN,
-                background=background_of(tags),
+                background=background_of(found.tags),
                 # with two faces in the picture nobody can say who is seen from the side
-                view=view_of(tags) if len(item.crop.faces) <= 1 else UNKNOWN,
+                view=view_of(found.tags) if len(item.crop.faces) <= 1 else UNKNOWN,
                 looks=clothes_look(picture, item.crop.face),
             )
 
@@ -84,6 +90,8 @@ class AttributesStage(Stage):
         self, rows: list[Any], items: Sequence[Any], given: Mapping[str, Output], out: Path, ctx: Context
     ) -> Sequence[Record]:
         crops, tracks = given["5_crop"].by_id, given["3c_cluster"].by_id
+        if self.settings.vote:
+            rows = _agreed(rows, {row.id: (tracks[crops[row.id].region_id].track, crops[row.id]) for row in rows})
         figures: dict[str, list[Sighting]] = defaultdict(list)
         for row in rows:
             if row.dropped is None:
@@ -114,8 +122,33 @@ class AttributesStage(Stage):
                 *(_counted(counts[character][name]) for name in ("outfit", "emotion")),
             )
         ctx.note("attributes", counts)
+        ctx.note("tags_removed", dict(Counter(tag for row in rows for tag in row.removed).most_common(_NOTED)))
+        ctx.note("tags_added", dict(Counter(tag for row in rows for tag in row.added).most_common(_NOTED)))
         ctx.note("subsets", subsets)
         return rows
+
+
+def _agreed(rows: Sequence[AttributeRow], seen: Mapping[str, tuple[int, Crop]]) -> list[AttributeRow]:
+    """The rows with what the pictures of each track agree on; `seen` is every crop with its track."""
+    by_track: dict[int, list[AttributeRow]] = defaultdict(list)
+    for row in rows:
+        if row.dropped is None:
+            by_track[seen[row.id][0]].append(row)
+    agreed: dict[str, AttributeRow] = {}
+    for own in by_track.values():
+        crops = [seen[row.id][1] for row in own]
+        pictures = [
+            Sighted(row.tags, crop.framing, len(crop.faces), crop.frame_id)
+            for row, crop in zip(own, crops, strict=True)
+        ]
+        for row, result in zip(own, vote(pictures), strict=True):
+            changed = {
+                "tags": result.tags,
+                "removed": {**row.removed, **result.removed},
+                "added": {**row.added, **result.added},
+            }
+            agreed[row.id] = row.model_copy(update=changed)
+    return [agreed.get(row.id, row) for row in rows]
 
 
 def _named(row: AttributeRow, names: Mapping[str, str]) -> AttributeRow:

@@ -182,7 +182,7 @@ def character_card(
         "| `metadata.jsonl` | per picture: tags, attributes, why it was chosen, source, time, box, scores, hash |",
         "| `contact_sheet.png`, `subsets.png` | all pictures at a glance, the same by outfit and emotion |",
         "| `coverage.png`, `coverage.json` | what the film shows of the character, what the set has of it, and what is missing |",
-        "| `subsets.json` | outfits and emotions for sub-LoRAs |",
+        "| `subsets.json`, `traits.json` | outfits and emotions for sub-LoRAs; which tags belong to the character itself |",
         "",
         f"For a trainer: `animeset export` writes this set as kohya, OneTrainer, ai-toolkit and others load it; with `--by outfit` in folders of its "
         f"{_count(len(summary.subsets), 'sub-set')}.",

@@ -23,6 +23,7 @@ from animeset_lib.records import CaptionRow, Crop, DatasetRow, Film, Record
 from animeset_lib.run.stage import Context, Output, Stage, WholeSet
 from animeset_lib.settings import DatasetSettings
 from animeset_lib.stages.attributes import groupings
+from animeset_lib.stages.caption import published_traits
 from animeset_lib.stages.card import (
     Chosen,
     FilmNumbers,
@@ -48,7 +49,7 @@ __all__ = ["DatasetStage"]
 TREE = "tree"
 """Folder below the stage's own one that holds exactly what is published."""
 
-COVERAGE_FILE, SUBSETS_FILE = "coverage.json", "subsets.json"
+COVERAGE_FILE, SUBSETS_FILE, TRAITS_FILE = "coverage.json", "subsets.json", "traits.json"
 
 _SHEET_PICTURES = 200
 """Most pictures on one contact sheet; the heading says when there are more."""
@@ -236,6 +237,7 @@ class _Builder:
         _write_json(folder / COVERAGE_FILE, covered.as_json())
         write_image(folder / "coverage.png", coverage_sheet(covered, tiles, f"{character}: coverage", subtitle))
         self._write_subsets(character, chosen, candidates, tiles)
+        _write_json(folder / TRAITS_FILE, published_traits(self._given["6c_caption"])[character])
         shown = chosen[:_SHEET_PICTURES]
         if len(shown) < len(chosen):
             subtitle += f" · the first {len(shown)} are shown"

@@ -112,3 +112,31 @@ def test_no_crops_no_rows(
         make_context(),
     )
     assert out.rows == []
+
+
+def test_tags_are_cleaned_and_the_pictures_of_a_track_agree(
+    make_output: Callable[..., Output], run_stage: Callable[..., Output], make_context: Callable[..., Context]
+) -> None:
+    said = [("blue_eyes", "long_hair"), ("blue_eyes", "long_hair"), ("blue_eyes",), ("green_eyes", "long_hair")]
+    crops = [crop(f"c{n}", f"r{n}").model_copy(update={"framing": "face", "frame_id": f"f-{n}"}) for n in range(4)]
+    tags = [tagged(f"c{n}", "very_long_hair", "letterboxed", *own) for n, own in enumerate(said)]
+    given = {
+        "3c_cluster": make_output(
+            "3c_cluster",
+            ClusterRow,
+            [ClusterRow(id=f"r{n}", track=1, cluster=0, confidence=1, x=0, y=0) for n in range(4)],
+        ),
+        "5_crop": make_output("5_crop", Crop, crops),
+        "6a_tag": make_output("6a_tag", TagRow, tags),
+    }
+    for one in crops:
+        write_image(given["5_crop"].path / one.file, figure(RED))
+    out = run_stage(AttributesStage(AttributesSettings()), given, make_context())
+    assert all("blue_eyes" in row.tags and "green_eyes" not in row.tags for row in out.rows)
+    assert all({"letterboxed", "long_hair"}.isdisjoint(row.tags) for row in out.rows)
+    assert out.by_id["c0"].removed["long_hair"] == "very_long_hair says it more exactly"
+    assert "blue_eyes" in out.by_id["c3"].added
+    assert out.info["notes"]["tags_removed"]["letterboxed"] == 4
+    alone = run_stage(AttributesStage(AttributesSettings(vote=False, blacklist="very_*")), given, make_context())
+    assert "green_eyes" in alone.by_id["c3"].tags
+    assert "very_long_hair" not in alone.by_id["c0"].tags

@@ -230,7 +230,10 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
                 "shots": [{"first_ms": 1000 * n, "last_ms": 1000 * n + 900} for n in range(len(rows["1_extract"]))],
             },
             "6a_tag": {"model": MODEL},
-            "6c_caption": {"core_traits": {name: ["blue_hair"] for name in per_character}},
+            "6c_caption": {
+                "core_traits": {name: ["blue_hair"] for name in per_character},
+                "traits": {name: {"character": name, "traits": []} for name in per_character},
+            },
         }
         given = {
             name: _output(make_output, name, kind, rows[name], notes.get(name, {})) for name, kind in types.items()
@@ -292,7 +295,7 @@ def test_the_tree_holds_exactly_these_files(result: Output) -> None:
         for name in ("rem", "エミリア")
         for file in (
             *("README.md", "contact_sheet.png", "metadata.jsonl", "coverage.json", "coverage.png"),
-            *("subsets.json", "subsets.png"),
+            *("subsets.json", "subsets.png", "traits.json"),
         )
     ]
     assert files(result.path / "tree") == sorted(
@@ -384,7 +387,9 @@ def test_explain_answers_for_every_frame_figure_and_crop(result: Output, two: Gi
     reasons = [line["why"].partition(": ")[2] for line in kept.values()]
     assert all(reasons)
     assert any(why.startswith("first choice") for why in reasons)
-    assert all((result.path / "tree" / line["why"].removeprefix("is ").partition(": ")[0]).is_file() for line in kept.values())
+    assert all(
+        (result.path / "tree" / line["why"].removeprefix("is ").partition(": ")[0]).is_file() for line in kept.values()
+    )
 
 
 def test_notes_count_what_was_lost(result: Output) -> None:
