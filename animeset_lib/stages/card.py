@@ -84,7 +84,7 @@ class Summary:
 class FilmNumbers:
     """Counts over the whole film. `length_ms` is the last known moment; `lost_figures` counts what `3a_detect` dropped, by reason; `noise` figures
     belong to no character; `by_person` counts the faces that a person took out, by reason, `decisions` what that person decided
-    about them, `frame_decisions` about duplicates."""
+    about them, `frame_decisions` about duplicates; `regularisation` pictures show nobody."""
 
     film: Film
     length_ms: int
@@ -96,6 +96,7 @@ class FilmNumbers:
     by_person: Mapping[str, int] = field(default_factory=dict)
     decisions: int = 0
     frame_decisions: int = 0
+    regularisation: int = 0
 
 
 def clock(pts_ms: int) -> str:
@@ -165,13 +166,14 @@ def character_card(
     """`<character>/README.md`. The same for equal inputs: no date, no place."""
     chosen = summary.chosen
     weak = weaknesses(summary, numbers, settings)
+    traits = given["6c_caption"].info["notes"].get("traits", {}).get(summary.character, {})
     stem = chosen[0].stem(1, settings.names)
     sizes = Counter(f"{c.crop.width}x{c.crop.height}" for c in chosen)
     lines = [
         f"# {summary.character}",
         "",
         f"{_count(len(chosen), 'picture')} with captions from **{_text(source_name(numbers.film))}** for training a LoRA. "
-        f"Trigger word: `{summary.character}`, first in every caption by default.",
+        f"Trigger word: `{traits.get('trigger', summary.character)}`, first in every caption by default.",
         "",
         "![Contact sheet](contact_sheet.png)",
         "",
@@ -205,9 +207,7 @@ def character_card(
         *_times(summary, numbers),
         f"Sizes: {', '.join(f'{size} ({count})' for size, count in sorted(sizes.items(), key=lambda p: (-p[1], p[0])))}.",
         "",
-        f"Traits on most pictures: {', '.join(f'`{tag}`' for tag in summary.core_traits) or 'none found'}"
-        + (" (left out of the captions)." if _setting(given, "6c_caption", "core_traits") == "drop" else "."),
-        "",
+        *_traits(traits),
         "## How it came about",
         "",
         f"{_count(summary.figures, 'figure')} of this character were found, {_count(summary.candidates, 'finished crop')} "
@@ -267,6 +267,11 @@ def film_card(
         + (", ".join(f"{count} {reason}" for reason, count in sorted(numbers.lost_figures.items())) or "none"),
         f"- faces that belong to no character (extras, or seen too seldom): {numbers.noise}",
         *_by_person(numbers),
+        *(
+            [f"- pictures without anybody, for regularisation: {numbers.regularisation}, in `regularisation/`"]
+            if numbers.regularisation
+            else []
+        ),
         "",
         "`explain.jsonl` says of every frame, figure and crop what became of it and why.",
         "",
@@ -343,6 +348,19 @@ def _coverage(title: str, values: Iterable[str]) -> list[str]:
         f"| {title} | Pictures | Share |",
         "|---|---:|---:|",
         *[f"| {_cell(value)} | {count} | {count / total:.0%} |" for value, count in rows],
+        "",
+    ]
+
+
+def _traits(traits: Mapping[str, Any]) -> list[str]:
+    """Which tags belong to the character itself, and what the captions make of them."""
+    core = [trait for trait in traits.get("traits", []) if trait["core"]]
+    told = [f"`{t['tag']}` on {t['share']:.0%}, {t['lift']:.1f} times as often as elsewhere" for t in core]
+    dropped = [f"`{tag}`" for tag in traits.get("dropped", [])]
+    return [
+        f"Traits of the character itself: {'; '.join(told) or 'none found'}.",
+        "",
+        f"Left out of the captions, for the trigger word to learn: {', '.join(dropped) or 'nothing'}.",
         "",
     ]
 

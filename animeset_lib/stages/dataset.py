@@ -39,6 +39,7 @@ from animeset_lib.stages.coverage import Coverage, coverage
 from animeset_lib.stages.coverage_sheet import coverage_sheet
 from animeset_lib.stages.explain import Fate, fates, losses
 from animeset_lib.stages.framing import FRAMINGS
+from animeset_lib.stages.regularisation import published_entries
 from animeset_lib.stages.selection import THUMB_PX, Candidate, Choice, choose
 from animeset_lib.stages.sheet import ROW_TILES, SheetRow, Tile, fit_tile, grid_sheet, row_sheet
 from animeset_lib.stages.subsets import Subset, subset_sheet, subsets_json
@@ -50,6 +51,9 @@ TREE = "tree"
 """Folder below the stage's own one that holds exactly what is published."""
 
 COVERAGE_FILE, SUBSETS_FILE, TRAITS_FILE = "coverage.json", "subsets.json", "traits.json"
+
+REGULARISATION = "regularisation"
+"""The folder of pictures without anybody; `explain.jsonl` knows nothing of them."""
 
 _SHEET_PICTURES = 200
 """Most pictures on one contact sheet; the heading says when there are more."""
@@ -66,6 +70,7 @@ class DatasetStage(Stage):
     needs: ClassVar[tuple[str, ...]] = (
         *("1_extract", "2_dedupe", "3a_detect", "3b_embed", "3c_cluster", "3d_cast"),
         *("4a_quality", "4b_upscale", "5_crop", "6a_tag", "6b_attributes", "6c_caption"),
+        "6d_regularisation",
     )
     row: ClassVar[type[Record]] = DatasetRow
 
@@ -322,6 +327,7 @@ class _Builder:
         decisions = self._given["3d_cast"].path / DECISIONS_FILE
         if decisions.is_file():
             _link(decisions, tree / DECISIONS_FILE)
+        self._write_regularisation()
         _write_text(tree / "README.md", film_card(summaries, numbers, self._settings, self._given))
         explained = ({**fate.__dict__} for fate in all_fates)
         _write_text(tree / "explain.jsonl", "".join(json.dumps(fate, ensure_ascii=False) + "\n" for fate in explained))
@@ -348,6 +354,19 @@ class _Builder:
         else:
             sheet = self._frames_instead(name)
         write_image(tree / "contact_sheet.png", sheet)
+
+    def _write_regularisation(self) -> None:
+        """Pictures without anybody, where the run was asked for them, in a set beside the characters'."""
+        film = self._film.model_copy(update={"source_name": source_name(self._film)})
+        entries = published_entries(self._given["6d_regularisation"], film)
+        folder = self._tree / REGULARISATION
+        for entry in entries:
+            self._ctx.check_cancel()
+            _link(entry.source, folder / entry.image)
+            _write_text(folder / entry.caption, entry.text + "\n")
+        if entries:
+            lines = "".join(json.dumps(entry.row, ensure_ascii=False) + "\n" for entry in entries)
+            _write_text(folder / "metadata.jsonl", lines)
 
     def _frames_instead(self, name: str) -> Picture:
         """No character: the frames themselves go into `frames/`; returns their contact sheet."""
@@ -382,6 +401,7 @@ class _Builder:
             noise=sum(1 for row in cast if row.character is None and row.dropped not in BY_A_PERSON),
             by_person=Counter(row.dropped for row in cast if row.dropped in BY_A_PERSON),
             decisions=self._given["3d_cast"].info["notes"].get("decisions", 0),
+            regularisation=len(self._given["6d_regularisation"].kept),
             frame_decisions=self._given["2_dedupe"].info["notes"].get("decisions", 0),
         )
 

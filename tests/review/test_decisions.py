@@ -35,6 +35,7 @@ from animeset_lib.records import (
     QualityRow,
     Record,
     Region,
+    RegularisationRow,
     TagRow,
 )
 from animeset_lib.review import decisions as room
@@ -655,7 +656,7 @@ def test_what_was_decided_is_published_and_said(
         ClusterRow(id=i, track=0, cluster=c, confidence=1, x=0, y=0) for i, c in zip(ids, (0, 1, -1), strict=True)
     ]
     rows, _ = cast_rows(clusters, ["f", "f", "f"], outcome(["a", "b"], out, noise="n"))
-    notes: dict[str, Any] = {"1_extract": {"film": film.model_dump(mode="json")}, "3d_cast": {"decisions": 2}}
+    notes: dict[str, Any] = {"1_extract": {"film": film.model_dump(mode="json"), "shots": []}, "3d_cast": {"decisions": 2}}
     given_rows: dict[str, tuple[type[Record], list[Any]]] = {
         "1_extract": (Frame, [frame]),
         "2_dedupe": (DedupeRow, [DedupeRow(id="f", phash="", sharpness=1)]),
@@ -669,6 +670,7 @@ def test_what_was_decided_is_published_and_said(
         "6a_tag": (TagRow, []),
         "6b_attributes": (AttributeRow, []),
         "6c_caption": (CaptionRow, []),
+        "6d_regularisation": (RegularisationRow, []),
     }
     given = {stage: make_output(stage, *made, notes=notes.get(stage)) for stage, made in given_rows.items()}
     write_image(given["1_extract"].path / "f.png", np.zeros((99, 99, 3), np.uint8))

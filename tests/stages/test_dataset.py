@@ -31,6 +31,7 @@ from animeset_lib.records import (
     QualityRow,
     Record,
     Region,
+    RegularisationRow,
     TagRow,
 )
 from animeset_lib.run.stage import Context, Output
@@ -75,7 +76,7 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
             name: []
             for name in (
                 *("1_extract", "2_dedupe", "3a_detect", "3b_embed", "3c_cluster", "3d_cast"),
-                *("4a_quality", "4b_upscale", "5_crop", "6a_tag", "6b_attributes", "6c_caption"),
+                *("4a_quality", "4b_upscale", "5_crop", "6a_tag", "6b_attributes", "6c_caption", "6d_regularisation"),
             )
         }
         pictures: dict[str, np.ndarray] = {}
@@ -223,6 +224,7 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
             "6a_tag": TagRow,
             "6b_attributes": AttributeRow,
             "6c_caption": CaptionRow,
+            "6d_regularisation": RegularisationRow,
         }
         notes = {
             "1_extract": {
@@ -230,9 +232,41 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
                 "shots": [{"first_ms": 1000 * n, "last_ms": 1000 * n + 900} for n in range(len(rows["1_extract"]))],
             },
             "6a_tag": {"model": MODEL},
+            "6b_attributes": {
+                "subsets": {
+                    name: [
+                        {
+                            "name": "smile",
+                            "kind": "emotion",
+                            "ids": [
+                                row.id
+                                for row, made in zip(rows["6b_attributes"], rows["6c_caption"], strict=True)
+                                if row.emotion == "smile" and made.caption.startswith(f"{name},")
+                            ],
+                            "figures": 3,
+                            "tracks": 2,
+                            "share": 0.5,
+                            "words": [{"tag": "grin", "share": 0.5, "lift": 2.0}],
+                            "colours": [],
+                        }
+                    ]
+                    for name in per_character
+                }
+            },
             "6c_caption": {
                 "core_traits": {name: ["blue_hair"] for name in per_character},
-                "traits": {name: {"character": name, "traits": []} for name in per_character},
+                "traits": {
+                    name: {
+                        "character": name,
+                        "trigger": f"ohwx {name}",
+                        "dropped": ["long_hair"],
+                        "traits": [
+                            {"tag": "blue_hair", "share": 0.9, "lift": 3.25, "core": True},
+                            {"tag": "hat", "share": 0.2, "lift": 1, "core": False},
+                        ],
+                    }
+                    for name in per_character
+                },
             },
         }
         given = {
@@ -402,6 +436,44 @@ def test_notes_count_what_was_lost(result: Output) -> None:
     ]
 
 
+def kinds(result: Output, row: Any) -> str:
+    """What metadata.jsonl says about the emotion of a published picture."""
+    lines = (result.path / "tree" / row.character / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
+    return str(next(found["emotion"] for found in map(json.loads, lines) if found["crop"] == row.id))
+
+
+def test_pictures_without_anybody_are_a_set_of_their_own(
+    two: Given,
+    make_output: Callable[..., Output],
+    run_stage: Callable[..., Output],
+    make_context: Callable[..., Context],
+) -> None:
+    row = RegularisationRow(
+        id=f"{FILM.id}-000009000",
+        shot=3,
+        pts_ms=9000,
+        file="scenery.png",
+        box=Box(x0=0, y0=0, x1=64, y1=64),
+        width=64,
+        height=64,
+        caption="no_humans, anime_style",
+        tags={"no_humans": 0.9},
+        tagger="fake-tagger",
+    )
+    given = {**two, "6d_regularisation": make_output("6d_regularisation", RegularisationRow, [row])}
+    write_image(given["6d_regularisation"].path / "scenery.png", picture(3, 64, 64))
+    tree = run_stage(DatasetStage(DatasetSettings(min_pictures=1)), given, make_context()).path / "tree"
+    assert files(tree / "regularisation") == [
+        *("captions/scenery_0001.txt", "images/scenery_0001.png", "metadata.jsonl"),
+    ]
+    assert (tree / "regularisation/captions/scenery_0001.txt").read_text(encoding="utf-8") == (
+        "no_humans, anime_style\n"
+    )
+    line = json.loads((tree / "regularisation" / "metadata.jsonl").read_text(encoding="utf-8"))
+    assert (line["film"], line["time_ms"]) == ("Ein Film.mkv", 9000)
+    assert "for regularisation: 1, in `regularisation/`" in (tree / "README.md").read_text(encoding="utf-8")
+
+
 def test_cards_tell_numbers_models_settings_and_losses(result: Output) -> None:
     card = (result.path / "tree" / "rem" / "README.md").read_text(encoding="utf-8")
     for piece in (
@@ -413,10 +485,17 @@ def test_cards_tell_numbers_models_settings_and_losses(result: Output) -> None:
         "| 7_dataset | max_pictures | `7` |",
         "The background is unknown for every picture",
         "Only one outfit: dress",
-        "`blue_hair`",
+        "Traits of the character itself: `blue_hair` on 90%, 3.2 times as often as elsewhere.",
+        "for the trigger word to learn: `long_hair`.",
+        "Trigger word: `ohwx rem`",
+        "## What is missing",
         "fill in before you share",
     ):
         assert piece in card
+    smiling = [row for row in result.kept if row.character == "rem" and "smile" in kinds(result, row)]
+    assert f"| emotion | smile | {len(smiling)} | 2 | `grin` |" in card
+    (subset,) = json.loads((result.path / "tree" / "rem" / "subsets.json").read_text(encoding="utf-8"))
+    assert subset["files"] == sorted(row.image for row in smiling)
     top = (result.path / "tree" / "README.md").read_text(encoding="utf-8")
     assert "11 pictures of 2 characters." in top
     assert "| [rem](rem/README.md) | 7 | 8 |" in top
