@@ -457,7 +457,11 @@ class _Triggers:
         present = next((key for key in keys if key in own), None) or next(
             (key for key in own if _holds(caption, key)), None
         )
-        others = [key for key in keys if key in everyone and key != present and (key not in own or present is not None)]
+        # ai-toolkit puts a missing trigger before the first tag without a comma
+        named = [key.removeprefix(f"{present} ") for key in keys]
+        others = [
+            key for key in named if key in everyone and key != present and (key not in own or present is not None)
+        ]
         if others:
             words = (
                 f"shows nobody, but names {everyone[others[0]]}"
