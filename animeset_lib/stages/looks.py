@@ -17,7 +17,7 @@ import numpy.typing as npt
 from animeset_lib.models.api import Picture
 from animeset_lib.records import Box
 
-__all__ = ["COLOURS", "ZONES", "Look", "clothes_look", "lab_of", "rgb_of"]
+__all__ = ["COLOURS", "SKIN", "ZONES", "Look", "clothes_look", "lab_of", "relit", "rgb_of"]
 
 Lab = npt.NDArray[np.float32]
 
@@ -36,11 +36,21 @@ _FACE_PX = 64  # faces are shrunk to this height: the palette needs no more
 _LEAST_FACE_PX = 12
 _LEAST_SHARE = 0.12
 """A zone with less of its area left as clothes counts as not seen."""
-_SKIN = 13.0
+_SKIN_LIGHT = (-25.0, 8.0)
+_SKIN_CHROMA = (-5.0, 14.0)
+_SKIN_HUE = 7.0
+"""A pixel is skin when its CIELAB lightness, chroma and hue differ from the cheeks' by no more: shade is darker and stronger, white cloth is paler."""
 _HAIR = 13.0
 _BACKGROUND = 8.0
 _JOIN = 14.0
-"""CIELAB distances, lightness counted half, within which a pixel is skin, hair, background, or the same colour of a palette."""
+"""CIELAB distances, lightness counted half, within which a pixel is hair, background, or the same colour of a palette."""
+_MIDDLE = 0.35
+_FILLED = 0.5
+"""Hair hangs at the sides. Where its colour fills this share of the middle (so many face widths to each side), the clothes have it too."""
+_LIGHT = (0.3, 6.0)
+"""A scene's light is believed to change one channel at most so much; beyond, what was taken for skin is none."""
+SKIN: Lab = np.array([88, 8, 14], np.float32)
+"""CIELAB of the skin in whose light the palettes are given: a fair drawn one in daylight. Own observation."""
 _HALF_LIGHT = np.array([0.5, 1.0, 1.0], np.float32)
 
 
@@ -82,17 +92,31 @@ def clothes_look(picture: Picture, face: Box | None) -> tuple[float, ...]:
         size = max(1, round(width * factor)), max(1, round(height * factor))
         picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
         face = face.scaled(size[0] / width, size[1] / height)
-    lab = lab_of((picture / 255).astype(np.float32))
-    inner = _part(lab, face, 0.2, 0.45, 0.8, 0.85)
+    rgb = (picture / 255).astype(np.float32)
+    inner = _part(lab_of(rgb), face, 0.2, 0.45, 0.8, 0.85)
     if not len(inner):
         return ()
-    skin = np.median(inner, axis=0)
-    hair = _hair(lab, face, skin)
+    seen_skin = np.median(inner, axis=0)
+    lab = relit(rgb, seen_skin, SKIN)
+    hair = _hair(lab, face)
     backdrop = _backdrop(lab, face)
     zones = np.zeros((len(ZONES), COLOURS, _ENTRY), np.float32)
     for index, zone in enumerate(ZONES):
-        zones[index] = _zone(lab, face, zone, skin, hair, backdrop)
-    return Look(skin, zones).pack() if zones[..., 0].any() else ()
+        zones[index] = _zone(lab, face, zone, hair, backdrop)
+    return Look(seen_skin, zones).pack() if zones[..., 0].any() else ()
+
+
+def relit(rgb: npt.NDArray[np.float32], skin: Lab, wanted: Lab) -> Lab:
+    """`(..., 3)` RGB 0..1 in a light that shows skin as `skin` → CIELAB in one that shows it as `wanted`.
+
+    A scene's tint multiplies all colours of a figure (von Kries): each channel of linear light is multiplied by what makes the skin right.
+    """
+    gain = np.clip(_linear(rgb_of(wanted)) / np.maximum(_linear(rgb_of(skin)), 1e-3), *_LIGHT)
+    return lab_of(np.clip(_linear(rgb) * gain, 0, 1).astype(np.float32) ** np.float32(1 / 2.2))
+
+
+def _linear(rgb: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return np.asarray(np.clip(rgb, 0, 1) ** np.float32(2.2), np.float32)
 
 
 def lab_of(rgb: npt.NDArray[np.float32]) -> Lab:
@@ -126,11 +150,21 @@ def _far(lab: Lab, colours: Lab) -> npt.NDArray[np.float32]:
     return np.asarray(apart.min(axis=1), np.float32)
 
 
-def _hair(lab: Lab, face: Box, skin: Lab) -> Lab:
+def _is_skin(lab: Lab) -> npt.NDArray[np.bool_]:
+    """`(P,)`: which pixels of a picture in the light of `SKIN` are skin."""
+    chroma = float(np.hypot(SKIN[1], SKIN[2]))
+    along = lab[:, 1:] @ SKIN[1:] / chroma - chroma
+    across = lab[:, 1:] @ np.array([-SKIN[2], SKIN[1]], np.float32) / chroma
+    light = lab[:, 0] - SKIN[0]
+    inside = (light >= _SKIN_LIGHT[0]) & (light <= _SKIN_LIGHT[1]) & (np.abs(across) <= _SKIN_HUE)
+    return np.asarray(inside & (along >= _SKIN_CHROMA[0]) & (along <= _SKIN_CHROMA[1]), np.bool_)
+
+
+def _hair(lab: Lab, face: Box) -> Lab:
     """`(N, 3)`: the two main colours above the brows and beside the cheeks that are not skin."""
     parts = ((0.1, -0.3, 0.9, 0.1), (-0.12, 0.0, 0.06, 0.5), (0.94, 0.0, 1.12, 0.5))
     pixels = np.concatenate([_part(lab, face, *part) for part in parts])
-    pixels = pixels[_far(pixels, skin[None]) > _SKIN]
+    pixels = pixels[~_is_skin(pixels)]
     return _palette(pixels, np.ones(len(pixels), np.float32))[:2, 1:] if len(pixels) else pixels
 
 
@@ -144,33 +178,30 @@ def _backdrop(lab: Lab, face: Box) -> Lab:
 
 
 def _zone(
-    lab: Lab, face: Box, zone: tuple[float, float, float, float], skin: Lab, hair: Lab, backdrop: Lab
+    lab: Lab, face: Box, zone: tuple[float, float, float, float], hair: Lab, backdrop: Lab
 ) -> npt.NDArray[np.float32]:
     """`(COLOURS, 4)`: the palette of one zone, zeros when it is not seen."""
     found = np.zeros((COLOURS, _ENTRY), np.float32)
     top, bottom, wide, narrow = zone
-    rows = np.arange(round(face.y1 + top * face.height), round(face.y1 + bottom * face.height))
-    seen_rows = rows[(rows >= 0) & (rows < lab.shape[0])]
-    middle = (face.x0 + face.x1) / 2
-    pixels, weights, area = [], [], 0.0
-    for row in rows:
-        part = (row - rows[0]) / max(1, len(rows) - 1)
-        half = (wide + part * (narrow - wide)) * face.width
-        area += 2 * half
-        if row in seen_rows:
-            columns = np.arange(max(0, round(middle - half)), min(lab.shape[1], round(middle + half)))
-            pixels.append(lab[row, columns])
-            weights.append(1.0 - 0.5 * np.abs(columns - middle) / half)
-    if not pixels:
+    first, last = round(face.y1 + top * face.height), round(face.y1 + bottom * face.height)
+    area = (wide + narrow) * face.width * (last - first)
+    rows, columns = np.mgrid[first : max(first, min(lab.shape[0], last)), 0 : lab.shape[1]]
+    aside = np.abs(columns - (face.x0 + face.x1) / 2)
+    half = (wide + (rows - first) / max(1, last - first) * (narrow - wide)) * face.width
+    inside = aside < half
+    if not inside.any():  # below the picture
         return found
-    flat = np.concatenate(pixels)
-    weight = np.concatenate(weights).astype(np.float32)
-    own = _far(flat, skin[None]) > _SKIN
-    own &= _far(flat, hair) > _HAIR
-    own &= _far(flat, backdrop) > _BACKGROUND
+    pixels = lab[rows[inside], columns[inside]]
+    weights = (1.0 - 0.5 * aside[inside] / half[inside]).astype(np.float32)
+    own = ~_is_skin(pixels)
+    middle = own & (aside[inside] < _MIDDLE * face.width)
+    like_hair = _far(pixels, hair) <= _HAIR
+    if not middle.any() or like_hair[middle].mean() < _FILLED:
+        own &= ~like_hair
+    own &= _far(pixels, backdrop) > _BACKGROUND
     if own.sum() < _LEAST_SHARE * area:
         return found
-    palette = _palette(flat[own], weight[own])[:COLOURS]
+    palette = _palette(pixels[own], weights[own])[:COLOURS]
     palette[:, 0] *= own.sum() / area / palette[:, 0].sum()
     found[: len(palette)] = palette
     return found

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from animeset_lib.media import Picture
 from animeset_lib.settings import AttributesSettings
-from animeset_lib.stages.looks import ZONES, Look, lab_of, rgb_of
+from animeset_lib.stages.looks import SKIN, ZONES, Look, lab_of, relit, rgb_of
 from animeset_lib.stages.sheet import Section, section_sheet
 from animeset_lib.tags.vocabulary import UNKNOWN, category_of, emotion_of, outfit_of
 
@@ -33,13 +33,11 @@ Floats = npt.NDArray[np.float64]
 # Distances between two tracks, in units of the limit beyond which clothes are others (setting `outfit_distance`).
 _SAME, _OTHER = 0.6, 1.25
 """Tracks nearer than the first are always joined, further than the second never; between them the widest gap decides."""
-_LOOK_LIMIT = 0.35
+_LOOK_LIMIT = 0.3
 _TAG_LIMIT = 0.6
 _COLOUR_RANGE = 20.0
 """CIELAB (lightness counted half): how far apart two colours are that are alike to 1/e."""
 _ZONE_WEIGHT = (0.6, 1.0, 0.8, 0.8)
-_LIGHT = (0.4, 4.0)
-"""The light of a scene is believed to darken or brighten one channel at most so much."""
 _NAMED = 0.35
 """A tag names a sub-set when it is on this share of its tracks."""
 _TELLING = 8
@@ -205,31 +203,16 @@ def _figure_zones(
 
 
 def _relight(wears: Sequence[_Wear]) -> None:
-    """Every palette as it would be in the character's best light: channel by channel times what makes its skin the reference skin.
-
-    The reference is the median skin of the lighter half of the tracks. A scene's tint multiplies all colours of a figure (von Kries), and skin is
-    what every face shows.
-    """
+    """Every palette as the character's best light shows it: that of the median skin of the lighter half of the tracks."""
     skins = [wear.skin for wear in wears if wear.skin is not None]
     if not skins:
         return
     lighter = sorted(skins, key=lambda skin: (-float(skin[0]), tuple(skin.tolist())))[: (len(skins) + 1) // 2]
-    reference = _linear(np.median(lighter, axis=0)[None].astype(np.float32))[0]
+    reference = np.median(lighter, axis=0).astype(np.float32)
     for wear in wears:
-        if wear.skin is None:
-            continue
-        gain = np.clip(reference / np.maximum(_linear(wear.skin[None])[0], 1e-3), *_LIGHT)
         for zone in wear.zones:
             if len(zone):
-                zone[:, 1:] = _from_linear(np.clip(_linear(zone[:, 1:]) * gain, 0, 1))
-
-
-def _linear(lab: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return np.asarray(np.clip(rgb_of(lab), 0, 1) ** 2.2, np.float32)
-
-
-def _from_linear(linear: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return lab_of(np.asarray(linear ** (1 / 2.2), np.float32))
+                zone[:, 1:] = relit(rgb_of(zone[:, 1:]), SKIN, reference)
 
 
 def _join(wears: Sequence[_Wear], limit: float) -> list[list[int]]:
