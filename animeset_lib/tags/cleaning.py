@@ -290,7 +290,8 @@ def _written(raw: str) -> str:
     for _ in range(3):  # lowering may undo the composition, and composing the lower case
         text = unicodedata.normalize("NFKC", text).lower()
     tag = re.sub(r"\\+([()\[\]{}])", r"\1", clean_tag(text))
-    return tag if is_emoticon(tag) else re.sub(r"_{2,}", "_", tag).strip("_")
+    plain = re.sub(r"_{2,}", "_", tag).strip("_")
+    return tag if plain and is_emoticon(tag) else plain
 
 
 def _canonical(tag: str) -> str:
@@ -335,14 +336,14 @@ def clean(general: Mapping[str, float], faces: int, rules: Rules = Rules()) -> C
 
 def without_overlaps(found: Cleaned) -> dict[str, float]:
     """Drops each tag beside a more exact one. Returns what speaks for each remaining tag: the best score of all that it stands for."""
-    strength = dict(found.tags)
-    for general in list(found.tags):
-        exact = [tag for tag in found.tags if more_exact(tag, general)]
+    scores = dict(found.tags)
+    strength = dict(scores)
+    for general in scores:
+        exact = [tag for tag in scores if more_exact(tag, general)]
+        for tag in exact:
+            strength[tag] = max(strength[tag], scores[general])
         if exact:
-            best = min(exact, key=lambda tag: (-found.tags[tag], tag))
-            for tag in exact:
-                strength[tag] = max(strength[tag], strength[general])
-            _drop(found, general, f"{best} says it more exactly")
+            _drop(found, general, f"{min(exact, key=lambda tag: (-scores[tag], tag))} says it more exactly")
     return {tag: strength[tag] for tag in found.tags}
 
 
@@ -404,8 +405,7 @@ def _people(found: Cleaned, faces: int) -> bool:
     if faces or alone:
         _only_one(found, plural, "only one face was found" if faces else f"contradicts {SOLO}, which is more certain")
     if faces and SOLO not in tags:
-        tags[SOLO] = 1.0
-        found.added[SOLO] = "one face was found"
+        _put(found, SOLO, 1.0, "one face was found")
     return False
 
 
@@ -449,8 +449,7 @@ def _only_one(found: Cleaned, plural: Mapping[str, float], why: str) -> None:
     if several and not any(_counted(tag) for tag in found.tags):
         tag = _first(several)
         one = _COUNT.sub(r"1\g<2>", tag)
-        found.tags[one] = several[tag]
-        found.added[one] = f"{tag}, but {why}"
+        _put(found, one, several[tag], f"{tag}, but {why}")
 
 
 def _too_few(found: Cleaned, counts: Mapping[str, tuple[int, str]], faces: int) -> None:
@@ -458,12 +457,17 @@ def _too_few(found: Cleaned, counts: Mapping[str, tuple[int, str]], faces: int) 
         score, whole = found.tags[tag], f"multiple_{kind}s"
         _drop(found, tag, f"{faces} faces were found")
         if number > 1:
-            found.tags[whole] = score
-            found.added[whole] = f"{tag}, but {faces} faces were found"
+            _put(found, whole, score, f"{tag}, but {faces} faces were found")
 
 
 def _first(scores: Mapping[str, float]) -> str:
     return min(scores, key=lambda tag: (-scores[tag], tag))
+
+
+def _put(found: Cleaned, tag: str, score: float, why: str) -> None:
+    found.tags[tag] = score
+    if found.removed.pop(tag, None) is None:
+        found.added[tag] = why
 
 
 def _drop(found: Cleaned, tag: str, why: str) -> None:

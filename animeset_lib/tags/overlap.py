@@ -83,7 +83,7 @@ def more_exact(tag: str, general: str) -> bool:
         return True
     category = category_of(tag)
     if words[0] == general and general.endswith("ing"):
-        return category == category_of(general)  # `sitting_on_bed`
+        return category == "pose"  # `sitting_on_bed`
     if _is_a(tag, general):
         return True
     if words[0] in _NOT_SO or words[-1] == "outfit":  # `white_red_outfit` is another costume than `red_outfit`
