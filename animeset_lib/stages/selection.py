@@ -7,6 +7,7 @@ best one of its size, and one odd picture (an outlier is often a wrong face) can
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -102,8 +103,8 @@ def choose(
     1. No shot gives more than `per_shot`, until `min_pictures` cannot be had otherwise.
     2. From `min_pictures` on, only what is new by `novelty_min`.
     3. No framing runs ahead of its planned share while others are to be had.
-    4. Every outfit gets `per_outfit` pictures, as far as the rules before let it have so many. Each has its first before any must have its
-       second, and so on, evenly spread over the first `min_pictures` (over more, when all outfits together ask for more).
+    4. Every outfit gets `per_outfit` pictures, as far as the rules before let it have so many, evenly spread over the first `min_pictures`
+       (over more, when all outfits together ask for more).
     5. Every emotion gets `per_emotion`, in the same way. Unknown outfits and emotions ask for nothing.
     6. The crop that makes all candidates best represented.
 
@@ -131,25 +132,27 @@ class _Quota:
         for (value, _), count in Counter(zip(values, shots, strict=True)).items():
             supply[value] += min(count, settings.per_shot)
         self._wanted = {value: min(each, supply[value]) for value in sorted(supply) if value != UNKNOWN}
-        # The `k`-th picture of every value is due before the next one of any, and the last with the smallest set, or when all can be there.
-        total = sum(self._wanted.values())
-        pace = max(settings.min_pictures, total)
-        turns = (sum(min(wanted, k) for wanted in self._wanted.values()) for k in range(1, each + 1))
-        self._due = [-(-pace * turn // total) for turn in turns] if total else []
+        # Evenly spread over the smallest set, or over as many as ask. What there is one of is due in the middle: not sooner, for a dress
+        # that is seen once is often a wrong face, and not last, or larger quotas would keep it out of a set that has no room for all.
+        pace = max(settings.min_pictures, sum(self._wanted.values()))
+        self._due = {
+            value: [-(-pace * (2 * k - 1) // (2 * wanted)) for k in range(1, wanted + 1)]
+            for value, wanted in self._wanted.items()
+        }
 
     def due(self, chosen: Sequence[int], allowed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Crops one of which must come now, or some value would have too few pictures later; as long as there is time for all, there are none."""
         taken = Counter(self._values[i] for i in chosen)
         left = Counter(self._values[i] for i in np.flatnonzero(allowed).tolist())
         now = len(chosen)
-        for k, until in enumerate(self._due, start=1):
+        for until in sorted({moment for moments in self._due.values() for moment in moments}):
             late = {
-                value: min(min(wanted, k) - taken[value], left[value])
-                for value, wanted in self._wanted.items()
-                if min(wanted, k) > taken[value]
+                value: min(bisect_right(moments, until) - taken[value], left[value])
+                for value, moments in self._due.items()
             }
+            late = {value: count for value, count in late.items() if count > 0}
             if late and sum(late.values()) >= until - now:
-                return np.array([late.get(value, 0) > 0 for value in self._values])
+                return np.array([value in late for value in self._values])
         return np.zeros(len(self._values), np.bool_)
 
     def words(self, index: int, chosen: Sequence[int]) -> str:
