@@ -70,11 +70,14 @@ def vote(pictures: Sequence[Sighted]) -> list[Cleaned]:
     for group in groups:
         _settle(group, poll, results)
     # Rounds of their own, from what each picture said itself: a trait that is added must not help another one to a majority.
-    for tag in sorted({tag for i in voters for tag in pictures[i].tags if _votable(tag)}):
-        if poll.lonely(tag):
+    traits = sorted({tag for i in voters for tag in pictures[i].tags if _votable(tag)})
+    clear = [tag for tag in traits if poll.clear(tag)]
+    for tag in traits:
+        # a single `black_skirt` among skirts is no slip, only more exact
+        if poll.lonely(tag) and not any(more_exact(tag, general) for general in clear):
             _remove_lonely(tag, poll, results)
-        elif poll.clear(tag):
-            _add(tag, poll, groups, results)
+    for tag in clear:
+        _add(tag, poll, groups, results)
     return results
 
 
