@@ -39,7 +39,7 @@ _LEAST_SHARE = 0.12
 _SKIN_LIGHT = (-25.0, 8.0)
 _SKIN_CHROMA = (-5.0, 14.0)
 _SKIN_HUE = 7.0
-"""A pixel is skin when its CIELAB lightness, chroma and hue differ from the cheeks' by no more: shade is darker and stronger, white cloth is paler."""
+"""A pixel is skin when its CIELAB lightness, chroma and hue differ from the cheeks' by no more: shade is darker, white cloth paler."""
 _HAIR = 13.0
 _BACKGROUND = 8.0
 _JOIN = 14.0

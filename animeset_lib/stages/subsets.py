@@ -38,6 +38,8 @@ _TAG_LIMIT = 0.6
 _COLOUR_RANGE = 20.0
 """CIELAB (lightness counted half): how far apart two colours are that are alike to 1/e."""
 _ZONE_WEIGHT = (0.6, 1.0, 0.8, 0.8)
+_DARK_SKIN = 0.45
+"""CIELAB chroma over lightness: drawn fair skin has .15 to .3 in any white light, brown skin .5 to .9."""
 _NAMED = 0.35
 """A tag names a sub-set when it is on this share of its tracks."""
 _TELLING = 8
@@ -203,16 +205,23 @@ def _figure_zones(
 
 
 def _relight(wears: Sequence[_Wear]) -> None:
-    """Every palette as the character's best light shows it: that of the median skin of the lighter half of the tracks."""
+    """Palettes come in the light in which fair skin looks fair. Those of a character with dark skin are put into its own best light.
+
+    That is the light of the median skin of the lighter half of the tracks. Dim light takes as much from the chroma of fair skin as from its
+    lightness, while dark skin has more chroma for its lightness, so a character seen in the dark alone is not taken for dark-skinned. In warm
+    light alone it is: its colours are then named as they are seen.
+    """
     skins = [wear.skin for wear in wears if wear.skin is not None]
     if not skins:
         return
     lighter = sorted(skins, key=lambda skin: (-float(skin[0]), tuple(skin.tolist())))[: (len(skins) + 1) // 2]
-    reference = np.median(lighter, axis=0).astype(np.float32)
+    own = np.median(lighter, axis=0).astype(np.float32)
+    if float(np.hypot(own[1], own[2])) < _DARK_SKIN * float(own[0]):
+        return
     for wear in wears:
         for zone in wear.zones:
             if len(zone):
-                zone[:, 1:] = relit(rgb_of(zone[:, 1:]), SKIN, reference)
+                zone[:, 1:] = relit(rgb_of(zone[:, 1:]), SKIN, own)
 
 
 def _join(wears: Sequence[_Wear], limit: float) -> list[list[int]]:
@@ -355,7 +364,15 @@ _TONES: dict[str, tuple[tuple[int, int, int], ...]] = {
     "red": ((200, 40, 45), (150, 30, 35), (225, 75, 70), (105, 25, 30)),
     "orange": ((230, 130, 45), (245, 165, 90), (200, 105, 40)),
     "yellow": ((245, 215, 70), (255, 235, 150), (215, 180, 60), (255, 240, 190)),
-    "green": ((70, 150, 80), (40, 95, 50), (130, 200, 120), (190, 230, 170), (90, 110, 60)),
+    "green": (
+        (70, 150, 80),
+        (40, 95, 50),
+        (130, 200, 120),
+        (190, 230, 170),
+        (90, 110, 60),
+        (90, 175, 135),
+        (50, 120, 100),
+    ),
     "aqua": ((80, 205, 205), (150, 230, 230), (40, 140, 150)),
     "blue": ((60, 95, 185), (40, 50, 100), (110, 155, 225), (170, 200, 240), (30, 36, 66), (80, 100, 140)),
     "purple": ((125, 80, 165), (80, 55, 120), (170, 135, 205), (205, 180, 225)),
