@@ -24,6 +24,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import animeset_lib
+from animeset_lib.commands.captions import captions_app
 from animeset_lib.commands.common import (
     DeviceOption,
     DownloadBars,
@@ -56,6 +57,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(models_app)
+app.add_typer(captions_app)
 app.command()(export)
 app.command()(lint)
 app.command()(traits)

@@ -72,13 +72,14 @@ ALLOWED: dict[str, set[str]] = {
         "stages_on_disk",
     },
     "stages_on_disk": {"pipeline", "run", "run.stage", "stages"},
-    "review.captions": {"errors", "run", "settings", "tags"},
+    "review.captions": {"errors", "review.traits", "run", "settings", "tags"},
     "review.traits": {"errors", "run", "tags"},
     "review.hand_captions": {"errors", "review.captions", "run", "settings", "tags"},
     "demo": {"errors", "records", "demo", "media"},
     "explore": {
         *("ahead", "console", "dashboard", "demo", "errors", "explore", "media", "models", "pipeline"),
-        *("records", "review", "run", "run.stage", "settings", "stages"),
+        *("records", "review", "review.captions", "review.traits", "run", "run.stage", "settings", "stages"),
+        *("export", "tags"),
     },
 }
 ONLY_IN = {

@@ -35,10 +35,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from animeset_lib.errors import AnimesetError, InputError
+from animeset_lib.review.traits import TraitChoices
 from animeset_lib.run.publish import EDITS, MANIFEST, hold_folder, put_text, read_manifest
 from animeset_lib.run.store import full_disk_as, sync, write_text
 from animeset_lib.settings import CaptionSettings
 from animeset_lib.tags.line import write_caption
+from animeset_lib.tags.traits import core_of, left_out, table_of
 
 __all__ = [
     "ALL",
@@ -114,6 +116,7 @@ class Selection:
 
 
 ALL = Selection()
+NO_CHOICES = TraitChoices()
 
 
 @dataclass(frozen=True)
@@ -181,14 +184,16 @@ class RestoreCaptions:
 
 @dataclass(frozen=True)
 class Recaption:
-    """Captions written anew from the pictures' `tags`, with other settings than the run's: template, style, underscores, core traits.
+    """Captions written anew from the pictures' `tags`, with other settings than the run's: template, trigger, style, underscores, which traits.
 
-    pruned           character → tags that are left to the trigger word, which is what `settings.core_traits` is about
+    core             character → its core traits, as `CaptionSet.core_traits` gives them; what is core was measured by the run
+    choices          what a person wants of single characters (`review.traits.load_choices`); it comes before `settings.core_traits`
     include_edited   also captions that a person wrote; without it those stay, and only the program's (or an earlier Recaption's) become others
     """
 
     settings: CaptionSettings
-    pruned: Mapping[str, Collection[str]]
+    core: Mapping[str, Collection[str]]
+    choices: TraitChoices = NO_CHOICES
     include_edited: bool = False
     where: Selection = ALL
 
@@ -354,6 +359,34 @@ class CaptionSet:
                 )
         return found
 
+    def select(self, where: Selection) -> list[CaptionedPicture]:
+        """The pictures of a selection in the order of `pictures`, one per caption file. Raises `InputError` when it names what is not there."""
+        pictures = everything = self.pictures()
+        if where.images is not None:
+            unknown = sorted(set(where.images) - {picture.image for picture in pictures})
+            if unknown:
+                raise InputError(
+                    f"no such picture in {self.folder.name}: {_names(unknown)}; expected paths such as `hero/dataset/images/hero_0001.png`"
+                )
+            pictures = [picture for picture in pictures if picture.image in set(where.images)]
+        if where.character is not None:
+            characters = {picture.character for picture in everything}
+            if where.character not in characters:
+                raise InputError(
+                    f"no character {where.character} in {self.folder.name}; there are {', '.join(sorted(characters)) or 'none'}"
+                )
+            pictures = [picture for picture in pictures if picture.character == where.character]
+        wanted, unwanted = ({tag_key(tag) for tag in tags_of(text)} for text in (where.with_tags, where.without_tags))
+        if wanted or unwanted:
+            have = {picture.image: {tag_key(tag) for tag in tags_of(picture.caption)} for picture in pictures}
+            pictures = [p for p in pictures if wanted <= have[p.image] and not unwanted & have[p.image]]
+        return list({caption_path(p.image): p for p in reversed(pictures)}.values())[::-1]
+
+    def written_by_hand(self, where: Selection = ALL) -> list[CaptionedPicture]:
+        """Those that `Recaption` leaves as they are: edited, and by no `Recaption`."""
+        ours = self.recaptioned()
+        return [p for p in self.select(where) if p.edited and (caption_path(p.image), self._raw(p.image)) not in ours]
+
     def plan(self, edit: Edit) -> list[Change]:
         """What an edit would change: only the captions that become others, in the order of `pictures`. Nothing is written.
 
@@ -361,7 +394,7 @@ class CaptionSet:
         are one change. Raises `InputError` when the selection names what is not there, when the edit itself makes no sense, when it would
         leave a caption empty, or when it would take away a first tag and is not allowed to.
         """
-        selected = self._selected(Selection(images=(edit.image,)) if isinstance(edit, SetCaption) else edit.where)
+        selected = self.select(Selection(images=(edit.image,)) if isinstance(edit, SetCaption) else edit.where)
         after = self._edited(edit, selected)
         changes = [
             Change(picture.image, picture.caption, new, isinstance(edit, Recaption))
@@ -475,7 +508,22 @@ class CaptionSet:
             self._make({"number": number, "kind": kind, "time": now, "words": line.words, "edit": line.number}, files)
             return _entry(line, undone=kind == "undo")
 
+    def core_traits(self) -> dict[str, list[str]]:
+        """Character → its core traits, from the `traits.json` of those that have one that can be read."""
+        found = {}
+        for path in sorted(self.folder.glob("*/traits.json")):
+            try:
+                found[path.parent.name] = core_of(table_of(json.loads(path.read_text(encoding="utf-8"))))
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+        return found
+
     # What `hand_captions` asks
+
+    def recaptioned(self) -> set[tuple[str, str | None]]:
+        """Caption files with the whole texts that `Recaption` has ever given them."""
+        files = (file for line in self._history().edits for file in line.files if file.recaption)
+        return {(caption_path(file.image), file.after) for file in files}
 
     def complete_held(self) -> None:
         """Finish an edit that was interrupted, for a caller that holds the folder's lock."""
@@ -534,29 +582,6 @@ class CaptionSet:
 
     # Edits
 
-    def _selected(self, where: Selection) -> list[CaptionedPicture]:
-        """The selected pictures, one per caption file."""
-        pictures = everything = self.pictures()
-        if where.images is not None:
-            unknown = sorted(set(where.images) - {picture.image for picture in pictures})
-            if unknown:
-                raise InputError(
-                    f"no such picture in {self.folder.name}: {_names(unknown)}; expected paths such as `hero/dataset/images/hero_0001.png`"
-                )
-            pictures = [picture for picture in pictures if picture.image in set(where.images)]
-        if where.character is not None:
-            characters = {picture.character for picture in everything}
-            if where.character not in characters:
-                raise InputError(
-                    f"no character {where.character} in {self.folder.name}; there are {', '.join(sorted(characters)) or 'none'}"
-                )
-            pictures = [picture for picture in pictures if picture.character == where.character]
-        wanted, unwanted = ({tag_key(tag) for tag in tags_of(text)} for text in (where.with_tags, where.without_tags))
-        if wanted or unwanted:
-            have = {picture.image: {tag_key(tag) for tag in tags_of(picture.caption)} for picture in pictures}
-            pictures = [p for p in pictures if wanted <= have[p.image] and not unwanted & have[p.image]]
-        return list({caption_path(p.image): p for p in reversed(pictures)}.values())[::-1]
-
     def _edited(self, edit: Edit, pictures: Sequence[CaptionedPicture]) -> list[str]:
         """The captions after an edit; one on which it has no effect as it was."""
         captions = [picture.caption for picture in pictures]
@@ -609,23 +634,18 @@ class CaptionSet:
     def _recaptioned(self, edit: Recaption, pictures: Sequence[CaptionedPicture]) -> list[str]:
         """Captions from the tags of the rows. Pictures whose row has no tags keep theirs."""
         rows = self._rows()
-        ours = {
-            (caption_path(file.image), file.after)
-            for line in self._history().edits
-            for file in line.files
-            if file.recaption
-        }
+        stay = set() if edit.include_edited else {picture.image for picture in self.written_by_hand(edit.where)}
         after = []
         for picture in pictures:
             row = rows.get(picture.image, {})
             tags, scores = row.get("tags"), row.get("tag_scores")
-            own = not picture.edited or (caption_path(picture.image), self._raw(picture.image)) in ours
-            if not (own or edit.include_edited) or not isinstance(tags, list):
+            if picture.image in stay or not isinstance(tags, list):
                 after.append(picture.caption)
                 continue
             words = [tag for tag in tags if isinstance(tag, str)]
             known = scores if isinstance(scores, dict) else {}
-            pruned = edit.pruned.get(picture.character, ())
+            core, choice = edit.core.get(picture.character, ()), edit.choices.get(picture.character)
+            pruned = [tag for tag in words if left_out(tag, edit.settings.core_traits, core, choice)]
             after.append(tidy_caption(write_caption(picture.character, words, pruned, edit.settings, known)))
         return after
 

@@ -76,6 +76,8 @@ class HandCaption:
     """The whole text of the file."""
     trigger: str = ""
     """The word that the training tied to the character when this was written."""
+    recaption: bool = False
+    """Whether `Recaption` wrote it, with settings a person chose: kept like any other, until a run writes the same by itself."""
 
 
 class CaptionStore:
@@ -136,7 +138,9 @@ class CaptionStore:
 
     def _append(self, captions: Sequence[HandCaption]) -> None:
         time = datetime.now(UTC).isoformat(timespec="seconds")
-        rows = [{**caption.__dict__, "time": time} for caption in captions]
+        rows = [
+            {**{key: value for key, value in caption.__dict__.items() if value}, "time": time} for caption in captions
+        ]
         content = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows).encode()
         with self.path.open("ab+", buffering=0) as file:
             end = file.seek(0, os.SEEK_END)
@@ -158,7 +162,9 @@ def _caption(row: Mapping[str, Any]) -> HandCaption | None:
         return None
     if kind == "machine" and crop:
         return HandCaption(crop, "machine")
-    return HandCaption(crop, "set", text, trigger) if kind == "set" and crop and tags_of(text) else None
+    if kind != "set" or not crop or not tags_of(text):
+        return None
+    return HandCaption(crop, "set", text, trigger, row.get("recaption") is True)
 
 
 @dataclass(frozen=True)
@@ -182,7 +188,7 @@ def harvest(folder: Path, store: CaptionStore) -> Harvest:
     opened = CaptionSet(folder, held=True)
     manifest = read_manifest(folder)
     hashes = machine_hashes(manifest)
-    known = store.read()
+    known, recaptioned = store.read(), opened.recaptioned()
     found: list[HandCaption] = []
     remembered: set[str] = set()
     by_hand = 0
@@ -201,11 +207,11 @@ def harvest(folder: Path, store: CaptionStore) -> Harvest:
             text, fault = _text(folder / file)
             ours = ours and _explained(row, text, manifest["files"].get(file), opened.journal_texts(image))
             crop = row.get("crop")
+            last = known.get(crop) if isinstance(crop, str) else None
             if text is not None and (_sha256(text) == hashes[file] or shown(text) == machine_text(row, hashes[file])):
                 remembered.add(file)
-                last = known.get(str(crop))
-                # A caption that a person wrote and the program has come to write, too, stays the person's.
-                if last is not None and last.kind == "set" and shown(last.text) != shown(text):
+                # What a person wrote and the program has come to write, too, stays the person's.
+                if last is not None and last.kind == "set" and (last.recaption or shown(last.text) != shown(text)):
                     found.append(HandCaption(last.crop, "machine"))
             elif text is None or not isinstance(crop, str) or not crop:
                 not_taken.setdefault(fault or "its row in metadata.jsonl has no crop id", []).append(file)
@@ -213,7 +219,8 @@ def harvest(folder: Path, store: CaptionStore) -> Harvest:
                 remembered.add(file)
                 by_hand += 1
                 line = _one_line(text)
-                found.append(HandCaption(crop, "set", line, trigger))
+                same = last is not None and last.recaption and with_trigger(last.text, last.trigger, trigger) == line
+                found.append(HandCaption(crop, "set", line, trigger, same or (file, text) in recaptioned))
                 mended += [file] if line != text else []
         remembered |= {metadata} if ours else set()
     store.add(found)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -20,18 +21,26 @@ from animeset_lib.review.captions import (
     CaptionSet,
     Change,
     Edit,
+    Recaption,
     RemoveTags,
     ReplacePattern,
     ReplaceTag,
+    RestoreCaptions,
     Selection,
     SetCaption,
     TidyCaptions,
+    difference,
     tag_key,
     tags_of,
     tidy_caption,
 )
+from animeset_lib.review.hand_captions import KeptCaptions
+from animeset_lib.review.traits import TraitChoices
 from animeset_lib.run import publish as publish_module
-from animeset_lib.run.publish import edited, publish
+from animeset_lib.run.publish import HandWork, edited, publish
+from animeset_lib.settings import CaptionSettings
+from animeset_lib.tags.line import write_caption
+from animeset_lib.tags.traits import Choice
 
 FILM = Film(id="0123456789ab", name="Film", source_name="Film.mkv", kind="video", width=64, height=36)
 CAPTIONS = {
@@ -51,7 +60,12 @@ def text_file(folder: Path, stem: str) -> Path:
     return folder / stem.rpartition("_")[0] / "dataset" / "captions" / f"{stem}.txt"
 
 
-def published(root: Path, captions: dict[str, str]) -> Path:
+def published(
+    root: Path,
+    captions: Mapping[str, str],
+    tags: Mapping[str, Sequence[str]] | None = None,
+    hand: HandWork | None = None,
+) -> Path:
     """A film folder as a run leaves it: published through `publish`, with the metadata keys and spelling of stage 7."""
     tree = root / "tree"
     for stem, caption in captions.items():
@@ -65,7 +79,8 @@ def published(root: Path, captions: dict[str, str]) -> Path:
         row = {
             "file_name": f"dataset/images/{stem}.png",
             "text": caption,
-            "tags": caption.split(", ")[1:],
+            "crop": f"crop-{stem}",
+            "tags": caption.split(", ")[1:] if tags is None else tags[stem],
             "outfit": "school_uniform",
             "emotion": "happy",
             "background": "indoors",
@@ -76,7 +91,7 @@ def published(root: Path, captions: dict[str, str]) -> Path:
         }
         with (tree / character / "metadata.jsonl").open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    return publish(tree, root / "output", FILM, "key", {}, lambda: None).folder
+    return publish(tree, root / "output", FILM, "key", {}, lambda: None, hand).folder
 
 
 @pytest.fixture
@@ -277,6 +292,200 @@ def test_tags_added_to_a_missing_caption_follow_the_trigger_of_the_others(film: 
     text_file(film, "hero_0001").unlink()
     make(captions, AddTags("smile"))
     assert captions_of(film)["hero_0001"] == "h3ro, smile"
+
+
+@pytest.mark.parametrize(
+    ("where", "changed"),
+    [
+        (Selection(with_tags="long hair"), ["hero_0001", "hero_0002"]),
+        (Selection(with_tags="Long_Hair, smile"), ["hero_0001"]),
+        (Selection(without_tags="smile, indoors"), ["レム_0001"]),
+        (Selection(with_tags="1girl", without_tags="smile"), ["hero_0002", "レム_0001"]),
+        (Selection(character="hero", without_tags="smile"), ["hero_0002"]),
+        (Selection(images=(image("hero_0002"),), with_tags="smile"), []),
+        (Selection(with_tags=" , "), ["hero_0001", "hero_0002", "レム_0001"]),
+    ],
+)
+def test_an_edit_is_about_pictures_with_these_tags_and_without_those(
+    film: Path, where: Selection, changed: list[str]
+) -> None:
+    captions = CaptionSet(film)
+    assert [Path(change.image).stem for change in captions.plan(AddTags("outdoors", where=where))] == changed
+    assert [Path(picture.image).stem for picture in captions.select(where)] == changed
+
+
+# The program's own captions
+
+
+TAGGED = {
+    "hero_0001": ["1girl", "solo", "long_hair", "blue_eyes", "smile"],
+    "hero_0002": ["1girl", "short_hair", "blue_eyes", "indoors"],
+    "レム_0001": ["1girl", "solo", "blue_hair", "smile"],
+}
+CORE = {"hero": ["long_hair", "blue_eyes"], "レム": ["blue_hair"]}
+RUN = CaptionSettings()
+
+
+def made_by_a_run(root: Path, pruned: Mapping[str, Collection[str]] | None = None) -> Path:
+    """A published film whose captions are what `RUN` makes of `TAGGED`, as a run of the pipeline leaves it."""
+    captions = {
+        stem: write_caption(stem.rpartition("_")[0], tags, (pruned or {}).get(stem.rpartition("_")[0], ()), RUN)
+        for stem, tags in TAGGED.items()
+    }
+    return published(root, captions, TAGGED, KeptCaptions(root / "store.jsonl", RUN))
+
+
+def test_who_wrote_a_caption_is_said_and_undone_byte_for_byte(tmp_path: Path) -> None:
+    folder = made_by_a_run(tmp_path)
+    untouched = contents(folder)
+    captions = CaptionSet(folder)
+    before = {picture.image: picture for picture in captions.pictures()}
+    assert {(p.edited, p.machine_text == p.caption) for p in before.values()} == {(False, True)}
+    make(captions, SetCaption(image(ONE), "hero, mine"))
+    make(captions, SetCaption(image(ONE), "hero, mine, again"))
+    row = json.loads((folder / "hero" / "metadata.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert list(row)[:4] == ["file_name", "text", "caption_by", "machine_text"]
+    assert (row["text"], row["caption_by"], row["machine_text"]) == (
+        *("hero, mine, again", "hand"),
+        before[image(ONE)].caption,
+    )
+    after = captions.pictures()[0]
+    assert (after.caption, after.edited, after.machine_text) == ("hero, mine, again", True, before[after.image].caption)
+    captions.undo()
+    captions.undo()
+    assert contents(folder) == untouched
+
+
+def test_restoring_gives_the_program_s_captions_whoever_changed_them_and_is_an_edit(tmp_path: Path) -> None:
+    folder = made_by_a_run(tmp_path)
+    untouched = contents(folder)
+    captions = CaptionSet(folder)
+    make(captions, AddTags("outdoors"))
+    text_file(folder, "hero_0002").write_text("by an editor")
+    text_file(folder, "レム_0001").unlink()
+    edited_so = contents(folder)
+    make(captions, RestoreCaptions(HERO))
+    assert captions_of(folder)["レム_0001"] == ""
+    make(captions, RestoreCaptions())
+    assert contents(folder) == untouched
+    assert captions.plan(RestoreCaptions()) == []
+    captions.undo()
+    captions.undo()
+    assert contents(folder) == edited_so
+
+
+def test_a_caption_of_the_program_that_is_not_known_any_more_is_not_guessed(tmp_path: Path) -> None:
+    folder = made_by_a_run(tmp_path)
+    metadata = folder / "hero" / "metadata.jsonl"
+    metadata.write_text(metadata.read_text(encoding="utf-8").replace("smile", "grin"), encoding="utf-8")
+    text_file(folder, ONE).write_text("mine")
+    captions = CaptionSet(folder)
+    assert [picture.machine_text is None for picture in captions.pictures()] == [True, False, False]
+    with pytest.raises(InputError, match=r"own caption of hero_0001\.png is not known any more"):
+        captions.plan(RestoreCaptions())
+    assert captions.plan(RestoreCaptions(Selection(character="レム"))) == []
+
+
+def test_captions_written_anew_with_the_settings_of_the_run_are_those_of_the_run(tmp_path: Path) -> None:
+    captions = CaptionSet(made_by_a_run(tmp_path))
+    assert captions.plan(Recaption(RUN, CORE)) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "choices", "first", "third"),
+    [
+        (
+            {"underscores": False},
+            {},
+            "hero, 1girl, solo, long hair, blue eyes, smile, anime style",
+            "レム, 1girl, solo, blue hair, smile, anime style",
+        ),
+        (
+            {"style": "", "template": "{people}, {charname}, {emotion}, portrait of a girl"},
+            {},
+            "1girl, solo, hero, smile, portrait_of_a_girl",
+            "1girl, solo, レム, smile, portrait_of_a_girl",
+        ),
+        ({"core_traits": "drop"}, {}, "hero, 1girl, solo, smile, anime_style", "レム, 1girl, solo, smile, anime_style"),
+        (
+            {"core_traits": "drop"},
+            {"hero": Choice(policy="keep"), "レム": Choice(always_drop=("smile",))},
+            "hero, 1girl, solo, long_hair, blue_eyes, smile, anime_style",
+            "レム, 1girl, solo, anime_style",
+        ),
+        (
+            {"max_tags": 2, "style": "", "trigger": "ohwx {charname}", "template": "{trigger}, {people}, {emotion}"},
+            {},
+            "ohwx hero, 1girl, solo",
+            "ohwx レム, 1girl, solo",
+        ),
+    ],
+)
+def test_captions_are_written_anew_without_the_film(
+    tmp_path: Path, settings: dict[str, Any], choices: dict[str, Choice], first: str, third: str
+) -> None:
+    folder = made_by_a_run(tmp_path)
+    untouched = contents(folder)
+    captions = CaptionSet(folder)
+    make(captions, Recaption(CaptionSettings(**settings), CORE, TraitChoices(choices)))
+    now = captions_of(folder)
+    assert (now["hero_0001"], now["レム_0001"]) == (first, third)
+    captions.undo()
+    assert contents(folder) == untouched
+
+
+def test_captions_by_hand_are_not_written_anew_unless_asked_for(tmp_path: Path) -> None:
+    folder = made_by_a_run(tmp_path)
+    captions = CaptionSet(folder)
+    make(captions, SetCaption(image(ONE), "hero, mine"))
+    text_file(folder, "hero_0002").write_text("hero, by an editor\n")
+    make(captions, Recaption(replace(RUN, "a"), CORE))
+    assert captions_of(folder) == {
+        "hero_0001": "hero, mine",
+        "hero_0002": "hero, by an editor",
+        "レム_0001": "レム, 1girl, solo, blue_hair, smile, a",
+    }
+    # what a recaption wrote is nobody's hand: another one writes over it, also after undo and redo
+    captions.undo()
+    captions.redo()
+    assert [picture.image for picture in captions.written_by_hand()] == [image(ONE), image("hero_0002")]
+    make(captions, Recaption(replace(RUN, "b"), CORE))
+    assert captions_of(folder)["レム_0001"] == "レム, 1girl, solo, blue_hair, smile, b"
+    make(captions, SetCaption(image("レム_0001"), "レム, mine"))
+    assert captions.plan(Recaption(replace(RUN, "c"), CORE)) == []
+    make(captions, Recaption(replace(RUN, "d"), CORE, include_edited=True, where=HERO))
+    assert captions_of(folder) == {
+        "hero_0001": "hero, 1girl, solo, long_hair, blue_eyes, smile, d",
+        "hero_0002": "hero, 1girl, short_hair, blue_eyes, indoors, d",
+        "レム_0001": "レム, mine",
+    }
+
+
+def replace(settings: CaptionSettings, style: str) -> CaptionSettings:
+    return settings.model_copy(update={"style": style})
+
+
+def test_core_traits_are_read_where_they_can_be(tmp_path: Path) -> None:
+    folder = made_by_a_run(tmp_path)
+    trait = {"category": "hair", "pictures": 3, "count": 3, "share": 1.0, "rest_share": None, "lift": None}
+    traits = [{"tag": "long_hair", **trait, "core": True}, {"tag": "smile", **trait, "core": False}]
+    (folder / "hero" / "traits.json").write_text(json.dumps({"traits": traits}))
+    (folder / "レム" / "traits.json").write_text('{"traits": [{"tag": "x"}]}')
+    assert CaptionSet(folder).core_traits() == {"hero": ["long_hair"]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "parts"),
+    [
+        ("a, b", "a, c", [("same", "a"), ("gone", "b"), ("new", "c")]),
+        ("a, b", "a, x, y, b", [("same", "a"), ("new", "x"), ("new", "y"), ("same", "b")]),
+        ("", "a", [("new", "a")]),
+        ("a,b\n", "a, b", [("same", "a"), ("same", "b")]),
+        ("a, b, c", "c, a", [("new", "c"), ("same", "a"), ("gone", "b"), ("gone", "c")]),
+    ],
+)
+def test_a_difference_is_told_tag_by_tag(before: str, after: str, parts: list[tuple[str, str]]) -> None:
+    assert difference(before, after) == parts
 
 
 # What is written

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from animeset_lib.errors import AnimesetError, BusyError, InputError
-from animeset_lib.records import Film
 from animeset_lib.review import hand_captions as module
 from animeset_lib.review.captions import (
     AddTags,
     CaptionSet,
     Edit,
+    Recaption,
     ReplacePattern,
     RestoreCaptions,
     SetCaption,
@@ -35,103 +35,9 @@ from animeset_lib.review.captions import (
 )
 from animeset_lib.review.hand_captions import CaptionStore, HandCaption, KeptCaptions, harvest, overlay, with_trigger
 from animeset_lib.run import publish as publish_module
-from animeset_lib.run.publish import EDITS, Published, changed_files, hold_folder, publish
+from animeset_lib.run.publish import EDITS, changed_files, hold_folder, publish
 from animeset_lib.settings import CaptionSettings
-
-FILM = Film(id="0123456789ab", name="Film", source_name="Film.mkv", kind="video", width=64, height=36)
-
-
-@dataclass(frozen=True)
-class Pic:
-    """One picture of a tree: its crop, whose it is, its number in the set, and the program's caption."""
-
-    crop: str
-    character: str
-    number: int
-    caption: str
-
-    @property
-    def image(self) -> str:
-        return f"{self.character}/dataset/images/{self.character}_{self.number:04d}.png"
-
-    @property
-    def file(self) -> str:
-        return f"{self.character}/dataset/captions/{self.character}_{self.number:04d}.txt"
-
-
-A = Pic("f-000000100-00-face", "hana", 1, "hana, 1girl, long_hair, smile")
-B = Pic("f-000000200-00-face", "hana", 2, "hana, 1girl, long_hair, indoors")
-C = Pic("f-000000300-00-face", "レム", 1, "レム, 1girl, blue_hair")
-FIRST = (A, B, C)
-
-
-def spaced(pictures: Iterable[Pic]) -> tuple[Pic, ...]:
-    """What the program writes with other settings."""
-    return tuple(replace(pic, caption=pic.caption.replace("_", " ")) for pic in pictures)
-
-
-class World:
-    """An output folder and the runs that publish into it."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.output = root / "output"
-        self.store = CaptionStore(self.output / "Film-0123456789ab.captions.jsonl")
-        self.keeping = KeptCaptions(self.store.path, CaptionSettings())
-
-    def tree(self, pictures: Iterable[Pic]) -> Path:
-        tree = self.root / f"tree{len(list(self.root.glob('tree*')))}"
-        for pic in pictures:
-            for name, content in (
-                (pic.image, b"picture " + pic.crop.encode()),
-                (pic.file, f"{pic.caption}\n".encode()),
-            ):
-                (tree / name).parent.mkdir(parents=True, exist_ok=True)
-                (tree / name).write_bytes(content)
-            row = {
-                "file_name": pic.image.removeprefix(f"{pic.character}/"),
-                "text": pic.caption,
-                "name": "x",
-                "crop": pic.crop,
-                "tags": pic.caption.split(", ")[1:],
-                "quality": 0.2611,
-                "source_file": None,
-            }
-            with (tree / pic.character / "metadata.jsonl").open("a", encoding="utf-8", newline="\n") as file:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        (tree / "README.md").write_text("card\n")
-        return tree
-
-    def run(self, pictures: Iterable[Pic], caption: dict[str, Any] | None = None) -> Published:
-        """A run whose result are these pictures."""
-        settings = CaptionSettings(**caption or {})
-        self.keeping = KeptCaptions(self.store.path, settings)
-        said = {"caption": settings.model_dump(mode="json")}
-        return publish(self.tree(pictures), self.output, FILM, "key", said, lambda: None, self.keeping)
-
-    @property
-    def folder(self) -> Path:
-        return self.output / "Film"
-
-    def read(self, pic: Pic) -> bytes:
-        return (self.folder / pic.file).read_bytes()
-
-    def write(self, pic: Pic, content: str | bytes) -> None:
-        """As any editor does."""
-        (self.folder / pic.file).write_bytes(content if isinstance(content, bytes) else content.encode())
-
-    def edit(self, edit: Edit) -> None:
-        """As the dashboard and the command line do."""
-        captions = CaptionSet(self.folder)
-        captions.apply(captions.plan(edit), "an edit")
-
-    def row(self, pic: Pic) -> dict[str, Any]:
-        lines = (self.folder / pic.character / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
-        (found,) = [row for row in map(json.loads, lines) if row["crop"] == pic.crop]
-        return dict(found)
-
-    def kept(self) -> dict[str, str]:
-        return {crop: caption.text for crop, caption in self.store.read().items() if caption.kind == "set"}
+from tests.review.small_world import FILM, FIRST, A, B, C, Pic, World, spaced
 
 
 @pytest.fixture
@@ -311,6 +217,24 @@ def test_what_a_person_wrote_stays_also_when_the_program_once_wrote_the_same(wor
     world.run(FIRST)
     assert world.read(A) == b"hana, 1girl, long hair, smile\n"
     assert world.row(A)["caption_by"] == "hand"
+
+
+@pytest.mark.parametrize("between", [True, False])
+def test_a_recaption_is_kept_until_a_run_writes_the_same_by_itself(world: World, between: bool) -> None:
+    spaces = {"template": "{charname}, {people}, {hair}, {eyes}, {emotion}, {background}", "underscores": False}
+    world.edit(Recaption(CaptionSettings(**spaces), {}))
+    new = tuple(replace(pic, caption=shown(world.read(pic).decode())) for pic in FIRST)
+    assert [pic.caption for pic in new] != [pic.caption for pic in FIRST]
+    world.run(FIRST)
+    assert [world.read(pic) for pic in FIRST] == [f"{pic.caption}\n".encode() for pic in new]
+    assert world.keeping.kept == "3 captions edited by hand were kept"
+    if between:
+        (world.folder / EDITS).unlink()  # as after a run that could not carry the history over
+    world.run(new)
+    assert {world.row(pic)["caption_by"] for pic in new} == {"machine"}
+    world.run(FIRST)
+    assert [world.read(pic) for pic in FIRST] == [f"{pic.caption}\n".encode() for pic in FIRST]
+    assert world.kept() == {}
 
 
 # Other names
@@ -583,7 +507,9 @@ def test_a_run_waits_for_who_is_editing(world: World, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process per kill")
-def test_killed_anywhere_the_next_run_loses_nothing(tmp_path: Path) -> None:
+def test_killed_anywhere_the_next_run_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # the system itself is not killed, so nothing need reach the disk; the calls are counted all the same
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
     start = World(tmp_path / "start")
     start.run(FIRST)
     start.edit(SetCaption(A.image, "hana, mine"))
