@@ -358,7 +358,12 @@ def category_of(tag: str) -> str:
         return "pose"
     if tag in _OUTFIT_TAGS:
         return "outfit"
-    if tag in _HAIR_TAGS or words[0] == "hair" or (last in _HAIR_LAST and tag != "facial_hair"):
+    if (
+        tag in _HAIR_TAGS
+        or words[0] == "hair"
+        or ("hair" in words and last in _WORN_IN_HAIR)
+        or (last in _HAIR_LAST and tag != "facial_hair")
+    ):
         return "hair"
     if tag in _EYES_TAGS or last in _EYES_LAST:
         return "eyes"
@@ -377,7 +382,7 @@ def is_accessory(tag: str) -> bool:
     """Whether a tag names a thing that some characters wear always and others never: glasses, earrings, a ribbon in the hair, a hat."""
     words = tag.split("_")
     return category_of(tag) in TRAIT_CATEGORIES and (
-        words[-1] in _ACCESSORY_LAST or (words[0] == "hair" and words[-1] in _WORN_IN_HAIR) or tag in _WORN_ELSEWHERE
+        words[-1] in _ACCESSORY_LAST or ("hair" in words and words[-1] in _WORN_IN_HAIR) or tag in _WORN_ELSEWHERE
     )
 
 
