@@ -291,7 +291,8 @@ def recaption(
     edit = Recaption(chosen, captions.core_traits(), choices, include_edited, where)
     words = " ".join(["recaption", *(assign or ())])
     left = 0 if include_edited else len(captions.written_by_hand(where))
-    note = f"{_count(left)} that somebody edited stay as they are; --include-edited takes them, too." if left else ""
+    stays, it = ("stays", "it") if left == 1 else ("stay", "them")
+    note = f"somebody edited {_count(left)} that {stays} so; --include-edited takes {it}, too" if left else ""
     _make(context, captions, edit, where, words, preview, no_zip, as_json, note)
 
 
