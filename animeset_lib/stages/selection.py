@@ -191,9 +191,8 @@ class _Greedy:
         self._chosen: list[int] = []
         self._possible = np.ones(len(pool), bool)
         self._covered = np.zeros(len(pool), np.float32)
-        self._nearest = np.full(
-            len(pool), -1.0, np.float32
-        )  # likeness to the nearest chosen one; below 0 before there is one
+        # Likeness to the nearest chosen one; below 0 before there is one.
+        self._nearest = np.full(len(pool), -1.0, np.float32)
         self._nearest_to = np.zeros(len(pool), np.int64)
         self._why: dict[str, str] = {}
         self._why_not: dict[str, str] = {}

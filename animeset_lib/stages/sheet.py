@@ -16,34 +16,45 @@ from animeset_lib.media import Picture
 from animeset_lib.tags.spelling import romanized
 
 __all__ = [
+    "BACKGROUND",
+    "CELL",
+    "GAP_PX",
+    "LABEL_PX",
+    "LINE_PX",
+    "MARGIN_PX",
+    "MUTED",
     "ROW_TILES",
+    "TEXT",
     "TILE_PX",
     "Section",
     "SheetRow",
     "Tile",
+    "canvas",
     "fit_tile",
     "grid_sheet",
     "row_sheet",
     "section_sheet",
+    "text_width",
+    "write",
 ]
 
 TILE_PX = 216
 ROW_TILES = 8
 """Pictures per row of a `row_sheet`."""
 
-_GAP_PX = 14
-_MARGIN_PX = 32
+GAP_PX = 14
+MARGIN_PX = 32
 _MAX_COLUMNS = 10  # 10 tiles, gaps and margins make 2350 px: still opened at full size everywhere
 _MIN_COLUMNS = 4  # narrower, and the heading does not fit
-_LABEL_PX = 17
-_LINE_PX = 23
+LABEL_PX = 17
+LINE_PX = 23
 _NAME_COLUMN_PX = 300
 _TITLE_PX = 40
 _SUBTITLE_PX = 21
-_BACKGROUND = (24, 26, 31)
-_CELL = (36, 39, 46)
-_TEXT = (236, 238, 242)
-_MUTED = (158, 164, 174)
+BACKGROUND = (24, 26, 31)
+CELL = (36, 39, 46)
+TEXT = (236, 238, 242)
+MUTED = (158, 164, 174)
 
 # The font in Pillow is always there and knows plain Latin only. These, by what systems call them, know more.
 _SYSTEM_FONTS = (
@@ -108,72 +119,72 @@ def grid_sheet(title: str, subtitle: str, tiles: Sequence[Tile]) -> Picture:
     # Whole frames are all wide: cells no higher than the highest picture.
     picture_height = max((picture.shape[0] for picture in fitted), default=0)
     lines = max((len(tile.lines) for tile in tiles), default=0)
-    cell_height = picture_height + 6 + lines * _LINE_PX + _GAP_PX
+    cell_height = picture_height + 6 + lines * LINE_PX + GAP_PX
     rows = math.ceil(len(tiles) / columns)
-    sheet, draw, top = _canvas(columns * (TILE_PX + _GAP_PX) - _GAP_PX, rows * cell_height, title, subtitle)
+    sheet, draw, top = canvas(columns * (TILE_PX + GAP_PX) - GAP_PX, rows * cell_height, title, subtitle)
     for index, (tile, picture) in enumerate(zip(tiles, fitted, strict=True)):
         row, column = divmod(index, columns)
-        x, y = _MARGIN_PX + column * (TILE_PX + _GAP_PX), top + row * cell_height
+        x, y = MARGIN_PX + column * (TILE_PX + GAP_PX), top + row * cell_height
         _paste(sheet, draw, picture, x, y, picture_height)
         for number, line in enumerate(tile.lines):
-            color = _TEXT if number == 0 else _MUTED
-            _write(draw, (x, y + picture_height + 6 + number * _LINE_PX), line, _LABEL_PX, color, TILE_PX)
+            color = TEXT if number == 0 else MUTED
+            write(draw, (x, y + picture_height + 6 + number * LINE_PX), line, LABEL_PX, color, TILE_PX)
     return np.asarray(sheet, np.uint8)
 
 
 def row_sheet(title: str, subtitle: str, rows: Sequence[SheetRow]) -> Picture:
     """One row per name: the name and its lines at the left, up to `ROW_TILES` pictures beside it."""
-    row_height = TILE_PX + _GAP_PX
-    width = _NAME_COLUMN_PX + ROW_TILES * (TILE_PX + _GAP_PX) - _GAP_PX
-    sheet, draw, top = _canvas(width, len(rows) * row_height, title, subtitle)
-    room = _NAME_COLUMN_PX - 2 * _GAP_PX
+    row_height = TILE_PX + GAP_PX
+    width = _NAME_COLUMN_PX + ROW_TILES * (TILE_PX + GAP_PX) - GAP_PX
+    sheet, draw, top = canvas(width, len(rows) * row_height, title, subtitle)
+    room = _NAME_COLUMN_PX - 2 * GAP_PX
     for index, row in enumerate(rows):
         y = top + index * row_height
-        _write(draw, (_MARGIN_PX, y + 8), row.name, 26, _TEXT, room)
+        write(draw, (MARGIN_PX, y + 8), row.name, 26, TEXT, room)
         for number, line in enumerate(row.lines):
-            _write(draw, (_MARGIN_PX, y + 48 + number * _LINE_PX), line, _LABEL_PX, _MUTED, room)
+            write(draw, (MARGIN_PX, y + 48 + number * LINE_PX), line, LABEL_PX, MUTED, room)
         for column, picture in enumerate(row.pictures[:ROW_TILES]):
-            x = _MARGIN_PX + _NAME_COLUMN_PX + column * (TILE_PX + _GAP_PX)
+            x = MARGIN_PX + _NAME_COLUMN_PX + column * (TILE_PX + GAP_PX)
             _paste(sheet, draw, fit_tile(picture), x, y, TILE_PX)
     return np.asarray(sheet, np.uint8)
 
 
 def section_sheet(title: str, subtitle: str, sections: Sequence[Section]) -> Picture:
     """One section after the other, each with its heading above all its pictures, `ROW_TILES` beside each other."""
-    heading = 34 + _LINE_PX + 10
-    row_height = TILE_PX + _GAP_PX
-    heights = [heading + math.ceil(len(section.pictures) / ROW_TILES) * row_height + _GAP_PX for section in sections]
-    width = ROW_TILES * (TILE_PX + _GAP_PX) - _GAP_PX
-    sheet, draw, top = _canvas(width, sum(heights), title, subtitle)
+    heading = 34 + LINE_PX + 10
+    row_height = TILE_PX + GAP_PX
+    heights = [heading + math.ceil(len(section.pictures) / ROW_TILES) * row_height + GAP_PX for section in sections]
+    width = ROW_TILES * (TILE_PX + GAP_PX) - GAP_PX
+    sheet, draw, top = canvas(width, sum(heights), title, subtitle)
     for section, height in zip(sections, heights, strict=True):
-        _write(draw, (_MARGIN_PX, top), section.name, 26, _TEXT, width)
-        _write(draw, (_MARGIN_PX, top + 34), section.line, _LABEL_PX, _MUTED, width)
+        write(draw, (MARGIN_PX, top), section.name, 26, TEXT, width)
+        write(draw, (MARGIN_PX, top + 34), section.line, LABEL_PX, MUTED, width)
         for index, picture in enumerate(section.pictures):
             row, column = divmod(index, ROW_TILES)
-            x, y = _MARGIN_PX + column * (TILE_PX + _GAP_PX), top + heading + row * row_height
+            x, y = MARGIN_PX + column * (TILE_PX + GAP_PX), top + heading + row * row_height
             _paste(sheet, draw, fit_tile(picture), x, y, TILE_PX)
         top += height
     return np.asarray(sheet, np.uint8)
 
 
-def _canvas(width: int, height: int, title: str, subtitle: str) -> tuple[Image.Image, ImageDraw.ImageDraw, int]:
+def canvas(width: int, height: int, title: str, subtitle: str) -> tuple[Image.Image, ImageDraw.ImageDraw, int]:
     """An empty sheet for content of that size with the heading written on it, and the y where the content begins."""
-    top = _MARGIN_PX + 56 + 28 + 26
-    sheet = Image.new("RGB", (width + 2 * _MARGIN_PX, top + height + _MARGIN_PX - _GAP_PX), _BACKGROUND)
+    top = MARGIN_PX + 56 + 28 + 26
+    sheet = Image.new("RGB", (width + 2 * MARGIN_PX, top + height + MARGIN_PX - GAP_PX), BACKGROUND)
     draw = ImageDraw.Draw(sheet)
-    _write(draw, (_MARGIN_PX, _MARGIN_PX), title, _TITLE_PX, _TEXT, width)
-    _write(draw, (_MARGIN_PX, _MARGIN_PX + 56), subtitle, _SUBTITLE_PX, _MUTED, width)
+    write(draw, (MARGIN_PX, MARGIN_PX), title, _TITLE_PX, TEXT, width)
+    write(draw, (MARGIN_PX, MARGIN_PX + 56), subtitle, _SUBTITLE_PX, MUTED, width)
     return sheet, draw, top
 
 
 def _paste(sheet: Image.Image, draw: ImageDraw.ImageDraw, fitted: Picture, x: int, y: int, cell_height: int) -> None:
     """A picture in the middle of its cell of `TILE_PX` x `cell_height`."""
-    draw.rectangle((x, y, x + TILE_PX - 1, y + cell_height - 1), fill=_CELL)
+    draw.rectangle((x, y, x + TILE_PX - 1, y + cell_height - 1), fill=CELL)
     height, width = fitted.shape[:2]
     sheet.paste(Image.fromarray(fitted), (x + (TILE_PX - width) // 2, y + (cell_height - height) // 2))
 
 
-def _write(
+def write(
     draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, size: int, color: tuple[int, int, int], room: int
 ) -> None:
     """`text` at `place`, cut with an ellipsis to `room` pixels, in the first font that knows all its characters."""
@@ -183,6 +194,12 @@ def _write(
             shown = shown[:-1]
         shown = shown.rstrip() + "..."
     draw.text(place, shown, font=font, fill=color)
+
+
+def text_width(text: str, size: int) -> float:
+    """How many pixels wide `write` makes a text that it does not cut."""
+    font, shown = _font_for(unicodedata.normalize("NFC", text), size)
+    return font.getlength(shown)
 
 
 def _font_for(text: str, size: int) -> tuple[ImageFont.FreeTypeFont, str]:
