@@ -17,7 +17,7 @@ import numpy.typing as npt
 from animeset_lib.models.api import Picture
 from animeset_lib.records import Box
 
-__all__ = ["COLOURS", "SKIN", "ZONES", "Look", "clothes_look", "lab_of", "relit", "rgb_of"]
+__all__ = ["COLOURS", "SKIN", "ZONES", "Look", "clothes_look", "lab_of", "palette", "relit", "rgb_of"]
 
 Lab = npt.NDArray[np.float32]
 
@@ -134,6 +134,27 @@ def _converted(values: npt.NDArray[np.float32], code: int) -> npt.NDArray[np.flo
     return np.asarray(cv2.cvtColor(flat, code), np.float32).reshape(values.shape)
 
 
+def palette(pixels: Lab, weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """`(N, 4)`: weight, L, a, b of the colours of `(P, 3)` pixels, heaviest first: the fullest cells of a coarse grid with what is near;
+    at most 8."""
+    cells = np.floor(pixels / np.array([10, 8, 8], np.float32)).astype(np.int64)
+    keys, index = np.unique(cells, axis=0, return_inverse=True)
+    index = index.reshape(-1)
+    mass = np.bincount(index, weights=weights, minlength=len(keys))
+    sums = [np.bincount(index, weights=weights * pixels[:, c], minlength=len(keys)) for c in range(3)]
+    mean = np.stack(sums, axis=1) / mass[:, None]
+    found: list[list[float]] = []
+    left = np.argsort(-mass, kind="stable")
+    while len(left) and len(found) < 2 * COLOURS:
+        near = np.linalg.norm((mean[left] - mean[left[0]]) * _HALF_LIGHT, axis=1) <= _JOIN
+        group = left[near]
+        total = float(mass[group].sum())
+        found.append([total, *(mass[group] @ mean[group] / total)])
+        left = left[~near]
+    found.sort(key=lambda entry: -entry[0])
+    return np.array(found, np.float32)
+
+
 def _part(lab: Lab, box: Box, x0: float, y0: float, x1: float, y1: float) -> Lab:
     """`(P, 3)`: the pixels between fractions of `box` (0 left and top, 1 right and bottom, beyond allowed), as far as they are in the picture."""
     height, width = lab.shape[:2]
@@ -165,7 +186,7 @@ def _hair(lab: Lab, face: Box) -> Lab:
     parts = ((0.1, -0.3, 0.9, 0.1), (-0.12, 0.0, 0.06, 0.5), (0.94, 0.0, 1.12, 0.5))
     pixels = np.concatenate([_part(lab, face, *part) for part in parts])
     pixels = pixels[~_is_skin(pixels)]
-    return _palette(pixels, np.ones(len(pixels), np.float32))[:2, 1:] if len(pixels) else pixels
+    return palette(pixels, np.ones(len(pixels), np.float32))[:2, 1:] if len(pixels) else pixels
 
 
 def _backdrop(lab: Lab, face: Box) -> Lab:
@@ -173,7 +194,7 @@ def _backdrop(lab: Lab, face: Box) -> Lab:
     pixels = np.concatenate([_part(lab, face, -20, -20, -0.8, 0.9), _part(lab, face, 1.8, -20, 20, 0.9)])
     if not len(pixels):
         return pixels
-    found = _palette(pixels, np.ones(len(pixels), np.float32))
+    found = palette(pixels, np.ones(len(pixels), np.float32))
     return found[found[:, 0] > 0.1 * found[:, 0].sum(), 1:]
 
 
@@ -201,27 +222,7 @@ def _zone(
     own &= _far(pixels, backdrop) > _BACKGROUND
     if own.sum() < _LEAST_SHARE * area:
         return found
-    palette = _palette(pixels[own], weights[own])[:COLOURS]
-    palette[:, 0] *= own.sum() / area / palette[:, 0].sum()
-    found[: len(palette)] = palette
+    worn = palette(pixels[own], weights[own])[:COLOURS]
+    worn[:, 0] *= own.sum() / area / worn[:, 0].sum()
+    found[: len(worn)] = worn
     return found
-
-
-def _palette(pixels: Lab, weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """`(N, 4)`: weight, L, a, b of the colours of `(P, 3)` pixels, heaviest first: the fullest cells of a coarse grid with what is near."""
-    cells = np.floor(pixels / np.array([10, 8, 8], np.float32)).astype(np.int64)
-    keys, index = np.unique(cells, axis=0, return_inverse=True)
-    index = index.reshape(-1)
-    mass = np.bincount(index, weights=weights, minlength=len(keys))
-    sums = [np.bincount(index, weights=weights * pixels[:, c], minlength=len(keys)) for c in range(3)]
-    mean = np.stack(sums, axis=1) / mass[:, None]
-    found: list[list[float]] = []
-    left = np.argsort(-mass, kind="stable")
-    while len(left) and len(found) < 2 * COLOURS:
-        near = np.linalg.norm((mean[left] - mean[left[0]]) * _HALF_LIGHT, axis=1) <= _JOIN
-        group = left[near]
-        total = float(mass[group].sum())
-        found.append([total, *(mass[group] @ mean[group] / total)])
-        left = left[~near]
-    found.sort(key=lambda entry: -entry[0])
-    return np.array(found, np.float32)

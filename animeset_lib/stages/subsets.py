@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from animeset_lib.media import Picture
 from animeset_lib.settings import AttributesSettings
-from animeset_lib.stages.looks import SKIN, ZONES, Look, lab_of, relit, rgb_of
+from animeset_lib.stages.looks import SKIN, ZONES, Look, lab_of, palette, relit, rgb_of
 from animeset_lib.stages.sheet import Section, section_sheet
 from animeset_lib.tags.vocabulary import UNKNOWN, category_of, emotion_of, outfit_of
 
@@ -34,7 +34,7 @@ Floats = npt.NDArray[np.float64]
 _SAME, _OTHER = 0.6, 1.25
 """Tracks nearer than the first are always joined, further than the second never; between them the widest gap decides."""
 _LOOK_LIMIT = 0.3
-_TAG_LIMIT = 0.6
+_TAG_LIMIT = 0.7
 _COLOUR_RANGE = 20.0
 """CIELAB (lightness counted half): how far apart two colours are that are alike to 1/e."""
 _ZONE_WEIGHT = (0.6, 1.0, 0.8, 0.8)
@@ -138,8 +138,8 @@ def outfits(sightings: Iterable[Sighting], settings: AttributesSettings) -> Grou
     wears = [_Wear.of(own) for _, own in sorted(by_track.items(), key=lambda item: item[1][0].id)]
     known = [wear for wear in wears if wear.tags or wear.seen]
     _relight(known)
-    groups = _join(known, settings.outfit_distance)
-    groups, notes = _settle(known, groups, settings)
+    distance = _distances(known) / settings.outfit_distance
+    groups, notes = _settle(known, _join(distance), distance, settings.subset_min)
     names = _outfit_names([[known[i] for i in group] for group in groups])
     name_of = {sighting.id: UNKNOWN for sighting in everything}
     for name, group in zip(names, groups, strict=True):
@@ -183,13 +183,12 @@ class _Wear:
             joined = np.concatenate(parts) if parts else np.zeros((0, 4), np.float32)
             joined = joined[joined[:, 0] > 0]
             if parts:
-                joined[:, 0] /= len(parts)
+                covered = float(joined[:, 0].sum()) / len(parts)
+                joined = palette(joined[:, 1:], joined[:, 0])
+                joined[:, 0] *= covered / joined[:, 0].sum()
             zones.append(joined)
         skin = np.median([skin for skin, _ in looks], axis=0).astype(np.float32) if looks else None
         return cls(sightings, len(figures), dict(tags), skin, zones, bool(looks))
-
-    def coverage(self, zone: int) -> float:
-        return float(self.zones[zone][:, 0].sum())
 
 
 def _figure_zones(
@@ -224,14 +223,14 @@ def _relight(wears: Sequence[_Wear]) -> None:
                 zone[:, 1:] = relit(rgb_of(zone[:, 1:]), SKIN, own)
 
 
-def _join(wears: Sequence[_Wear], limit: float) -> list[list[int]]:
+def _join(distance: Floats) -> list[list[int]]:
     """Indices of tracks that wear the same, by average linkage; groups in order of their first member."""
-    if len(wears) < 2:
-        return [[i] for i in range(len(wears))]
+    if len(distance) < 2:
+        return [[i] for i in range(len(distance))]
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform
 
-    tree = linkage(squareform(_distances(wears) / limit, checks=False), "average")
+    tree = linkage(squareform(distance, checks=False), "average")
     labels = fcluster(tree, _cut(tree[:, 2]), "distance")
     groups: dict[int, list[int]] = defaultdict(list)
     for index, label in enumerate(labels.tolist()):
@@ -249,77 +248,75 @@ def _cut(heights: Floats) -> float:
 
 def _distances(wears: Sequence[_Wear]) -> Floats:
     """`(N, N)`: 0 the same clothes, 1 the limit. Tags and colours count by how much of both is known of both tracks; where nothing is, 1."""
-    n = len(wears)
-    weights = _tag_weights(wears)
-    kernels = [_self_kernel(wear) for wear in wears]
-    found = np.zeros((n, n))
-    for i in range(n):
-        for j in range(i):
-            look, look_known = _look_distance(wears[i], wears[j], kernels[i], kernels[j])
-            tag, tag_known = _tag_distance(wears[i].tags, wears[j].tags, weights)
-            known = look_known + tag_known
-            value = 1.0 if known == 0 else (look_known * look / _LOOK_LIMIT + tag_known * tag / _TAG_LIMIT) / known
-            found[i, j] = found[j, i] = round(
-                value, 6
-            )  # another processor must not come to another tree by the last bit
-    return found
+    look, look_known = _look_distances(wears)
+    tag, tag_known = _tag_distances(wears)
+    known = look_known + tag_known
+    both = look_known * look / _LOOK_LIMIT + tag_known * tag / _TAG_LIMIT
+    found = np.where(known > 0, both / np.maximum(known, 1e-9), 1.0)
+    np.fill_diagonal(found, 0.0)
+    # Another processor must not come to another tree by the last bit.
+    return np.asarray(np.maximum(found, found.T).round(6), np.float64)
 
 
-def _tag_weights(wears: Sequence[_Wear]) -> dict[str, float]:
-    """How much a garment tag tells: idf over the character's tracks, and a floor, so that a character with one outfit is not split by stray tags."""
-    tagged = sum(1 for wear in wears if wear.tags)
-    frequency = Counter(tag for wear in wears for tag in wear.tags)
-    return {
-        tag: 0.3 + float(np.log(tagged / count)) / max(1.0, float(np.log(tagged))) for tag, count in frequency.items()
-    }
+def _look_distances(wears: Sequence[_Wear]) -> tuple[Floats, Floats]:
+    """Mean distances (0..1) of the palettes of the zones that both tracks show, and how much is known, 0..1.
 
-
-def _tag_distance(
-    one: Mapping[str, float], other: Mapping[str, float], weights: Mapping[str, float]
-) -> tuple[float, float]:
-    """Distance 0..1 and how much is known, 0..1. A face picture shows a part of the tags: what one lacks counts half."""
-    own, others = (sum(weights[tag] * score for tag, score in tags.items()) for tags in (one, other))
-    if not own or not others:
-        return 0.0, 0.0
-    shared = sum(weights[tag] * min(one[tag], other[tag]) for tag in sorted(one.keys() & other.keys()))
-    contained, alike = shared / min(own, others), shared / (own + others - shared)
-    return 1.0 - (contained + alike) / 2, min(1.0, min(sum(one.values()), sum(other.values())))
-
-
-def _kernel(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
-    """How alike two weighted palettes are; 1-norms of the weights are 1."""
-    apart = (one[:, None, 1:] - other[None, :, 1:]) * np.array([0.5, 1, 1], np.float32)
-    near = np.exp(-np.linalg.norm(apart, axis=2) / _COLOUR_RANGE)
-    return float(one[:, 0] @ near @ other[:, 0]) / float(one[:, 0].sum() * other[:, 0].sum())
-
-
-def _self_kernel(wear: _Wear) -> list[float]:
-    return [_kernel(zone, zone) if len(zone) else 0.0 for zone in wear.zones]
-
-
-def _look_distance(
-    one: _Wear, other: _Wear, one_self: Sequence[float], other_self: Sequence[float]
-) -> tuple[float, float]:
-    """Mean distance (0..1) of the palettes of the zones that both tracks show, and how much is known, 0..1."""
-    total = known = 0.0
+    Two palettes are as alike as their kernel means (each colour a bump of `_COLOUR_RANGE`): 1 less the cosine between them.
+    """
+    total, known = (np.zeros((len(wears), len(wears))) for _ in range(2))
     for index, importance in enumerate(_ZONE_WEIGHT):
-        weight = importance * min(one.coverage(index), other.coverage(index))
-        if weight > 0:
-            near = _kernel(one.zones[index], other.zones[index]) / np.sqrt(one_self[index] * other_self[index])
-            total += weight * (1.0 - min(1.0, float(near)))
-            known += weight
-    return (total / known, min(1.0, known)) if known else (0.0, 0.0)
+        seen = [i for i, wear in enumerate(wears) if len(wear.zones[index])]
+        if not seen:
+            continue
+        zones = [wears[i].zones[index].astype(np.float64) for i in seen]
+        colours = np.concatenate([zone[:, 1:] for zone in zones]) * (0.5, 1, 1)
+        shares = np.concatenate([zone[:, 0] for zone in zones])
+        starts = np.cumsum([0, *(len(zone) for zone in zones[:-1])])
+        near = np.zeros((len(seen), len(seen)))
+        for row, (start, zone) in enumerate(zip(starts, zones, strict=True)):
+            apart = np.linalg.norm(colours[start : start + len(zone), None] - colours[None], axis=2)
+            near[row] = np.add.reduceat(zone[:, 0] @ np.exp(-apart / _COLOUR_RANGE) * shares, starts)
+        size = np.sqrt(np.diag(near))
+        cover = np.add.reduceat(shares, starts)
+        weight = importance * np.minimum(cover[:, None], cover[None])
+        total[np.ix_(seen, seen)] += weight * (1.0 - np.minimum(1.0, near / (size[:, None] * size[None])))
+        known[np.ix_(seen, seen)] += weight
+    return total / np.maximum(known, 1e-9), np.minimum(1.0, known)
+
+
+def _tag_distances(wears: Sequence[_Wear]) -> tuple[Floats, Floats]:
+    """Distances (0..1) of the garment tags, and how much is known, 0..1.
+
+    A tag weighs by its idf over the character's tracks, with a floor, so that a character with one outfit is not split by stray tags. A face
+    picture shows a part of the tags: what only one of two tracks has counts half.
+    """
+    vocabulary = sorted({tag for wear in wears for tag in wear.tags})
+    scores = np.array([[wear.tags.get(tag, 0.0) for tag in vocabulary] for wear in wears])
+    scores = scores.reshape(len(wears), len(vocabulary))
+    tagged = max(1, sum(1 for wear in wears if wear.tags))
+    idf = np.log(tagged / np.maximum(1, (scores > 0).sum(axis=0))) / max(1.0, float(np.log(tagged)))
+    weighted = scores * (0.3 + idf)
+    own = weighted.sum(axis=1)
+    sure = scores.sum(axis=1)
+    found, known = (np.zeros((len(wears), len(wears))) for _ in range(2))
+    for row in range(len(wears)):
+        both = (own > 0) & (own[row] > 0)
+        shared = np.minimum(weighted, weighted[row]).sum(axis=1)
+        contained = shared / np.maximum(np.minimum(own, own[row]), 1e-9)
+        alike = shared / np.maximum(own + own[row] - shared, 1e-9)
+        found[row] = np.where(both, 1.0 - (contained + alike) / 2, 0.0)
+        known[row] = np.where(both, np.minimum(1.0, np.minimum(sure, sure[row])), 0.0)
+    return found, known
 
 
 def _settle(
-    wears: Sequence[_Wear], groups: list[list[int]], settings: AttributesSettings
+    wears: Sequence[_Wear], groups: list[list[int]], distance: Floats, least: int
 ) -> tuple[list[list[int]], list[str]]:
-    """Groups with fewer figures than `subset_min` go to the nearest one if that is near enough, stay where tags name their clothes, and are given up
+    """Groups with fewer figures than `least` go to the nearest one if that is near enough, stay where tags name their clothes, and are given up
     otherwise. The largest always stays. Returns the groups, largest first, and what was done in words."""
-    distance = _distances(wears) / settings.outfit_distance if len(groups) > 1 else np.zeros((0, 0))
     size = {index: sum(wears[i].figures for i in group) for index, group in enumerate(groups)}
     order = sorted(size, key=lambda index: (-size[index], index))
-    kept = [index for index in order if size[index] >= settings.subset_min] or order[:1]
+    kept = [index for index in order if size[index] >= least] or order[:1]
     members = {index: list(groups[index]) for index in kept}
     notes = []
     for index in order:
@@ -382,7 +379,8 @@ _TONES: dict[str, tuple[tuple[int, int, int], ...]] = {
 _TONE_NAMES = tuple(name for name, tones in _TONES.items() for _ in tones)
 _TONE_LAB = lab_of(np.array([tone for tones in _TONES.values() for tone in tones], np.float32) / np.float32(255))
 _ZONE_AREA = tuple((zone[1] - zone[0]) * (zone[2] + zone[3]) for zone in ZONES)
-_MAIN_COLOUR, _SECOND_COLOUR, _ANY_COLOUR = 0.0, 0.22, 0.05
+_SECOND_COLOUR, _ANY_COLOUR = 0.22, 0.05
+"""Shares of the clothes from which on a colour is in the name beside the main one, and is listed at all."""
 
 
 def _colours(wears: Sequence[_Wear]) -> tuple[tuple[str, float], ...]:
