@@ -10,6 +10,7 @@ import typer
 
 from animeset_lib.commands.common import FilmArgument, JsonOption, OutputOption, WorkOption, say
 from animeset_lib.errors import InputError, SettingsError
+from animeset_lib.tags.traits import Choice, table_of, traits_json
 
 __all__ = ["traits"]
 
@@ -40,7 +41,6 @@ def traits(
     """Show how often each trait is on a character's pictures and how telling that is; say which of them its captions leave to the trigger word."""
     from animeset_lib.pipeline import Folders, find_film, traits_path
     from animeset_lib.review.traits import changed, load_choices, save_choice
-    from animeset_lib.tags.traits import Choice, table_of, traits_json
 
     folder = find_film(film, Folders(output, work))
     path = traits_path(output, folder)
@@ -55,20 +55,7 @@ def traits(
         before = Choice() if reset else load_choices(path).get(character)
         save_choice(path, character, changed(before, policy=policy, drop=drop or (), keep=keep or ()))
     choices = load_choices(path)
-    rows = [
-        traits_json(
-            name,
-            one["trigger"],
-            one["settings_policy"],
-            table_of(one),
-            pictures=one["pictures"],
-            tracks=one["tracks"],
-            choice=choices.get(name),
-            trigger_first=one["trigger_first"],
-        )
-        for name, one in known.items()
-        if character in (None, name)
-    ]
+    rows = [_row(one, choices.get(name)) for name, one in known.items() if character in (None, name)]
     if as_json:
         print(json.dumps({"film": folder, "file": str(path), "characters": rows}, ensure_ascii=False))
         return
@@ -99,9 +86,26 @@ def _known(output: Path, work: Path, folder: str) -> dict[str, dict[str, Any]]:
             "run the film again"
         )
     try:
-        return {one["character"]: one for one in (json.loads(file.read_text(encoding="utf-8")) for file in files)}
+        found = {one["character"]: one for one in (json.loads(file.read_text(encoding="utf-8")) for file in files)}
+        for one in found.values():
+            _row(one, Choice())
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"a traits.json below {place} cannot be read ({error}); run the film again") from error
+    return found
+
+
+def _row(traits: dict[str, Any], choice: Choice) -> dict[str, Any]:
+    """What traits.json will say with this choice."""
+    return traits_json(
+        traits["character"],
+        traits["trigger"],
+        traits["settings_policy"],
+        table_of(traits),
+        pictures=traits["pictures"],
+        tracks=traits["tracks"],
+        choice=choice,
+        trigger_first=traits["trigger_first"],
+    )
 
 
 def _print(row: dict[str, Any]) -> None:

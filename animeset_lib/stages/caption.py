@@ -40,7 +40,7 @@ class CaptionStage(Stage):
 
     name: ClassVar[str] = "6c_caption"
     version: ClassVar[str] = "4"
-    needs: ClassVar[tuple[str, ...]] = ("3c_cluster", "3d_cast", "5_crop", "6b_attributes")
+    needs: ClassVar[tuple[str, ...]] = ("3c_cluster", "5_crop", "6b_attributes")
     row: ClassVar[type[Record]] = CaptionRow
 
     def fingerprint(self, models: ModelProvider) -> Mapping[str, str]:
