@@ -317,8 +317,8 @@ class CaptionSet:
     Opening completes an edit that was interrupted. Raises `InputError` when the folder is no published film.
     """
 
-    def __init__(self, film_folder: Path, *, held: bool = False) -> None:
-        """`held`: the caller holds the folder's lock; nothing is completed but by `complete_held`, and edits would wait for ever."""
+    def __init__(self, film_folder: Path, *, complete: bool = True) -> None:
+        """Without `complete` opening changes nothing: for who only reads, or holds the folder's lock and calls `complete_held`."""
         self.folder = film_folder
         if "film" not in read_manifest(film_folder):
             found = "no such folder" if not film_folder.is_dir() else f"a folder without a readable {MANIFEST}"
@@ -327,7 +327,7 @@ class CaptionSet:
                 f"got {found}. Choose such a folder, or run the film first"
             )
         self._read_journal: tuple[tuple[int, int, int], _History] | None = None
-        if not held and self._history().pending is not None:
+        if complete and self._history().pending is not None:
             with hold_folder(self.folder):
                 self._complete()
 
@@ -534,10 +534,13 @@ class CaptionSet:
         history = self._history()
         return {file.image for line in [*history.done, *history.undone] for file in line.files}
 
-    def journal_texts(self, image: str) -> set[str]:
-        """All captions that the history knows for a picture."""
-        files = [file for line in self._history().edits for file in line.files if file.image == image]
-        return {shown(text) for file in files for text in (file.before, file.after)}
+    def journal_texts(self) -> dict[str, set[str]]:
+        """Picture → all captions that the history knows for it."""
+        texts: dict[str, set[str]] = {}
+        for line in self._history().edits:
+            for file in line.files:
+                texts.setdefault(file.image, set()).update((shown(file.before), shown(file.after)))
+        return texts
 
     # Files of the set
 

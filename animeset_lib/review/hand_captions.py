@@ -185,10 +185,10 @@ def harvest(folder: Path, store: CaptionStore) -> Harvest:
     A second call adds nothing. Files that are not as expected are said in `told` and left out of `remembered`; nothing in the folder is changed.
     Raises as `CaptionStore.add`, and `InputError` when the folder is no published film.
     """
-    opened = CaptionSet(folder, held=True)
+    opened = CaptionSet(folder, complete=False)
     manifest = read_manifest(folder)
     hashes = machine_hashes(manifest)
-    known, recaptioned = store.read(), opened.recaptioned()
+    known, recaptioned, history = store.read(), opened.recaptioned(), opened.journal_texts()
     found: list[HandCaption] = []
     remembered: set[str] = set()
     by_hand = 0
@@ -205,7 +205,7 @@ def harvest(folder: Path, store: CaptionStore) -> Harvest:
                 continue  # no line of ours, or one that somebody added: then `ours` says so
             file = caption_path(image)
             text, fault = _text(folder / file)
-            ours = ours and _explained(row, text, manifest["files"].get(file), opened.journal_texts(image))
+            ours = ours and _explained(row, text, manifest["files"].get(file), history.get(image, ()))
             crop = row.get("crop")
             last = known.get(crop) if isinstance(crop, str) else None
             if text is not None and (_sha256(text) == hashes[file] or shown(text) == machine_text(row, hashes[file])):
@@ -244,6 +244,8 @@ class Overlay:
     """Those of them in which the trigger word became another one."""
     waiting: int
     """Captions of the store whose picture is not in the tree."""
+    told: tuple[str, ...]
+    """A sentence about each character that has two trigger words now: the one of the run, and whatever a person put in its place."""
 
 
 def overlay(tree: Path, store: CaptionStore, settings: CaptionSettings) -> Overlay:
@@ -255,11 +257,13 @@ def overlay(tree: Path, store: CaptionStore, settings: CaptionSettings) -> Overl
     waiting = {crop: caption for crop, caption in store.read().items() if caption.kind == "set"}
     total = len(waiting)
     changed: set[str] = set()
+    told: list[str] = []
     renamed = 0
     for character in _characters(tree):
         trigger = trigger_of(character, settings)
         lines = _lines(tree / character / _METADATA)
         new = list(lines)
+        texts = []
         for index, row in enumerate(map(json_object, lines)):
             image = _image_of(character, row)
             if image is None or not isinstance(row.get("text"), str):
@@ -270,11 +274,18 @@ def overlay(tree: Path, store: CaptionStore, settings: CaptionSettings) -> Overl
                 renamed += text != caption.text
                 put_text(tree / caption_path(image), text)
                 changed.add(caption_path(image))
+            texts.append(text)
             new[index] = json_line(with_caption(_saying_who(row), shown(text)))
+        without = sum(tag_key(trigger) not in map(tag_key, tags_of(text)) for text in texts)
+        if 0 < without < len(texts):
+            told.append(
+                f"{character}: {_captions(without)} by hand without the trigger word {trigger} that the other {len(texts) - without} have; "
+                "give them all one: the setting caption.trigger, or `animeset captions FILM replace`"
+            )
         if new != lines:
             write_text(tree / character / _METADATA, "\n".join(new))
             changed.add(f"{character}/{_METADATA}")
-    return Overlay(frozenset(changed), total - len(waiting), renamed, len(waiting))
+    return Overlay(frozenset(changed), total - len(waiting), renamed, len(waiting), tuple(told))
 
 
 def with_trigger(text: str, old: str, new: str) -> str:
@@ -300,7 +311,7 @@ def carry_history(earlier: Path, tree: Path) -> str:
     That is so when every picture it names is the same crop under the same name, with the same caption now and the same one from the program.
     The folder's lock is held, and no edit is pending.
     """
-    images = CaptionSet(earlier, held=True).journal_images()
+    images = CaptionSet(earlier, complete=False).journal_images()
     if not images:
         return ""
     before, after = _states(earlier, read_manifest(earlier)), _states(tree, {})
@@ -327,7 +338,7 @@ class KeptCaptions:
         """Sentences about what could not be kept as it was."""
 
     def harvest(self, folder: Path) -> Collection[str]:
-        CaptionSet(folder, held=True).complete_held()
+        CaptionSet(folder, complete=False).complete_held()
         found = harvest(folder, self._store)
         self.told = found.told
         return found.remembered
@@ -335,7 +346,7 @@ class KeptCaptions:
     def overlay(self, tree: Path, earlier: Path | None) -> Collection[str]:
         done = overlay(tree, self._store, self._settings)
         history = carry_history(earlier, tree) if earlier is not None else ""
-        self.told += (history,) if history else ()
+        self.told += (*done.told, *([history] if history else []))
         self.kept = _in_words(done, self._store.path)
         return done.changed
 

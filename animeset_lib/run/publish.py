@@ -327,9 +327,10 @@ def hold_folder(folder: Path, patience_s: float = _PATIENCE_S) -> Iterator[None]
 
 
 def _hold_if_used(folder: Path) -> AbstractContextManager[None]:
-    """`hold_folder` for a run: where nobody ever edited or packed this folder there is no lock and nobody to wait for, and none is left behind.
+    """`hold_folder` for a run that finds no earlier version: where nobody ever edited or packed this folder there is no lock and nobody to wait
+    for, and none is left behind.
 
-    Weak spot: somebody who does so for the very first time while the run swaps the folder is not seen.
+    Weak spot: somebody who packs it for the very first time just then is not seen.
     """
     return hold_folder(folder, _SWAP_PATIENCE_S) if _lock_file(folder).exists() else nullcontext()
 

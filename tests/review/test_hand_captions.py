@@ -27,6 +27,7 @@ from animeset_lib.review.captions import (
     Edit,
     Recaption,
     ReplacePattern,
+    ReplaceTag,
     RestoreCaptions,
     SetCaption,
     shown,
@@ -291,6 +292,15 @@ def test_another_trigger_word_in_the_settings_is_a_new_name_too(world: World) ->
     assert world.read(A) == b"ohwx hana, mine\n"
     world.run(FIRST)
     assert world.read(A) == b"hana, mine\n"
+
+
+def test_two_trigger_words_in_one_set_are_told(world: World) -> None:
+    world.edit(ReplaceTag("hana", "h4n4"))
+    world.run(FIRST)
+    assert world.keeping.told == ()  # all of them have it, so it is the one of the set
+    world.run([*FIRST, Pic("f-000000400-00-face", "hana", 3, "hana, new")])
+    (sentence,) = world.keeping.told
+    assert sentence.startswith("hana: 2 captions by hand without the trigger word hana that the other 1 have; ")
 
 
 tags = st.lists(
