@@ -573,7 +573,7 @@ def subsets_json(groupings: Sequence[Grouping], files: Mapping[str, str]) -> lis
                     "name": subset.name,
                     "pictures": len(own),
                     "figures_in_film": subset.figures,
-                    "shots": subset.tracks,
+                    "tracks_in_film": subset.tracks,
                     "share_of_film": subset.share,
                     "tags": [{"tag": word.tag, "share": word.share, "lift": word.lift} for word in subset.words],
                     "colours": [{"name": name, "share": share} for name, share in subset.colours],
@@ -596,7 +596,7 @@ def subset_sheet(character: str, groupings: Sequence[Grouping], pictures: Mappin
                 [*(f"{name} {share:.0%}" for name, share in subset.colours), *(w.tag for w in subset.words)]
             )
             if own:
-                line = f"{subset.kind} · {len(own)} pictures · {subset.tracks} shots · {subset.share:.0%} of the character's figures"
+                line = f"{subset.kind} · {len(own)} pictures · {subset.share:.0%} of the character's figures, in {subset.tracks} tracks"
                 sections.append(Section(subset.name, f"{line} · {said}" if said else line, own))
         kinds = {subset.kind for subset in grouping.subsets}
         rest = [pictures[id] for id, name in sorted(grouping.name_of.items()) if name == UNKNOWN and id in pictures]
