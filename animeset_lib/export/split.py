@@ -56,5 +56,5 @@ def _counts(pictures: Sequence[ExportPicture]) -> Counter[tuple[str, str]]:
 
 
 def _distance(counts: Counter[tuple[str, str]], whole: Counter[tuple[str, str]], share: float) -> float:
-    """How far the numbers per kind are from `share` of the whole."""
-    return sum(abs(counts[kind] - share * total) for kind, total in whole.items())
+    """How far the numbers per kind are from `share` of the whole; rounded, so that the order of adding does not tell equal ones apart."""
+    return round(sum(abs(counts[kind] - share * total) for kind, total in whole.items()), 6)

@@ -64,6 +64,7 @@ def test_the_last_picture_of_an_outfit_trains() -> None:
         chosen = validation_split(pictures, share)
         assert chosen
         assert "p019" not in chosen
+    assert validation_split([picture(n, n, outfit=f"dress {n}") for n in range(20)], 0.5) == frozenset()
 
 
 @pytest.mark.parametrize("count", [0, 1, MIN_PICTURES - 1])
