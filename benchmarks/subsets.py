@@ -76,7 +76,10 @@ def main() -> None:
         parser.error("--film or --figures is needed")
     if arguments.tags is not None:
         cases = [tagged(case, arguments.tags, np.random.default_rng(arguments.seed)) for case in cases]
-    print(table(cases))
+    for several, title in ((True, "characters with several outfits"), (False, "characters with one outfit")):
+        chosen = [case for case in cases if (len(set(case.truth.values())) > 1) == several]
+        if chosen:
+            print(f"{title}: {table(chosen)}")
 
 
 def table(cases: Sequence[Case]) -> str:

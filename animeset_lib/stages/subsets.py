@@ -38,6 +38,8 @@ _TAG_LIMIT = 0.7
 _COLOUR_RANGE = 20.0
 """CIELAB (lightness counted half): how far apart two colours are that are alike to 1/e."""
 _ZONE_WEIGHT = (0.6, 1.0, 0.8, 0.8)
+_GOOD_LIGHT = 75.0
+"""CIELAB lightness from which on skin is fair and well lit."""
 _DARK_SKIN = 0.45
 """CIELAB chroma over lightness: drawn fair skin has .15 to .3 in any white light, brown skin .5 to .9."""
 _NAMED = 0.35
@@ -204,18 +206,17 @@ def _figure_zones(
 
 
 def _relight(wears: Sequence[_Wear]) -> None:
-    """Palettes come in the light in which fair skin looks fair. Those of a character with dark skin are put into its own best light.
+    """Palettes come in the light in which fair skin has one certain colour; here they are put into the character's own best light.
 
-    That is the light of the median skin of the lighter half of the tracks. Dim light takes as much from the chroma of fair skin as from its
-    lightness, while dark skin has more chroma for its lightness, so a character seen in the dark alone is not taken for dark-skinned. In warm
-    light alone it is: its colours are then named as they are seen.
+    That is the light of the median skin of the lighter half of the tracks. Only a character with fair skin that is never seen in good light keeps the
+    given one: dim light takes as much from the chroma of fair skin as from its lightness, while dark skin has more chroma for its lightness.
     """
     skins = [wear.skin for wear in wears if wear.skin is not None]
     if not skins:
         return
     lighter = sorted(skins, key=lambda skin: (-float(skin[0]), tuple(skin.tolist())))[: (len(skins) + 1) // 2]
     own = np.median(lighter, axis=0).astype(np.float32)
-    if float(np.hypot(own[1], own[2])) < _DARK_SKIN * float(own[0]):
+    if own[0] < _GOOD_LIGHT and float(np.hypot(own[1], own[2])) < _DARK_SKIN * float(own[0]):
         return
     for wear in wears:
         for zone in wear.zones:

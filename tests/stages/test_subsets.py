@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from animeset_lib.settings import AttributesSettings
@@ -194,6 +194,7 @@ def test_dark_skin_is_not_taken_for_darkness() -> None:
     assert outfits(shot(1, 3, clothes(None, WHITE, skin=dark)), SETTINGS).subsets[0].name != "white_outfit"
 
 
+@settings(max_examples=20, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_the_pictures_does_not_matter(random: Any) -> None:
     sightings = [
