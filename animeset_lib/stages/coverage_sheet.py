@@ -61,6 +61,7 @@ _LIST_LINES = 3
 _BETWEEN_PX = 48
 _HEADING_PX = 24
 _HEADING_LINE_PX = 40
+_LEGEND_PX = 56
 _GRID_PX = _OUTFIT_COLUMN_PX + len(FRAMINGS) * (_CELL_WIDTH_PX + GAP_PX) - GAP_PX
 _WIDTH_PX = _GRID_PX + _BETWEEN_PX + _LISTS_PX
 _BAR_COLUMNS = 3
@@ -106,12 +107,12 @@ def coverage_sheet(coverage: Coverage, thumbnails: Mapping[str, Picture], title:
     lists = [(heading, _paragraphs(getattr(coverage, name))) for name, heading in _LISTS if getattr(coverage, name)]
     bars = [_bars(coverage, name) for name in _ASPECTS if coverage.aspect(name).known]
     bar_rows = [bars[at : at + _BAR_COLUMNS] for at in range(0, len(bars), _BAR_COLUMNS)]
-    upper_px = max(_grid_height(rows), _HEADING_LINE_PX + sum(_list_height(paragraphs) for _, paragraphs in lists))
+    upper_px = max(_grid_height(rows), _LEGEND_PX + sum(_list_height(paragraphs) for _, paragraphs in lists))
     bars_px = sum(max(one.height for one in row) for row in bar_rows)
     sheet, draw, top = canvas(_WIDTH_PX, upper_px + bars_px + _TIME_PX, title, subtitle)
     _draw_legend(draw, top + 6)
     _draw_grid(sheet, draw, top, rows, thumbnails)
-    y = top + _HEADING_LINE_PX
+    y = top + _LEGEND_PX
     for heading, paragraphs in lists:
         _draw_list(draw, y, heading, paragraphs)
         y += _list_height(paragraphs)

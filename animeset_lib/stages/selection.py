@@ -56,6 +56,8 @@ _WORTH_ALIGNING = 0.15
 _TIME_RANGE_MS = 4_000.0
 _SHARPEN = 3
 """Likeness enters the gain to this power: a crop half like a chosen one is not half represented by it, so that rare kinds count."""
+_NEAREST = 3
+"""A crop's company: so many of the others."""
 
 
 @dataclass(frozen=True)
@@ -171,8 +173,8 @@ class _Greedy:
         self._check_cancel = check_cancel
         self._like = likeness(pool)
         worth = np.array([0.4 + 0.3 * c.quality + 0.3 * c.confidence for c in pool], np.float32)
-        # How well column j stands for row i: the better picture of two alike ones represents both.
-        self._stands_for = self._like**_SHARPEN * worth[None, :]
+        # How well column j stands for row i, and how much row i counts: the better picture of two alike ones represents both.
+        self._stands_for = self._like**_SHARPEN * worth[None, :] * _company(self._like)[:, None]
         self._best_possible = float(self._stands_for.max(axis=1).sum())
         self._look_apart = look_apart(pool)
         self._framings = np.array([c.framing for c in pool])
@@ -277,7 +279,7 @@ class _Greedy:
                 "the nearest one chosen before"
             )
         elif len(self._pool) > 1:
-            reasons.append(f"first choice: the picture that all {len(self._pool)} candidates resemble most")
+            reasons.append(f"first choice: stands best for all {len(self._pool)} candidates")
         else:
             reasons.append("the only candidate")
         self._why[picture.id] = "; ".join(reasons)
@@ -363,6 +365,19 @@ def likeness(pool: Sequence[Candidate]) -> Matrix:
     like = (like + like.T) / 2
     like[np.arange(count), np.arange(count)] = 1.0
     return np.asarray(like.round(4), np.float32)
+
+
+def _company(like: Matrix) -> npt.NDArray[np.float32]:
+    """`(N,)`, 0..1: how alike each crop's nearest others are, 1 where as alike as usual here.
+
+    What resembles nothing is often a wrong face; without this it would count in full for resembling itself, and come early.
+    """
+    count = min(_NEAREST, len(like) - 1)
+    if count < 1:
+        return np.ones(len(like), np.float32)
+    others = like - np.eye(len(like), dtype=np.float32)
+    nearest = np.sort(others, axis=1)[:, -count:].mean(axis=1)
+    return np.asarray(np.clip(nearest / max(float(np.median(nearest)), 1e-6), 0, 1), np.float32)
 
 
 def _agreement(values: npt.NDArray[np.str_]) -> npt.NDArray[np.float64]:

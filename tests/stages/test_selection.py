@@ -137,6 +137,15 @@ def test_rare_kinds_are_in_the_first_pictures() -> None:
     assert kinds == {0, 1, 2}
 
 
+def test_a_stranger_does_not_come_early() -> None:
+    """Eight pictures each of three kinds, and two that resemble nothing, which are as good as the others."""
+    own = [jittered(i, look=1 + i % 3, seed=500 + i) for i in range(24)]
+    strangers = [candidate(100 + i) for i in range(2)]
+    ranked = choose([*own, *strangers], DatasetSettings(min_pictures=12, max_pictures=12)).ranked
+    assert {int(key[1:]) % 3 for key in ranked[:3]} == {0, 1, 2}
+    assert not {c.id for c in strangers} & set(ranked[:9])
+
+
 def test_of_two_alike_the_better_one() -> None:
     pool = [candidate(1, quality=0.2), candidate(2, look=1, quality=0.9), candidate(3)]
     assert "c0002" in choose(pool, DatasetSettings()).ranked
@@ -295,7 +304,7 @@ def test_every_choice_is_explained_by_what_decided() -> None:
     ]
     choice = choose(pool, DatasetSettings(min_pictures=30, max_pictures=40, per_outfit=8))
     assert tuple(choice.chosen) == choice.ranked
-    assert choice.chosen[choice.ranked[0]] == "first choice: the picture that all 84 candidates resemble most"
+    assert choice.chosen[choice.ranked[0]] == "first choice: stands best for all 84 candidates"
     rare = [why for key, why in choice.chosen.items() if key.startswith("c01")]
     assert [why.split(";")[0] for why in rare] == [f"{n} of 8 wanted of outfit rare dress" for n in range(1, 9)]
     full = [why for key, why in choice.chosen.items() if key.startswith("c02")]
