@@ -90,9 +90,7 @@ def more_exact(tag: str, general: str) -> bool:
         return False
     # `holding_hat` is no hat on a head, `hair_flower` no flower in a meadow.
     things = ("_".join(words[first:]) for first in range(1, len(words)))
-    return any(_is_a(thing, general) for thing in things if category_of(thing) == category) and (
-        category == category_of(general)
-    )
+    return any(_is_a(thing, general) for thing in things if category_of(thing) == category)
 
 
 def _is_a(thing: str, general: str) -> bool:

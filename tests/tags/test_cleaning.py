@@ -127,6 +127,7 @@ def test_your_own_list() -> None:
         ("holding_sword", "holding"),
         ("sitting_on_bed", "sitting"),
         ("hair_bow", "bow"),
+        ("red_hair_bow", "bow"),
     ],
 )
 def test_more_exact(tag: str, general: str) -> None:
@@ -288,6 +289,8 @@ def test_people_agree_with_the_faces(tags: str, faces: int, expected: str) -> No
 def test_what_is_added_keeps_the_score_of_what_it_comes_from() -> None:
     assert clean({"2girls": 0.4}, 1).tags == {"1girl": 0.4, "solo": 1.0}
     assert clean({"2girls": 0.4}, 3).tags == {"multiple_girls": 0.4}
+    again = clean({"2girls": 0.9, "multiple_girls": 0.8}, 3)
+    assert again == Cleaned({"multiple_girls": 0.9}, {"2girls": "3 faces were found"}), "it neither went nor came"
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,11 @@ def test_two_stills_are_no_majority_however_many_pictures_they_gave() -> None:
     assert outcome([*pictures, third, seen("green_eyes=0.4", still="c")])[-1] == {"-green_eyes", "+blue_eyes"}
 
 
+def test_many_pictures_of_one_still_have_one_vote() -> None:
+    same = [seen("green_eyes", still="a")] * 3
+    assert outcome([*same, *shot(*[seen("blue_eyes")] * 4)])[0] == {"-green_eyes", "+blue_eyes"}
+
+
 def test_two_coloured_eyes_are_no_contradiction() -> None:
     odd = seen("heterochromia blue_eyes red_eyes")
     assert outcome(shot(*[odd] * 2, *[seen("blue_eyes")] * 4, seen("red_eyes")))[-1] == set()
