@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -306,8 +307,7 @@ def _check_mask(notes: Notes, mask: Path, picture: _Measured, name: str) -> None
 
 
 def _check_name(notes: Notes, picture: LoadedPicture, name: str) -> None:
-    shown = notes.shown(picture.path)
-    for part in shown.split("/"):
+    for part in Path(os.path.relpath(picture.path, notes.root)).parts:
         if part == "..":
             continue
         if any(unicodedata.category(char)[0] == "C" for char in part):
@@ -380,12 +380,13 @@ class _Triggers:
 
     def __init__(self, loaded: Loaded) -> None:
         self._sets = {id(one): self._of(one) for one in loaded.sets}
-        self._spelling: dict[str, str] = {}
+        spellings: dict[str, Counter[str]] = defaultdict(Counter)
         for one in loaded.sets:
             for picture in one.pictures:
                 for caption in picture.captions:
-                    for tag in tags_of(caption)[:1]:
-                        self._spelling.setdefault(tag_key(tag), tag)
+                    for tag in tags_of(caption):
+                        spellings[tag_key(tag)][tag] += 1
+        self._spelling = {key: ways.most_common(1)[0][0] for key, ways in spellings.items()}
 
     @property
     def words(self) -> set[str]:
@@ -405,24 +406,18 @@ class _Triggers:
     def _of(self, one: LoadedSet) -> tuple[str, ...]:
         """Keys of the set's triggers, the most frequent first; none where there is nothing to go by.
 
-        What config or folder name, if captions hold it; else the words that captions begin with, unless they are plain tags.
+        What config or folder name, if it is sure or most captions hold it; else the words that captions begin with, unless they are plain tags.
         """
         if one.kind == "regularisation":
             return ()
         captions = [caption for picture in one.pictures for caption in picture.captions[:1] if caption.strip()]
         declared = tag_key(one.trigger or "")
         holding = sum(_holds(caption, declared) for caption in captions) if declared else 0
-        if holding * 2 > len(captions):
+        if declared and (one.trigger_is_sure or holding * 2 > len(captions)):
             return (declared,)
         first = Counter(tag_key(tags_of(caption)[0]) for caption in captions)
-        begin = [
-            word
-            for word, count in first.most_common()
-            if count >= max(2, _TRIGGER_SHARE * len(captions)) and _is_a_name(word)
-        ]
-        if begin:
-            return tuple(begin)
-        return (declared,) if declared and one.trigger_is_sure else ()
+        most = max(2, _TRIGGER_SHARE * len(captions))
+        return tuple(word for word, count in first.most_common() if count >= most and _is_a_name(word))
 
     def check(self, notes: Notes, one: LoadedSet, everyone: Mapping[str, str]) -> None:
         """Says whose captions lack the trigger, have it in another place than the rest, or name somebody else. `everyone`: key → spelling."""
@@ -478,6 +473,13 @@ class _Triggers:
                 f"does not hold the trigger {self.group(one)}, so the picture teaches it nothing; got {caption[:60]!r}: put it first",
                 one.name,
             )
+        elif own and (spelled := self._other_spelling(caption, own)) is not None:
+            notes.warning(
+                "trigger_spelling",
+                where,
+                f"spells the trigger {spelled!r}, most others {self._spelling[tag_key(spelled)]!r}; to a trainer these are two words",
+                one.name,
+            )
         elif own and first and keys and keys[0] not in own and not keys[0].startswith(f"{present} "):
             notes.warning(
                 "trigger_not_first",
@@ -485,6 +487,12 @@ class _Triggers:
                 f"begins with {tags_of(caption)[0]!r}, not with {self.group(one)} as the others do; where tags are shuffled it may be dropped",
                 one.name,
             )
+
+    def _other_spelling(self, caption: str, own: Sequence[str]) -> str | None:
+        """The trigger as `caption` writes it, where most captions write it otherwise."""
+        return next(
+            (tag for tag in tags_of(caption) if tag_key(tag) in own and tag != self._spelling[tag_key(tag)]), None
+        )
 
 
 def _holds(caption: str, key: str) -> bool:

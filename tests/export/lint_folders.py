@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -122,13 +122,17 @@ def plain(root: Path) -> None:
         _beside(root / name, name)
 
 
-def canonical(root: Path) -> None:
-    for name in CHARACTERS:
+def canonical(
+    root: Path, each: Mapping[str, int] = dict.fromkeys(CHARACTERS, EACH), named: str = "{0}_{1:04d}"
+) -> None:
+    """`each`: pictures per character. `named`: form of the pictures' stems from character and number."""
+    for name in each:
         rows = []
-        for number in range(1, EACH + 1):
-            picture = root / name / "dataset" / "images" / f"{name}_{number:04d}.png"
+        for number in range(1, each[name] + 1):
+            stem = named.format(name, number)
+            picture = root / name / "dataset" / "images" / f"{stem}.png"
             draw(picture, CHARACTERS.index(name) * 100 + number)
-            write(root / name / "dataset" / "captions" / f"{name}_{number:04d}.txt", words(name, number) + "\n")
+            write(root / name / "dataset" / "captions" / f"{stem}.txt", words(name, number) + "\n")
             rows.append(
                 {
                     "file_name": f"dataset/images/{picture.name}",
@@ -136,11 +140,27 @@ def canonical(root: Path) -> None:
                     "character": name,
                     "width": SIDE,
                     "height": SIDE,
+                    "outfit": "dress" if number % 3 else "coat",
+                    "emotion": "smile" if number % 2 else "angry",
+                    "framing": "face",
+                    "shot": number // 2,
+                    "rank": number,
                     "sha256": hashlib.sha256(picture.read_bytes()).hexdigest(),
                 }
             )
         write(root / name / "metadata.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-    write(root / "animeset.json", json.dumps({"film": "abc", "settings": {"crop": {"training_px": SIDE}}, "files": {}}))
+    write(
+        root / "animeset.json",
+        json.dumps(
+            {
+                "film": "0123456789ab",
+                "source": "film.mp4",
+                "key": "k",
+                "settings": {"upscale": {"training_px": SIDE}},
+                "files": {},
+            }
+        ),
+    )
 
 
 GOOD: dict[str, Callable[[Path], None]] = {

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from animeset_lib.errors import InputError
-from animeset_lib.export import lint as lint_module
 from animeset_lib.export.lint import Report, estimated_tokens, lint
 from animeset_lib.media import write_image
 from tests.export.lint_folders import (
@@ -31,6 +29,8 @@ from tests.export.lint_folders import (
     write,
 )
 
+pytestmark = pytest.mark.usefixtures("equal_bytes_are_decoded_once")
+
 Break = Callable[[Path], object]
 
 
@@ -45,22 +45,6 @@ def good_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, build in GOOD.items():
         build(root / name)
     return root
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _equal_bytes_are_decoded_once() -> Iterator[None]:
-    """For speed alone: thousands of pictures here are the same few."""
-    real, known = lint_module._measure, {}
-
-    def measure(path: Path) -> Any:
-        key = path.read_bytes(), path.suffix
-        if key not in known:
-            known[key] = real(path)
-        return known[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lint_module, "_measure", measure)
-        yield
 
 
 @pytest.fixture
@@ -121,6 +105,7 @@ CAPTION_BREAKS: dict[str, tuple[Break, set[str]]] = {
     "both triggers": (lambda r: write(caption(r), "hana, 1girl, mika, view_4\n"), {"other_trigger"}),
     "no trigger": (_without_trigger, {"missing_trigger"}),
     "trigger later": (lambda r: write(caption(r), "1girl, hana, view_4\n"), {"trigger_not_first"}),
+    "trigger spelled otherwise": (lambda r: write(caption(r), "Hana, 1girl, view_4\n"), {"trigger_spelling"}),
     "spare commas": (lambda r: write(caption(r), "hana, 1girl, , view_4\n"), {"empty_tag"}),
     "comma at the end": (lambda r: write(caption(r), "hana, 1girl,\n"), {"empty_tag"}),
     "tag twice": (lambda r: write(caption(r), "hana, long_hair, 1girl, long hair\n"), {"double_tag"}),
@@ -143,6 +128,8 @@ def test_a_broken_caption_is_found_and_nothing_else(good: Callable[[str], Path],
         found -= {"metadata_differs"}  # tested below
     if (name, broken) == ("ai-toolkit", "another's trigger"):
         found -= {"missing_trigger"}  # it is missing, too: ai-toolkit puts it in front
+    if (name, broken) == ("ai-toolkit", "trigger spelled otherwise"):
+        expected = {"missing_trigger"}  # it looks for the very letters, and puts them in front
     assert found == expected
 
 
@@ -375,6 +362,35 @@ def test_one_character_of_a_film_can_be_linted_alone(good: Callable[[str], Path]
     assert (report.findings, report.linted[0].format) == ((), "animeset")
     write(caption(root), "mika, 1girl\n")
     assert codes(lint(root / "hana")) == {"missing_trigger", "metadata_differs"}
+
+
+def test_words_that_the_trigger_shall_learn(good: Callable[[str], Path]) -> None:
+    root = good("animeset")
+    traits = {"trigger": "hana", "trigger_first": True, "policy": "drop", "dropped": ["blue_hair"], "kept": []}
+    write(root / "hana" / "traits.json", json.dumps(traits))
+    assert lint(root).findings == ()
+    write(caption(root), "hana, 1girl, blue hair, smile\n")
+    _rows(root / "hana" / "metadata.jsonl", lambda rows: rows[3].update(text="hana, 1girl, blue hair, smile"))
+    (finding,) = lint(root).findings
+    assert (finding.level, finding.code) == ("warning", "identity_leak")
+    assert "blue hair" in finding.words
+    write(root / "hana" / "traits.json", "{")
+    assert codes(lint(root)) == {"not_parsed"}
+
+
+def test_a_trigger_of_several_words_is_known_from_the_traits(good: Callable[[str], Path]) -> None:
+    root = good("animeset")
+    for path in sorted(root.rglob("hana_*.txt")):
+        write(path, "ohwx " + path.read_text(encoding="utf-8"))
+    _rows(root / "hana" / "metadata.jsonl", lambda rows: [row.update(text=f"ohwx {row['text']}") for row in rows])
+    assert lint(root).findings == ()
+    traits = {"trigger": "ohwx hana", "trigger_first": True, "policy": "keep", "dropped": [], "kept": []}
+    write(root / "hana" / "traits.json", json.dumps(traits))
+    assert lint(root).findings == ()
+    assert "ohwx hana" in lint(root).linted[0].summary
+    write(root / "hana" / "traits.json", json.dumps({**traits, "trigger": "sks"}))
+    report = lint(root)
+    assert (codes(report), report.errors) == ({"missing_trigger"}, EACH)
 
 
 def test_masks_fit_and_are_not_black(good: Callable[[str], Path]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,9 @@ import pytest
 
 from animeset_lib.export.lint import lint
 from animeset_lib.export.loaders import Source, load
-from tests.export.lint_folders import GOOD, draw, write
+from animeset_lib.export.plan import ExportOptions
+from animeset_lib.export.write import export_films
+from tests.export.lint_folders import GOOD, canonical, draw, words, write
 
 _REAL = """
 import json, sys
@@ -186,9 +189,12 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # a published character is an imagefolder, too
     GOOD["animeset"](root / "film")
     (root / "film" / "hana").rename(root / "published character")
-    import shutil
-
     shutil.rmtree(root / "film")
+    canonical(root / "film", {"hana": 24})
+    export_films([root / "film"], root / "exports", ["huggingface"], ExportOptions(validation=0.2), copy=True)
+    (root / "exports" / "huggingface" / "hana").rename(root / "exported character")
+    shutil.rmtree(root / "film")
+    shutil.rmtree(root / "exports")
     return root
 
 
@@ -242,3 +248,12 @@ def test_in_the_trap_the_captions_are_gone(real: dict[str, Any]) -> None:
 def test_a_published_character_loads_as_it_is(folders: Path, real: dict[str, Any]) -> None:
     assert _ours(folders / "published character") == real["published character"]
     assert len(real["published character"]["train"]) == 10
+
+
+def test_an_exported_character_has_its_splits_and_captions(folders: Path, real: dict[str, Any]) -> None:
+    got = real["exported character"]
+    assert _ours(folders / "exported character") == got
+    assert lint(folders / "exported character").errors == 0
+    assert sorted(got) == ["train", "validation"]
+    captions = {Path(name).stem: caption for rows in got.values() for name, caption in rows}
+    assert captions == {f"hana_{number:04d}": words("hana", number) for number in range(1, 25)}

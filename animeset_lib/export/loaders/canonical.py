@@ -19,7 +19,10 @@ from animeset_lib.export.loaders.loaded import (
     lines_of,
     sorted_files,
     sorted_folders,
+    tag_key,
+    tags_of,
 )
+from animeset_lib.tags.traits import leaks_of
 
 __all__ = ["REGULARISATION", "is_character", "is_film", "load_canonical"]
 
@@ -43,7 +46,7 @@ def load_canonical(path: Path, root: Path) -> Loaded:
     notes = Notes(root)
     characters = [path] if is_character(path) else [child for child in sorted_folders(path) if is_character(child)]
     film = path.parent if is_character(path) else path
-    manifest = _manifest(notes, film / "animeset.json")
+    manifest = _object(notes, film / "animeset.json")
     sets = [
         _set(notes, folder, folder / "dataset" / "images", folder / "dataset" / "captions", manifest, "train")
         for folder in characters
@@ -61,22 +64,27 @@ def load_canonical(path: Path, root: Path) -> Loaded:
     return Loaded("animeset", path, tuple(sets), tuple(notes.findings), _training_px(manifest), has_repeats=False)
 
 
-def _manifest(notes: Notes, path: Path) -> dict[str, Any]:
+def _object(notes: Notes, path: Path, name: str = "") -> dict[str, Any]:
+    """The JSON object in `path`, empty where there is none."""
     if not path.is_file():
         return {}
     try:
-        tree = json.loads(notes.text(path) or "")
+        tree = json.loads(notes.text(path, name) or "")
     except ValueError as problem:
-        notes.error("not_parsed", path, f"expected JSON, got text that is none ({problem})")
+        notes.error(
+            "not_parsed", path, f"expected JSON, got text that is none ({problem}); publish the film again", name
+        )
         return {}
     return tree if isinstance(tree, dict) else {}
 
 
 def _training_px(manifest: Mapping[str, Any]) -> float | None:
     settings = manifest.get("settings")
-    crop = settings.get("crop") if isinstance(settings, dict) else None
-    side = crop.get("training_px") if isinstance(crop, dict) else None
-    return side if isinstance(side, int) else None
+    for stage in ("crop", "upscale"):
+        values = settings.get(stage) if isinstance(settings, dict) else None
+        if isinstance(values, dict) and isinstance(values.get("training_px"), int):
+            return float(values["training_px"])
+    return None
 
 
 def _set(
@@ -103,10 +111,19 @@ def _set(
     for caption in sorted_files(captions):
         if caption.suffix.lower() == ".txt" and not is_hidden(caption) and caption.stem not in stems:
             notes.warning("caption_without_picture", caption, "belongs to no picture of its name in images/", name)
+    traits = _object(notes, folder / "traits.json", name)
+    for picture in loaded:
+        _check_leaks(notes, picture, traits, name)
     characters = {row["character"] for row in rows.values() if isinstance(row.get("character"), str)}
     trigger = characters.pop() if len(characters) == 1 else name
+    if isinstance(traits.get("trigger"), str):
+        trigger = traits["trigger"]
     return LoadedSet(
-        name, loaded, kind=kind, trigger=None if kind == "regularisation" else trigger, trigger_is_sure=kind == "train"
+        name,
+        loaded,
+        kind=kind,
+        trigger=None if kind == "regularisation" else trigger,
+        trigger_is_sure=kind == "train" and isinstance(traits.get("trigger"), str),
     )
 
 
@@ -182,6 +199,23 @@ def _check_hash(
             picture,
             "is not the one that was published (SHA-256 differs); its caption may not fit any more",
             name,
+        )
+
+
+def _check_leaks(notes: Notes, picture: LoadedPicture, traits: Mapping[str, Any], name: str) -> None:
+    """Says which words of a caption tell what the character's trigger shall learn, by the choices in its traits.json."""
+    tags = [tag for tag in tags_of(picture.captions[0]) if tag]
+    if not tags or not isinstance(traits.get("trigger"), str):
+        return
+    # Whether the trigger is there and where is asked of every format in the same way, so here it counts as there.
+    trigger = next((tag for tag in tags if tag_key(tag) == tag_key(traits["trigger"])), tags[0])
+    try:
+        found = leaks_of({**traits, "trigger": trigger, "trigger_first": False}, tags)
+    except (KeyError, TypeError):
+        return
+    for sentence in found:
+        notes.warning(
+            "identity_leak", picture.caption_file or picture.path, f"{sentence}; take it out or keep it in traits", name
         )
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "is_hidden",
     "lines_of",
     "merged",
+    "printable",
     "sorted_files",
     "sorted_folders",
     "stem_path",
@@ -109,14 +110,14 @@ class Notes:
         self.findings: list[Finding] = []
 
     def error(self, code: str, path: Path, words: str, set: str = "") -> None:
-        self.findings.append(Finding("error", code, self.shown(path), words, set))
+        self.findings.append(Finding("error", code, self.shown(path), printable(words), set))
 
     def warning(self, code: str, path: Path, words: str, set: str = "") -> None:
-        self.findings.append(Finding("warning", code, self.shown(path), words, set))
+        self.findings.append(Finding("warning", code, self.shown(path), printable(words), set))
 
     def shown(self, path: Path) -> str:
-        """`path` relative to the root, with `/`."""
-        return Path(os.path.relpath(path, self.root)).as_posix()
+        """`path` relative to the root, with `/`, in characters that can be printed."""
+        return printable(Path(os.path.relpath(path, self.root)).as_posix())
 
     def text(self, path: Path, set: str = "") -> str | None:
         """The text of `path`, without its byte order mark; `None` when it cannot be read at all. Says what is wrong with the bytes."""
@@ -167,6 +168,11 @@ class Notes:
                 set,
             )
         return Path(os.path.normpath(base / written.replace("\\", "/")))
+
+
+def printable(text: str) -> str:
+    """`text` with escapes for what a terminal would obey or could not show: control characters, bytes that are no UTF-8."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def lines_of(text: str) -> list[str]:

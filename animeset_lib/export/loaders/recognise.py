@@ -94,9 +94,7 @@ def _wanted(found: list[Source], only: str | None) -> list[Source]:
 
 def _in_folder(folder: Path, depth: int) -> list[Source]:
     if is_film(folder) or is_character(folder):
-        found = [Source("animeset", folder)]
-        exports = folder / "exports"
-        return found + (_in_folder(exports, depth) if exports.is_dir() else [])
+        return [Source("animeset", folder)]
     if any(child.name == "multiply.txt" for child in _below(folder, 3)) and not _config_files(folder):
         roots = [one for one in sorted_folders(folder) if not is_hidden(one)]
         own = (folder / "multiply.txt").is_file() or any(_is_everydream(one) for one in roots)
