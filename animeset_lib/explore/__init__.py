@@ -14,5 +14,21 @@ from animeset_lib.explore.demo import demo_film
 from animeset_lib.explore.places import project_folder
 from animeset_lib.explore.run import Run, StageView, open_run
 from animeset_lib.explore.widgets import cast_board, review, whole_page
+from animeset_lib.review.captions import AddTags, RemoveTags, ReplacePattern, ReplaceTag, Selection, SetCaption
 
-__all__ = ["Run", "StageView", "cast_board", "demo_film", "open_run", "project_folder", "review", "whole_page"]
+__all__ = [
+    "AddTags",
+    "RemoveTags",
+    "ReplacePattern",
+    "ReplaceTag",
+    "Run",
+    "Selection",
+    "SetCaption",
+    "StageView",
+    "cast_board",
+    "demo_film",
+    "open_run",
+    "project_folder",
+    "review",
+    "whole_page",
+]

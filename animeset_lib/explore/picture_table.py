@@ -15,8 +15,9 @@ from animeset_lib.records import Box
 
 if TYPE_CHECKING:
     from animeset_lib.explore.run import StageView
+    from animeset_lib.export.lint import Report
 
-__all__ = ["PictureTable", "fates", "picture_of", "reasons", "stage_table"]
+__all__ = ["PictureTable", "fates", "findings", "picture_of", "reasons", "stage_table"]
 
 _THUMBS = Thumbnails()
 _PX = 128
@@ -83,7 +84,11 @@ def _text(value: Any) -> str:
 
 
 def _table(records: Sequence[Mapping[str, Any]], ids: Sequence[str], said: str) -> PictureTable:
-    table: PictureTable = PictureTable(list(records), index=pd.Index(ids, name="id"), dtype=object).infer_objects()
+    table = PictureTable(list(records), index=pd.Index(ids, name="id"), dtype=object)
+    for name in table.columns:
+        # where pyarrow is installed, pandas would make plain text of the pictures
+        if not _holds_pictures(table[name]):
+            table[name] = table[name].infer_objects()
     table.said = said
     return table
 
@@ -154,6 +159,20 @@ def fates(found: Sequence[tuple[StageView, Any]]) -> PictureTable:
         for place, (view, row) in enumerate(found)
     ]
     return _table(records, [row.id for _, row in found], f"{len(found)} rows")
+
+
+def findings(reports: Sequence[Report]) -> PictureTable:
+    """One line per finding of the linter."""
+    found = [(one, finding) for report in reports for one in report.linted for finding in one.findings]
+    loaded = sum(len(report.linted) for report in reports)
+    said = f"{loaded} data sets loaded: {sum(r.errors for r in reports)} errors, {sum(r.warnings for r in reports)} warnings"
+    if not found:
+        return _empty(("level", "format", "where", "what"), said)
+    records = [
+        {"level": finding.level, "format": one.format, "where": finding.path, "what": finding.words}
+        for one, finding in found
+    ]
+    return _table(records, [finding.code for _, finding in found], said)
 
 
 def picture_of(view: StageView, row: Any, longest_px: int = _PX) -> Thumb:

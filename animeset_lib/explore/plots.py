@@ -12,7 +12,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from animeset_lib.media import Picture, read_image
 from animeset_lib.models.device import choose
 from animeset_lib.models.provider import Zoo
 from animeset_lib.records import Box, Framing, Region
+from animeset_lib.stages.caption import published_traits
 from animeset_lib.stages.card import clock
 from animeset_lib.stages.framing import FRAMINGS, Figure, Shape, place_all
 from animeset_lib.stages.sheet import Tile, grid_sheet
@@ -45,9 +46,11 @@ __all__ = [
     "funnel",
     "histogram",
     "losses",
+    "sheet",
     "tag_counts",
     "tag_scores",
     "timeline",
+    "traits",
 ]
 
 _DPI = 110
@@ -669,6 +672,53 @@ def tag_counts(run: Run) -> Any:
     _legend(axes, {"core trait of a character": _GONE, "other tag": _KEPT}, loc="lower right")
     _whole_counts(axes.xaxis)
     _labelled(axes, f"{len(best)} most frequent of {len(counts)} tags", f"pictures (of {len(caption.kept)})", "tag")
+    return figure
+
+
+def traits(run: Run, character: str | None = None) -> Any:
+    """How often a character's traits are on its pictures, beside how often the rest of the cast has them; what captions leave out in another colour.
+
+    `character` unset: the one with most pictures. Raises `InputError` for one that is not there.
+    """
+    tables = published_traits(run.stage("caption").output)
+    if not tables:
+        return _nothing("0 characters", "No character was captioned in this run.")
+    name = character or max(tables, key=lambda one: int(tables[one]["pictures"]))
+    if name not in tables:
+        raise InputError(f"{name} has no captions in this run; expected one of {', '.join(sorted(tables))}")
+    told = tables[name]
+    rows = told["traits"][:_BARS]
+    if not rows:
+        return _nothing(f"{name}: 0 traits", "The tagger named nothing of its hair, eyes, body or clothes.")
+    figure, axes = _figure(size=(9, 0.3 * len(rows) + 1.4))
+    labels = [f"{row['tag']}  ({row['lift']:.1f}x)" for row in rows]
+    colors = [_GONE if row["tag"] in told["dropped"] else _KEPT for row in rows]
+    axes.barh(labels, [row["share"] for row in rows], color=colors, height=0.6)
+    axes.plot([row["rest_share"] for row in rows], range(len(rows)), "|", color=_LIMIT, markersize=12, linestyle="none")
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlim(0, 1)
+    _legend(axes, {"told": _KEPT, "left to the trigger": _GONE, "rest of the cast": _LIMIT}, loc="lower right")
+    _labelled(
+        axes, f"{name}: policy {told['policy']}", "share of its pictures that show such a trait (0..1)", "trait (lift)"
+    )
+    return figure
+
+
+def sheet(run: Run, what: Literal["contact_sheet", "subsets", "coverage"], character: str | None = None) -> Any:
+    """One of the sheets that are published beside a character's set. `character` unset: the one with the largest set."""
+    dataset = run.stage("dataset")
+    sets = Counter(row.character for row in dataset.kept)
+    if not sets:
+        return _nothing("0 sets", "No character has a set in this run.")
+    name = character or sets.most_common(1)[0][0]
+    if name not in sets:
+        raise InputError(f"{name} has no set in this run; expected one of {', '.join(sorted(sets))}")
+    picture = read_image(dataset.output.path / "tree" / name / f"{what}.png")
+    height, width = picture.shape[:2]
+    figure, axes = _figure(size=(11, 11 * height / width + 0.5))
+    _show_picture(axes, picture, f"{name}: {what.replace('_', ' ')}", "", "")
+    axes.set_xticks([])
+    axes.set_yticks([])
     return figure
 
 

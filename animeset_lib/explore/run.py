@@ -16,15 +16,29 @@ from animeset_lib.errors import InputError, SettingsError
 from animeset_lib.explore.bars import watching
 from animeset_lib.explore.demo import DEMO_FILM, demo_film
 from animeset_lib.explore.places import find_film, needed, project_folder
+from animeset_lib.export.lint import lint
+from animeset_lib.export.plan import By, ExportOptions
+from animeset_lib.export.write import FORMATS, export_films
 from animeset_lib.models.device import choose
 from animeset_lib.models.provider import Zoo
-from animeset_lib.pipeline import Folders, RunResult, decisions_path, film_folder, run_film, traits_path
+from animeset_lib.pipeline import (
+    Folders,
+    RunResult,
+    decisions_path,
+    film_folder,
+    published_folder,
+    run_film,
+    traits_path,
+)
 from animeset_lib.records import Film
+from animeset_lib.review.captions import CaptionSet
+from animeset_lib.review.traits import changed, load_choices, save_choice
 from animeset_lib.run.engine import keys_of
 from animeset_lib.run.stage import Output
 from animeset_lib.run.store import FilmStore
 from animeset_lib.settings import Settings, load_settings
 from animeset_lib.stages import PIPELINE, build_pipeline
+from animeset_lib.tags.traits import Choice
 
 if TYPE_CHECKING:
     from animeset_lib.explore.picture_table import PictureTable
@@ -164,6 +178,53 @@ class Run:
     def finish(self) -> RunResult:
         """Run everything, publish the datasets to `output/` and return what became of them. The stages stay."""
         return self._run(until=None)
+
+    @property
+    def published(self) -> Path:
+        """Where the film's datasets are. Raises `InputError` when none are published yet."""
+        found = published_folder(self.folders.output, film_folder(self.film))
+        if found is None:
+            raise InputError(
+                f"no dataset of {self.film.source_name} is published in {self.folders.output}; publish one: run.finish()"
+            )
+        return found
+
+    @property
+    def captions(self) -> CaptionSet:
+        """The published captions, to be edited with a preview and undone; a later run keeps what was edited."""
+        return CaptionSet(self.published)
+
+    def tell_traits(
+        self, character: str, *, policy: str | None = None, drop: Sequence[str] = (), keep: Sequence[str] = ()
+    ) -> Run:
+        """What captions say of a character's traits, kept in a file beside the datasets and honoured by every run of this film; returns this run.
+
+        policy  keep, drop (core traits are left to the trigger word) or drop_all (every trait of hair, eyes and body)
+        drop    tags that are left out whatever the policy; `keep`: tags that are told. Nothing at all: as the settings say, again
+
+        Raises `SettingsError` for an unknown policy.
+        """
+        path = traits_path(self.folders.output, film_folder(self.film))
+        wanted = policy is not None or drop or keep
+        before = load_choices(path).get(character)
+        save_choice(path, character, changed(before, policy=policy, drop=drop, keep=keep) if wanted else Choice())
+        return self
+
+    def export(self, *formats: str, by: By = "character") -> list[Path]:
+        """Write the published datasets as trainers load them; the folder of each format. Without a format: all of them.
+
+        by   one set per character, or one per outfit or emotion of each
+        """
+        target = self.published.with_name(f"{self.published.name}.exports")
+        _, written = export_films([self.published], target, formats or tuple(FORMATS), ExportOptions(by=by))
+        return [one.folder for one in written]
+
+    def lint(self) -> PictureTable:
+        """The published datasets and their exports, loaded as trainers do: one line per finding; no line, nothing to mend."""
+        from animeset_lib.explore import picture_table
+
+        exports = self.published.with_name(f"{self.published.name}.exports")
+        return picture_table.findings([lint(folder) for folder in (self.published, exports) if folder.is_dir()])
 
     def _run(self, until: str | None) -> RunResult:
         with watching() as show:

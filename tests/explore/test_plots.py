@@ -31,6 +31,8 @@ PLOTS: dict[str, Callable[[Run], Any]] = {
     "tag_counts": plots.tag_counts,
     "captions": lambda run: plots.captions(run, limit=2),
     "coverage": plots.coverage,
+    "traits": plots.traits,
+    "sheet": lambda run: plots.sheet(run, "subsets"),
 }
 
 
@@ -151,3 +153,16 @@ def test_a_film_without_anybody_is_shown_as_such(tmp_path: Path) -> None:
         assert figure._repr_png_()
     for section in ("extract", "detect", "cast", "crop", "dataset"):
         assert run.stage(section).table()._repr_html_()
+
+
+def test_traits_show_shares_beside_the_rest_of_the_cast(run: Run) -> None:
+    tables = run.stage("caption").notes["traits"]
+    name = next(iter(tables))
+    axes = plots.traits(run, name).axes[0]
+    rows = tables[name]["traits"]
+    assert [label.get_text().split("  ")[0] for label in axes.get_yticklabels()] == [row["tag"] for row in rows]
+    assert [bar.get_width() for bar in axes.patches][: len(rows)] == [row["share"] for row in rows]
+    with pytest.raises(InputError, match="expected one of"):
+        plots.traits(run, "nobody")
+    with pytest.raises(InputError, match="expected one of"):
+        plots.sheet(run, "coverage", "nobody")

@@ -16,7 +16,7 @@ import pytest
 import animeset_lib
 from animeset_lib import Run, open_run
 from animeset_lib.errors import AnimesetError, InputError, SettingsError
-from animeset_lib.explore import cast_board, demo_film, project_folder, review
+from animeset_lib.explore import AddTags, cast_board, demo_film, project_folder, review
 from animeset_lib.explore.run import spread
 from animeset_lib.review.decisions import DecisionLog
 from animeset_lib.run.events import read_events
@@ -68,7 +68,8 @@ def test_a_change_repeats_only_what_it_touches(run: Run) -> None:
 
 
 def test_every_stage_has_a_table_with_pictures(run: Run) -> None:
-    for section in PIPELINE:
+    assert run.stage("regularisation").table().said == "6d_regularisation: no rows", "it was not asked for"
+    for section in PIPELINE.keys() - {"regularisation"}:
         view = run.stage(section)
         table = view.table(limit=5)
         assert isinstance(table, pd.DataFrame)
@@ -269,3 +270,36 @@ def test_the_lens_is_opened_where_fiftyone_is(
     assert isinstance(review(run, "faces"), Lens)
     assert given == [run.folder, run.decisions, published.folder, "data set of faces"]
     assert "http://127.0.0.1:5151/" in capsys.readouterr().out
+
+
+def test_from_captions_by_hand_to_a_trainer(run: Run, tmp_path: Path) -> None:
+    own = open_run(run.path, root=tmp_path)
+    with pytest.raises(InputError, match=r"run\.finish"):
+        _ = own.published
+    own.finish()
+    changes = own.captions.plan(AddTags("official_art", place="end"))
+    own.captions.apply(changes, "official art")
+    folders = own.export("kohya", "huggingface", by="outfit")
+    assert [folder.name for folder in folders] == ["kohya", "huggingface"]
+    texts = [path.read_text(encoding="utf-8") for path in folders[0].glob("*/img/*/*.txt")]
+    assert len(texts) == len(changes)
+    assert all("official_art" in text for text in texts)
+    found = own.lint()
+    assert set(found["level"]) <= {"warning"}
+    assert " 0 errors" in found.said
+    # a later run keeps what was edited
+    who = own.stage("crop").kept[0].character
+    again = own.tell_traits(who, policy="drop_all", keep=["solo"]).change(
+        "dataset.max_pictures=6", "dataset.min_pictures=2"
+    )
+    assert not any(
+        tag.endswith("_hair")
+        for row in again.upto("caption").stage("caption").kept
+        for tag in row.caption.split(", ")
+        if row.caption.startswith(who)
+    )
+    again.finish()
+    pictures = own.captions.pictures()
+    assert sum("official_art" in picture.caption for picture in pictures) > len(pictures) / 2
+    assert all(picture.edited == ("official_art" in picture.caption) for picture in pictures)
+    assert own.tell_traits(who).upto("caption").stage("caption").output.key != again.stage("caption").output.key

@@ -656,7 +656,10 @@ def test_what_was_decided_is_published_and_said(
         ClusterRow(id=i, track=0, cluster=c, confidence=1, x=0, y=0) for i, c in zip(ids, (0, 1, -1), strict=True)
     ]
     rows, _ = cast_rows(clusters, ["f", "f", "f"], outcome(["a", "b"], out, noise="n"))
-    notes: dict[str, Any] = {"1_extract": {"film": film.model_dump(mode="json"), "shots": []}, "3d_cast": {"decisions": 2}}
+    notes: dict[str, Any] = {
+        "1_extract": {"film": film.model_dump(mode="json"), "shots": []},
+        "3d_cast": {"decisions": 2},
+    }
     given_rows: dict[str, tuple[type[Record], list[Any]]] = {
         "1_extract": (Frame, [frame]),
         "2_dedupe": (DedupeRow, [DedupeRow(id="f", phash="", sharpness=1)]),
