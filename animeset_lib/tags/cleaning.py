@@ -259,7 +259,7 @@ _NEVER = re.compile(
     # frames and padding that the cutting leaves, states of a file
     r"letterboxed|pillarboxed|(.+_)?border|outside_border|framed|(low|high|absurd)res|incredibly_absurdres|.+_resolution|"
     r"(jpeg|compression|scan|screening)_artifacts|scan(s|lines)?|upscaled|downscaled|resized|duplicate|revision|md5_mismatch|image_sample|"
-    r"animated(_.+)?|video|sound|has_audio|screen(shot|cap|_capture)|anime_screen(shot|cap)|fake_screenshot|"
+    r"animated(_.+)?|video|sound|has_audio|screen(shot|cap|_capture)|anime_screen(shot|cap)|fake_screenshot|anime_coloring|"
     # what boorus note about their posts
     r".+_request|check_(translation|commentary|copyright|character|.+_id)|tagme|(.+_)?commentary|.+_commentary|(partially_|hard-)?translated|translation_.+|bad_.*id|bad_link|dated|"
     r"commission(ed)?|.+_commission|third-party_edit|non-web_source|paid_reward(_.+)?|(fanbox|patreon|fantia)_reward|official_art|fan_art|"

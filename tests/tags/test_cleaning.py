@@ -19,6 +19,7 @@ NEVER = """
     letterboxed pillarboxed white_border translation_request tagme dated signature watermark patreon_logo twitter_username english_text artist_name
     character_name web_address highres absurdres jpeg_artifacts lowres bad_id commentary rating:safe nsfw explicit masterpiece best_quality score_9_up
     virtual_youtuber parody alternate_costume official_alternate_hairstyle hatsune_miku_(cosplay) dakimakura_(medium) screenshot anime_screencap
+    anime_coloring
 """
 ALLOWED = """
     borderlands order_hat general_uniform safety_glasses texture framed_glasses star_(symbol) star_(sky) sword costume subtitle original_hat

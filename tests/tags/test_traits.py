@@ -208,6 +208,12 @@ def test_identity_words_leak(caption: str, told: list[str]) -> None:
     assert all(sentence.startswith(f"{word} tells") for word, sentence in zip(told, found, strict=True))
 
 
+def test_words_between_do_not_hide_a_leak() -> None:
+    assert leaks(["rem", "blue long hair"], "rem", "drop", ["blue_hair"]) == [
+        "blue long hair tells what the trigger word should learn (blue_hair is left out)"
+    ]
+
+
 def test_all_traits_leak_where_all_are_dropped() -> None:
     found = leaks(
         ["rem", "cat_ears", "short_hair", "hair_ribbon", "red_eyes", "smile"], "rem", "drop_all", [], ["red_eyes"]
