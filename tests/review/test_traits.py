@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from animeset_lib.errors import InputError, SettingsError
@@ -169,6 +169,7 @@ choices = st.builds(
 )
 
 
+@settings(deadline=None, max_examples=40)  # every edit is flushed to the disk
 @given(edits=st.lists(st.tuples(names, choices), max_size=6), start=st.sampled_from(["", BY_HAND, HEADER]))
 def test_any_edits_are_read_back(
     edits: list[tuple[str, Choice]], start: str, tmp_path_factory: pytest.TempPathFactory
