@@ -29,6 +29,8 @@ ZONES: tuple[tuple[float, float, float, float], ...] = (
 )
 """Collar, chest, waist, skirt or trousers: from and to below the chin in face heights, half the width there at the top and at the bottom in face
 widths. Narrower than shoulders and hips: what lies in it is the figure in most poses."""
+_AROUND = (3.0, 1.5, 3.0, 4.6)
+"""What is looked at at all, in face boxes beyond the face to the left, above, to the right and below."""
 COLOURS = 4
 """Palette entries of a zone."""
 _ENTRY = 4  # share, L, a, b
@@ -86,6 +88,13 @@ def clothes_look(picture: Picture, face: Box | None) -> tuple[float, ...]:
     """
     if face is None or face.height < _LEAST_FACE_PX:
         return ()
+    around = face.grown(*_AROUND).clip(picture.shape[1], picture.shape[0])
+    if around is None:
+        return ()
+    left, top, right, bottom = around.pixels()
+    picture, face = picture[top:bottom, left:right], face.moved(-left, -top)
+    if not picture.size:  # a sliver of less than half a pixel
+        return ()
     factor = min(1.0, _FACE_PX / face.height)
     height, width = picture.shape[:2]
     if factor < 1:
@@ -137,9 +146,8 @@ def _converted(values: npt.NDArray[np.float32], code: int) -> npt.NDArray[np.flo
 def palette(pixels: Lab, weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """`(N, 4)`: weight, L, a, b of the colours of `(P, 3)` pixels, heaviest first: the fullest cells of a coarse grid with what is near;
     at most 8."""
-    cells = np.floor(pixels / np.array([10, 8, 8], np.float32)).astype(np.int64)
-    keys, index = np.unique(cells, axis=0, return_inverse=True)
-    index = index.reshape(-1)
+    cells = np.floor(pixels / np.array([10, 8, 8], np.float32)).astype(np.int64) + 32
+    keys, index = np.unique(cells @ np.array([64 * 64, 64, 1]), return_inverse=True)
     mass = np.bincount(index, weights=weights, minlength=len(keys))
     sums = [np.bincount(index, weights=weights * pixels[:, c], minlength=len(keys)) for c in range(3)]
     mean = np.stack(sums, axis=1) / mass[:, None]

@@ -129,6 +129,10 @@ def test_nothing_is_said_without_a_face_or_without_clothes() -> None:
     assert clothes_look(small, FACE.scaled(0.15)) == ()
     outside = Box(x0=900, y0=900, x1=960, y1=960)
     assert clothes_look(picture, outside) == ()
+    sliver = Box(
+        x0=579.7, y0=60, x1=639.7, y1=120
+    )  # what is looked at begins three face widths to the left, at 399.7 of 400
+    assert clothes_look(picture, sliver) == ()
 
 
 def test_a_face_picture_shows_the_collar_only() -> None:
