@@ -139,11 +139,19 @@ def lint(
     for loaded, trigger in zip(loads, triggers, strict=True):
         notes = Notes(root)
         _check(notes, loaded, trigger, everyone, measured)
-        found = [f for f in merged((*loaded.findings, *notes.findings)) if (f.code, f.path, f.words) not in told]
+        everything = list(merged((*loaded.findings, *notes.findings)))
+        found = [f for f in everything if (f.code, f.path, f.words) not in told]
         told |= {(f.code, f.path, f.words) for f in found}
         found.sort(key=lambda f: (f.set, f.level, f.path, f.code, f.words))
         place = notes.shown(loaded.path)
-        linted.append(LintedSet(loaded.format, place, _summary(loaded, trigger, place, found), tuple(found)))
+        linted.append(
+            LintedSet(
+                loaded.format,
+                place,
+                _summary(loaded, trigger, place, everything, len(everything) - len(found)),
+                tuple(found),
+            )
+        )
     return Report(path, tuple(linted))
 
 
@@ -163,8 +171,10 @@ def _check(
     _check_numbers(notes, loaded, triggers)
 
 
-def _summary(loaded: Loaded, triggers: _Triggers, place: str, findings: Sequence[Finding]) -> str:
-    """`kohya-folders kohya/hana: 1 character (hana), 29 pictures (10 x 29), loads (with --caption_extension .txt)`."""
+def _summary(loaded: Loaded, triggers: _Triggers, place: str, findings: Sequence[Finding], told: int) -> str:
+    """`kohya-folders kohya/hana: 1 character (hana), 29 pictures (10 x 29), loads (with --caption_extension .txt)`. Of `findings`
+    `told` stand with an earlier data set.
+    """
     trained = [one for one in loaded.sets if one.kind == "train"]
     names = list(dict.fromkeys(triggers.group(one) for one in trained))
     parts = (
@@ -184,6 +194,8 @@ def _summary(loaded: Loaded, triggers: _Triggers, place: str, findings: Sequence
     verdict = [counted(errors, "error")] if errors else ["loads"]
     if warnings:
         verdict.append(counted(warnings, "warning"))
+    if told:
+        verdict.append(f"{told} of them above")
     note = f" ({loaded.note})" if loaded.note else ""
     return f"{loaded.format} {place}: {', '.join(parts + verdict)}{note}"
 

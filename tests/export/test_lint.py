@@ -504,6 +504,17 @@ def test_nothing_to_lint_is_one_clear_sentence(tmp_path: Path, make: str) -> Non
         lint(path, only)
 
 
+def test_what_two_data_sets_share_is_told_once_and_counted_by_both(good: Callable[[str], Path]) -> None:
+    root = good("kohya-config")
+    caption(root).unlink()
+    report = lint(root)
+    assert report.errors == 1
+    first, second = report.linted
+    assert "1 error (" in first.summary
+    assert "1 error, 1 of them above (" in second.summary
+    assert second.findings == ()
+
+
 def test_a_format_can_be_forced(good_folders: Path) -> None:
     assert {one.format for one in lint(good_folders / "onetrainer", "folder").linted} == {"folder"}
     assert {one.format for one in lint(good_folders / "kohya-config", "kohya").linted} == {

@@ -197,6 +197,7 @@ def test_kohya_masks_must_be_there_for_each_picture_and_no_other(tmp_path: Path)
     loaded = taken("kohya-config", path)
     assert codes(loaded) == []
     assert all(one.mask == masks / one.path.name for one in loaded.sets[0].pictures)
+    assert "--masked_loss" in loaded.note
     (masks / "hana_0002.png").rename(masks / "hana_0022.png")
     assert codes(taken("kohya-config", path)) == ["mask_without_picture", "missing_mask"]
     write(path, path.read_text(encoding="utf-8") + 'class_tokens = "hana"\n')

@@ -310,13 +310,17 @@ def load_kohya_config(path: Path, root: Path) -> Loaded:
         for number, dataset in enumerate(datasets, start=1):
             if isinstance(dataset, dict):
                 _dataset(config, dataset, general if isinstance(general, dict) else {}, number)
+    masked = any(picture.mask for one in config.sets for picture in one.pictures)
+    options = ["with --masked_loss"] if masked else []  # without it conditioning_data_dir is refused
+    if tree is not None and not config.sizes:
+        options.append("with --resolution")
     return Loaded(
         "kohya-config",
         path,
         tuple(config.sets),
         tuple(notes.findings),
         training_px=min(config.sizes) if config.sizes else None,
-        note=f"started in the folder of {path.name}" + ("" if config.sizes or tree is None else ", with --resolution"),
+        note=", ".join((f"started in the folder of {path.name}", *options)),
     )
 
 
