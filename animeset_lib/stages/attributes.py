@@ -144,11 +144,17 @@ def _agreed(rows: Sequence[AttributeRow], seen: Mapping[str, tuple[int, Crop]]) 
         for row, result in zip(own, vote(pictures), strict=True):
             changed = {
                 "tags": result.tags,
-                "removed": {**row.removed, **result.removed},
-                "added": {**row.added, **result.added},
+                # what one step took out and the other put back was neither
+                "removed": _but({**row.removed, **result.removed}, result.tags, False),
+                "added": _but({**row.added, **result.added}, result.tags, True),
             }
             agreed[row.id] = row.model_copy(update=changed)
     return [agreed.get(row.id, row) for row in rows]
+
+
+def _but(reasons: Mapping[str, str], tags: Mapping[str, float], there: bool) -> dict[str, str]:
+    """The reasons of those tags that are there in the end, or that are not."""
+    return {tag: why for tag, why in reasons.items() if (tag in tags) is there}
 
 
 def _named(row: AttributeRow, names: Mapping[str, str]) -> AttributeRow:

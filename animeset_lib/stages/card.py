@@ -42,7 +42,7 @@ _TELLING = {
     "4b_upscale": ("training_px", "mix_face", "mix_upper_body", "mix_full", "mix_frame"),
     "6a_tag": ("choice", "general_min", "character_min"),
     "6b_attributes": ("blacklist", "vote", "subset_min"),
-    "6c_caption": ("trigger", "template", "style", "underscores", "core_traits", "core_share"),
+    "6c_caption": ("trigger", "template", "style", "underscores", "max_tags", "core_traits", "core_share", "core_lift"),
 }
 
 
