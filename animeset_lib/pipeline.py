@@ -27,6 +27,7 @@ from animeset_lib.run.lock import Cancel, hold, holder
 from animeset_lib.run.publish import (
     Published,
     changed_files,
+    find_published,
     publish,
     published,
     published_folders,
@@ -46,6 +47,7 @@ __all__ = [
     "fetch_models",
     "film_folder",
     "film_states",
+    "find_dataset",
     "find_film",
     "last_keys",
     "live_runs",
@@ -127,7 +129,9 @@ def find_film(film: str, folders: Folders) -> str:
         ending = f"-{read_manifest(path)['film']}"
         if not any(name.endswith(ending) for name in known):
             known.add(path.name.removesuffix(ending) + ending)
-    found = sorted(name for name in known if film in name)
+    # a whole name or id wins over parts: `demo` is meant where there is a `demo_2` as well
+    exact = [name for name in known if film in (name, *name.rsplit("-", 1))]
+    found = sorted(exact or [name for name in known if film in name])
     if len(found) != 1:
         there = ", ".join(found or sorted(known)) or "none"
         raise InputError(
@@ -135,6 +139,20 @@ def find_film(film: str, folders: Folders) -> str:
             f"part of the name or id of one of: {there}"
         )
     return found[0]
+
+
+def find_dataset(film: str, output: Path) -> Path:
+    """The published folder of a film: `film` is that folder, the film's file, or part of a name or id.
+
+    Raises `InputError` when none or several match.
+    """
+    path = Path(film)
+    if not path.exists() or "film" in read_manifest(path):
+        return find_published(film, output)
+    found = published_folder(output, film_folder(media.probe(path)))
+    if found is None:
+        raise InputError(f"no dataset of {film} is published in {output}; run it first: animeset run {film}")
+    return found
 
 
 def published_folder(output: Path, folder: str) -> Path | None:

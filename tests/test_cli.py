@@ -158,7 +158,9 @@ def test_plan_status_clean(animeset: Call, short_film: Path) -> None:
     assert "Nothing to remove" in animeset("clean")[1]
     assert animeset("run", *DRAFT, "--keep-work", "--set", "caption.style=cel", short_film)[0] == 0
     listed = json.loads(animeset("clean", "--json")[1])
-    assert sorted(Path(entry["path"]).name.split("-")[0] for entry in listed) == ["6c_caption", "7_dataset"]
+    assert sorted(Path(entry["path"]).name.split("-")[0] for entry in listed) == [
+        *("6c_caption", "6d_regularisation", "7_dataset"),
+    ]
     assert all(Path(entry["path"]).exists() for entry in listed)
     animeset("clean", "--yes")
     assert not any(Path(entry["path"]).exists() for entry in listed)

@@ -335,17 +335,10 @@ def history(context: typer.Context, output: OutputOption = Path("output"), as_js
 
 
 def _open(context: typer.Context, output: Path) -> CaptionSet:
-    from animeset_lib.pipeline import Folders, find_film, published_folder
+    from animeset_lib.pipeline import find_dataset
     from animeset_lib.review.captions import CaptionSet
-    from animeset_lib.run.publish import find_published
 
-    film: str = context.obj
-    if not Path(film).is_file():
-        return CaptionSet(find_published(film, output))
-    folder = published_folder(output, find_film(film, Folders(output)))
-    if folder is None:
-        raise InputError(f"{film} has no datasets in {output}; run it first, or name another --output")
-    return CaptionSet(folder)
+    return CaptionSet(find_dataset(context.obj, output))
 
 
 def _where(

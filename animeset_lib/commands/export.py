@@ -9,7 +9,7 @@ from typing import Annotated, get_args
 import typer
 
 from animeset_lib.commands.common import JsonOption, OutputOption, errors, say
-from animeset_lib.errors import InputError, SettingsError
+from animeset_lib.errors import SettingsError
 
 __all__ = ["export"]
 
@@ -70,6 +70,7 @@ def export(
     """Write a published film in the forms that trainers load, with configurations, balanced repeats and sample prompts."""
     from animeset_lib.export.plan import By, ExportOptions
     from animeset_lib.export.write import FORMATS, export_films
+    from animeset_lib.pipeline import find_dataset
 
     grouping = next((one for one in get_args(By) if one == by), None)
     if grouping is None:
@@ -77,7 +78,7 @@ def export(
     names = list(FORMATS) if format == "all" else _listed(format)
     if unknown := [name for name in names if name not in FORMATS]:
         raise SettingsError(f"--format {', '.join(unknown)} is not known; expected some of {_FORMATS}, or all")
-    folders = [_published(film, output) for film in films]
+    folders = [find_dataset(film, output) for film in films]
     if to is None and len(folders) > 1:
         raise SettingsError("a series has no place of its own below the output; name one with --to")
     target = to if to is not None else folders[0].with_name(f"{folders[0].name}.exports")
@@ -138,27 +139,3 @@ def export(
 
 def _listed(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _published(film: str, output: Path) -> Path:
-    """The published folder that a path, a film's file, or part of a name or id means. Raises `InputError` when none or several do."""
-    from animeset_lib import media
-    from animeset_lib.pipeline import film_folder, published_folder
-    from animeset_lib.run.publish import published_folders, read_manifest
-
-    if "film" in read_manifest(Path(film)):
-        return Path(film)
-    known = {folder: str(read_manifest(folder)["film"]) for folder in published_folders(output)}
-    if Path(film).is_file():
-        ours = published_folder(output, film_folder(media.probe(Path(film))))
-        found = [] if ours is None else [ours]
-    else:
-        exact = [folder for folder, film_id in known.items() if film in (folder.name, film_id)]
-        found = exact or [folder for folder, film_id in known.items() if film in f"{folder.name}-{film_id}"]
-    if len(found) != 1:
-        there = ", ".join(folder.name for folder in found or known) or "none; run `animeset run` on a film first"
-        raise InputError(
-            f"{'several data sets match' if found else 'no data set matches'} '{film}'; expected a published folder, a film's file, or part of "
-            f"the name or id of one in {output}: {there}"
-        )
-    return found[0]

@@ -691,10 +691,11 @@ def traits(run: Run, character: str | None = None) -> Any:
     if not rows:
         return _nothing(f"{name}: 0 traits", "The tagger named nothing of its hair, eyes, body or clothes.")
     figure, axes = _figure(size=(9, 0.3 * len(rows) + 1.4))
-    labels = [f"{row['tag']}  ({row['lift']:.1f}x)" for row in rows]
+    labels = [row["tag"] + ("" if row["lift"] is None else f"  ({row['lift']:.1f}x)") for row in rows]
     colors = [_GONE if row["tag"] in told["dropped"] else _KEPT for row in rows]
     axes.barh(labels, [row["share"] for row in rows], color=colors, height=0.6)
-    axes.plot([row["rest_share"] for row in rows], range(len(rows)), "|", color=_LIMIT, markersize=12, linestyle="none")
+    rest = [(row["rest_share"], place) for place, row in enumerate(rows) if row["rest_share"] is not None]
+    axes.plot([share for share, _ in rest], [at for _, at in rest], "|", color=_LIMIT, markersize=12, linestyle="none")
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(0, 1)
     _legend(axes, {"told": _KEPT, "left to the trigger": _GONE, "rest of the cast": _LIMIT}, loc="lower right")

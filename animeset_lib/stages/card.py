@@ -355,7 +355,12 @@ def _coverage(title: str, values: Iterable[str]) -> list[str]:
 def _traits(traits: Mapping[str, Any]) -> list[str]:
     """Which tags belong to the character itself, and what the captions make of them."""
     core = [trait for trait in traits.get("traits", []) if trait["core"]]
-    told = [f"`{t['tag']}` on {t['share']:.0%}, {t['lift']:.1f} times as often as elsewhere" for t in core]
+    told = [
+        f"`{t['tag']}` on {t['share']:.0%}"
+        # with nobody else in the film there is nothing to compare with
+        + ("" if t["lift"] is None else f", {t['lift']:.1f} times as often as elsewhere")
+        for t in core
+    ]
     dropped = [f"`{tag}`" for tag in traits.get("dropped", [])]
     return [
         f"Traits of the character itself: {'; '.join(told) or 'none found'}.",

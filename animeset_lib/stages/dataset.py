@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from animeset_lib.errors import InputError
 from animeset_lib.media import Picture, read_image, write_image
-from animeset_lib.records import CaptionRow, Crop, DatasetRow, Film, Record
+from animeset_lib.records import CaptionRow, Crop, DatasetRow, Film, Frame, Record
 from animeset_lib.run.stage import Context, Output, Stage, WholeSet
 from animeset_lib.settings import DatasetSettings
 from animeset_lib.stages.attributes import groupings
@@ -253,8 +253,9 @@ class _Builder:
         write_image(folder / "contact_sheet.png", grid_sheet(character, subtitle, labelled))
 
     def _coverage(self, character: str, candidates: Sequence[Candidate], choice: Choice) -> Coverage:
-        extracted = self._given["1_extract"].info
-        shots = [(shot["first_ms"], shot["last_ms"]) for shot in extracted["notes"]["shots"]]
+        # a folder of pictures has no shots that were measured
+        noted = self._given["1_extract"].info["notes"].get("shots", [])
+        shots = [(shot["first_ms"], shot["last_ms"]) for shot in noted] or _shots_of(self._frames.values())
         span = (shots[0][0], shots[-1][1]) if shots else (0, 0)
         wished = [f for f in FRAMINGS if getattr(self._settings, f"mix_{f}") > 0]
         return coverage(character, candidates, choice.ranked, span, shots, wished or FRAMINGS)
@@ -451,6 +452,18 @@ def _labels(one: Chosen, number: str) -> tuple[str, ...]:
     known = [v for v in (one.kind.outfit, one.kind.emotion, one.kind.background) if v != UNKNOWN]
     words = " · ".join(value.replace("_", " ") for value in known)
     return (number + clock(one.pts_ms), words) if words else (number + clock(one.pts_ms),)
+
+
+def _shots_of(frames: Iterable[Frame]) -> list[tuple[int, int]]:
+    """First and last moment of every shot number, from the stills alone; a number without a still lies where the one before it ends."""
+    times: dict[int, list[int]] = {}
+    for frame in frames:
+        times.setdefault(frame.shot, []).append(frame.pts_ms)
+    shots: list[tuple[int, int]] = []
+    for number in range(max(times, default=-1) + 1):
+        own = times.get(number) or [shots[-1][1] if shots else 0]
+        shots.append((min(own), max(own)))
+    return shots
 
 
 def _thumb(picture: Picture) -> npt.NDArray[np.float32]:

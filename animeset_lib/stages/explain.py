@@ -89,7 +89,15 @@ def _crop_fate(crop: PlannedCrop, given: Mapping[str, Output], chosen: Mapping[s
         )
     if final.dropped is not None:
         return Fate(crop.id, "crop", "dropped", "7_dataset", final.dropped, final.why, crop.character)
-    return Fate(crop.id, "crop", "kept", "7_dataset", "chosen", f"is {final.character}/{final.image}: {final.why}", crop.character)
+    return Fate(
+        crop.id,
+        "crop",
+        "kept",
+        "7_dataset",
+        "chosen",
+        f"is {final.character}/{final.image}: {final.why}",
+        crop.character,
+    )
 
 
 def _figure_fate(region: Region, given: Mapping[str, Output], crops: Sequence[Fate]) -> Fate:

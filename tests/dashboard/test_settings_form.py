@@ -129,7 +129,7 @@ def test_the_range_is_the_one_that_is_enforced(key: str) -> None:
         ("nonsense", 1, "unknown|expected"),
         ("crop.training_px", 512, "follows upscale.training_px"),
         ("dataset.min_pictures", 200, "larger than dataset.max_pictures"),
-        ("caption.template", "{hair}", "must hold {charname}"),
+        ("caption.template", "{hair}", "must hold {trigger} or {charname}"),
         ("caption.style=x", "y", "unknown setting"),
         (" caption.style", "y", "unknown setting"),
         ("caption.style.x", "y", "unknown setting"),

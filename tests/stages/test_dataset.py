@@ -262,6 +262,7 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
                         "dropped": ["long_hair"],
                         "traits": [
                             {"tag": "blue_hair", "share": 0.9, "lift": 3.25, "core": True},
+                            {"tag": "red_eyes", "share": 1, "lift": None, "core": True},
                             {"tag": "hat", "share": 0.2, "lift": 1, "core": False},
                         ],
                     }
@@ -356,6 +357,19 @@ def test_pictures_are_the_crops_themselves(result: Output, two: Given) -> None:
             result.path / "tree" / row.character / row.caption
         ).read_bytes().decode() == f"{row.character}, solo, blue_hair, anime_style\n"
         assert Path(row.image).stem == Path(row.caption).stem == f"{row.character}_{row.rank:04d}"
+
+
+def test_a_folder_of_pictures_has_no_measured_shots(
+    two: Given, run_stage: Callable[..., Output], make_context: Callable[..., Context]
+) -> None:
+    info = two["1_extract"].path / "stage.json"
+    told = json.loads(info.read_text(encoding="utf-8"))
+    del told["notes"]["shots"]
+    info.write_text(json.dumps(told), encoding="utf-8")
+    given = {**two, "1_extract": dataclasses.replace(two["1_extract"])}
+    tree = run_stage(DatasetStage(DatasetSettings(min_pictures=1)), given, make_context()).path / "tree"
+    covered = json.loads((tree / "rem" / "coverage.json").read_text(encoding="utf-8"))
+    assert covered["span_ms"] == [0, 1000 * (len(two["1_extract"].rows) - 1)]
 
 
 def test_names_that_say_what_the_picture_shows(
@@ -485,7 +499,7 @@ def test_cards_tell_numbers_models_settings_and_losses(result: Output) -> None:
         "| 7_dataset | max_pictures | `7` |",
         "The background is unknown for every picture",
         "Only one outfit: dress",
-        "Traits of the character itself: `blue_hair` on 90%, 3.2 times as often as elsewhere.",
+        "Traits of the character itself: `blue_hair` on 90%, 3.2 times as often as elsewhere; `red_eyes` on 100%.",
         "for the trigger word to learn: `long_hair`.",
         "Trigger word: `ohwx rem`",
         "## What is missing",
