@@ -33,6 +33,8 @@ def test_every_command_is_in_the_readme() -> None:
         "decide",
         "export",
         "lint",
+        "captions",
+        "traits",
         "lens",
         "status",
         "cancel",
