@@ -36,6 +36,8 @@ __all__ = ["EXPRESSIONS", "Gallery", "published_folders"]
 
 _PX = 220
 _BIG_PX = 1100
+_SHEET_PX = 2400
+_SHEETS = ("coverage", "subsets")
 _SHOWN_CHANGES = 100
 """Changes of a preview that are sent to the page; all are counted and all are made."""
 _TAGS = 200
@@ -206,6 +208,19 @@ class Gallery:
             return {"image": image, "src": "", "width": 0, "height": 0}
         height, width = picture.shape[:2]
         return {"image": image, "src": data_uri(picture, _BIG_PX), "width": width, "height": height}
+
+    def sheet(self, name: str) -> dict[str, str]:
+        """`{name, character, src}`: the selected character's coverage or sub-sets sheet as a `data:` address, empty where it cannot be read."""
+        if name not in _SHEETS:
+            raise InputError(f"a sheet is one of {', '.join(_SHEETS)}; got {str(name)[:40]!r}")
+        if self._selected is None:
+            self._selected = next(iter(self._counted_characters()), None)
+        character = self._selected or ""
+        try:
+            src = data_uri(read_image(self.folder / character / f"{name}.png"), _SHEET_PX)
+        except InputError:
+            src = ""
+        return {"name": name, "character": character, "src": src}
 
     def _thumb(self, path: Path) -> str:
         try:

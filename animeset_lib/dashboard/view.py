@@ -274,6 +274,13 @@ class Dashboard:
                 result=lambda found: self.result.tell("big", found),
             )
 
+        def sheet(message: dict[str, Any]) -> None:
+            self._slow(
+                "result",
+                lambda: model.gallery.sheet(str(message["name"])),
+                result=lambda found: self.result.tell("sheet", found),
+            )
+
         def preview(m: dict[str, Any]) -> None:
             model.gallery.preview(**{key: value for key, value in m.items() if key != "do"})
 
@@ -290,6 +297,7 @@ class Dashboard:
                 self.result, [str(image) for image in m["images"]], lambda: model.gallery.pictures
             ),
             "big": big,
+            "sheet": sheet,
             "download": download,
         }
 

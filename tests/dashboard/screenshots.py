@@ -63,6 +63,8 @@ def main(folder: Path) -> None:
                 tab.click("#resume")
                 page.phase("finished")
                 shoot(page, folder / "result.jpg", "result-title", "[data-image] img[src]")
+            (sheet,) = (project / "output").glob("*/hana/coverage.png")
+            Image.open(sheet).convert("RGB").save(folder / "coverage.jpg", quality=85)
             with opened(one, server, **view, locale="de-DE", color_scheme="dark") as page:
                 tab = page.tab
                 page.choose(film.name)

@@ -135,6 +135,10 @@ def test_from_upload_to_edited_zip(one: Any, server: Server, project: Path, film
         edited = zip_texts(download(page, "#download-zip", tmp_path / "second.zip"))
         assert sum("<b>wink</b>" in text for text in edited.values()) == 1
         assert all("night sky" in text for text in edited.values())
+        tab.click("#sheet-coverage")
+        tab.wait_for_selector("#result-sheet img[src^='data:image/jpeg']")
+        assert accessibility(page) == []
+        tab.click("#sheet-close")
         tab.select_option("#export-format", "onetrainer")
         tab.select_option("#export-by", "outfit")
         for_trainer = download(page, "#export-load", tmp_path / "onetrainer.zip")

@@ -254,6 +254,17 @@ def test_pictures_small_and_big(gallery: Gallery) -> None:
     assert big["src"].startswith("data:image/jpeg;base64,")
 
 
+def test_sheets_of_the_selected_character(gallery: Gallery) -> None:
+    write_image(gallery.folder / "rival" / "coverage.png", np.full((90, 120, 3), 9, np.uint8))
+    assert gallery.sheet("coverage") == {"name": "coverage", "character": "hero", "src": ""}
+    gallery.select("rival")
+    found = gallery.sheet("coverage")
+    assert found["src"].startswith("data:image/jpeg;base64,")
+    assert found["character"] == "rival"
+    with pytest.raises(InputError, match="one of coverage, subsets"):
+        gallery.sheet("../cast")
+
+
 def test_a_picture_that_is_gone_or_broken_is_empty(gallery: Gallery) -> None:
     (gallery.folder / _image(1)).unlink()
     (gallery.folder / _image(2)).write_bytes(b"no picture")

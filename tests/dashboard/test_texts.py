@@ -53,6 +53,8 @@ COMPUTED: Mapping[str, list[str]] = {
         *(f"result.framing.{framing}" for framing in get_args(Framing)),
         *(f"result.emotion.{emotion}" for emotion in sorted(set(_EMOTIONS.values()))),
     ],
+    "'result.sheet.' + sheet": ["result.sheet.coverage", "result.sheet.subsets"],
+    "'result.sheet.' + sheet.name": ["result.sheet.coverage", "result.sheet.subsets"],
     "'result.export_by.' + by": [f"result.export_by.{by}" for by in get_args(By)],
     "'result.kind.' + kind": [f"result.kind.{kind}" for kind in ("add", "remove", "replace", "pattern")],
     "'result.place.' + place": [f"result.place.{place}" for place in ("after_trigger", "end")],
