@@ -352,7 +352,7 @@ def _check_collisions(notes: Notes, one: LoadedSet) -> None:
 
 def estimated_tokens(caption: str) -> int:
     """About how many tokens CLIP makes of `caption`, without its dictionary: one per sign and digit, one per six letters begun of a word,
-    two per letter that is not ASCII. Booru captions come out within a tenth or so of it.
+    two per letter that is not ASCII. An estimate: it was not compared with CLIP itself.
     """
     tokens = 0
     for word in re.findall(r"[A-Za-z]+|[^\sA-Za-z]", caption):

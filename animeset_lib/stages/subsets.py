@@ -590,6 +590,7 @@ def subset_sheet(character: str, groupings: Sequence[Grouping], pictures: Mappin
     pictures  crop id → `(H, W, 3)` uint8 RGB; sub-sets without any are left out.
     """
     sections = []
+    named = 0
     for grouping in groupings:
         for subset in grouping.subsets:
             own = [pictures[id] for id in subset.ids if id in pictures]
@@ -597,11 +598,17 @@ def subset_sheet(character: str, groupings: Sequence[Grouping], pictures: Mappin
                 [*(f"{name} {share:.0%}" for name, share in subset.colours), *(w.tag for w in subset.words)]
             )
             if own:
-                line = f"{subset.kind} · {len(own)} pictures · {subset.share:.0%} of the character's figures, in {subset.tracks} tracks"
+                named += 1
+                figures = f"{subset.share:.0%} of the character's figures, in {_count(subset.tracks, 'scene')}"
+                line = f"{subset.kind} · {_count(len(own), 'picture')} · {figures}"
                 sections.append(Section(subset.name, f"{line} · {said}" if said else line, own))
         kinds = {subset.kind for subset in grouping.subsets}
         rest = [pictures[id] for id, name in sorted(grouping.name_of.items()) if name == UNKNOWN and id in pictures]
         if kinds and rest:
-            sections.append(Section(UNKNOWN, f"{min(kinds)} · {len(rest)} pictures", rest))
-    subtitle = f"{len(pictures)} pictures, {sum(len(grouping.subsets) for grouping in groupings)} sub-sets"
+            sections.append(Section(UNKNOWN, f"{min(kinds)} · {_count(len(rest), 'picture')}", rest))
+    subtitle = f"{_count(len(pictures), 'picture')}, {_count(named, 'sub-set')}"
     return section_sheet(f"{character}: sub-sets", subtitle, sections)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -546,7 +546,7 @@ def test_linting_changes_nothing(good: Callable[[str], Path]) -> None:
     [("", 0, 0), ("hana", 1, 1), ("1girl, solo", 4, 4), ("long_hair, school_uniform", 6, 8), ("あいう", 3, 9)],
 )
 def test_tokens_are_estimated(text: str, low: int, high: int) -> None:
-    """CLIP's own counts: `hana` 1, `1girl, solo` 4 (1, girl, comma, solo), `long_hair, school_uniform` 7."""
+    """Counted by hand as CLIP splits words: `hana` 1, `1girl, solo` 4 (1, girl, comma, solo), `long_hair, school_uniform` 7."""
     assert low <= estimated_tokens(text) <= high
 
 

@@ -59,7 +59,7 @@ def load_canonical(path: Path, root: Path) -> Loaded:
         notes.error(
             "no_pictures",
             path,
-            "expected folders with dataset/images, one per character, got none; publish the film again",
+            "expected folders with dataset/images, one per character, got none: README.md beside it says why no character was found",
         )
     return Loaded("animeset", path, tuple(sets), tuple(notes.findings), _training_px(manifest), has_repeats=False)
 
