@@ -110,7 +110,8 @@ class AttributesStage(Stage):
             subsets[character] = [asdict(subset) for subset in (*wears.subsets, *moods.subsets)]
             for sentence in (*wears.notes, *moods.notes):
                 ctx.log.info("6b_attributes: %s: %s", character, sentence)
-        rows = [_named(row, named[row.id]) if row.id in named else row for row in rows]
+        rules = Rules.of(self.settings)
+        rows = [_named(row, named[row.id], rules) if row.id in named else row for row in rows]
         for character in sorted(figures):
             own = [row for row in rows if row.dropped is None and crops[row.id].character == character]
             counts[character] = {
@@ -157,12 +158,12 @@ def _but(reasons: Mapping[str, str], tags: Mapping[str, float], there: bool) -> 
     return {tag: why for tag, why in reasons.items() if (tag in tags) is there}
 
 
-def _named(row: AttributeRow, names: Mapping[str, str]) -> AttributeRow:
+def _named(row: AttributeRow, names: Mapping[str, str], rules: Rules) -> AttributeRow:
     """The row with its sub-sets. Where clothes are seen of which no tag says anything, the outfit's measured name becomes a tag, so that captions can
-    tell it from the character's other outfits."""
+    tell it from the character's other outfits; unless the blacklist has it."""
     outfit, tags = names["outfit"], row.tags
     if row.looks and outfit != UNKNOWN and not any(category_of(tag) == "outfit" for tag in tags):
-        tags = {**tags, outfit: _MEASURED}
+        tags = {**tags, **clean({outfit: _MEASURED}, 0, rules).tags}
     return row.model_copy(update={**names, "tags": tags})
 
 

@@ -216,7 +216,11 @@ def test_a_series_has_a_place_of_its_own(animeset: Call, film: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (["nothing"], 1, "no published film matches 'nothing' in output; expected the path of a published folder, or part"),
+        (
+            ["nothing"],
+            1,
+            "no published film matches 'nothing' in output; expected the path of a published folder, or part",
+        ),
         (["f"], 1, "several published films match 'f'"),
         (["film", "--format", "koyha"], 2, "--format koyha is not known"),
         (["film", "--by", "shoes"], 2, "expected one of character, outfit, emotion"),
