@@ -96,12 +96,19 @@ def trait_table(pictures: Sequence[Pictured], core_share: float, core_lift: floa
     cast: dict[str, list[Pictured]] = defaultdict(list)
     for picture in pictures:
         cast[picture.character].append(picture)
-    counts = {name: _counts(cast[name]) for name in sorted(cast)}
+    vocabulary = sorted({tag for picture in pictures for tag in picture.tags})
+    exact = {
+        tag: [other for other in vocabulary if other == tag or more_exact(other, tag)]
+        for tag in vocabulary
+        if category_of(tag) in TRAIT_CATEGORIES
+    }
+    albums = {name: _Album(cast[name], exact) for name in sorted(cast)}
+    counts = {name: _counts(albums[name]) for name in albums}
     least = {name: min(_SUPPORT, len(cast[name])) for name in cast}
     return {
         name: tuple(
             sorted(
-                (_trait(tag, name, counts, least[name], core_share, core_lift, cast) for tag in counts[name]),
+                (_trait(tag, name, counts, least[name], core_share, core_lift, albums) for tag in counts[name]),
                 key=lambda trait: (not trait.core, CATEGORIES.index(trait.category), -trait.share, trait.tag),
             )
         )
@@ -116,6 +123,40 @@ class _Count:
     share: float
 
 
+class _Album:
+    """The pictures of one character by what is on them. Which tags say the same more exactly is asked once for the whole cast (`exact`: a trait →
+    itself and these), not anew for every picture: a long film has millions of such pairs."""
+
+    def __init__(self, pictures: Sequence[Pictured], exact: Mapping[str, Sequence[str]]) -> None:
+        self.pictures = pictures
+        self._exact = exact
+        self._tagged: dict[str, set[int]] = defaultdict(set)
+        self._framed: dict[str, set[int]] = defaultdict(set)
+        self._body: dict[str, set[int]] = defaultdict(set)
+        for place, picture in enumerate(pictures):
+            self._framed[picture.framing].add(place)
+            for tag in picture.tags:
+                self._tagged[tag].add(place)
+                if not is_accessory(tag):
+                    self._body[category_of(tag)].add(place)
+
+    @property
+    def traits(self) -> list[str]:
+        return sorted(tag for tag in self._tagged if tag in self._exact)
+
+    def having(self, tag: str) -> set[int]:
+        """Places of the pictures that have the tag, or a more exact one."""
+        return {place for own in self._exact[tag] for place in self._tagged.get(own, ())}
+
+    def showing(self, tag: str) -> set[int]:
+        """Places of the pictures that show such a thing at all."""
+        category = category_of(tag)
+        if category in CORE_CATEGORIES and not is_accessory(tag):
+            return self.having(tag) | self._body.get(category, set())
+        seen = (places for framing, places in self._framed.items() if visible(tag, framing) > 0)
+        return self.having(tag).union(*seen)
+
+
 def _trait(
     tag: str,
     name: str,
@@ -123,11 +164,13 @@ def _trait(
     least: int,
     core_share: float,
     core_lift: float,
-    cast: Mapping[str, Sequence[Pictured]],
+    albums: Mapping[str, _Album],
 ) -> Trait:
     own = counts[name][tag]
     others = [
-        share for other in counts if other != name and (share := _share_of(tag, counts[other], cast[other])) is not None
+        share
+        for other in counts
+        if other != name and (share := _share_of(tag, counts[other], albums[other])) is not None
     ]
     rest = sum(others) / len(others) if others else None
     lift = None if rest is None else (own.share + _SMOOTHING) / (rest + _SMOOTHING)
@@ -149,40 +192,24 @@ def _trait(
     )
 
 
-def _counts(pictures: Sequence[Pictured]) -> dict[str, _Count]:
+def _counts(album: _Album) -> dict[str, _Count]:
     """Tag → how often, for every trait on these pictures of one character."""
-    tags = sorted({tag for picture in pictures for tag in picture.tags if category_of(tag) in TRAIT_CATEGORIES})
-    return {tag: _count(tag, pictures) for tag in tags}
+    return {tag: _count(tag, album) for tag in album.traits}
 
 
-def _count(tag: str, pictures: Sequence[Pictured]) -> _Count:
-    showing = [picture for picture in pictures if _shows(picture, tag)]
+def _count(tag: str, album: _Album) -> _Count:
+    having, showing = album.having(tag), album.showing(tag)
     per_track: dict[str, list[bool]] = defaultdict(list)
-    for picture in showing:
-        per_track[picture.track].append(_has(picture, tag))
+    for place in sorted(showing):
+        per_track[album.pictures[place].track].append(place in having)
     share = sum(sum(said) / len(said) for said in per_track.values()) / len(per_track) if per_track else 0.0
-    return _Count(len(showing), sum(_has(picture, tag) for picture in showing), share)
+    return _Count(len(showing), len(having), share)
 
 
-def _share_of(tag: str, counts: Mapping[str, _Count], pictures: Sequence[Pictured]) -> float | None:
+def _share_of(tag: str, counts: Mapping[str, _Count], album: _Album) -> float | None:
     """Share of `tag` on another character's pictures; None where they show nothing of the kind."""
-    if tag in counts:
-        return counts[tag].share
-    found = _count(tag, pictures)
+    found = counts[tag] if tag in counts else _count(tag, album)
     return found.share if found.pictures else None
-
-
-def _has(picture: Pictured, tag: str) -> bool:
-    return any(own == tag or more_exact(own, tag) for own in picture.tags)
-
-
-def _shows(picture: Pictured, tag: str) -> bool:
-    if _has(picture, tag):
-        return True
-    category = category_of(tag)
-    if category in CORE_CATEGORIES and not is_accessory(tag):
-        return any(category_of(own) == category and not is_accessory(own) for own in picture.tags)
-    return visible(tag, picture.framing) > 0
 
 
 def core_of(traits: Iterable[Trait]) -> list[str]:
