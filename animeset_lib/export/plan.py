@@ -222,7 +222,7 @@ def _character(
             trigger=character.trigger,
             pictures=tuple(pictures),
             repeats=times,
-            keep_tokens=_fixed(pictures, name) if keep_tokens is None else keep_tokens,
+            keep_tokens=_fixed(pictures, name, character.trigger) if keep_tokens is None else keep_tokens,
         )
         for (name, pictures), times in zip(groups.items(), repeats, strict=True)
     )
@@ -250,16 +250,16 @@ def _folders(names: Sequence[str]) -> dict[str, str]:
     return folders
 
 
-def _fixed(pictures: Sequence[ExportPicture], outfit: str) -> int:
-    """How many leading tags belong together in front: the trigger, then as far as all captions agree `1girl, solo` and the sub-set's own name.
+def _fixed(pictures: Sequence[ExportPicture], outfit: str, trigger: str) -> int:
+    """How many leading tags belong together in front: as far as all captions agree the trigger, `1girl, solo` and the sub-set's own name.
 
-    Constant hair and eyes behind them are shuffled like anything else.
+    At least one. Constant hair and eyes behind them are shuffled like anything else.
     """
     first = pictures[0].tags
     fixed = 1
     for place, tag in enumerate(first[1:], start=1):
         plain = tag.replace(" ", "_")
-        belongs = category_of(plain) == "people" or plain == outfit
+        belongs = category_of(plain) == "people" or plain == outfit or tag == trigger
         if not belongs or any(one.tags[: place + 1] != first[: place + 1] for one in pictures):
             break
         fixed += 1

@@ -77,7 +77,8 @@ class ExportPicture:
 class CharacterSet:
     """All pictures of one character, in the order of the manifest, those without a row last.
 
-    `trigger` is the most frequent first tag of the captions. `traits` and `subsets` are what `traits.json` and `subsets.json` hold, or None.
+    `trigger` is the word that `traits.json` calls so where at least half of the captions hold it (a template may put other words first), else
+    the most frequent first tag of the captions. `traits` and `subsets` are what `traits.json` and `subsets.json` hold, or None.
     """
 
     name: str
@@ -133,12 +134,13 @@ def read_film(folder: Path) -> PublishedFilm:
     for place in sorted(path for path in folder.iterdir() if (path / "dataset" / "images").is_dir()):
         pictures = _pictures(place, place / "dataset", folder.name, notes)
         if pictures:
+            traits = _json(place / "traits.json", notes)
             characters.append(
                 CharacterSet(
                     name=place.name,
-                    trigger=_trigger(pictures),
+                    trigger=_trigger(pictures, traits),
                     pictures=pictures,
-                    traits=_json(place / "traits.json", notes),
+                    traits=traits,
                     subsets=_json(place / "subsets.json", notes),
                 )
             )
@@ -189,10 +191,13 @@ def join_films(films: Sequence[PublishedFilm]) -> PublishedFilm:
     characters = []
     for name, parts in sorted(merged.items()):
         pictures = tuple(picture for part in parts for picture in part.pictures)
-        triggers = sorted({part.trigger for part in parts})
+        triggers: Counter[str] = Counter()
+        for part in parts:
+            triggers[part.trigger] += len(part.pictures)
         if len(triggers) > 1:
-            notes.append(f"{name}: the films use different triggers ({', '.join(triggers)}); the most frequent is used")
-        characters.append(CharacterSet(name=name, trigger=_trigger(pictures), pictures=pictures))
+            named = ", ".join(sorted(triggers))
+            notes.append(f"{name}: the films use different triggers ({named}); the most frequent is used")
+        characters.append(CharacterSet(name=name, trigger=_most_frequent(triggers), pictures=pictures))
     return PublishedFilm(
         folder=films[0].folder.parent,
         name="series",
@@ -209,9 +214,16 @@ def _prefixed(pictures: Iterable[ExportPicture], prefix: str) -> tuple[ExportPic
     return tuple(replace(picture, stem=f"{prefix}_{picture.stem}") for picture in pictures)
 
 
-def _trigger(pictures: Sequence[ExportPicture]) -> str:
-    """The most frequent first tag; of equally frequent ones the first by name."""
-    counts = Counter(picture.tags[0] for picture in pictures)
+def _trigger(pictures: Sequence[ExportPicture], traits: Any) -> str:
+    """See `CharacterSet`."""
+    said = traits.get("trigger") if isinstance(traits, Mapping) else None
+    if isinstance(said, str) and 2 * sum(said in picture.tags for picture in pictures) >= len(pictures):
+        return said
+    return _most_frequent(Counter(picture.tags[0] for picture in pictures))
+
+
+def _most_frequent(counts: Mapping[str, int]) -> str:
+    """Of equally frequent ones the first by name."""
     return min(counts, key=lambda tag: (-counts[tag], tag))
 
 

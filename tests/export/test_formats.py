@@ -81,6 +81,13 @@ def test_what_stays_in_front(tmp_path: Path, captions: list[str], fixed: int) ->
     assert told.keep_tokens == 0
 
 
+def test_a_trigger_behind_other_words_stays_in_front_with_them(tmp_path: Path) -> None:
+    folder = make_film(tmp_path, {"hana": [Shown("1girl, solo, hana, smile"), Shown("1girl, solo, hana, red_hair")]})
+    (folder / "hana" / "traits.json").write_text('{"trigger": "hana"}')
+    (hana,) = make_plan(read_film(folder), ExportOptions()).characters
+    assert (hana.trigger, hana.keep_tokens) == ("hana", 3)
+
+
 def test_names_that_read_the_same_get_folders_of_their_own(tmp_path: Path) -> None:
     outfits = ["red dress", "red_dress", "unknown", "Unknown"]
     hana = {"hana": [Shown(outfit=outfit) for outfit in outfits]}

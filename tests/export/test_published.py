@@ -131,6 +131,24 @@ def test_the_trigger_is_the_most_frequent_first_tag(tmp_path: Path, first_tags: 
     assert read_film(folder).characters[0].trigger == trigger
 
 
+@pytest.mark.parametrize(
+    ("captions_", "traits", "trigger"),
+    [
+        (["1girl, solo, hana", "1girl, hana", "1girl, smile"], {"trigger": "hana"}, "hana"),
+        # renamed in the captions since: two thirds do not hold it any more
+        (["kai, 1girl", "kai, smile", "hana, 1girl"], {"trigger": "hana"}, "kai"),
+        (["1girl, hana"], {"trigger": 7}, "1girl"),
+        (["1girl, hana"], [], "1girl"),
+    ],
+)
+def test_a_trigger_that_a_template_puts_later_is_known_from_the_traits(
+    tmp_path: Path, captions_: list[str], traits: object, trigger: str
+) -> None:
+    folder = make_film(tmp_path, {"hana": [Shown(caption=caption) for caption in captions_]})
+    (folder / "hana" / "traits.json").write_text(json.dumps(traits))
+    assert read_film(folder).characters[0].trigger == trigger
+
+
 def test_what_lies_beside_is_read(film: Path) -> None:
     (film / "hana" / "subsets.json").write_text('{"outfits": []}')
     (film / "hana" / "traits.json").write_text("{broken")
