@@ -105,8 +105,8 @@ def choose(
     1. No shot gives more than `per_shot`, until `min_pictures` cannot be had otherwise.
     2. From `min_pictures` on, only what is new by `novelty_min`.
     3. No framing runs ahead of its planned share while others are to be had.
-    4. Every outfit gets `per_outfit` pictures, as far as the rules before let it have so many, evenly spread over the first `min_pictures`
-       (over more, when all outfits together ask for more).
+    4. Every outfit of at least three figures gets `per_outfit` pictures, as far as the rules before let it have so many, evenly spread over the
+       first `min_pictures` (over more, when all outfits together ask for more).
     5. Every emotion gets `per_emotion`, in the same way. Unknown outfits and emotions ask for nothing.
     6. The crop that makes all candidates best represented.
 
@@ -122,20 +122,37 @@ _Rule = Callable[[npt.NDArray[np.bool_]], npt.NDArray[np.bool_]]
 """Which crops are allowed → which of them are wanted."""
 
 
+_OUTFIT_FIGURES = 3
+"""A dress on fewer figures is as often a wrong face's as the character's: it may be chosen, but nothing is asked for it."""
+
+
 class _Quota:
     """The least number of pictures of every value of one attribute, paced so that every prefix of a set has its part of it."""
 
     def __init__(
-        self, name: str, values: Sequence[str], shots: Sequence[int], each: int, settings: DatasetSettings
+        self,
+        name: str,
+        values: Sequence[str],
+        pool: Sequence[Candidate],
+        each: int,
+        settings: DatasetSettings,
+        least_figures: int = 1,
     ) -> None:
+        """`least_figures`: values that fewer different figures have ask for nothing."""
         self._name = name
         self._values = values
+        shots = [c.shot for c in pool]
+        figures = Counter(value for value, _ in {(v, c.region_id) for v, c in zip(values, pool, strict=True)})
         supply: Counter[str] = Counter()
         for (value, _), count in Counter(zip(values, shots, strict=True)).items():
             supply[value] += min(count, settings.per_shot)
-        self._wanted = {value: min(each, supply[value]) for value in sorted(supply) if value != UNKNOWN}
-        # Evenly spread over the smallest set, or over as many as ask. What there is one of is due in the middle: not sooner, for a dress
-        # that is seen once is often a wrong face, and not last, or larger quotas would keep it out of a set that has no room for all.
+        self._wanted = {
+            value: min(each, supply[value])
+            for value in sorted(supply)
+            if value != UNKNOWN and figures[value] >= least_figures
+        }
+        # Evenly spread over the smallest set, or over as many as ask. What there is one of is due in the middle: not
+        # sooner, for it is often a wrong face, and not last, or larger quotas would keep it out of a set that has no room for all.
         pace = max(settings.min_pictures, sum(self._wanted.values()))
         self._due = {
             value: [-(-pace * (2 * k - 1) // (2 * wanted)) for k in range(1, wanted + 1)]
@@ -187,8 +204,8 @@ class _Greedy:
             "frame": settings.mix_frame,
         }
         self._quotas = (
-            _Quota("outfit", [c.outfit for c in pool], shots, settings.per_outfit, settings),
-            _Quota("emotion", [c.emotion for c in pool], shots, settings.per_emotion, settings),
+            _Quota("outfit", [c.outfit for c in pool], pool, settings.per_outfit, settings, _OUTFIT_FIGURES),
+            _Quota("emotion", [c.emotion for c in pool], pool, settings.per_emotion, settings),
         )
         self._chosen: list[int] = []
         self._possible = np.ones(len(pool), bool)
