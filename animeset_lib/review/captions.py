@@ -7,7 +7,7 @@ are equal (`Long hair` is `long_hair`). They are written the way they were typed
 What an edit touches: the pictures' `.txt` files, and `text` of their rows in `metadata.jsonl`, which is always what the `.txt` says from then on,
 with `caption_by` (`machine` or `hand`) and, where a person wrote it, `machine_text`, the caption that the program would give.
 (Its line is then written as Python's `json` writes it, which is how it was published.)
-`tags` and `tag_scores` stay, for they are what the tagger saw. `animeset.json` stays too: its hash of a caption as the program made it is how
+`tags` and `tag_scores` stay, for they are about the picture. `animeset.json` stays too: its hash of a caption as the program made it is how
 `CaptionedPicture.edited` and the next run know that somebody has edited it. A caption that was edited and undone is byte for byte what it was.
 
 `caption_edits.jsonl` in the film folder is the history; lines are only ever added. An `edit` line holds every file's whole text before and after;

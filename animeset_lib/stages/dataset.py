@@ -66,7 +66,7 @@ class DatasetStage(Stage):
     settings: DatasetSettings
 
     name: ClassVar[str] = "7_dataset"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     needs: ClassVar[tuple[str, ...]] = (
         *("1_extract", "2_dedupe", "3a_detect", "3b_embed", "3c_cluster", "3d_cast"),
         *("4a_quality", "4b_upscale", "5_crop", "6a_tag", "6b_attributes", "6c_caption"),
@@ -289,7 +289,8 @@ class _Builder:
             "crop": crop.id,
             "character": crop.character,
             "tags": list(caption.tags),
-            "tag_scores": tagged.general,
+            # all that the tagger saw, and what cleaning and voting made of it: captions can be written anew from these
+            "tag_scores": {**tagged.general, **one.kind.tags},
             "outfit": one.kind.outfit,
             "emotion": one.kind.emotion,
             "background": one.kind.background,

@@ -180,7 +180,7 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
                 rows["6b_attributes"].append(
                     AttributeRow(
                         id=crop_id,
-                        tags=rows["6a_tag"][-1].general,
+                        tags={**rows["6a_tag"][-1].general, "solo": 1.0},
                         outfit="unknown" if dull else "dress",
                         emotion="unknown" if dull else ("smile", "angry")[seed % 2],
                         background="unknown",
@@ -397,6 +397,7 @@ def test_metadata_describes_each_picture_in_order(result: Output, two: Given) ->
         assert line["file_name"] == row.image
         assert line["sha256"] == hashlib.sha256((folder / line["file_name"]).read_bytes()).hexdigest()
         assert line["text"] == "rem, solo, blue_hair, anime_style"
+        assert (line["tag_scores"]["blue_hair"], line["tag_scores"]["solo"]) == (0.9, 1.0)
         assert line["name"] == f"rem_x_{row.rank:04d}"
         assert line["film"] == "Ein Film.mkv"
         assert (line["frame"], line["framing"], line["box"]) == (crop.frame_id, crop.framing, [10, 10, 60, 80])
