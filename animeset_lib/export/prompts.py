@@ -47,7 +47,7 @@ def sample_prompts(character: CharacterSet) -> tuple[SamplePrompt, ...]:
         *_most(words, "hair", len(captions), 3, _COMMON),
         *_most(words, "eyes", len(captions), 1, _COMMON),
     ]
-    own_outfit = _most(words, "outfit", len(captions), 3, 0.3)
+    own_outfit = _usual_clothes(character)
     emotion = _most(words, "emotion", len(captions), 1, 0.0)
     place = _most(words, "background", len(captions), 1, 0.0)
     named = {tag for counts in words.values() for tag in counts}
@@ -68,6 +68,14 @@ def sample_prompts(character: CharacterSet) -> tuple[SamplePrompt, ...]:
         prompt("a place that the set lacks: does the background stay free?", *always, *own_outfit, upper, new_place),
     ]
     return tuple({one.text: one for one in prompts}.values())
+
+
+def _usual_clothes(character: CharacterSet) -> list[str]:
+    """The words of the outfit that most pictures show, not of several at once."""
+    counts = Counter(picture.outfit for picture in character.pictures if picture.outfit != UNKNOWN)
+    usual = min(counts, key=lambda outfit: (-counts[outfit], outfit), default=UNKNOWN)
+    captions = [picture.tags for picture in character.pictures if picture.outfit == usual]
+    return _most(_words(captions, character.trigger), "outfit", len(captions), 3, 0.5)
 
 
 def _words(captions: Sequence[Sequence[str]], trigger: str) -> dict[str, Counter[str]]:

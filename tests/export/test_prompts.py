@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,12 +29,25 @@ def test_the_set_in_words() -> None:
     assert [one.text for one in prompts] == [
         "hana",
         "hana, 1girl, solo, long_hair, blue_eyes, portrait, smile, anime_style",
-        "hana, 1girl, solo, long_hair, blue_eyes, school_uniform, kimono, upper_body, classroom, anime_style",
-        "hana, 1girl, solo, long_hair, blue_eyes, school_uniform, kimono, full_body, standing, anime_style",
+        "hana, 1girl, solo, long_hair, blue_eyes, school_uniform, upper_body, classroom, anime_style",
+        "hana, 1girl, solo, long_hair, blue_eyes, school_uniform, full_body, standing, anime_style",
         "hana, 1girl, solo, long_hair, blue_eyes, winter_coat, upper_body, anime_style",
-        "hana, 1girl, solo, long_hair, blue_eyes, school_uniform, kimono, upper_body, beach, anime_style",
+        "hana, 1girl, solo, long_hair, blue_eyes, school_uniform, upper_body, beach, anime_style",
     ]
     assert all(one.shows for one in prompts)
+
+
+def test_a_prompt_wears_one_outfit() -> None:
+    worn = [("red_dress, red_bow", "dress")] * 3 + [("white_coat", "coat")] * 2 + [("red_dress", "unknown")] * 9
+    pictures = tuple(
+        replace(picture, outfit=outfit)
+        for picture, (_, outfit) in zip(
+            character(*(f"hana, {tags}, anime_style" for tags, _ in worn)).pictures, worn, strict=True
+        )
+    )
+    dressed = [one.text for one in sample_prompts(CharacterSet("hana", "hana", pictures)) if "dress" in one.text]
+    assert dressed
+    assert all("red_bow" in text and "coat" not in text for text in dressed)
 
 
 @pytest.mark.parametrize(
