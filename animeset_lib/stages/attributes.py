@@ -45,7 +45,7 @@ class AttributesStage(Stage):
     settings: AttributesSettings
 
     name: ClassVar[str] = "6b_attributes"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     needs: ClassVar[tuple[str, ...]] = ("3c_cluster", "5_crop", "6a_tag")
     row: ClassVar[type[Record]] = AttributeRow
 
@@ -161,10 +161,15 @@ def _but(reasons: Mapping[str, str], tags: Mapping[str, float], there: bool) -> 
 def _named(row: AttributeRow, names: Mapping[str, str], rules: Rules) -> AttributeRow:
     """The row with its sub-sets. Where clothes are seen of which no tag says anything, the outfit's measured name becomes a tag, so that captions can
     tell it from the character's other outfits; unless the blacklist has it."""
-    outfit, tags = names["outfit"], row.tags
-    if row.looks and outfit != UNKNOWN and not any(category_of(tag) == "outfit" for tag in tags):
-        tags = {**tags, **clean({outfit: _MEASURED}, 0, rules).tags}
-    return row.model_copy(update={**names, "tags": tags})
+    outfit, new = names["outfit"], dict[str, float]()
+    if row.looks and outfit != UNKNOWN and not any(category_of(tag) == "outfit" for tag in row.tags):
+        new = clean({outfit: _MEASURED}, 0, rules).tags
+    said = {
+        "tags": {**row.tags, **new},
+        "removed": _but(row.removed, new, False),
+        "added": {**row.added, **dict.fromkeys(new, "the name of its outfit; no other tag says what is worn")},
+    }
+    return row.model_copy(update={**names, **said})
 
 
 def groupings(attributes: Output, crop_ids: Sequence[str], character: str) -> tuple[Grouping, Grouping]:

@@ -16,12 +16,15 @@ _SPELLED = str.maketrans(
     {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "ø": "o", "œ": "oe", "ł": "l", "đ": "d", "þ": "th"}
 )
 _MAX_LENGTH = 40
+_TAKEN = ("regularisation",)
+"""Folders of a published film, and of its exports, that are no character's."""
 
 
 def character_name(text: str) -> str:
     """`text` in lower case with underscores: `Rem (Re:Zero)` → `rem_re_zero`, `Jürgen` → `juergen`, `Shōko` → `shoko`.
 
-    Accents go; letters of other scripts stay, for nobody can be asked how they are read. At most 40 bytes. Raises `InputError` when nothing is left.
+    Accents go; letters of other scripts stay, for nobody can be asked how they are read. At most 40 bytes. Raises `InputError` when nothing is left,
+    and for the name of a folder that is no character's.
     """
     spelled = unicodedata.normalize("NFC", text).casefold().translate(_SPELLED)
     # Only Latin letters lose their marks: in kana and other scripts the mark makes it another letter.
@@ -36,6 +39,10 @@ def character_name(text: str) -> str:
     if not words:
         raise InputError(
             f"the character name {text!r} has no letter or digit that a folder could be called by; rename it, e.g. `rem` or `girl_a`"
+        )
+    if words in _TAKEN:
+        raise InputError(
+            f"no character can be called {words}, for pictures without anybody lie in that folder; choose another name"
         )
     return safe_name(words, fallback="character", max_length=_MAX_LENGTH)
 

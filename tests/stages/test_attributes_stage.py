@@ -89,6 +89,7 @@ def test_outfits_and_emotions_are_found_over_all_pictures(
     assert blue == ("blue_outfit", "angry", "indoors", "unknown")
     assert all(kinds[f"{t:02d}{p}"] == (red if t % 2 == 0 else blue) for t in range(12) for p in "ab")
     assert out.by_id["01a"].tags["blue_outfit"] == 0.5
+    assert out.by_id["01a"].added["blue_outfit"] == "the name of its outfit; no other tag says what is worn"
     assert not any(tag.endswith("outfit") for tag in out.by_id["00a"].tags)
     without = run_stage(AttributesStage(AttributesSettings(blacklist="*_outfit")), inputs, make_context())
     assert (without.by_id["01a"].outfit, without.by_id["01a"].tags.get("blue_outfit")) == ("blue_outfit", None)

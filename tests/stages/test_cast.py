@@ -150,6 +150,11 @@ def test_a_name_without_letters_is_refused(text: str) -> None:
         character_name(text)
 
 
+def test_the_folder_of_pictures_without_anybody_is_no_character() -> None:
+    with pytest.raises(InputError, match="no character can be called regularisation"):
+        character_name("Regularisation!")
+
+
 @settings(max_examples=300, deadline=None)
 @examples(st.text(max_size=60))
 def test_names_are_stable_and_safe(text: str) -> None:
