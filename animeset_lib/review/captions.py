@@ -40,6 +40,7 @@ from animeset_lib.run.publish import EDITS, MANIFEST, hold_folder, put_text, rea
 from animeset_lib.run.store import full_disk_as, sync, write_text
 from animeset_lib.settings import CaptionSettings
 from animeset_lib.tags.line import write_caption
+from animeset_lib.tags.spelling import same_word
 from animeset_lib.tags.traits import core_of, left_out, table_of
 
 __all__ = [
@@ -237,7 +238,7 @@ def tags_of(text: str) -> list[str]:
 
 def tag_key(tag: str) -> str:
     """Equal for tags that are the same to a reader; empty for what is no tag."""
-    return " ".join(unicodedata.normalize("NFC", tag).casefold().replace("_", " ").split())
+    return same_word(tag)
 
 
 def tidy_caption(text: str) -> str:

@@ -181,20 +181,21 @@ def _pictures_of(notes: Notes, subset: _Subset) -> LoadedSet:
             f"expected pictures ({_READS}), got none; kohya ignores the folder",
             subset.name,
         )
-    loaded = tuple(_one_picture(notes, subset, picture) for picture in pictures)
+    masks = _masks_of(subset)
+    loaded = tuple(_one_picture(notes, subset, picture, masks.get(picture.stem)) for picture in pictures)
     lonely_captions(notes, files, (subset.suffix,), pictures, subset.name)
     if subset.masks is not None:
         _check_masks(notes, subset, loaded)
     return LoadedSet(subset.name, loaded, subset.repeats, subset.kind, subset.class_tokens)
 
 
-def _one_picture(notes: Notes, subset: _Subset, picture: Path) -> LoadedPicture:
+def _one_picture(notes: Notes, subset: _Subset, picture: Path, mask: Path | None) -> LoadedPicture:
     found = kohya_caption(picture, subset.suffix)
     instead = subset.class_tokens or ""
     if found is None:
         words = f"kohya trains it with {instead!r}" if instead else "kohya trains it with an empty prompt"
         missing(notes, picture, subset.suffix, words, subset.name)
-        return LoadedPicture(picture, (subset.fed(instead),), mask=_mask_of(subset, picture))
+        return LoadedPicture(picture, (subset.fed(instead),), mask=mask)
     if found.borrowed:
         notes.error(
             "borrowed_caption",
@@ -206,13 +207,15 @@ def _one_picture(notes: Notes, subset: _Subset, picture: Path) -> LoadedPicture:
     captions = caption_from(
         notes, found.path, "alternatives" if subset.wildcard else "first_line", subset.name, not subset.wildcard
     )
-    return LoadedPicture(picture, tuple(map(subset.fed, captions)), found.path, _mask_of(subset, picture))
+    return LoadedPicture(picture, tuple(map(subset.fed, captions)), found.path, mask)
 
 
-def _mask_of(subset: _Subset, picture: Path) -> Path | None:
-    if subset.masks is None:
-        return None
-    return next((mask for mask in _pictures_in(subset.masks) if mask.stem == picture.stem), None)
+def _masks_of(subset: _Subset) -> dict[str, Path]:
+    """Stem → mask; of several with one stem the first by name."""
+    masks: dict[str, Path] = {}
+    for mask in _pictures_in(subset.masks) if subset.masks is not None else ():
+        masks.setdefault(mask.stem, mask)
+    return masks
 
 
 def _check_masks(notes: Notes, subset: _Subset, pictures: Sequence[LoadedPicture]) -> None:
