@@ -71,7 +71,7 @@ class AttributesStage(Stage):
                     view=UNKNOWN,
                 )
                 continue
-            found = clean(item.tagged.general, len(item.crop.faces), Rules.of(self.settings))
+            found = clean(item.tagged.general, len(item.crop.faces), Rules.of(self.settings.blacklist))
             yield AttributeRow(
                 id=item.id,
                 tags=found.tags,
@@ -110,7 +110,7 @@ class AttributesStage(Stage):
             subsets[character] = [asdict(subset) for subset in (*wears.subsets, *moods.subsets)]
             for sentence in (*wears.notes, *moods.notes):
                 ctx.log.info("6b_attributes: %s: %s", character, sentence)
-        rules = Rules.of(self.settings)
+        rules = Rules.of(self.settings.blacklist)
         rows = [_named(row, named[row.id], rules) if row.id in named else row for row in rows]
         for character in sorted(figures):
             own = [row for row in rows if row.dropped is None and crops[row.id].character == character]

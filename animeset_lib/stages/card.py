@@ -13,6 +13,7 @@ from animeset_lib.run.stage import Output
 from animeset_lib.settings import DatasetSettings
 from animeset_lib.stages.coverage import Coverage
 from animeset_lib.stages.explain import Loss
+from animeset_lib.stages.framing import FRAMINGS
 from animeset_lib.stages.subsets import Subset
 from animeset_lib.tags.vocabulary import UNKNOWN
 
@@ -28,7 +29,6 @@ __all__ = [
     "weaknesses",
 ]
 
-_FRAMINGS = ("face", "upper_body", "full", "frame")
 _IN_WORDS = {"by_hand": "you took out by hand"}
 _PARTS = 5
 """Equal parts of the film in the table of times."""
@@ -77,7 +77,7 @@ class Summary:
     @property
     def framings(self) -> dict[str, int]:
         counts = Counter(c.crop.framing for c in self.chosen)
-        return {framing: counts[framing] for framing in _FRAMINGS}  # type: ignore[index]
+        return {framing: counts[framing] for framing in FRAMINGS}
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 from animeset_lib.records import Framing
+from animeset_lib.stages.framing import FRAMINGS
 from animeset_lib.stages.selection import Candidate
 from animeset_lib.tags.vocabulary import UNKNOWN, emotion_of
 
 __all__ = [
-    "FRAMINGS",
     "NEVER_THIN",
     "PARTS",
     "THIN",
@@ -37,8 +37,6 @@ PARTS = 5
 """Equal parts of the film whose pictures are counted."""
 _ENOUGH_KNOWN = 0.25
 """What an aspect never shows is said only where it is known for at least this share of the candidates."""
-
-FRAMINGS: tuple[Framing, ...] = get_args(Framing)
 
 # The values a trainer would like to see, in the order in which they are shown, each with the values that do as well.
 _USUAL: Mapping[str, Mapping[str, frozenset[str]]] = {

@@ -13,7 +13,6 @@ from PIL import Image, ImageDraw
 from animeset_lib.media import Picture
 from animeset_lib.stages.card import clock
 from animeset_lib.stages.coverage import (
-    FRAMINGS,
     NEVER_THIN,
     PARTS,
     THIN,
@@ -24,6 +23,7 @@ from animeset_lib.stages.coverage import (
     aspect_words,
     value_words,
 )
+from animeset_lib.stages.framing import FRAMINGS
 from animeset_lib.stages.sheet import (
     BACKGROUND,
     CELL,

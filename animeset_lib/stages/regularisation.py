@@ -170,7 +170,7 @@ class RegularisationStage(Stage):
                 score, tag = somebody[0]
                 yield _dropped(frame, "somebody_in_it", f"the tagger sees {tag} ({-score:.2f})", size, box, tagger)
                 continue
-            cleaned = clean(self._believed(tags.general, tagger), 0, self._rules).tags
+            cleaned = clean(self._believed(tags.general, tagger), 0, Rules.of(self.settings.blacklist)).tags
             caption, ordered = self._caption(cleaned)
             if not caption:
                 why = "the tagger has no word for it, and caption.style is empty"
@@ -201,10 +201,6 @@ class RegularisationStage(Stage):
     @property
     def _shape(self) -> Shape:
         return Shape(self.settings.training_px, self.settings.bucket_step_px)
-
-    @property
-    def _rules(self) -> Rules:
-        return Rules(tuple(part.strip() for part in self.settings.blacklist.split(",") if part.strip()))
 
     def _cut(self, picture: Picture) -> tuple[Picture, Box]:
         """The middle of a still in a bucket's size, never enlarged, and where it was."""

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from animeset_lib.settings import AttributesSettings
 from animeset_lib.tags.overlap import more_exact
 from animeset_lib.tags.spelling import clean_tag, is_emoticon
 from animeset_lib.tags.vocabulary import SOLO, category_of, emotion_of
@@ -41,8 +40,9 @@ class Rules:
     blacklist: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, settings: AttributesSettings) -> Rules:
-        return cls(tuple(part for part in (raw.strip() for raw in settings.blacklist.split(",")) if part))
+    def of(cls, blacklist: str) -> Rules:
+        """From the setting attributes.blacklist: patterns by commas."""
+        return cls(tuple(part for part in (raw.strip() for raw in blacklist.split(",")) if part))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from animeset_lib.settings import AttributesSettings
 from animeset_lib.tags.cleaning import _COLOUR_WORDS, _SAME, GROUPS, Cleaned, Rules, clean, normalise, one_figure
 from animeset_lib.tags.overlap import _KINDS, more_exact
 from animeset_lib.tags.vocabulary import category_of
@@ -101,7 +100,7 @@ def test_what_only_looks_like_it_stays(tag: str) -> None:
 
 
 def test_your_own_list() -> None:
-    rules = Rules.of(AttributesSettings(blacklist="Holding *, *_eyes,,silver hair, solo, [a]*"))
+    rules = Rules.of("Holding *, *_eyes,,silver hair, solo, [a]*")
     assert rules == Rules(("Holding *", "*_eyes", "silver hair", "solo", "[a]*"))
     found = cleaned("holding_sword blue_eyes grey_hair eyes smile a_hat [a]b", 1, rules)
     assert set(found.tags) == {"eyes", "smile", "a_hat"}
