@@ -8,6 +8,7 @@ are left out.
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, repeats_table
@@ -51,13 +52,27 @@ def _line(character: CharacterPlan, picture: ExportPicture) -> str:
         "time_s": -1.0 if picture.time_ms is None else round(picture.time_ms / 1000, 3),
         "shot": -1 if picture.shot is None else picture.shot,
         "frame": str(picture.row.get("frame") or UNKNOWN),
-        "bbox": [float(side) for side in picture.row.get("box") or (0, 0, picture.width, picture.height)],
-        "score": -1.0 if picture.row.get("quality") is None else float(picture.row["quality"]),
+        "bbox": _box(picture),
+        "score": _number(picture.row.get("quality"), -1.0),
         "width": picture.width,
         "height": picture.height,
         "sha256": picture.sha256,
     }
     return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def _box(picture: ExportPicture) -> list[float]:
+    """The four sides; those of the whole picture where its row does not say four numbers."""
+    whole = [0.0, 0.0, float(picture.width), float(picture.height)]
+    said = picture.row.get("box")
+    sides = [_number(side, math.nan) for side in said] if isinstance(said, list) else []
+    return sides if len(sides) == 4 and not any(map(math.isnan, sides)) else whole
+
+
+def _number(value: Any, otherwise: float) -> float:
+    """A finite number of a row, which anybody may have edited."""
+    known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 1e15
+    return float(value) if known else otherwise
 
 
 def _readme(plan: ExportPlan) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, PlannedSet, repeats_table
 from animeset_lib.export.prompts import NEGATIVE
 from animeset_lib.records import safe_name
+from animeset_lib.tags.spelling import safe_slug
 
 __all__ = ["kohya_files"]
 
@@ -59,7 +60,11 @@ def kohya_files(plan: ExportPlan) -> ExportFiles:
 def _image_folder(one: PlannedSet) -> str:
     """`<repeats>_<trigger>`, and the outfit or emotion behind it."""
     words = safe_name(one.trigger, fallback="character")
-    return f"{one.repeats}_{words} {safe_name(one.name, fallback='set')}" if one.name else f"{one.repeats}_{words}"
+    if not one.name:
+        return f"{one.repeats}_{words}"
+    # a folder name with a number tells sub-sets apart whose names are alike but for blanks, capitals or what no folder may be called
+    plain = one.folder == safe_slug(one.name)
+    return f"{one.repeats}_{words} {safe_name(one.name, fallback='set') if plain else one.folder}"
 
 
 def _meta_name(one: PlannedSet) -> str:

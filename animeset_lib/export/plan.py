@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from animeset_lib.errors import InputError
 from animeset_lib.export.prompts import SamplePrompt, sample_prompts
-from animeset_lib.export.published import CharacterSet, ExportPicture, PublishedFilm
+from animeset_lib.export.published import REGULARISATION, CharacterSet, ExportPicture, PublishedFilm
 from animeset_lib.export.repeats import balanced_repeats, fixed_repeats
 from animeset_lib.export.split import MIN_PICTURES, validation_split
 from animeset_lib.records import safe_name
@@ -30,6 +30,10 @@ __all__ = [
 By = Literal["character", "outfit", "emotion"]
 
 _STEP_PX = 64
+_LONGEST = 80
+"""Letters of a sub-set's folder name."""
+_FILES = ("README.md", "all_characters")
+"""Names beside the characters' own in an export."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,10 @@ def make_plan(film: PublishedFilm, options: ExportOptions) -> ExportPlan:
             notes.append(
                 f"{other} and {character.name} share the trigger {character.trigger}, so one LoRA cannot tell them apart"
             )
+    names = _own_names([character.name for character in chosen])
+    for character in chosen:
+        if names[character.name].casefold() != safe_name(character.name, fallback="character").casefold():
+            notes.append(f"{character.name} is called {names[character.name]} here, for the folder's name is taken")
     validation: dict[str, frozenset[str]] = {}
     groups: dict[str, dict[str, list[ExportPicture]]] = {}
     for character in chosen:
@@ -172,7 +180,14 @@ def make_plan(film: PublishedFilm, options: ExportOptions) -> ExportPlan:
     repeats = balanced_repeats(counts, options.per_epoch) if fixed is None else fixed_repeats(counts, fixed)
     return ExportPlan(
         characters=tuple(
-            _character(character, groups[character.name], times, validation[character.name], options.keep_tokens)
+            _character(
+                character,
+                names[character.name],
+                groups[character.name],
+                times,
+                validation[character.name],
+                options.keep_tokens,
+            )
             for character, times in zip(chosen, repeats, strict=True)
         ),
         regularisation=film.regularisation.pictures,
@@ -209,6 +224,7 @@ def _groups(character: CharacterSet, kept_back: frozenset[str], by: By) -> dict[
 
 def _character(
     character: CharacterSet,
+    name: str,
     groups: Mapping[str, Sequence[ExportPicture]],
     repeats: Sequence[int],
     kept_back: frozenset[str],
@@ -217,22 +233,30 @@ def _character(
     folders = _folders(list(groups))
     sets = tuple(
         PlannedSet(
-            name=name,
-            folder=folders[name],
+            name=one,
+            folder=folders[one],
             trigger=character.trigger,
             pictures=tuple(pictures),
             repeats=times,
-            keep_tokens=_fixed(pictures, name, character.trigger) if keep_tokens is None else keep_tokens,
+            keep_tokens=_fixed(pictures, one, character.trigger) if keep_tokens is None else keep_tokens,
         )
-        for (name, pictures), times in zip(groups.items(), repeats, strict=True)
+        for (one, pictures), times in zip(groups.items(), repeats, strict=True)
     )
     return CharacterPlan(
-        name=safe_name(character.name, fallback="character"),
+        name=name,
         trigger=character.trigger,
         sets=sets,
         validation=tuple(picture for picture in character.pictures if picture.stem in kept_back),
         prompts=sample_prompts(character),
     )
+
+
+def _own_names(names: Sequence[str]) -> dict[str, str]:
+    """Character → a name for its folder and files that no other has, whatever a file system makes of capitals, and no format needs itself."""
+    own: dict[str, str] = {}
+    for name in names:
+        own[name] = _free(safe_name(name, fallback="character"), {REGULARISATION, *_FILES, *own.values()})
+    return own
 
 
 def _folders(names: Sequence[str]) -> dict[str, str]:
@@ -241,13 +265,19 @@ def _folders(names: Sequence[str]) -> dict[str, str]:
         return {"": ""}
     folders: dict[str, str] = {}
     for name in names:
-        slug = safe_slug(name or UNKNOWN)
-        number = 2
-        while slug in folders.values():
-            slug = f"{safe_slug(name or UNKNOWN)}_{number}"
-            number += 1
-        folders[name] = slug
+        folders[name] = _free(safe_slug(name or UNKNOWN)[:_LONGEST], folders.values())
     return folders
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """`name`, with a number where it is taken already."""
+    used = {one.casefold() for one in taken}
+    number = 2
+    free = name
+    while free.casefold() in used:
+        free = f"{name}_{number}"
+        number += 1
+    return free
 
 
 def _fixed(pictures: Sequence[ExportPicture], outfit: str, trigger: str) -> int:

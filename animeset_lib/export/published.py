@@ -2,12 +2,13 @@
 
 The manifest (`metadata.jsonl`) says what a picture shows; the `.txt` beside it says the caption, for people edit that. A picture that somebody added
 without a row counts too, its attributes are `unknown`. What cannot be used is left out with a sentence in `notes`, never silently.
+The folder may come from somebody else: links that lead out of it are not followed.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +20,7 @@ from PIL import Image
 
 from animeset_lib.errors import InputError
 from animeset_lib.run.publish import read_manifest
+from animeset_lib.run.store import parse_json
 from animeset_lib.tags.vocabulary import UNKNOWN
 
 __all__ = [
@@ -37,6 +39,8 @@ REGULARISATION = "regularisation"
 
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 """What every trainer here reads."""
+
+_OUTSIDE = "it is a link that leads out of the film's folder; put a copy in its place"
 
 _ATTRIBUTES = ("outfit", "emotion", "background", "framing", "view")
 
@@ -131,21 +135,21 @@ def read_film(folder: Path) -> PublishedFilm:
         )
     notes: list[str] = []
     characters = []
-    for place in sorted(path for path in folder.iterdir() if (path / "dataset" / "images").is_dir()):
-        pictures = _pictures(place, place / "dataset", folder.name, notes)
+    for place in sorted(path for path in folder.iterdir() if path.name[0] != "." and _has_images(path / "dataset")):
+        pictures = _pictures(place, place / "dataset", folder, notes)
         if pictures:
-            traits = _json(place / "traits.json", notes)
+            traits = _json(place / "traits.json", folder, notes)
             characters.append(
                 CharacterSet(
                     name=place.name,
                     trigger=_trigger(pictures, traits),
                     pictures=pictures,
                     traits=traits,
-                    subsets=_json(place / "subsets.json", notes),
+                    subsets=_json(place / "subsets.json", folder, notes),
                 )
             )
     apart = folder / REGULARISATION
-    regularisation = _pictures(apart, apart, folder.name, notes) if (apart / "images").is_dir() else ()
+    regularisation = _pictures(apart, apart, folder, notes) if _has_images(apart) else ()
     if not characters:
         raise InputError(
             f"{folder} holds no picture with a caption ({'; '.join(notes[:3]) or 'no character has any'}); "
@@ -156,7 +160,7 @@ def read_film(folder: Path) -> PublishedFilm:
         name=folder.name,
         film_ids=(str(manifest["film"]),),
         sources=(str(manifest.get("source", folder.name)),),
-        settings=manifest.get("settings", {}),
+        settings=settings if isinstance(settings := manifest.get("settings"), Mapping) else {},
         characters=tuple(characters),
         regularisation=RegularisationSet(regularisation),
         notes=tuple(notes),
@@ -227,19 +231,21 @@ def _most_frequent(counts: Mapping[str, int]) -> str:
     return min(counts, key=lambda tag: (-counts[tag], tag))
 
 
-def _pictures(place: Path, base: Path, film: str, notes: list[str]) -> tuple[ExportPicture, ...]:
-    """The usable pictures of one set. `place` holds `metadata.jsonl`, to whose paths it is the root; `base` holds `images/` and `captions/`."""
-    rows = _rows(place / "metadata.jsonl", notes)
+def _pictures(place: Path, base: Path, film: Path, notes: list[str]) -> tuple[ExportPicture, ...]:
+    """The usable pictures of one set. `place` holds `metadata.jsonl`, to whose paths it is the root; `base` holds `images/` and `captions/`;
+    `film` is the folder that no link may lead out of.
+    """
+    rows = _rows(place / "metadata.jsonl", film, notes)
     here = sorted(path for path in (base / "images").iterdir() if path.is_file() and path.name[0] != ".")
-    known = {(place / name).resolve(): row for name, row in rows.items()}
-    present = {path.resolve() for path in here}
+    known = {_real(place / name): row for name, row in rows.items()}
+    present = {_real(path) for path in here}
     for name in rows:
-        if (place / name).resolve() not in present:
+        if _real(place / name) not in present:
             notes.append(f"{place.name}: {name} is in the manifest but gone from the disk; it is left out")
     order = {path: number for number, path in enumerate(known)}
     found: dict[str, ExportPicture] = {}
-    for path in sorted(here, key=lambda one: (order.get(one.resolve(), len(order)), one.name)):
-        picture, fault = _picture(path, base, film, known.get(path.resolve(), {}), notes)
+    for path in sorted(here, key=lambda one: (order.get(_real(one), len(order)), one.name)):
+        picture, fault = _picture(path, base, film, known.get(_real(path), {}), notes)
         if picture is None:
             notes.append(f"{place.name}: {path.name} is left out: {fault}")
         # file systems that take Hana_1 and hana_1 for one name would lose a caption
@@ -253,12 +259,14 @@ def _pictures(place: Path, base: Path, film: str, notes: list[str]) -> tuple[Exp
 
 
 def _picture(
-    path: Path, base: Path, film: str, row: Mapping[str, Any], notes: list[str]
+    path: Path, base: Path, film: Path, row: Mapping[str, Any], notes: list[str]
 ) -> tuple[ExportPicture | None, str]:
     """The picture, or None and why it cannot be used."""
     if path.suffix.lower() not in _PICTURES:
         return None, f"{path.suffix or 'a file without ending'} is nothing that every trainer reads; make it a .png"
-    caption, fault = _caption(base / "captions" / f"{path.stem}.txt")
+    if not _is_inside(path, film):
+        return None, _OUTSIDE
+    caption, fault = _caption(base / "captions" / f"{path.stem}.txt", film)
     if caption is None:
         return None, fault
     size = _size(path)
@@ -267,6 +275,9 @@ def _picture(
     mask: Path | None = base / "masks" / f"{path.stem}.png"
     if mask is not None and not mask.is_file():
         mask = None
+    elif mask is not None and not _is_inside(mask, film):
+        notes.append(f"{base.parent.name}: the mask of {path.name} is not used: {_OUTSIDE}")
+        mask = None
     elif mask is not None and (mask_size := _size(mask)) != size:
         shown = "unreadable" if mask_size is None else f"{mask_size[0]}x{mask_size[1]}"
         notes.append(
@@ -274,14 +285,14 @@ def _picture(
         )
         mask = None
     said: dict[str, Any] = {name: str(row.get(name) or UNKNOWN) for name in _ATTRIBUTES}
-    said |= {name: value if isinstance(value := row.get(name), int) else None for name in ("time_ms", "shot", "rank")}
+    said |= {name: _whole(row.get(name)) for name in ("time_ms", "shot", "rank")}
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     picture = ExportPicture(
         path=path,
         stem=path.stem,
         caption=caption,
-        film=film,
+        film=film.name,
         sha256=digest,
         width=size[0],
         height=size[1],
@@ -292,8 +303,10 @@ def _picture(
     return picture, ""
 
 
-def _caption(path: Path) -> tuple[str | None, str]:
+def _caption(path: Path, film: Path) -> tuple[str | None, str]:
     """The file's tags on one line, each once, whatever lines and commas somebody left in it; or None and why there is none."""
+    if not _is_inside(path, film):
+        return None, f"captions/{path.name}: {_OUTSIDE}"
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -307,6 +320,26 @@ def _caption(path: Path) -> tuple[str | None, str]:
     return (line, "") if line else (None, f"its caption captions/{path.name} is empty; write at least the trigger word")
 
 
+def _has_images(base: Path) -> bool:
+    """Whether this is the folder of one set."""
+    return (base / "images").is_dir()
+
+
+def _real(path: Path) -> Path:
+    """Where a path leads. `Path.resolve` stops at links that lead to themselves."""
+    return Path(os.path.realpath(path))
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    """Whether a path still leads into the folder when all links are followed."""
+    return _real(path).is_relative_to(_real(folder))
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number of at most 64 bits, as tables hold them; None for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else None
+
+
 def _size(path: Path) -> tuple[int, int] | None:
     """Width and height from the file's head; None when it is no picture."""
     try:
@@ -316,11 +349,11 @@ def _size(path: Path) -> tuple[int, int] | None:
         return None
 
 
-def _rows(path: Path, notes: list[str]) -> dict[str, Mapping[str, Any]]:
+def _rows(path: Path, film: Path, notes: list[str]) -> dict[str, Mapping[str, Any]]:
     """`file_name` → row, in the file's order. A line that is no row is noted and left out."""
     rows: dict[str, Mapping[str, Any]] = {}
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8").split("\n") if _is_inside(path, film) else []
     except (OSError, UnicodeDecodeError):
         notes.append(f"{path.parent.name}: metadata.jsonl cannot be read, so outfits, shots and times are unknown")
         return {}
@@ -328,19 +361,21 @@ def _rows(path: Path, notes: list[str]) -> dict[str, Mapping[str, Any]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-            rows[row["file_name"]] = row
+            row = parse_json(line)
+            if not isinstance(name := row["file_name"], str) or "\0" in name:
+                raise ValueError(name)
+            rows[name] = row
         except (ValueError, KeyError, TypeError):
             notes.append(f"{path.parent.name}: line {number} of metadata.jsonl is no row and is left out")
     return rows
 
 
-def _json(path: Path, notes: list[str]) -> Any:
+def _json(path: Path, film: Path, notes: list[str]) -> Any:
     """What a JSON file holds; None when there is none or it cannot be read."""
-    if not path.is_file():
+    if not path.is_file() or not _is_inside(path, film):
         return None
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         notes.append(f"{path.parent.name}: {path.name} cannot be read ({error}) and is not used")
         return None

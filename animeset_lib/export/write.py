@@ -7,7 +7,6 @@ knows what is its own. What trainers leave beside the pictures (caches of latent
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +24,7 @@ from animeset_lib.export.onetrainer import onetrainer_files
 from animeset_lib.export.plan import ExportFiles, ExportOptions, ExportPlan, make_plan
 from animeset_lib.export.published import join_films, read_film
 from animeset_lib.run.publish import hold_folder
-from animeset_lib.run.store import full_disk_as, remove_tree, sync, write_json
+from animeset_lib.run.store import full_disk_as, parse_json, remove_tree, sync, write_json
 
 __all__ = ["FORMATS", "MARKER", "Exported", "export_films", "is_export", "write_export"]
 
@@ -142,7 +141,7 @@ def _place(source: Path, path: Path, copy: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not copy:
         try:
-            os.link(source, path)
+            os.link(os.path.realpath(source), path)  # of a link inside the film, what it shows
             return
         except OSError:
             pass  # another disk, or a file system without links
@@ -171,7 +170,7 @@ def _is_cache(name: PurePosixPath, pictures: set[str]) -> bool:
 def _marker(folder: Path) -> dict[str, Any]:
     """What `.animeset-export.json` says; empty when the folder is no export."""
     try:
-        marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+        marker = parse_json((folder / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     sound = isinstance(marker, dict) and isinstance(marker.get("files"), dict) and isinstance(marker.get("films"), list)

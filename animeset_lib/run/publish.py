@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 
 from animeset_lib.errors import AnimesetError, BusyError, InputError
 from animeset_lib.records import Film
-from animeset_lib.run.store import _atomic, full_disk_as, remove_tree, sync, write_json, write_text
+from animeset_lib.run.store import _atomic, full_disk_as, parse_json, remove_tree, sync, write_json, write_text
 
 __all__ = [
     "EDITS",
@@ -206,7 +206,7 @@ def _owner(folder: Path) -> str | None:
 def read_manifest(folder: Path) -> dict[str, Any]:
     """What `animeset.json` of a published folder says; empty for a folder that is not ours."""
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return manifest if isinstance(manifest, dict) else {}

@@ -29,6 +29,7 @@ __all__ = [
     "StageFolder",
     "folder_size",
     "full_disk_as",
+    "parse_json",
     "remove_tree",
     "write_json",
     "write_text",
@@ -37,6 +38,20 @@ __all__ = [
 PARTIAL = ".partial"
 DOOMED = ".doomed"
 _STAGE_FOLDER = re.compile(rf"(?P<stage>\d\w*)-(?P<key>[0-9a-f]{{12}})(?P<partial>{re.escape(PARTIAL)})?")
+
+
+def parse_json(text: str) -> Any:
+    """The value that JSON text holds, from a file that may come from anybody: whatever is wrong with it is a `ValueError`.
+
+    Wrong is also what is nested too deeply for the parser, and half of a surrogate pair, which can be written into no file.
+    """
+    try:
+        value = json.loads(text)
+        if "\\ud" in text.lower():
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return value
 
 
 def write_text(path: Path, text: str) -> None:

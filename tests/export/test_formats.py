@@ -118,6 +118,31 @@ def test_options_that_are_refused(tmp_path: Path, options: dict[str, Any], says:
         planned(tmp_path, **options)
 
 
+@pytest.mark.parametrize(
+    ("characters", "own"),
+    [
+        (("a b", "a_b"), ["a_b", "a_b_2"]),
+        (("Rem", "rem"), ["Rem", "rem_2"]),
+        (("😀", "💖"), ["character", "character_2"]),
+        (("all_characters", "regularisation"), ["all_characters_2", "regularisation_2"]),
+        (("README.md", "con"), ["README.md_2", "character_con"]),
+        (("hana", "hana_2"), ["hana", "hana_2"]),
+    ],
+)
+@pytest.mark.parametrize("name", FORMATS)
+def test_no_character_takes_the_place_of_another_or_of_a_file(
+    tmp_path: Path, characters: tuple[str, ...], own: list[str], name: str
+) -> None:
+    plan = planned(tmp_path, {one: [Shown(f"{one}, 1girl")] for one in characters}, scenery=1)
+    assert sorted(character.name for character in plan.characters) == sorted(own)
+    files = FORMATS[name](plan)
+    train = [place for place, source in files.linked.items() if source.parts[-4] in characters]
+    assert len(train) == len(characters)
+    assert len({place.casefold() for place in names(files)}) == len(names(files))
+    parents = {parent.as_posix().casefold() for place in names(files) for parent in PurePosixPath(place).parents}
+    assert not parents & {place.casefold() for place in names(files)}
+
+
 def test_the_resolution_is_what_the_pictures_were_made_for(tmp_path: Path) -> None:
     assert planned(tmp_path).resolution == 512
     assert planned(tmp_path, resolution=1024).resolution == 1024
@@ -594,3 +619,29 @@ def test_everydream(tmp_path: Path) -> None:
     kept_back = FORMATS["everydream"](planned(tmp_path / "2", {"hana": twenty()}, validation=0.1))
     assert json.loads(text(kept_back, "validation.json"))["manual_data_root"] == "validation"
     assert len([name for name in kept_back.linked if name.startswith("validation/hana/")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("box", "quality"),
+    [("abcd", "good"), (5, [1]), ([1], True), ([[1], 2, 3, 4], 10**400), ([float("nan")] * 4, float("inf"))],
+)
+def test_huggingface_columns_hold_numbers_whatever_a_row_says(tmp_path: Path, box: object, quality: object) -> None:
+    film = make_film(tmp_path, {"hana": [Shown()]})
+    rows = film / "hana" / "metadata.jsonl"
+    rows.write_text(json.dumps({**json.loads(rows.read_text()), "box": box, "quality": quality}))
+    row = json.loads(
+        text(FORMATS["huggingface"](make_plan(read_film(film), ExportOptions())), "hana/train/metadata.jsonl")
+    )
+    assert (row["bbox"], row["score"]) == ([0.0, 0.0, 64.0, 64.0], -1.0)
+
+
+def test_kohya_sub_sets_that_read_the_same_or_are_long_have_folders_of_their_own(tmp_path: Path) -> None:
+    outfits = ["School Uniform", "school uniform", "school_uniform", "😀", "💖", "x" * 300, "x" * 301]
+    shown = [Shown(f"hana, 1girl, tag_{n}", outfit=outfit) for n, outfit in enumerate(outfits)]
+    files = FORMATS["kohya"](planned(tmp_path, {"hana": shown}, by="outfit"))
+    folders = {PurePosixPath(place).parts[2].casefold() for place in files.linked}
+    assert len(folders) == len(outfits)
+    assert max(len(part.encode()) for place in names(files) for part in PurePosixPath(place).parts) < 200
+    config = tomllib.loads(text(files, "hana/dataset_config.toml"))
+    dirs = [one["image_dir"] for dataset in config["datasets"] for one in dataset["subsets"]]
+    assert sorted({PurePosixPath(one).name.casefold() for one in dirs}) == sorted(folders)

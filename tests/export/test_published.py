@@ -201,3 +201,99 @@ def test_films_of_one_name_do_not_collide(tmp_path: Path) -> None:
 def test_the_row_is_there_whole(film: Path) -> None:
     first = json.loads((film / "hana" / "metadata.jsonl").read_text().splitlines()[0])
     assert read_film(film).characters[0].pictures[0].row == first
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{"file_name": 5}', '{"file_name": "a\\u0000b"}', '{"file_name": "\\ud800"}', "[" * 100_000, "[1, 2]", "null"],
+)
+def test_a_row_from_anybody_is_noted_and_left_out(film: Path, line: str) -> None:
+    rows = film / "hana" / "metadata.jsonl"
+    rows.write_text(f"{rows.read_text()}{line}\n")
+    read = read_film(film)
+    assert read.notes == ("hana: line 4 of metadata.jsonl is no row and is left out",)
+    assert stems(read) == ["hana_0001", "hana_0002", "hana_0003"]
+
+
+@pytest.mark.parametrize("value", [10**400, True, "12", [1], float("nan")])
+def test_a_number_that_no_table_holds_is_unknown(film: Path, value: object) -> None:
+    edit_rows(film, time_ms=value, shot=value, rank=value)
+    first = read_film(film).characters[0].pictures[0]
+    assert (first.time_ms, first.shot, first.rank) == (None, None, None)
+
+
+def edit_rows(film: Path, **values: object) -> None:
+    rows = film / "hana" / "metadata.jsonl"
+    edited = [{**json.loads(line), **values} for line in rows.read_text().splitlines()]
+    rows.write_text("".join(json.dumps(row) + "\n" for row in edited))
+
+
+@pytest.mark.parametrize("settings", [None, [1], "x"])
+def test_settings_that_are_none(film: Path, settings: object) -> None:
+    manifest = json.loads((film / "animeset.json").read_text())
+    (film / "animeset.json").write_text(json.dumps({**manifest, "settings": settings}))
+    assert read_film(film).training_px is None
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"film": "\\ud800"}'])
+def test_a_manifest_that_nobody_can_read_is_no_film(film: Path, text: str) -> None:
+    (film / "animeset.json").write_text(text)
+    with pytest.raises(InputError, match="no published film"):
+        read_film(film)
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """Somebody's own picture and text beside the film."""
+    write_picture(tmp_path / "own" / "images" / "own.png", 77)
+    (tmp_path / "own" / "captions").mkdir()
+    (tmp_path / "own" / "captions" / "own.txt").write_text("private, words\n")
+    return tmp_path / "own"
+
+
+def link(place: Path, to: Path) -> None:
+    if place.is_dir():
+        shutil.rmtree(place)
+    place.unlink(missing_ok=True)
+    place.symlink_to(to)
+
+
+@pytest.mark.parametrize(
+    ("inside", "target", "left"),
+    [
+        ("dataset/images/hana_0002.png", "images/own.png", ["hana_0001", "hana_0003"]),
+        ("dataset/captions/hana_0002.txt", "captions/own.txt", ["hana_0001", "hana_0003"]),
+        ("dataset/masks/hana_0002.png", "images/own.png", ["hana_0001", "hana_0002", "hana_0003"]),
+    ],
+)
+def test_a_link_out_of_the_film_is_not_followed(
+    film: Path, outside: Path, inside: str, target: str, left: list[str]
+) -> None:
+    link(film / "hana" / inside, outside / target)
+    read = read_film(film)
+    assert stems(read) == left
+    assert len(read.notes) == 1
+    assert "leads out of the film's folder" in read.notes[0]
+    assert all(picture.mask is None for picture in read.characters[0].pictures)
+
+
+def test_a_character_that_is_a_link_out_of_the_film_is_left_out(film: Path, outside: Path) -> None:
+    link(film / "mika", outside)
+    outside.joinpath("dataset").mkdir()
+    (outside / "images").rename(outside / "dataset" / "images")
+    (outside / "captions").rename(outside / "dataset" / "captions")
+    read = read_film(film)
+    assert [character.name for character in read.characters] == ["hana"]
+    assert "mika: own.png is left out: it is a link that leads out of the film's folder" in read.notes[-1]
+
+
+def test_a_link_to_itself_is_a_picture_that_is_gone(film: Path) -> None:
+    link(images(film) / "hana_0002.png", Path("hana_0002.png"))
+    read = read_film(film)
+    assert stems(read) == ["hana_0001", "hana_0003"]
+    assert "hana_0002.png is in the manifest but gone" in read.notes[0]
+
+
+def test_hidden_folders_are_somebodys_own(film: Path) -> None:
+    shutil.copytree(film / "hana", film / ".hana.old")
+    assert [character.name for character in read_film(film).characters] == ["hana"]

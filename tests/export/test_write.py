@@ -72,6 +72,15 @@ def test_pictures_are_linked_or_copied_never_encoded(film: Path, monkeypatch: py
     assert (export(film).folder / PICTURE).read_bytes() == source.read_bytes()
 
 
+def test_a_link_inside_the_film_is_exported_as_what_it_shows(film: Path) -> None:
+    images, captions = film / "hana" / "dataset" / "images", film / "hana" / "dataset" / "captions"
+    (images / "again.png").symlink_to("hana_0001.png")
+    (captions / "again.txt").write_text("hana, again\n")
+    again = export(film).folder / "train" / "hana" / "again.png"
+    assert not again.is_symlink()
+    assert again.read_bytes() == (images / "hana_0001.png").read_bytes()
+
+
 def test_captions_of_the_export_are_its_own(film: Path) -> None:
     caption = export(film).folder / CAPTION
     caption.write_text("mine")
