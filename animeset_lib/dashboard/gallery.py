@@ -37,6 +37,7 @@ __all__ = ["EXPRESSIONS", "Gallery", "published_folders"]
 _PX = 220
 _BIG_PX = 1100
 _SHEET_PX = 2400
+"""Greatest width of a sheet, which is as wide as the page and scrolled."""
 _SHEETS = ("coverage", "subsets")
 _SHOWN_CHANGES = 100
 """Changes of a preview that are sent to the page; all are counted and all are made."""
@@ -217,7 +218,10 @@ class Gallery:
             self._selected = next(iter(self._counted_characters()), None)
         character = self._selected or ""
         try:
-            src = data_uri(read_image(self.folder / character / f"{name}.png"), _SHEET_PX)
+            picture = read_image(self.folder / character / f"{name}.png")
+            height, width = picture.shape[:2]
+            # a sheet of many pictures is several times as high as wide; made to fit by its height, nobody could read it
+            src = data_uri(picture, round(_SHEET_PX * max(1.0, height / width)))
         except InputError:
             src = ""
         return {"name": name, "character": character, "src": src}

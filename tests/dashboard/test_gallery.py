@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 import re
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from animeset_lib.dashboard.gallery import EXPRESSIONS, Gallery, published_folders
 from animeset_lib.dashboard.pictures import Thumbnails
@@ -261,6 +264,10 @@ def test_sheets_of_the_selected_character(gallery: Gallery) -> None:
     found = gallery.sheet("coverage")
     assert found["src"].startswith("data:image/jpeg;base64,")
     assert found["character"] == "rival"
+    # much higher than wide: still as wide as it is
+    write_image(gallery.folder / "rival" / "subsets.png", np.full((3000, 200, 3), 9, np.uint8))
+    with Image.open(io.BytesIO(base64.b64decode(gallery.sheet("subsets")["src"].split(",")[1]))) as shown:
+        assert shown.size == (200, 3000)
     with pytest.raises(InputError, match="one of coverage, subsets"):
         gallery.sheet("../cast")
 
