@@ -12,7 +12,7 @@ import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
@@ -133,6 +133,9 @@ def lint(
     loads = [load(source, root) for source in sources]
     measured = _measure_all(loads, progress)
     triggers = [_Triggers(one) for one in loads]
+    known = {word for one in triggers for word in one.words}
+    for one in triggers:
+        one.learn(known)
     everyone = {word: _Triggers.spelled(triggers, word) for one in triggers for word in one.words}
     linted = []
     told: set[tuple[str, str, str]] = set()
@@ -391,6 +394,7 @@ class _Triggers:
     """Which words the sets of one load tie to their characters, found in config, folder names and captions."""
 
     def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
         self._sets = {id(one): self._of(one) for one in loaded.sets}
         spellings: dict[str, Counter[str]] = defaultdict(Counter)
         for one in loaded.sets:
@@ -399,6 +403,19 @@ class _Triggers:
                     for tag in tags_of(caption):
                         spellings[tag_key(tag)][tag] += 1
         self._spelling = {key: ways.most_common(1)[0][0] for key, ways in spellings.items()}
+
+    def learn(self, known: Set[str]) -> None:
+        """A set that does not say its own trigger has the word of `known` (keys of triggers of other sets) that most of its captions hold as a tag,
+        wherever it stands there: a template may put other words first."""
+        for one in self._loaded.sets:
+            if not self._sets[id(one)] and one.kind != "regularisation":
+                captions = [picture.captions[0] for picture in one.pictures]
+                held = Counter(
+                    key for caption in captions for key in known & {tag_key(tag) for tag in tags_of(caption)}
+                )
+                best = min(held, key=lambda key: (-held[key], key), default="")
+                if held[best] * 2 > len(captions):
+                    self._sets[id(one)] = (best,)
 
     @property
     def words(self) -> set[str]:

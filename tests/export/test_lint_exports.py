@@ -54,6 +54,23 @@ def test_every_export_passes(film: Path, tmp_path: Path, format: str, options: s
     assert [finding for finding in report.findings if finding.code not in allowed] == []
 
 
+def test_a_trigger_behind_other_words_is_known_in_every_export(tmp_path: Path) -> None:
+    film = tmp_path / "film"
+    canonical(film, {"hana": 10, "mika": 10}, NAMES["numbered"])
+    for path in film.glob("*/dataset/captions/*.txt"):
+        trigger, girl, solo, *rest = path.read_text().split(", ")
+        write(path, ", ".join((girl, solo, trigger, *rest)))
+    for name in ("hana", "mika"):
+        write(film / name / "traits.json", json.dumps({"trigger": name}))
+    export_films([film], tmp_path / "exports", list(FORMATS), ExportOptions(by="outfit"))
+    assert [finding for finding in lint(tmp_path / "exports").findings if finding.level == "error"] == []
+    wrong = tmp_path / "exports" / "onetrainer" / "hana" / "train"
+    caption = next(wrong.rglob("hana_0001.txt"))
+    write(caption, caption.read_text().replace("hana", "mika"))
+    found = [finding.code for finding in lint(tmp_path / "exports").findings if finding.path.endswith("hana_0001.txt")]
+    assert "other_trigger" in found
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_no_picture_and_no_caption_gets_lost(film: Path, tmp_path: Path, format: str) -> None:
     export_films([film], tmp_path, [format], ExportOptions(validation=0.2))
