@@ -173,7 +173,7 @@ def character_card(
         f"# {summary.character}",
         "",
         f"{_count(len(chosen), 'picture')} with captions from **{_text(source_name(numbers.film))}** for training a LoRA. "
-        f"Trigger word: `{traits.get('trigger', summary.character)}`, first in every caption by default.",
+        f"Trigger word: `{traits.get('trigger', summary.character)}`, {'first ' if traits.get('trigger_first', True) else ''}in every caption by default.",
         "",
         "![Contact sheet](contact_sheet.png)",
         "",

@@ -259,6 +259,7 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
                     name: {
                         "character": name,
                         "trigger": f"ohwx {name}",
+                        "trigger_first": name != "rem",
                         "dropped": ["long_hair"],
                         "traits": [
                             {"tag": "blue_hair", "share": 0.9, "lift": 3.25, "core": True},
@@ -502,11 +503,13 @@ def test_cards_tell_numbers_models_settings_and_losses(result: Output) -> None:
         "Only one outfit: dress",
         "Traits of the character itself: `blue_hair` on 90%, 3.2 times as often as elsewhere; `red_eyes` on 100%.",
         "for the trigger word to learn: `long_hair`.",
-        "Trigger word: `ohwx rem`",
+        "Trigger word: `ohwx rem`, in every caption",
         "## What is missing",
         "fill in before you share",
     ):
         assert piece in card
+    (other,) = (path for path in result.path.glob("tree/*/README.md") if path.parent.name != "rem")
+    assert f"Trigger word: `ohwx {other.parent.name}`, first in every caption" in other.read_text(encoding="utf-8")
     smiling = [row for row in result.kept if row.character == "rem" and "smile" in kinds(result, row)]
     assert f"| emotion | smile | {len(smiling)} | 2 | `grin` |" in card
     (subset,) = json.loads((result.path / "tree" / "rem" / "subsets.json").read_text(encoding="utf-8"))
