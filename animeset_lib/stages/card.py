@@ -167,13 +167,14 @@ def character_card(
     chosen = summary.chosen
     weak = weaknesses(summary, numbers, settings)
     traits = given["6c_caption"].info["notes"].get("traits", {}).get(summary.character, {})
+    first = "first " if traits.get("trigger_first", True) else ""
     stem = chosen[0].stem(1, settings.names)
     sizes = Counter(f"{c.crop.width}x{c.crop.height}" for c in chosen)
     lines = [
         f"# {summary.character}",
         "",
         f"{_count(len(chosen), 'picture')} with captions from **{_text(source_name(numbers.film))}** for training a LoRA. "
-        f"Trigger word: `{traits.get('trigger', summary.character)}`, {'first ' if traits.get('trigger_first', True) else ''}in every caption by default.",
+        f"Trigger word: `{traits.get('trigger', summary.character)}`, {first}in every caption by default.",
         "",
         "![Contact sheet](contact_sheet.png)",
         "",
