@@ -23,6 +23,7 @@ from tests.export.lint_folders import (
     GOOD,
     IN_FILES,
     caption,
+    draw,
     edit_json,
     picture,
     pixels,
@@ -566,3 +567,82 @@ def test_any_single_change_is_found(
     change(root)
     assert lint(root).findings != ()
     shutil.rmtree(root)
+
+
+# ------------------------------------------------------------------------------------------- files that come from anybody
+
+_NESTED = "[" * 100_000
+
+
+@pytest.mark.parametrize("content", [_NESTED, '{"a":' * 100_000, "9" * 6000, "\0", "[[1], 2]"])
+@pytest.mark.parametrize(
+    "name",
+    ["dataset_config.toml", "job.yaml", "concepts.json", "meta.json", "metadata.jsonl", "metadata.csv", "global.yaml"],
+)
+def test_a_file_that_no_parser_can_take_stops_nothing(tmp_path: Path, name: str, content: str) -> None:
+    draw(tmp_path / "hana_1.png", 1)
+    write(tmp_path / "hana_1.txt", "hana, smile\n")
+    write(tmp_path / name, content)
+    assert lint(tmp_path).linted
+
+
+_JOB = "job: x\nconfig: {name: x, process: [{datasets: [{%s}]}]}\n"
+_CONFIG = "[[datasets]]\nresolution = %s\n[[datasets.subsets]]\nimage_dir = %s\nnum_repeats = %s\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code"),
+    [
+        ("job.yaml", "job: !!timestamp abc\nconfig: 1\n", "not_parsed"),
+        ("job.yaml", "job: &a [x]\nconfig: *b\n", "not_parsed"),
+        ("job.yaml", _JOB % "1: 2, x: 3, folder_path: .", "unknown_key"),
+        ("job.yaml", _JOB % f"folder_path: {'x' * 5000}", "wrong_type"),
+        ("job.yaml", _JOB % f"folder_path: ., num_repeats: {'9' * 400}, resolution: {'9' * 400}", None),
+        ("dataset_config.toml", _CONFIG % ("9" * 400, "'.'", "9" * 400), None),
+        ("dataset_config.toml", _CONFIG % (512, f"'{'x' * 5000}'", 1), "wrong_type"),
+        ("dataset_config.toml", "[[datasets]]\nsubsets = 5\n", "no_datasets"),
+        ("concepts.json", '[{"path": ".", "type": []}]', "wrong_value"),
+        ("concepts.json", f'[{{"path": ".", "balancing": {"9" * 400}}}]', None),
+        ("metadata.jsonl", f'{{"file_name": "{"x" * 5000}.png", "text": "x"}}', "missing_picture"),
+        ("metadata.csv", f"file_name,text\nhana_1.png,{'x' * 200_000}\n", "not_parsed"),
+    ],
+)
+def test_values_that_no_trainer_expects_are_findings(tmp_path: Path, name: str, content: str, code: str | None) -> None:
+    draw(tmp_path / "hana_1.png", 1)
+    write(tmp_path / "hana_1.txt", "hana, smile\n")
+    write(tmp_path / name, content)
+    found = codes(lint(tmp_path))
+    assert code is None or code in found
+
+
+@pytest.mark.parametrize("rows", ['{"file_name": 5}', '{"file_name": [1]}', _NESTED])
+def test_rows_of_a_published_film_from_anybody(tmp_path: Path, rows: str) -> None:
+    draw(tmp_path / "hana" / "dataset" / "images" / "hana_1.png", 1)
+    write(tmp_path / "hana" / "dataset" / "captions" / "hana_1.txt", "hana, smile\n")
+    write(tmp_path / "hana" / "metadata.jsonl", rows)
+    write(tmp_path / "hana" / "traits.json", _NESTED)
+    write(tmp_path / "animeset.json", '{"settings": {"upscale": {"training_px": %s}}}' % ("9" * 400))
+    assert "not_parsed" in codes(lint(tmp_path))
+
+
+@pytest.mark.parametrize("extra", ["", "multiply.txt"])
+def test_links_in_a_circle_are_followed_once(tmp_path: Path, extra: str) -> None:
+    for name in ("here", "there"):
+        draw(tmp_path / name / "hana_1.png", len(name))
+        write(tmp_path / name / "hana_1.txt", f"hana, {name}\n")
+    for number in range(3):
+        (tmp_path / f"self_{number}").symlink_to(".")
+        (tmp_path / "here" / f"to_{number}").symlink_to("../there")
+        (tmp_path / "there" / f"to_{number}").symlink_to("../here")
+    if extra:
+        write(tmp_path / extra, "2\n")
+    assert "2 pictures" in lint(tmp_path).linted[0].summary
+
+
+def test_a_set_too_small_to_know_its_trigger_takes_that_of_its_character(good: Callable[[str], Path]) -> None:
+    """An outfit of one picture, as an export by outfit may have it."""
+    root = good("everydream")
+    draw(root / "hana" / "kimono" / "hana_9.png", 999)
+    write(root / "hana" / "kimono" / "hana_9.txt", "hana, 1girl, kimono\n")
+    write(root / "hana" / "kimono" / "multiply.txt", "1\n")
+    assert "other_trigger" not in codes(lint(root))

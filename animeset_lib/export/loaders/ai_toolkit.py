@@ -5,25 +5,24 @@ Facts: toolkit/config.py, config_modules.py, data_loader.py and dataloader_mixin
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from animeset_lib.export.loaders.beside import caption_from, ignored_pictures, lonely_captions, missing
 from animeset_lib.export.loaders.loaded import (
+    MOST,
     Loaded,
     LoadedPicture,
     LoadedSet,
     Notes,
     is_hidden,
+    parsed,
     sorted_files,
-    sorted_folders,
     stem_path,
+    walked,
 )
 
 __all__ = ["load_ai_toolkit"]
@@ -115,7 +114,9 @@ def load_ai_toolkit(path: Path, root: Path) -> Loaded:
                 sets.append(found)
             resolution = dataset.get("resolution", 512)
             sizes += [
-                side for side in (resolution if isinstance(resolution, list) else [resolution]) if isinstance(side, int)
+                side
+                for side in (resolution if isinstance(resolution, list) else [resolution])
+                if isinstance(side, int) and side < MOST
             ]
     return Loaded(
         "ai-toolkit",
@@ -136,8 +137,8 @@ def _processes(notes: Notes, path: Path) -> list[dict[str, Any]]:
     if text is None:
         return []
     try:
-        tree = json.loads(text) if path.suffix.lower() in (".json", ".jsonc") else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError) as problem:
+        tree = parsed(text, "json" if path.suffix.lower() in (".json", ".jsonc") else "yaml")
+    except ValueError as problem:
         notes.error(
             "not_parsed",
             path,
@@ -178,7 +179,7 @@ class _Dataset:
 def _dataset(notes: Notes, config: Path, values: Mapping[str, Any], word: str | None, number: int) -> LoadedSet | None:
     key = "dataset_path" if values.get("dataset_path") is not None else "folder_path"
     name = str(values.get(key) or f"dataset {number}")
-    for unknown in sorted(set(values) - _KNOWN):
+    for unknown in sorted(map(str, set(values) - _KNOWN)):
         notes.warning(
             "unknown_key", config, f"{unknown}: ai-toolkit does not know it and leaves it out; check the spelling", name
         )
@@ -221,23 +222,15 @@ def _dataset(notes: Notes, config: Path, values: Mapping[str, Any], word: str | 
     return LoadedSet(
         name,
         pictures,
-        max(1, repeats) if isinstance(repeats, int) else 1,
+        max(1, repeats) if isinstance(repeats, int) and repeats < MOST else 1,
         "regularisation" if dataset.regularisation else "train",
         dataset.trigger,
         trigger_is_sure=dataset.trigger is not None,
     )
 
 
-def _walk(folder: Path) -> list[Path]:
-    found = sorted_files(folder)
-    for inner in sorted_folders(folder):
-        if not is_hidden(inner):
-            found += _walk(inner)
-    return found
-
-
 def _from_folder(notes: Notes, dataset: _Dataset) -> tuple[LoadedPicture, ...]:
-    files = [path for path in _walk(dataset.place) if path.parent.name != "_controls"]
+    files = [path for folder in walked(dataset.place) if folder.name != "_controls" for path in sorted_files(folder)]
     if dataset.masks is not None and dataset.masks != dataset.place and dataset.masks.is_relative_to(dataset.place):
         notes.error(
             "masks_trained",
@@ -246,7 +239,7 @@ def _from_folder(notes: Notes, dataset: _Dataset) -> tuple[LoadedPicture, ...]:
             dataset.name,
         )
     pictures = [p for p in files if p.name.lower().endswith(_SUFFIXES) and not is_hidden(p)]
-    ignored_pictures(notes, files, lambda p: p in pictures, _READS, dataset.name)
+    ignored_pictures(notes, files, set(pictures).__contains__, _READS, dataset.name)
     if not pictures:
         notes.error(
             "no_pictures", dataset.place, f"expected pictures ({_READS}), got none; ai-toolkit stops here", dataset.name
@@ -258,7 +251,7 @@ def _from_folder(notes: Notes, dataset: _Dataset) -> tuple[LoadedPicture, ...]:
 def _from_json(notes: Notes, dataset: _Dataset) -> tuple[LoadedPicture, ...]:
     text = notes.text(dataset.place, dataset.name)
     try:
-        rows = json.loads(text or "")
+        rows = parsed(text or "", "json")
         if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
             raise ValueError("expected an object of objects, keyed by picture")
     except ValueError as problem:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from animeset_lib.export.loaders.beside import caption_from, ignored_pictures
 from animeset_lib.export.loaders.loaded import (
+    MOST,
     Kind,
     Loaded,
     LoadedPicture,
@@ -17,6 +17,7 @@ from animeset_lib.export.loaders.loaded import (
     Notes,
     is_hidden,
     lines_of,
+    parsed,
     sorted_files,
     sorted_folders,
     tag_key,
@@ -69,7 +70,7 @@ def _object(notes: Notes, path: Path, name: str = "") -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        tree = json.loads(notes.text(path, name) or "")
+        tree = parsed(notes.text(path, name) or "", "json")
     except ValueError as problem:
         notes.error(
             "not_parsed", path, f"expected JSON, got text that is none ({problem}); publish the film again", name
@@ -82,8 +83,9 @@ def _training_px(manifest: Mapping[str, Any]) -> float | None:
     settings = manifest.get("settings")
     for stage in ("crop", "upscale"):
         values = settings.get(stage) if isinstance(settings, dict) else None
-        if isinstance(values, dict) and isinstance(values.get("training_px"), int):
-            return float(values["training_px"])
+        side = values.get("training_px") if isinstance(values, dict) else None
+        if isinstance(side, int) and 0 < side < MOST:
+            return float(side)
     return None
 
 
@@ -93,7 +95,7 @@ def _set(
     name = folder.name
     files = sorted_files(images)
     pictures = [path for path in files if path.suffix.lower() in _SUFFIXES and not is_hidden(path)]
-    ignored_pictures(notes, files, lambda p: p in pictures, _READS, name)
+    ignored_pictures(notes, files, set(pictures).__contains__, _READS, name)
     if not pictures:
         notes.error("no_pictures", images, f"expected pictures ({_READS}), got none", name)
     rows = _rows(notes, folder / "metadata.jsonl", name)
@@ -137,8 +139,10 @@ def _rows(notes: Notes, path: Path, name: str) -> dict[str, dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     for number, line in enumerate(lines_of(notes.text(path, name) or ""), start=1):
         try:
-            row = json.loads(line)
-            rows[row["file_name"]] = row
+            row = parsed(line, "json")
+            if not isinstance(name_of := row["file_name"], str):
+                raise ValueError(name_of)
+            rows[name_of] = row
         except (ValueError, TypeError, KeyError):
             notes.error(
                 "not_parsed", path, f"line {number} is no object with a file_name; publish the film again", name

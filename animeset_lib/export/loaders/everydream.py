@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from animeset_lib.export.loaders.beside import caption_from, ignored_pictures, lonely_captions, missing
 from animeset_lib.export.loaders.loaded import (
     Kind,
@@ -20,9 +18,10 @@ from animeset_lib.export.loaders.loaded import (
     LoadedSet,
     Notes,
     is_hidden,
+    parsed,
     sorted_files,
-    sorted_folders,
     stem_path,
+    walked,
 )
 
 __all__ = ["load_everydream"]
@@ -54,8 +53,9 @@ def load_everydream(path: Path, root: Path) -> Loaded:
         roots = [(path / "train", "train"), (path / "validation", "validation")]
     sets: list[LoadedSet] = []
     for folder, kind in roots:
-        if folder.is_dir():
-            _visit(notes, folder, folder, kind, (), sets)
+        shared: dict[Path, tuple[str, ...]] = {}
+        for inner in walked(folder) if folder.is_dir() else ():
+            shared[inner] = _visit(notes, inner, folder, kind, shared.get(inner.parent, ()), sets)
     if not sets:
         notes.error("no_pictures", path, f"expected pictures ({_READS}), got none")
     return Loaded(
@@ -63,13 +63,16 @@ def load_everydream(path: Path, root: Path) -> Loaded:
     )
 
 
-def _visit(notes: Notes, folder: Path, top: Path, kind: Kind, shared: tuple[str, ...], sets: list[LoadedSet]) -> None:
+def _visit(
+    notes: Notes, folder: Path, top: Path, kind: Kind, shared: tuple[str, ...], sets: list[LoadedSet]
+) -> tuple[str, ...]:
+    """One folder; returns the tags that it and those above it give to all folders in it."""
     name = folder.relative_to(top.parent).as_posix()
     files = [path for path in sorted_files(folder) if not is_hidden(path)]
     shared += _yaml(notes, folder, "global", name)[0].tags
     local, factor = _yaml(notes, folder, "local", name)
     pictures = [path for path in files if path.suffix.lower() in _SUFFIXES]
-    ignored_pictures(notes, sorted_files(folder), lambda p: p in pictures, _READS, name)
+    ignored_pictures(notes, sorted_files(folder), set(pictures).__contains__, _READS, name)
     if (folder / "multiply.txt").is_file():
         factor = _multiply(notes, folder / "multiply.txt", name)
     if pictures:
@@ -78,9 +81,7 @@ def _visit(notes: Notes, folder: Path, top: Path, kind: Kind, shared: tuple[str,
         sets.append(LoadedSet(name, loaded, factor, role))
         captions = [path for path in files if path.name not in _NOT_CAPTIONS]
         lonely_captions(notes, captions, (".txt", ".caption"), pictures, name)
-    for inner in sorted_folders(folder):
-        if not is_hidden(inner):
-            _visit(notes, inner, top, kind, shared, sets)
+    return shared
 
 
 def _multiply(notes: Notes, path: Path, name: str) -> float:
@@ -116,8 +117,8 @@ def _yaml(notes: Notes, folder: Path, stem: str, name: str) -> tuple[_Words, flo
 
 def _table(notes: Notes, path: Path, name: str) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(notes.text(path, name) or "")
-    except yaml.YAMLError as problem:
+        values = parsed(notes.text(path, name) or "", "yaml")
+    except ValueError as problem:
         notes.error(
             "not_parsed", path, f"expected YAML, got text that is none ({' '.join(str(problem).split())})", name
         )

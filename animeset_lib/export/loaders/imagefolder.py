@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from animeset_lib.export.loaders.beside import ignored_pictures
-from animeset_lib.export.loaders.loaded import Kind, Loaded, LoadedPicture, LoadedSet, Notes, is_hidden, lines_of
+from animeset_lib.export.loaders.loaded import (
+    Kind,
+    Loaded,
+    LoadedPicture,
+    LoadedSet,
+    Notes,
+    is_hidden,
+    lines_of,
+    parsed,
+)
 
 __all__ = ["METADATA_NAMES", "load_imagefolder", "splits_of"]
 
@@ -181,13 +189,17 @@ def _rows(notes: Notes, path: Path, split: str) -> list[dict[str, Any]]:
     if text is None:
         return []
     if path.suffix == ".csv":
-        return [dict(row) for row in csv.DictReader(io.StringIO(text))]
+        try:
+            return [dict(row) for row in csv.DictReader(io.StringIO(text, newline=""))]
+        except csv.Error as problem:
+            notes.error("not_parsed", path, f"cannot be read as CSV ({problem})", split)
+            return []
     rows = []
     for number, line in enumerate(lines_of(text), start=1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parsed(line, "json")
             if not isinstance(row, dict):
                 raise ValueError("expected an object")
             rows.append(row)
@@ -235,7 +247,7 @@ def _row_picture(notes: Notes, path: Path, row: Mapping[str, Any], split: str) -
         )
         return None
     place = path.parent / inside
-    if not place.is_file():
+    if not os.path.isfile(place):
         notes.error(
             "missing_picture",
             path,

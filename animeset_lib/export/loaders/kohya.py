@@ -5,9 +5,7 @@ Facts: library/config_util.py and library/train_util.py of kohya-ss/sd-scripts, 
 
 from __future__ import annotations
 
-import json
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,12 +20,14 @@ from animeset_lib.export.loaders.beside import (
 )
 from animeset_lib.export.loaders.loaded import (
     ANY_PICTURE,
+    MOST,
     Kind,
     Loaded,
     LoadedPicture,
     LoadedSet,
     Notes,
     is_hidden,
+    parsed,
     sorted_files,
     sorted_folders,
 )
@@ -170,7 +170,7 @@ class _Subset:
 def _pictures_of(notes: Notes, subset: _Subset) -> LoadedSet:
     files = sorted_files(subset.folder)
     pictures = _pictures_in(subset.folder)
-    ignored_pictures(notes, files, lambda p: p in pictures, _READS, subset.name)
+    ignored_pictures(notes, files, set(pictures).__contains__, _READS, subset.name)
     for inner in sorted_folders(subset.folder):
         if not is_hidden(inner) and inner != subset.masks:
             ignored_pictures(notes, sorted_files(inner), lambda _: False, "no folder inside this one", subset.name)
@@ -332,7 +332,7 @@ def _parsed(notes: Notes, path: Path) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        tree = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
+        tree = parsed(text, "json" if path.suffix.lower() == ".json" else "toml")
     except ValueError as problem:
         notes.error("not_parsed", path, f"expected {path.suffix[1:].upper()}, got text that is none ({problem})")
         return None
@@ -375,7 +375,8 @@ def _pair_fits(key: str, value: Any) -> bool:
 
 def _dataset(config: _Config, dataset: Mapping[str, Any], general: Mapping[str, Any], number: int) -> None:
     notes, where = config.notes, f"[[datasets]] {number}"
-    subsets = [subset for subset in dataset.get("subsets", []) if isinstance(subset, dict)]
+    listed = dataset.get("subsets", [])
+    subsets = [subset for subset in listed if isinstance(subset, dict)] if isinstance(listed, list) else []
     if not subsets:
         notes.error("no_datasets", config.path, f"{where}: expected at least one [[datasets.subsets]], got none")
         return
@@ -415,7 +416,11 @@ def _dataset(config: _Config, dataset: Mapping[str, Any], general: Mapping[str, 
 def _check_size(config: _Config, values: Mapping[str, Any], where: str) -> None:
     resolution = values.get("resolution")
     sides = [resolution] * 2 if isinstance(resolution, int) else resolution
-    if not isinstance(sides, list) or len(sides) != 2 or not all(isinstance(side, int) for side in sides):
+    if (
+        not isinstance(sides, list)
+        or len(sides) != 2
+        or not all(isinstance(side, int) and 0 < side < MOST for side in sides)
+    ):
         return
     config.sizes.append((sides[0] * sides[1]) ** 0.5)
     if values.get("enable_bucket") is not True:
@@ -435,7 +440,7 @@ def _check_size(config: _Config, values: Mapping[str, Any], where: str) -> None:
 
 def _number(values: Mapping[str, Any], key: str, default: int) -> int:
     value = values.get(key, default)
-    return value if isinstance(value, int) else default
+    return value if isinstance(value, int) and value < MOST else default
 
 
 def _word(values: Mapping[str, Any], key: str) -> str:
@@ -577,12 +582,12 @@ def _metadata_rows(notes: Notes, path: Path) -> dict[str, dict[str, Any]]:
     try:
         if path.suffix == ".jsonl":
             for line in text.splitlines():
-                row = json.loads(line)
+                row = parsed(line, "json")
                 if not isinstance(row, dict) or not isinstance(row.get("image_path"), str):
                     raise ValueError(f"expected an object with image_path on each line, got {line[:60]!r}")
                 rows[row["image_path"]] = row
             return rows
-        tree = json.loads(text)
+        tree = parsed(text, "json")
         if not isinstance(tree, dict) or not all(isinstance(row, dict) for row in tree.values()):
             raise ValueError("expected an object of objects, keyed by picture")
         return tree

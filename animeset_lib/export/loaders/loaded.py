@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
+
+from animeset_lib.errors import InputError
 from animeset_lib.media import PICTURE_SUFFIXES
+from animeset_lib.run.store import parse_json
 from animeset_lib.tags.spelling import same_word
 
 __all__ = [
     "ANY_PICTURE",
+    "MOST",
     "Finding",
     "Kind",
     "Level",
@@ -25,12 +31,14 @@ __all__ = [
     "is_hidden",
     "lines_of",
     "merged",
+    "parsed",
     "printable",
     "sorted_files",
     "sorted_folders",
     "stem_path",
     "tag_key",
     "tags_of",
+    "walked",
 ]
 
 Level = Literal["error", "warning"]
@@ -38,6 +46,9 @@ Kind = Literal["train", "regularisation", "validation"]
 
 ANY_PICTURE = PICTURE_SUFFIXES | {".heic", ".heif", ".jxl", ".jp2", ".jpe", ".tga", ".psd"}
 """Lower-case suffixes of files that someone surely meant as pictures, whether or not a trainer reads them."""
+
+MOST = 2**31
+"""Numbers of pixels or repeats in a config are below it; what is not is nobody's wish, and more than a `float` may hold."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +178,13 @@ class Notes:
                 f"{key} = {written!r} leaves the folder of this file; what lies there must be carried along",
                 set,
             )
-        return Path(os.path.normpath(base / written.replace("\\", "/")))
+        place = Path(os.path.normpath(base / written.replace("\\", "/")))
+        try:
+            place.exists()
+        except OSError as problem:
+            self.error("wrong_type", config, f"{key} = {written[:80]!r} cannot be a path ({problem.strerror})", set)
+            return None
+        return place
 
 
 def printable(text: str) -> str:
@@ -200,12 +217,44 @@ def is_hidden(path: Path) -> bool:
     return path.name.startswith(".")
 
 
+def parsed(text: str, kind: str) -> Any:
+    """What text of the kind `json`, `toml` or `yaml` holds. Whatever is wrong with it, and it may come from anybody, is a `ValueError`."""
+    try:
+        if kind == "toml":
+            return tomllib.loads(text)
+        return parse_json(text) if kind == "json" else yaml.safe_load(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except (yaml.YAMLError, AttributeError, TypeError, OverflowError) as problem:  # PyYAML trips over `!!timestamp x`
+        raise ValueError(" ".join(str(problem).split())) from problem
+
+
 def sorted_files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_file()) if folder.is_dir() else []
+    return _inside(folder, Path.is_file)
 
 
 def sorted_folders(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+    return _inside(folder, Path.is_dir)
+
+
+def _inside(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
+    """What is directly in `folder`, none where there is no such folder. Raises `InputError` where it may not be looked into."""
+    try:
+        return sorted(path for path in folder.iterdir() if wanted(path)) if folder.is_dir() else []
+    except OSError as problem:
+        raise InputError(f"{folder} cannot be looked into ({problem.strerror}); mend its permissions") from problem
+
+
+def walked(folder: Path) -> list[Path]:
+    """`folder` and all folders below it that are not hidden, each before those in it. Links in a circle are not followed twice."""
+    found, seen, waiting = [], set(), [folder]
+    while waiting:
+        one = waiting.pop()
+        if (real := os.path.realpath(one)) not in seen:
+            seen.add(real)
+            found.append(one)
+            waiting += [inner for inner in reversed(sorted_folders(one)) if not is_hidden(inner)]
+    return found
 
 
 def merged(findings: Iterable[Finding]) -> Iterator[Finding]:

@@ -5,7 +5,6 @@ Facts: modules/util/config/ConceptConfig.py and modules/dataLoader of Nerogar/On
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from animeset_lib.export.loaders.beside import caption_from, ignored_pictures, lonely_captions, missing
 from animeset_lib.export.loaders.loaded import (
     ANY_PICTURE,
+    MOST,
     Kind,
     Loaded,
     LoadedPicture,
@@ -20,9 +20,11 @@ from animeset_lib.export.loaders.loaded import (
     Notes,
     is_hidden,
     lines_of,
+    parsed,
     sorted_files,
     sorted_folders,
     stem_path,
+    walked,
 )
 
 __all__ = ["load_onetrainer"]
@@ -96,7 +98,7 @@ def _concepts(notes: Notes, path: Path) -> list[dict[str, Any]]:
     if text is None:
         return []
     try:
-        tree = json.loads(text)
+        tree = parsed(text, "json")
     except ValueError as problem:
         notes.error("not_parsed", path, f"expected JSON, got text that is none ({problem})")
         return []
@@ -115,7 +117,7 @@ def _concept(notes: Notes, config: Path, concept: Mapping[str, Any], number: int
         if isinstance(inner := concept.get(part, {}), dict):
             _check_keys(notes, config, inner, part, name)
     kind = concept.get("type", "VALIDATION" if concept.get("validation_concept") is True else "STANDARD")
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         notes.error(
             "wrong_value",
             config,
@@ -180,7 +182,7 @@ def _check_keys(notes: Notes, config: Path, table: Mapping[str, Any], part: str,
 
 def _repeats(concept: Mapping[str, Any], pictures: int) -> float:
     balancing = concept.get("balancing", concept.get("repeats", 1.0))
-    if not isinstance(balancing, int | float) or isinstance(balancing, bool):
+    if not isinstance(balancing, int | float) or isinstance(balancing, bool) or not abs(balancing) < MOST:
         return 1.0
     if concept.get("balancing_strategy") == "SAMPLES":
         return balancing / max(1, pictures)
@@ -188,12 +190,7 @@ def _repeats(concept: Mapping[str, Any], pictures: int) -> float:
 
 
 def _files(folder: Path, deep: bool) -> list[Path]:
-    found = sorted_files(folder)
-    if deep:
-        for inner in sorted_folders(folder):
-            if not is_hidden(inner):
-                found += _files(inner, deep)
-    return sorted(found)
+    return sorted(path for one in (walked(folder) if deep else [folder]) for path in sorted_files(one))
 
 
 def _picture(notes: Notes, config: Path, concept: Mapping[str, Any], picture: Path, name: str) -> LoadedPicture:

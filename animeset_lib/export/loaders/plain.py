@@ -12,7 +12,7 @@ from animeset_lib.export.loaders.loaded import (
     Notes,
     is_hidden,
     sorted_files,
-    sorted_folders,
+    walked,
 )
 
 __all__ = ["PLAIN_SUFFIXES", "load_plain"]
@@ -25,7 +25,7 @@ _MASK = "-masklabel"
 def load_plain(path: Path, root: Path) -> Loaded:
     """`path` and all below it, a set per folder. Strict where any of the trainers is: one line each, kohya's way of finding captions."""
     notes = Notes(root)
-    sets = [found for folder in _folders(path) if (found := _folder(notes, folder, path)) is not None]
+    sets = [found for folder in walked(path) if (found := _folder(notes, folder, path)) is not None]
     if not sets:
         notes.error(
             "no_pictures",
@@ -35,18 +35,12 @@ def load_plain(path: Path, root: Path) -> Loaded:
     return Loaded("folder", path, tuple(sets), tuple(notes.findings), has_repeats=False)
 
 
-def _folders(path: Path) -> list[Path]:
-    return [path, *(one for inner in sorted_folders(path) if not is_hidden(inner) for one in _folders(inner))]
-
-
 def _folder(notes: Notes, folder: Path, top: Path) -> LoadedSet | None:
     name = folder.relative_to(top).as_posix() if folder != top else folder.name
     files = sorted_files(folder)
     masks = {file for file in files if file.stem.endswith(_MASK)}
     pictures = [p for p in files if p.suffix.lower() in PLAIN_SUFFIXES and not is_hidden(p) and p not in masks]
-    ignored_pictures(
-        notes, files, lambda p: p in pictures or p in masks, "mostly .png, .jpg, .jpeg, .webp and .bmp", name
-    )
+    ignored_pictures(notes, files, {*pictures, *masks}.__contains__, "mostly .png, .jpg, .jpeg, .webp and .bmp", name)
     if not pictures:
         return None
     suffix = _suffix_of(files)

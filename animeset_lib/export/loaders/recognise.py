@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from animeset_lib.errors import InputError
 from animeset_lib.export.loaders.ai_toolkit import load_ai_toolkit
@@ -17,7 +13,7 @@ from animeset_lib.export.loaders.canonical import is_character, is_film, load_ca
 from animeset_lib.export.loaders.everydream import load_everydream
 from animeset_lib.export.loaders.imagefolder import METADATA_NAMES, load_imagefolder
 from animeset_lib.export.loaders.kohya import kohya_roots, load_kohya_config, load_kohya_folders, load_kohya_metadata
-from animeset_lib.export.loaders.loaded import ANY_PICTURE, Loaded, is_hidden, sorted_files, sorted_folders
+from animeset_lib.export.loaders.loaded import ANY_PICTURE, Loaded, is_hidden, parsed, sorted_files, sorted_folders
 from animeset_lib.export.loaders.onetrainer import load_onetrainer
 from animeset_lib.export.loaders.plain import load_plain
 
@@ -149,17 +145,17 @@ def _file_formats(path: Path) -> list[str]:
     suffix = path.suffix.lower()
     try:
         if suffix == ".toml":
-            tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+            tree = parsed(path.read_text(encoding="utf-8-sig"), "toml")
             return ["kohya-config"] if "datasets" in tree or "general" in tree else []
         if suffix in (".yaml", ".yml"):
-            tree = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+            tree = parsed(path.read_text(encoding="utf-8-sig"), "yaml")
             return ["ai-toolkit"] if isinstance(tree, dict) and ("job" in tree or "config" in tree) else []
         if suffix == ".json":
-            return _json_formats(json.loads(path.read_text(encoding="utf-8-sig")))
+            return _json_formats(parsed(path.read_text(encoding="utf-8-sig"), "json"))
         if suffix == ".jsonl":
-            row = json.loads((path.read_text(encoding="utf-8-sig").splitlines() or ["null"])[0])
+            row = parsed((path.read_text(encoding="utf-8-sig").splitlines() or ["null"])[0], "json")
             return ["kohya-metadata"] if isinstance(row, dict) and "image_path" in row else []
-    except (ValueError, yaml.YAMLError):
+    except (OSError, ValueError):
         return _by_name(path.name.lower())
     return []
 
