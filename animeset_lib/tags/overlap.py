@@ -73,31 +73,35 @@ _NOT_SO = ("no", "unworn", "imminent", "after")
 """`no_bra` is no bra, `unworn_hat` none on a head."""
 
 
-@lru_cache(maxsize=1 << 16)
 def more_exact(tag: str, general: str) -> bool:
     """Whether `tag` (clean, as `cleaning.normalise` gives it) holds everything that `general` says, and more."""
     if _one(tag) == _one(general) or not general:
         return False
-    words = tag.split("_")
     if general == "animal_ears" and _BEAST.fullmatch(tag):
         return True
-    category = category_of(tag)
-    if words[0] == general and general.endswith("ing"):
-        return category == "pose"  # `sitting_on_bed`
-    if _is_a(tag, general):
-        return True
+    if general.endswith("ing") and tag.split("_")[0] == general:
+        return category_of(tag) == "pose"  # `sitting_on_bed`
+    return _one(general) in _said_by(tag)
+
+
+# By tag, not by pair: a film has a thousand different tags, and a million pairs of them.
+@lru_cache(maxsize=1 << 16)
+def _said_by(tag: str) -> frozenset[str]:
+    """What a tag is besides what it adds, in the singular, the tag itself included: `black_witch_hat` is a `witch_hat` and a `hat`."""
+    words = tag.split("_")
+    said = _is_also(tag)
     if words[0] in _NOT_SO or words[-1] == "outfit":  # `white_red_outfit` is another costume than `red_outfit`
-        return False
+        return frozenset(said)
     # `holding_hat` is no hat on a head, `hair_flower` no flower in a meadow.
     things = ("_".join(words[first:]) for first in range(1, len(words)))
-    return any(_is_a(thing, general) for thing in things if category_of(thing) == category)
+    return frozenset(said.union(*(_is_also(thing) for thing in things if category_of(thing) == category_of(tag))))
 
 
-def _is_a(thing: str, general: str) -> bool:
-    less = _LESS_EXACT.get(thing, frozenset())
-    return _one(thing) == _one(general) or general in less or any(_is_a(between, general) for between in less)
+def _is_also(thing: str) -> set[str]:
+    return {_one(thing)}.union(*(_is_also(general) for general in _LESS_EXACT.get(thing, ())))
 
 
+@lru_cache(maxsize=1 << 16)
 def _one(tag: str) -> str:
     """In the singular: `twin_braids` are braids and hold a `braid`."""
     return tag[:-1] if tag.endswith("s") and not tag.endswith("ss") else tag
