@@ -142,7 +142,8 @@ class AddTags:
 
 @dataclass(frozen=True)
 class RemoveTags:
-    """Removes tags (several are separated by commas). Refused when one of them is the first tag of a caption."""
+    """Removes tags (several are separated by commas). Refused when one of them is the first tag of a caption, or the trigger word that the
+    character's traits.json names: a template may put other words before it."""
 
     tags: str
     where: Selection = ALL
@@ -512,12 +513,20 @@ class CaptionSet:
     def core_traits(self) -> dict[str, list[str]]:
         """Character → its core traits, from the `traits.json` of those that have one that can be read."""
         found = {}
-        for path in sorted(self.folder.glob("*/traits.json")):
+        for character, traits in self._traits():
             try:
-                found[path.parent.name] = core_of(table_of(json.loads(path.read_text(encoding="utf-8"))))
-            except (OSError, ValueError, KeyError, TypeError):
+                found[character] = core_of(table_of(traits))
+            except (KeyError, TypeError):
                 continue
         return found
+
+    def _traits(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Character and what its traits.json holds, where that can be read."""
+        for path in sorted(self.folder.glob("*/traits.json")):
+            try:
+                yield path.parent.name, json_object(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
 
     # What `hand_captions` asks
 
@@ -613,7 +622,13 @@ class CaptionSet:
         if isinstance(edit, RemoveTags):
             unwanted = {tag_key(tag) for tag in _given_tags(edit.tags, "remove")}
             after = [_where_other(c, [t for t in tags_of(c) if tag_key(t) not in unwanted]) for c in captions]
-            refused = [p.image for p in pictures if (t := tags_of(p.caption)) and tag_key(t[0]) in unwanted]
+            told = {name: tag_key(str(traits.get("trigger", ""))) for name, traits in self._traits()}
+            refused = [
+                p.image
+                for p in pictures
+                if (keys := [tag_key(tag) for tag in tags_of(p.caption)])
+                and any(key in unwanted and key in (keys[0], told.get(p.character)) for key in keys)
+            ]
         elif isinstance(edit, ReplaceTag):
             old, new = _given_tags(edit.old, "replace"), _given_tags(edit.new, "put in its place")
             if len(old) != 1:
@@ -630,7 +645,7 @@ class CaptionSet:
             refused = _without_trigger(pictures, after)
         if refused:
             raise InputError(
-                f"this would take away the first tag, the trigger word, of {_names(refused)}; "
+                f"this would take away the first tag, or the trigger word, of {_names(refused)}; "
                 "choose other tags or other pictures, or set such a caption one by one"
             )
         return after

@@ -465,6 +465,20 @@ def replace(settings: CaptionSettings, style: str) -> CaptionSettings:
     return settings.model_copy(update={"style": style})
 
 
+def test_a_trigger_word_behind_other_tags_is_not_removed(tmp_path: Path) -> None:
+    folder = made_by_a_run(tmp_path)
+    for character in ("hero", "レム"):
+        for path in (folder / character / "dataset" / "captions").glob("*.txt"):
+            path.write_text(f"1girl, ohwx_{character}, smile\n", encoding="utf-8")
+    (folder / "hero" / "traits.json").write_text('{"trigger": "ohwx hero"}')
+    captions = CaptionSet(folder)
+    with pytest.raises(InputError, match=r"or the trigger word, of hero_0001\.png"):
+        captions.plan(RemoveTags("smile, ohwx hero"))
+    # nobody says that it is one, and it is the other one's
+    assert captions.plan(RemoveTags("ohwx_レム"))
+    assert captions.plan(RemoveTags("ohwx hero", Selection(character="レム"))) == []
+
+
 def test_core_traits_are_read_where_they_can_be(tmp_path: Path) -> None:
     folder = made_by_a_run(tmp_path)
     trait = {"category": "hair", "pictures": 3, "count": 3, "share": 1.0, "rest_share": None, "lift": None}
