@@ -450,7 +450,7 @@ class _Triggers:
 
     def check(self, notes: Notes, one: LoadedSet, everyone: Mapping[str, str]) -> None:
         """Says whose captions lack the trigger, have it in another place than the rest, or name somebody else. `everyone`: key → spelling."""
-        own = self._sets[id(one)] or self._first_of(one, everyone)
+        own = self._sets[id(one)]
         fronts = Counter(
             tag_key(tags_of(caption)[0]) in own
             for picture in one.pictures
@@ -461,16 +461,6 @@ class _Triggers:
             for caption in picture.captions:
                 if caption.strip():
                     self._check_one(notes, one, picture, caption, own, everyone, first=fronts[True] > fronts[False])
-
-    @staticmethod
-    def _first_of(one: LoadedSet, everyone: Mapping[str, str]) -> tuple[str, ...]:
-        """For a set too small, or with a trigger too much like a plain tag, to know its trigger by itself: the triggers of others that its
-        captions begin with.
-        """
-        if one.kind == "regularisation":
-            return ()
-        first = (tag_key(tags_of(caption)[0]) for picture in one.pictures for caption in picture.captions)
-        return tuple(dict.fromkeys(word for word in first if word in everyone))
 
     def _check_one(
         self,
