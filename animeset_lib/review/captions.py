@@ -555,9 +555,15 @@ class CaptionSet:
     # Files of the set
 
     def _images(self) -> dict[str, list[str]]:
-        """Character → its images in the order of their names."""
+        """Character → its images in the order of their names. A character whose files lie outside of the film's folder, behind a link, is left out:
+        the folder may have come from somebody else, and what is not in it is not edited.
+        """
         found = {}
+        own = os.path.realpath(self.folder)
         for folder in sorted(self.folder.glob("*/dataset/images")):
+            places = (folder, folder.with_name("captions"))
+            if not all(Path(os.path.realpath(place)).is_relative_to(own) for place in places):
+                continue
             character = folder.parent.parent.name
             names = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in _PICTURES and p.is_file())
             visible = [f"{character}/dataset/images/{name}" for name in names if not name.startswith(".")]
@@ -687,6 +693,10 @@ class CaptionSet:
                 self._read_journal = stamp, _replayed(path.read_bytes())
         except FileNotFoundError:
             return _History([], [], [])
+        except OSError as error:
+            raise InputError(
+                f"{path} cannot be read ({error.strerror}); it is the history of the edits of captions: mend its permissions, or move it away"
+            ) from error
         return self._read_journal[1]
 
     def _append(self, line: Mapping[str, Any]) -> None:
@@ -783,7 +793,7 @@ def machine_hashes(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def machine_text(row: Mapping[str, Any], sha256: object) -> str | None:
     """The caption that the program made, as far as the picture's row still says it: its file had this hash."""
-    texts = (text for key in ("machine_text", "text") if isinstance(text := row.get(key), str))
+    texts = (text for key in ("machine_text", "text") if isinstance(text := row.get(key), str) and _is_text(text))
     return next((text for text in texts if _digest(text + "\n") == sha256), None)
 
 

@@ -479,6 +479,33 @@ def test_a_trigger_word_behind_other_tags_is_not_removed(tmp_path: Path) -> None
     assert captions.plan(RemoveTags("ohwx hero", Selection(character="レム"))) == []
 
 
+@pytest.mark.parametrize("inside", ["hero", "hero/dataset", "hero/dataset/captions"])
+def test_nothing_is_edited_behind_a_link_out_of_the_folder(film: Path, tmp_path: Path, inside: str) -> None:
+    own = tmp_path / "own"
+    (film / inside).rename(own)
+    (film / inside).symlink_to(own)
+    before = contents(own)
+    make(CaptionSet(film), AddTags("outdoors"))
+    assert contents(own) == before
+    assert "hero" not in {picture.character for picture in CaptionSet(film).pictures()}
+
+
+def test_a_row_that_no_file_can_hold_is_not_what_the_program_wrote(film: Path) -> None:
+    rows = film / "hero" / "metadata.jsonl"
+    rows.write_text("".join(f"{json.dumps({**json.loads(line), 'text': chr(0xD800)})}\n" for line in lines_of(rows)))
+    assert {p.machine_text for p in CaptionSet(film).pictures() if p.character == "hero"} == {None}
+
+
+def lines_of(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def test_a_history_that_cannot_be_read_is_said(film: Path) -> None:
+    (film / JOURNAL).mkdir()
+    with pytest.raises(InputError, match=f"{JOURNAL} cannot be read"):
+        CaptionSet(film)
+
+
 def test_core_traits_are_read_where_they_can_be(tmp_path: Path) -> None:
     folder = made_by_a_run(tmp_path)
     trait = {"category": "hair", "pictures": 3, "count": 3, "share": 1.0, "rest_share": None, "lift": None}
