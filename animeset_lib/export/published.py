@@ -21,6 +21,7 @@ from PIL import Image
 from animeset_lib.errors import InputError
 from animeset_lib.run.publish import read_manifest
 from animeset_lib.run.store import parse_json
+from animeset_lib.stages.names import is_automatic
 from animeset_lib.tags.vocabulary import UNKNOWN
 
 __all__ = [
@@ -81,8 +82,8 @@ class ExportPicture:
 class CharacterSet:
     """All pictures of one character, in the order of the manifest, those without a row last.
 
-    `trigger` is the word that `traits.json` calls so where at least half of the captions hold it (a template may put other words first), else
-    the most frequent first tag of the captions. `traits` and `subsets` are what `traits.json` and `subsets.json` hold, or None.
+    `trigger` is the word that `traits.json` calls so where at least half of the captions begin with it (hold it, where the template puts other
+    words first), else the most frequent first tag of the captions. `traits` and `subsets` are what `traits.json` and `subsets.json` hold, or None.
     """
 
     name: str
@@ -111,6 +112,8 @@ class PublishedFilm:
     characters: tuple[CharacterSet, ...]
     regularisation: RegularisationSet
     notes: tuple[str, ...]
+    counted: frozenset[str] = frozenset()
+    """Characters whose name is only the program's count in this film (`character_01`): nothing ties them to those of another film."""
 
     @property
     def training_px(self) -> int | None:
@@ -164,6 +167,16 @@ def read_film(folder: Path) -> PublishedFilm:
         characters=tuple(characters),
         regularisation=RegularisationSet(regularisation),
         notes=tuple(notes),
+        counted=_counted(_json(folder / "cast.json", folder, notes)),
+    )
+
+
+def _counted(cast: Any) -> frozenset[str]:
+    """Automatic names that no cast file, reference picture or person gave; all automatic ones where the cast does not say."""
+    known = cast.get("characters") if isinstance(cast, Mapping) else None
+    rows = [row for row in known if isinstance(row, Mapping)] if isinstance(known, list) else []
+    return frozenset(
+        str(row.get("name")) for row in rows if is_automatic(str(row.get("name"))) and row.get("source") == "cluster"
     )
 
 
@@ -171,7 +184,7 @@ def join_films(films: Sequence[PublishedFilm]) -> PublishedFilm:
     """The films of a series as one: characters of equal names are one character, in the order of the films.
 
     Stems get the film's name in front (its id too where two films bear one name), so nothing collides. One film is given back as it is.
-    Raises `InputError` when a film is given twice, or none.
+    Raises `InputError` when a film is given twice, or none, or when two films counted a `character_01` of their own: that may be two people.
     """
     if not films:
         raise InputError("no film was given; name at least one published film")
@@ -182,6 +195,15 @@ def join_films(films: Sequence[PublishedFilm]) -> PublishedFilm:
     if twice:
         names = ", ".join(str(film.folder) for film in films if set(film.film_ids) & set(twice))
         raise InputError(f"the film {twice[0]} was given more than once ({names}); name each film once")
+    strangers = sorted(
+        name for name, count in Counter(name for film in films for name in film.counted).items() if count > 1
+    )
+    if strangers:
+        raise InputError(
+            f"{', '.join(strangers)}: that is what each of these films calls somebody by itself, so it may be different people, who must not come "
+            f"into one set; name them (`animeset decide FILM name {strangers[0]} hana`, or the cast board), or run the later film with the cast of "
+            f"the earlier one (--cast {films[0].folder / 'cast.json'})"
+        )
     same_name = Counter(film.name for film in films)
     notes = [f"{film.name}: {note}" for film in films for note in film.notes]
     merged: dict[str, list[CharacterSet]] = {}
@@ -220,8 +242,11 @@ def _prefixed(pictures: Iterable[ExportPicture], prefix: str) -> tuple[ExportPic
 
 def _trigger(pictures: Sequence[ExportPicture], traits: Any) -> str:
     """See `CharacterSet`."""
-    said = traits.get("trigger") if isinstance(traits, Mapping) else None
-    if isinstance(said, str) and 2 * sum(said in picture.tags for picture in pictures) >= len(pictures):
+    told = traits if isinstance(traits, Mapping) else {}
+    said, first = told.get("trigger"), told.get("trigger_first")
+    # captions may have been written anew with another trigger since, in which the character's name still stands further back
+    holding = sum(said in (picture.tags[:1] if first else picture.tags) for picture in pictures)
+    if isinstance(said, str) and 2 * holding >= len(pictures):
         return said
     return _most_frequent(Counter(picture.tags[0] for picture in pictures))
 

@@ -76,7 +76,7 @@ def export_films(
         done = []
         for name in formats:
             own = replace(plan, prefix=plan.prefix.replace("{format}", name))
-            done.append(write_export(FORMATS[name](own), target, name, plan.film_ids, copy=copy))
+            done.append(write_export(FORMATS[name](own), target, name, plan.film_ids, copy=copy, prefix=own.prefix))
     return plan, done
 
 
@@ -86,13 +86,22 @@ def is_export(folder: Path) -> bool:
 
 
 def write_export(
-    files: ExportFiles, target: Path, name: str, film_ids: Sequence[str], *, copy: bool = False
+    files: ExportFiles,
+    target: Path,
+    name: str,
+    film_ids: Sequence[str],
+    *,
+    copy: bool = False,
+    prefix: str = "",
 ) -> Exported:
-    """Make `target/<name>` hold exactly these files. Equal files give equal bytes, whatever was there before.
+    """Make `target/<name>` hold exactly these files. Equal files give equal bytes, whatever was there before. `prefix`, which somebody wanted before
+    every path, is told to the linter.
 
     An earlier export of the same films is replaced, or moved to `<name>.edited-<n>` when somebody changed, added or removed a file in it.
     Raises `InputError` when the place holds anything else, `SpaceError` when the disk is full; the place is then what it was.
     """
+    if target.exists() and not target.is_dir():
+        raise InputError(f"{target} is a file; name a folder with --to, in which each format gets one")
     place = target / name
     earlier = _marker(place)
     if place.exists() and not earlier:
@@ -107,7 +116,7 @@ def write_export(
     try:
         with full_disk_as(lambda: f"the disk of {target} is full; free some space, then export again"):
             hashes = _fill(fresh, files, copy)
-            write_json(fresh / MARKER, {"format": name, "films": sorted(film_ids), "files": hashes})
+            write_json(fresh / MARKER, {"format": name, "films": sorted(film_ids), "prefix": prefix, "files": hashes})
     except BaseException:
         remove_tree(fresh)
         raise

@@ -94,7 +94,8 @@ def _handled(handler: logging.Handler, what: str) -> Iterator[None]:
     logger = logging.getLogger(LOGGER)
     level = logger.level
     logger.setLevel(logging.INFO)
-    handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s [{what}] %(message)s"))
+    shown = what.replace("%", "%%")  # a film may be called 100 %
+    handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s [{shown}] %(message)s"))
     logger.addHandler(handler)
     try:
         yield

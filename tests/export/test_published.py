@@ -297,3 +297,28 @@ def test_a_link_to_itself_is_a_picture_that_is_gone(film: Path) -> None:
 def test_hidden_folders_are_somebodys_own(film: Path) -> None:
     shutil.copytree(film / "hana", film / ".hana.old")
     assert [character.name for character in read_film(film).characters] == ["hana"]
+
+
+def test_captions_written_anew_with_another_trigger_are_believed(tmp_path: Path) -> None:
+    folder = make_film(tmp_path, {"hana": [Shown(caption="zzz hana, solo, hana, dress")] * 3})
+    (folder / "hana" / "traits.json").write_text('{"trigger": "hana", "trigger_first": true}', encoding="utf-8")
+    assert read_film(folder).characters[0].trigger == "zzz hana"
+
+
+def _cast(folder: Path, name: str, source: str) -> None:
+    (folder / "cast.json").write_text(json.dumps({"characters": [{"name": name, "source": source}]}), encoding="utf-8")
+
+
+def test_what_two_films_counted_by_themselves_is_not_joined(tmp_path: Path) -> None:
+    folders = []
+    for number in range(2):
+        folders.append(make_film(tmp_path, {"character_01": [Shown()]}, name=f"e{number}", film_id=f"{number}" * 12))
+        _cast(folders[-1], "character_01", "cluster")
+    with pytest.raises(InputError, match="character_01: that is what each of these films calls somebody by itself"):
+        join_films([read_film(folder) for folder in folders])
+    _cast(folders[1], "character_01", "cast")  # the second film knew the first one's cast
+    (joined,) = join_films([read_film(folder) for folder in folders]).characters
+    assert len(joined.pictures) == 2
+    for folder in folders:
+        _cast(folder, "hana", "cluster")
+    assert join_films([read_film(folder) for folder in folders]).characters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
@@ -162,7 +163,15 @@ class Notes:
         if not isinstance(written, str) or not written:
             self.error("wrong_type", config, f"{key}: expected a path, got {written!r}", set)
             return None
-        if re.match(r"^([A-Za-z]:[\\/]|\\\\|/|~)", written):
+        prefix = self._prefix(config)
+        if prefix and written.startswith(prefix):
+            self.warning(
+                "absolute_path",
+                config,
+                f"paths begin with {prefix!r}, as was asked for: the configuration works where that is, and nowhere else",
+                set,
+            )
+        elif re.match(r"^([A-Za-z]:[\\/]|\\\\|/|~)", written):
             self.error(
                 "absolute_path",
                 config,
@@ -185,6 +194,19 @@ class Notes:
             self.error("wrong_type", config, f"{key} = {written[:80]!r} cannot be a path ({problem.strerror})", set)
             return None
         return place
+
+    def _prefix(self, config: Path) -> str:
+        """What `animeset export --path-prefix` wrote before every path of this file; empty for other files and other exports."""
+        for folder in (config.parent, *config.parent.parents):
+            try:
+                told = json.loads((folder / ".animeset-export.json").read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                if folder == self.root:
+                    return ""
+                continue
+            found = told.get("prefix") if isinstance(told, dict) else None
+            return found if isinstance(found, str) else ""
+        return ""
 
 
 def printable(text: str) -> str:
