@@ -133,7 +133,8 @@ def test_a_damaged_file_is_named(animeset: Call, published: Path, choices: Path)
     assert code == 1
     assert "is not TOML" in err
     choices.unlink()
-    (published / "rem" / "traits.json").write_text('{"character": "rem"}', encoding="utf-8")
-    code, _, err = animeset("traits", "demo")
-    assert code == 1
-    assert "run the film again" in err
+    for content in ('{"character": "rem"}', "[" * 100_000):
+        (published / "rem" / "traits.json").write_text(content, encoding="utf-8")
+        code, _, err = animeset("traits", "demo")
+        assert code == 1
+        assert "run the film again" in err

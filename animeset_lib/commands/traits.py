@@ -41,6 +41,7 @@ def traits(
     """Show how often each trait is on a character's pictures and how telling that is; say which of them its captions leave to the trigger word."""
     from animeset_lib.pipeline import Folders, find_film, traits_path
     from animeset_lib.review.traits import changed, load_choices, save_choice
+    from animeset_lib.tags.cleaning import normalise
 
     folder = find_film(film, Folders(output, work))
     path = traits_path(output, folder)
@@ -63,15 +64,21 @@ def traits(
         _print(row)
     for sentence in choices.unknown(known):
         say(f"note: {path}: {sentence}")
+    if edits and character in known:
+        seen = {trait["tag"] for trait in known[character]["traits"]}
+        for tag in [normalise(tag) for tag in (*(drop or ()), *(keep or ()))]:
+            if tag not in seen:
+                say(f"note: no picture of {character} alone has the tag {tag}; it is written down all the same")
     if edits:
         say(
-            f"Written to {path}. The next run honours it; `animeset captions FILM recaption` applies it to the published set at once."
+            f"Written to {path}. The next run honours it; for the published set at once: animeset captions {film} recaption"
         )
 
 
 def _known(output: Path, work: Path, folder: str) -> dict[str, dict[str, Any]]:
     """Character → what its traits.json says: of the last run that kept its stages, else as it was published."""
     from animeset_lib.pipeline import published_folder
+    from animeset_lib.run.store import parse_json
     from animeset_lib.stages.caption import published_traits
     from animeset_lib.stages_on_disk import stages_with
 
@@ -86,7 +93,7 @@ def _known(output: Path, work: Path, folder: str) -> dict[str, dict[str, Any]]:
             "run the film again"
         )
     try:
-        found = {one["character"]: one for one in (json.loads(file.read_text(encoding="utf-8")) for file in files)}
+        found = {one["character"]: one for one in (parse_json(file.read_text(encoding="utf-8")) for file in files)}
         for one in found.values():
             _row(one, Choice())
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -125,7 +125,7 @@ def _tag(text: str) -> str:
 def _parsed(text: str, where: str) -> TraitChoices:
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and lists thousands deep
         raise InputError(f"{where} is not TOML: {error}; mend that line, or move the file away") from error
     return TraitChoices({name: _choice(table, f"{where}, [{name}]") for name, table in tables.items()})
 

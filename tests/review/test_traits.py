@@ -69,6 +69,8 @@ def test_the_head_explains_itself_and_is_true(file: Path) -> None:
     ("text", "said"),
     [
         ("[hana\npolicy = 1", "is not TOML"),
+        ("x = " + "[" * 5000, "is not TOML"),
+        ("x = " + "9" * 5000, "is not TOML"),
         ('[hana]\npolicy = "dropp"', r"\[hana\]: unknown policy 'dropp'; expected one of keep, drop, drop_all"),
         ("[hana]\npolicy = 3", "unknown policy 3"),
         ('[hana]\nalways_dropp = ["a"]', r"unknown key 'always_dropp'.*did you mean always_drop\?"),
