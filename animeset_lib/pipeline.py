@@ -149,6 +149,8 @@ def find_dataset(film: str, output: Path) -> Path:
     path = Path(film)
     if not path.exists() or "film" in read_manifest(path):
         return find_published(film, output)
+    if "film" in read_manifest(path.parent):
+        raise InputError(f"{path} is one character's folder; name the film's: {path.parent}")
     found = published_folder(output, film_folder(media.probe(path)))
     if found is None:
         raise InputError(f"no dataset of {film} is published in {output}; run it first: animeset run {film}")

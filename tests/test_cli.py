@@ -243,3 +243,12 @@ def test_a_series_goes_on_after_a_broken_film_and_hands_the_cast_on(
     with_cast = animeset("run", *DRAFT, "--plan", "--json", "--cast", "output/e1/cast.json", "e3.mp4")[1]
     assert {row["state"] for row in json.loads(with_cast)} == {"up to date in the output"}
     assert {row["state"] for row in json.loads(alone)} != {"up to date in the output"}
+
+
+def test_a_film_may_have_a_percent_sign_in_its_name(animeset: Call, tmp_path: Path) -> None:
+    (tmp_path / "100% nope.mp4").write_text("no film at all" * 100)
+    code, _, err = animeset("run", *DRAFT, "100% nope.mp4")
+    assert code == 1
+    assert "Traceback" not in err
+    assert "Logging error" not in err
+    assert "[100% nope" in Path("logs/process.log").read_text(encoding="utf-8")

@@ -63,3 +63,9 @@ def test_every_setting_is_described() -> None:
         assert row["description"].endswith("."), row
     sections = {row["section"] for row in rows}
     assert sections == set(Settings.model_fields)
+
+
+def test_few_pictures_need_one_setting_only() -> None:
+    few = load_settings(None, ["dataset.max_pictures=12"])
+    assert (few.dataset.min_pictures, few.upscale.min_pictures) == (12, 12)
+    assert load_settings(None, ["dataset.max_pictures=50"]).dataset.min_pictures == 30

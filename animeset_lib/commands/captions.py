@@ -293,6 +293,10 @@ def recaption(
     left = 0 if include_edited else len(captions.written_by_hand(where))
     stays, it = ("stays", "it") if left == 1 else ("stay", "them")
     note = f"somebody edited {_count(left)} that {stays} so; --include-edited takes {it}, too" if left else ""
+    if assign and not preview:
+        note += ("\n" if note else "") + (
+            "Later runs keep these captions; give them the same --set, so that new pictures are captioned alike"
+        )
     _make(context, captions, edit, where, words, preview, no_zip, as_json, note)
 
 
@@ -410,6 +414,8 @@ def _make(
         say("Nothing was written; the same without --preview does it.")
         return
     say(f"Undo: animeset captions {context.obj} undo")
+    if captions.folder.with_name(f"{captions.folder.name}.exports").is_dir():
+        say(f"The exports have the captions of before; write them again: animeset export {context.obj}")
     _say_zip(archive)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,7 +27,8 @@ def lint(
         list[Path],
         typer.Argument(
             metavar="DATASET...",
-            help="A published film, an exports folder, a trainer's folder or config file, or any folder of pictures with captions.",
+            help="A published film (its folder, or part of its name), an exports folder, "
+            "a trainer's folder or config file, or any folder of pictures with captions.",
         ),
     ],
     format: Annotated[
@@ -45,7 +47,7 @@ def lint(
     """Load data sets the way their trainers do, and say what would stop, be left out or be learned wrong. Ends with 1 where there are errors."""
     from animeset_lib.export.lint import lint as run
 
-    reports = [run(path, format) for path in paths]
+    reports = [run(_place(path), format) for path in paths]
     if as_json:
         print(json.dumps([report.as_json() for report in reports], ensure_ascii=False))
     else:
@@ -58,6 +60,17 @@ def lint(
         raise InputError(
             f"{count} in {', '.join(str(report.path) for report in reports)}; what to do stands beside each"
         )
+
+
+def _place(path: Path) -> Path:
+    """What is there, else the published film of that name below output/."""
+    from animeset_lib.run.publish import find_published
+
+    if path.exists():
+        return path
+    with suppress(InputError):
+        return find_published(str(path), Path("output"))
+    return path
 
 
 def _print(report: Report, most: int | None) -> None:

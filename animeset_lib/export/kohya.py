@@ -225,7 +225,7 @@ def _readme(plan: ExportPlan) -> str:
         f"One folder per character that trains alone: `cd {first}`, then",
         "",
         "```",
-        "accelerate launch SD_SCRIPTS/sdxl_train_network.py --dataset_config dataset_config.toml --sample_prompts sample_prompts.txt ...",
+        f"accelerate launch SD_SCRIPTS/{_script(plan.resolution)} --dataset_config dataset_config.toml --sample_prompts sample_prompts.txt ...",
         "```",
         "",
         "or, without a configuration, `--train_data_dir img --resolution "
@@ -252,3 +252,8 @@ def _readme(plan: ExportPlan) -> str:
         repeats_table(plan),
     ]
     return "\n".join(lines)
+
+
+def _script(resolution: int) -> str:
+    """Below this size it is SD 1.5 that is trained."""
+    return "sdxl_train_network.py" if resolution >= 896 else "train_network.py"

@@ -165,6 +165,9 @@ def make_plan(film: PublishedFilm, options: ExportOptions) -> ExportPlan:
     for character in chosen:
         if names[character.name].casefold() != safe_name(character.name, fallback="character").casefold():
             notes.append(f"{character.name} is called {names[character.name]} here, for the folder's name is taken")
+    for character in chosen if options.by != "character" else ():
+        if all(getattr(picture, options.by) == UNKNOWN for picture in character.pictures):
+            notes.append(f"{character.name}: no picture's {options.by} is known, so all are one set")
     validation: dict[str, frozenset[str]] = {}
     groups: dict[str, dict[str, list[ExportPicture]]] = {}
     for character in chosen:

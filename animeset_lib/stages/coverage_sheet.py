@@ -179,7 +179,7 @@ def _draw_cell(
     corners = (x, y, x + _CELL_WIDTH_PX - 1, y + _CELL_HEIGHT_PX - 1)
     if not cell.film:
         draw.rectangle(corners, outline=CELL, width=2)
-        _in_middle(draw, corners, "never shown", _FAINT)
+        _in_middle(draw, corners, "none usable", _FAINT)
         return
     draw.rectangle(corners, fill=CELL)
     thumbnail = thumbnails.get(cell.example or "")
@@ -272,7 +272,7 @@ def _draw_bars(draw: ImageDraw.ImageDraw, x: int, y: int, bars: _Bars) -> None:
         y += _BAR_LINE_PX
     for name in bars.never:
         write(draw, (x, y), name, LABEL_PX, _FAINT, _BAR_LABEL_PX - GAP_PX)
-        write(draw, (left, y), "never shown", LABEL_PX, _FAINT, room)
+        write(draw, (left, y), "none usable", LABEL_PX, _FAINT, room)
         y += _BAR_LINE_PX
     if bars.more:
         write(draw, (x, y), f"and {bars.more} more", LABEL_PX, _FAINT, _BAR_COLUMN_PX)
@@ -305,7 +305,7 @@ def _draw_time(draw: ImageDraw.ImageDraw, y: int, coverage: Coverage) -> None:
     for number, value in enumerate(coverage.aspect("part").values):
         x = MARGIN_PX + round(number / PARTS * _WIDTH_PX)
         draw.line((x, y, x, bottom + LINE_PX), fill=MUTED)
-        words, color = _numbers(value.set, value.film, 1) if value.film else ("never shown", _FAINT)
+        words, color = _numbers(value.set, value.film, 1) if value.film else ("none usable", _FAINT)
         write(draw, (x + 6, bottom + 4), clock(first + (last - first) * number // PARTS), LABEL_PX, MUTED, 90)
         write(draw, (x + 96, bottom + 4), words, LABEL_PX, color, 150)
 

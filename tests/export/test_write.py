@@ -13,6 +13,7 @@ import pytest
 
 from animeset_lib.errors import InputError, SpaceError
 from animeset_lib.export import write
+from animeset_lib.export.lint import lint
 from animeset_lib.export.plan import ExportOptions
 from animeset_lib.export.write import FORMATS, MARKER, export_films, is_export
 from tests.export.film_on_disk import Shown, make_film
@@ -249,3 +250,38 @@ def test_a_note_is_said(animeset: Call, film: Path) -> None:
     assert code == 0
     assert "hana_0002.png is left out: it has no caption" in notes
     assert "1 x 1 = 1" in out
+
+
+def test_a_place_that_is_a_file_is_refused(animeset: Call, film: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    code, _, complaint = animeset("export", "film", "--to", str(tmp_path / "notes.txt"))
+    assert (code, "is a file" in complaint) == (1, True)
+    assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_prefix_that_was_asked_for_is_a_warning_and_any_other_absolute_path_an_error(
+    animeset: Call, film: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "there"
+    code, _, _ = animeset(
+        "export", "film", "--to", str(place), "--format", "kohya", "--path-prefix", f"{place}/{{format}}"
+    )
+    assert code == 0
+    codes = {(finding.level, finding.code) for finding in lint(place).findings}
+    assert ("warning", "absolute_path") in codes
+    assert ("error", "absolute_path") not in codes
+    (place / "kohya" / MARKER).unlink()
+    assert ("error", "absolute_path") in {(finding.level, finding.code) for finding in lint(place).findings}
+
+
+def test_what_nothing_is_known_of_is_said(animeset: Call, film: Path) -> None:
+    make_film(film.parent, {"hana": [Shown(emotion="unknown")] * 2}, name="dull", film_id="d" * 12)
+    code, _, notes = animeset("export", "dull", "--by", "emotion", "--format", "everydream")
+    assert code == 0
+    assert "hana: no picture's emotion is known, so all are one set" in notes
+
+
+def test_lint_finds_a_film_by_name_and_one_character_is_no_film(animeset: Call, film: Path) -> None:
+    assert "hana" in animeset("lint", "film")[1]
+    code, _, complaint = animeset("export", "output/film/hana")
+    assert (code, "name the film's" in complaint) == (1, True)

@@ -172,10 +172,10 @@ def _picture(
             "missing_caption", picture, f"has no caption {notes.shown(caption)}; write it or take the picture out", name
         )
     if fed != ("",) and isinstance(row.get("text"), str) and row["text"] != fed[0]:
-        notes.error(
+        notes.warning(
             "metadata_differs",
             caption,
-            f"says {_short(fed[0])}, its row in metadata.jsonl {_short(row['text'])}; make them one (animeset captions does)",
+            f"says {_short(fed[0])}, its row in metadata.jsonl {_short(row['text'])}; exports and the next run take what the caption says",
             name,
         )
     _check_hash(notes, folder, picture, row, manifest, name)
