@@ -32,7 +32,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "result.export_by.character": ("per character", "je Figur"),
     "result.export_by.outfit": ("per outfit", "je Kleidung"),
     "result.export_by.emotion": ("per emotion", "je Ausdruck"),
-    "result.export_load": ("Download for it", "Dafür herunterladen"),
+    "result.export_load": ("Download", "Herunterladen"),
     "result.export_help": (
         "Pictures and captions as this trainer loads them, with its configuration, balanced repeats and sample prompts.",
         "Bilder und Captions, wie dieser Trainer sie lädt, mit seiner Konfiguration, ausgeglichenen Wiederholungen und Beispiel-Prompts.",
