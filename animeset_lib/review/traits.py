@@ -68,7 +68,7 @@ class TraitChoices:
 def load_choices(path: Path) -> TraitChoices:
     """The choices in `path`; none where there is no such file. Raises `InputError`, which names the place, for anything else than the header says."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return TraitChoices()
     except (OSError, UnicodeDecodeError) as error:
@@ -85,7 +85,7 @@ def save_choice(path: Path, character: str, choice: Choice) -> None:
     after = {name: old for name, old in before.of.items() if name != character}
     if choice != Choice():
         after[character] = choice
-    text = path.read_text(encoding="utf-8") if path.exists() else HEADER
+    text = path.read_text(encoding="utf-8-sig") if path.exists() else HEADER
     edited = _edited(text, character, choice)
     if not _holds(edited, after):
         # an unusual way of writing it (dotted keys, inline tables): write the file anew

@@ -209,3 +209,11 @@ def test_changes_add_up() -> None:
 def test_a_change_that_cannot_be(change: dict[str, object], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         changed(Choice(), **change)  # type: ignore[arg-type]
+
+
+def test_a_byte_order_mark_of_a_windows_editor_is_no_obstacle(tmp_path: Path) -> None:
+    path = tmp_path / "film.traits.toml"
+    path.write_bytes(b'\xef\xbb\xbf# mine\n[hana]\npolicy = "drop"\n')
+    assert load_choices(path).get("hana").policy == "drop"
+    save_choice(path, "hana", Choice(policy="keep"))
+    assert path.read_text(encoding="utf-8").startswith("# mine\n")
