@@ -620,9 +620,20 @@ class CaptionSet:
             return [p.caption if p.machine_text is None else p.machine_text for p in pictures]
         if isinstance(edit, AddTags):
             tags = _given_tags(edit.tags, "add")
+            behind = {
+                name: str(traits.get("trigger", ""))
+                for name, traits in self._traits()
+                if traits.get("trigger_first") is False
+            }
             triggers = self._triggers() if not all(tags_of(caption) for caption in captions) else {}
             return [
-                _with_tags(picture.caption, tags, edit.place, triggers.get(picture.character, picture.character))
+                _with_tags(
+                    picture.caption,
+                    tags,
+                    edit.place,
+                    triggers.get(picture.character, picture.character),
+                    behind.get(picture.character, ""),
+                )
                 for picture in pictures
             ]
         if isinstance(edit, RemoveTags):
@@ -892,14 +903,16 @@ def _where_other(caption: str, tags: Sequence[str]) -> str:
     return caption if tags == tags_of(caption) else _joined(tags)
 
 
-def _with_tags(caption: str, tags: Sequence[str], place: str, trigger: str) -> str:
+def _with_tags(caption: str, tags: Sequence[str], place: str, trigger: str, behind: str) -> str:
+    """`trigger` begins a caption that is empty; `behind` is a trigger word that the template puts behind other tags, else empty."""
     own = tags_of(caption)
     have = {tag_key(tag) for tag in own}
     new = [tag for tag in tags if tag_key(tag) not in have]
     if not new:
         return caption
     own = own or tags_of(trigger)
-    return _joined([*own[:1], *new, *own[1:]] if place == "after_trigger" else [*own, *new])
+    at = 1 + next((i for i, tag in enumerate(own) if tag_key(tag) == tag_key(behind)), 0)
+    return _joined([*own[:at], *new, *own[at:]] if place == "after_trigger" else [*own, *new])
 
 
 def _without_trigger(pictures: Sequence[CaptionedPicture], after: Sequence[str]) -> list[str]:

@@ -477,6 +477,10 @@ def test_a_trigger_word_behind_other_tags_is_not_removed(tmp_path: Path) -> None
     # nobody says that it is one, and it is the other one's
     assert captions.plan(RemoveTags("ohwx_レム"))
     assert captions.plan(RemoveTags("ohwx hero", Selection(character="レム"))) == []
+    # "after the trigger" is after it, where the template is known to put it behind others
+    (folder / "hero" / "traits.json").write_text('{"trigger": "ohwx hero", "trigger_first": false}')
+    after = {change.image.split("/")[0]: change.after for change in captions.plan(AddTags("hat"))}
+    assert after == {"hero": "1girl, ohwx_hero, hat, smile", "レム": "1girl, hat, ohwx_レム, smile"}
 
 
 @pytest.mark.parametrize("inside", ["hero", "hero/dataset", "hero/dataset/captions"])
