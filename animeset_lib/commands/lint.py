@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -52,11 +53,14 @@ def lint(
         print(json.dumps([report.as_json() for report in reports], ensure_ascii=False))
     else:
         for report in reports:
+            if len(reports) > 1:
+                say(f"{report.path}:")
             _print(report, None if show_all else _SHOWN)
+        _print_sum(reports)
     failed = sum(report.errors for report in reports)
     warned = sum(report.warnings for report in reports)
     if failed or (strict and warned):
-        count = f"{failed} errors, {warned} warnings" if warned else f"{failed} errors"
+        count = f"{failed} error{'' if failed == 1 else 's'}, {warned} warning{'' if warned == 1 else 's'}"
         raise InputError(
             f"{count} in {', '.join(str(report.path) for report in reports)}; what to do stands beside each"
         )
@@ -77,6 +81,14 @@ def _print(report: Report, most: int | None) -> None:
     for one in report.linted:
         say(one.summary)
         _print_findings(one, most)
+
+
+def _print_sum(reports: Sequence[Report]) -> None:
+    """One line at the end, for whoever looks only there."""
+    loaded = sum(len(report.linted) for report in reports)
+    errors, warnings = (sum(getattr(report, level) for report in reports) for level in ("errors", "warnings"))
+    words = ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in ((errors, "error"), (warnings, "warning")))
+    say(f"{loaded} data set{'' if loaded == 1 else 's'} looked at: {words}")
 
 
 def _print_findings(one: LintedSet, most: int | None) -> None:

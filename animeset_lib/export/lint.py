@@ -12,7 +12,7 @@ import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
@@ -138,13 +138,14 @@ def lint(
         one.learn(known)
     everyone = {word: _Triggers.spelled(triggers, word) for one in triggers for word in one.words}
     linted = []
-    told: set[tuple[str, str, str]] = set()
+    told: set[tuple[str, Hashable, str]] = set()
     for loaded, trigger in zip(loads, triggers, strict=True):
         notes = Notes(root)
         _check(notes, loaded, trigger, everyone, measured)
         everything = list(merged((*loaded.findings, *notes.findings)))
-        found = [f for f in everything if (f.code, f.path, f.words) not in told]
-        told |= {(f.code, f.path, f.words) for f in found}
+        keys = [(f.code, _file(root, f.path), f.words) for f in everything]
+        found = [f for f, key in zip(everything, keys, strict=True) if key not in told]
+        told.update(keys)
         found.sort(key=lambda f: (f.set, f.level, f.path, f.code, f.words))
         place = notes.shown(loaded.path)
         linted.append(
@@ -156,6 +157,15 @@ def lint(
             )
         )
     return Report(path, tuple(linted))
+
+
+def _file(root: Path, shown: str) -> Hashable:
+    """The file behind a path: one picture that is linked into several exports is one file, of which one finding is enough."""
+    try:
+        status = (root / shown).stat()
+    except OSError:
+        return shown
+    return (status.st_dev, status.st_ino) if status.st_nlink > 1 else shown
 
 
 def _check(
@@ -198,7 +208,7 @@ def _summary(loaded: Loaded, triggers: _Triggers, place: str, findings: Sequence
     if warnings:
         verdict.append(counted(warnings, "warning"))
     if told:
-        verdict.append(f"{told} of them above")
+        verdict.append("said above" if told == len(findings) else f"{told} of them said above")
     note = f" ({loaded.note})" if loaded.note else ""
     return f"{loaded.format} {place}: {', '.join(parts + verdict)}{note}"
 

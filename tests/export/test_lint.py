@@ -512,7 +512,7 @@ def test_what_two_data_sets_share_is_told_once_and_counted_by_both(good: Callabl
     assert report.errors == 1
     first, second = report.linted
     assert "1 error (" in first.summary
-    assert "1 error, 1 of them above (" in second.summary
+    assert "1 error, said above (" in second.summary
     assert second.findings == ()
 
 
