@@ -470,7 +470,7 @@ def _image_dir_subset(config: _Config, values: Mapping[str, Any], where: str) ->
             f"{where}: there is no folder {notes.shown(folder)}; kohya goes on without it: mend image_dir, which counts from this file's folder",
         )
         return
-    repeats = _repeats(notes, config, where, values)
+    repeats = _repeats(config, where, values)
     if repeats is None:
         return
     named = repeats_of(folder.name)
@@ -528,18 +528,18 @@ def _metadata_subset(config: _Config, values: Mapping[str, Any], where: str) -> 
         folder = notes.place(values["image_dir"], config.base, config.path, "image_dir")
         if folder is not None and not folder.is_dir():
             notes.error("no_such_folder", config.path, f"{where}: there is no folder {notes.shown(folder)}")
-    repeats = _repeats(notes, config, where, values)
+    repeats = _repeats(config, where, values)
     if repeats is None:
         return
     config.sets.append(_metadata_set(notes, path, folder, repeats, values))
 
 
-def _repeats(notes: Notes, config: Path, where: str, values: Mapping[str, Any]) -> int | None:
+def _repeats(config: _Config, where: str, values: Mapping[str, Any]) -> int | None:
     """How often a subset's pictures are shown; None, which is said, for one that kohya ignores."""
     repeats = _number(values, "num_repeats", 1)
     if repeats >= 1:
         return repeats
-    notes.error(
+    config.notes.error(
         "zero_repeats", config.path, f"{where}: num_repeats = {repeats}: kohya ignores the subset; expected 1 or more"
     )
     return None
