@@ -70,6 +70,14 @@ def main() -> None:
     except AnimesetError as error:
         errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(error.exit_code)
+    except PermissionError as error:
+        what = escape(str(error.filename or "a file"))
+        errors.print(
+            f"[bold red]error:[/] {what} may not be read or written by you ({escape(error.strerror or 'no permission')}); mend its permissions, "
+            "then run the same command",
+            soft_wrap=True,
+        )
+        sys.exit(1)
     except Exception as error:
         errors.print(
             f"[bold red]error:[/] something went wrong inside animeset ({escape(f'{type(error).__name__}: {error}')}); "

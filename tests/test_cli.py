@@ -252,3 +252,14 @@ def test_a_film_may_have_a_percent_sign_in_its_name(animeset: Call, tmp_path: Pa
     assert "Traceback" not in err
     assert "Logging error" not in err
     assert "[100% nope" in Path("logs/process.log").read_text(encoding="utf-8")
+
+
+def test_a_folder_without_rights_is_named(animeset: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(*arguments: object) -> None:
+        raise PermissionError(13, "Permission denied", "output/film/hana")
+
+    monkeypatch.setattr("animeset_lib.pipeline.find_dataset", refuse)
+    code, _, err = animeset("export", "film")
+    assert code == 1
+    assert "output/film/hana may not be read or written by you (Permission denied)" in err
+    assert "something went wrong" not in err
