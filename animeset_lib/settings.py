@@ -639,10 +639,6 @@ def load_settings(
                 f"cannot read setting '{assignment}'; expected stage.key=value, e.g. dedupe.ssim_min=0.95"
             )
         _assign(values, section, key, _parse_value(text.strip()))
-    dataset = values.get("dataset", {})
-    if isinstance(most := dataset.get("max_pictures"), int) and "min_pictures" not in dataset:
-        # who asks for few pictures does not want to be told about the default of another setting
-        dataset["min_pictures"] = min(most, DatasetSettings().min_pictures)
     for (section, key), (source_section, source_key) in _COPIED.items():
         if source_key in values.get(source_section, {}):
             values.setdefault(section, {})[key] = values[source_section][source_key]
@@ -653,7 +649,8 @@ def load_settings(
         raise SettingsError("; ".join(_explain(problem) for problem in problems)) from error
     if settings.dataset.min_pictures > settings.dataset.max_pictures:
         raise SettingsError(
-            f"dataset.min_pictures ({settings.dataset.min_pictures}) is larger than dataset.max_pictures ({settings.dataset.max_pictures}); set both"
+            f"dataset.min_pictures ({settings.dataset.min_pictures}) is larger than dataset.max_pictures ({settings.dataset.max_pictures}); "
+            f"set both, such as dataset.min_pictures={settings.dataset.max_pictures}"
         )
     return settings
 

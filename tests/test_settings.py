@@ -37,6 +37,7 @@ def test_later_source_wins(tmp_path: Path) -> None:
         ("extract.mode=sometimes", "one of adaptive, fps, keyframes"),
         ("nonsense", "stage.key=value"),
         ("dataset.min_pictures=200", "larger than dataset.max_pictures"),
+        ("dataset.max_pictures=12", "set both, such as dataset.min_pictures=12"),
         ("crop.training_px=512", "follows upscale.training_px"),
     ],
 )
@@ -63,9 +64,3 @@ def test_every_setting_is_described() -> None:
         assert row["description"].endswith("."), row
     sections = {row["section"] for row in rows}
     assert sections == set(Settings.model_fields)
-
-
-def test_few_pictures_need_one_setting_only() -> None:
-    few = load_settings(None, ["dataset.max_pictures=12"])
-    assert (few.dataset.min_pictures, few.upscale.min_pictures) == (12, 12)
-    assert load_settings(None, ["dataset.max_pictures=50"]).dataset.min_pictures == 30
