@@ -73,13 +73,21 @@ def test_kept_stages_are_newer_than_what_was_published(animeset: Call, published
     assert "rem:" not in out
 
 
+def test_a_tag_that_no_picture_has_is_told(animeset: Call, published: Path, choices: Path) -> None:
+    code, out, _ = animeset("traits", "demo", "hana", "--drop", "blck_hair")
+    assert code == 0
+    assert "note: no picture of hana alone has the tag blck_hair; it is written down all the same" in out
+    assert load_choices(choices).get("hana").always_drop == ("blck_hair",)
+
+
 def test_edits_add_up_and_are_shown(animeset: Call, published: Path, choices: Path) -> None:
     code, out, _ = animeset("traits", "demo", "hana", "--policy", "drop", "--drop", "Dress", "--keep", "hair ribbon")
     assert code == 0
     assert "policy drop, the settings say keep" in out
     assert next(line for line in out.splitlines() if "dress" in line).endswith("left out")
     assert "always told: hair_ribbon" in out
-    assert "The next run honours it; `animeset captions FILM recaption`" in out
+    assert out.splitlines()[-1].endswith("for the published set at once: animeset captions demo recaption")
+    assert "note: " not in out
     assert load_choices(choices).get("hana") == Choice("drop", ("dress",), ("hair_ribbon",))
     animeset("traits", "demo", "hana", "--drop", "crown")
     assert load_choices(choices).get("hana") == Choice("drop", ("dress", "crown"), ("hair_ribbon",))
