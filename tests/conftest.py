@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -16,6 +17,10 @@ from animeset_lib import cli
 from animeset_lib.models.fakes import FakeModels
 from animeset_lib.records import EmbedRow, Record
 from animeset_lib.run.stage import Context, Output, Stage
+
+# How long an example takes says more about what else the machine does than about the code.
+hypothesis.settings.register_profile("animeset", deadline=None)
+hypothesis.settings.load_profile("animeset")
 
 REAL_MODELS = os.environ.get("ANIMESET_MODELS")
 """The user's own models folder; only tests marked `weights` look there."""
