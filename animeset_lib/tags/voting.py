@@ -17,6 +17,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import fsum
 
 from animeset_lib.tags.cleaning import COLOURS, CONSTANT_GROUPS, Cleaned, Group, each, one_figure
 from animeset_lib.tags.overlap import more_exact
@@ -112,8 +113,9 @@ class _Poll:
     def share(self, tag: str, *, certain: bool) -> float:
         """Share of the possible votes for `tag`; with `certain` a vote is as heavy as its score."""
         able = self.able(tag)
-        whole = sum(self.weight(i, tag) for i in able)
-        votes = sum(self.weight(i, tag) * (said if certain else 1.0) for i in able if (said := self.says(i, tag)) > 0)
+        # exact sums, here and below: pictures in another order must not tip a vote by the last bit
+        whole = fsum(self.weight(i, tag) for i in able)
+        votes = fsum(self.weight(i, tag) * (said if certain else 1.0) for i in able if (said := self.says(i, tag)) > 0)
         return votes / whole if whole else 0.0
 
     def lonely(self, tag: str) -> bool:
@@ -132,7 +134,7 @@ class _Poll:
 
     def score(self, tag: str) -> float:
         own = [self.pictures[i].tags[tag] for i in self.voters if tag in self.pictures[i].tags]
-        return round(sum(own) / len(own), _DECIMALS)
+        return round(fsum(own) / len(own), _DECIMALS)
 
     def words(self, tag: str) -> str:
         able = self.able(tag)
@@ -143,17 +145,18 @@ def _settle(group: Group, poll: _Poll, results: Sequence[Cleaned]) -> None:
     several = [i for i in poll.voters if _several(group, poll.pictures[i].tags)]
     if len(several) * _LONELY_STILLS >= len(poll.voters):
         return
-    votes: dict[str, float] = defaultdict(float)
+    ballots: dict[str, list[float]] = defaultdict(list)
     behind: dict[str, set[str]] = defaultdict(set)
     for i in poll.voters:
         for tag, score in poll.pictures[i].tags.items():
             if (side := group.side(tag)) is not None:
-                votes[side] += poll.weight(i, tag) * score
+                ballots[side].append(poll.weight(i, tag) * score)
                 behind[side].add(poll.pictures[i].still)
-    if len(votes) < 2:
+    if len(ballots) < 2:
         return
+    votes = {side: fsum(own) for side, own in ballots.items()}
     winner = min(votes, key=lambda side: (-votes[side], side))
-    if len(behind[winner]) < _STILLS or votes[winner] < _CLEAR * sum(votes.values()):
+    if len(behind[winner]) < _STILLS or votes[winner] < _CLEAR * fsum(votes.values()):
         return
     named = Counter(tag for i in poll.voters for tag in poll.pictures[i].tags if group.side(tag) == winner)
     word = min(named, key=lambda tag: (-named[tag], tag))
