@@ -384,6 +384,10 @@ def likeness(pool: Sequence[Candidate]) -> Matrix:
     return np.asarray(like.round(4), np.float32)
 
 
+_ALONE = 0.01
+"""Mean likeness to the nearest others below which a crop resembles nothing."""
+
+
 def _company(like: Matrix) -> npt.NDArray[np.float32]:
     """`(N,)`, 0..1: how alike each crop's nearest others are, 1 where as alike as usual here.
 
@@ -394,7 +398,11 @@ def _company(like: Matrix) -> npt.NDArray[np.float32]:
         return np.ones(len(like), np.float32)
     others = like - np.eye(len(like), dtype=np.float32)
     nearest = np.sort(others, axis=1)[:, -count:].mean(axis=1)
-    return np.asarray(np.clip(nearest / max(float(np.median(nearest)), 1e-6), 0, 1), np.float32)
+    usual = float(np.median(nearest))
+    if usual < _ALONE:
+        # most resemble nothing, so that says nothing about any of them
+        return np.ones(len(like), np.float32)
+    return np.asarray(np.clip(nearest / usual, 0, 1), np.float32)
 
 
 def _agreement(values: npt.NDArray[np.str_]) -> npt.NDArray[np.float64]:

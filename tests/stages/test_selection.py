@@ -355,6 +355,19 @@ pools = st.lists(
 )
 
 
+def test_crops_that_have_nothing_in_common_are_chosen_all_the_same() -> None:
+    pool = [
+        candidate(number, look, framing=framing, outfit=outfit, vector=vector, tags={f"tag_{look}": 0.9})
+        for number, look, framing, outfit, vector in (
+            (1, 0, "face", "uniform", np.eye(16, dtype=np.float32)[0]),
+            (2, 8, "upper_body", "dress", np.eye(16, dtype=np.float32)[1]),
+        )
+    ]
+    choice = choose(pool, DatasetSettings(min_pictures=2, max_pictures=2))
+    assert set(choice.ranked) == {"c0001", "c0002"}
+    assert "adds most: the set stands for 100.0% of the 2 candidates with it" in choice.chosen[choice.ranked[1]]
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     pool=pools, least=st.integers(1, 6), more=st.integers(0, 10), per_shot=st.integers(1, 5), seed=st.integers(0, 99)
