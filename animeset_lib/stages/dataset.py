@@ -216,12 +216,15 @@ class _Builder:
 
     def _place(self, one: Chosen, rank: int, why: str) -> DatasetRow:
         character, crop = one.crop.character, one.crop
-        stem = one.stem(rank, self._settings.names)
-        image = f"dataset/images/{stem}{Path(crop.file).suffix}"
-        text = f"dataset/captions/{stem}.txt"
+        image = self._image(one, rank)
+        text = f"dataset/captions/{one.stem(rank, self._settings.names)}.txt"
         _link(self._given["5_crop"].path / crop.file, self._tree / character / image)
         _write_text(self._tree / character / text, one.caption.caption + "\n")
         return DatasetRow(id=crop.id, why=why, character=character, image=image, caption=text, rank=rank)
+
+    def _image(self, one: Chosen, rank: int) -> str:
+        """Where the picture is published, relative to the character's folder."""
+        return f"dataset/images/{one.stem(rank, self._settings.names)}{Path(one.crop.file).suffix}"
 
     def _write_character(
         self,
@@ -268,13 +271,10 @@ class _Builder:
         tiles: Mapping[str, Picture],
     ) -> None:
         found = groupings(self._given["6b_attributes"], [c.id for c in candidates], character)
-        files = {
-            one.crop.id: f"dataset/images/{one.stem(rank, self._settings.names)}{Path(one.crop.file).suffix}"
-            for rank, one in enumerate(chosen, start=1)
-        }
+        files = {one.crop.id: self._image(one, rank) for rank, one in enumerate(chosen, start=1)}
         _write_json(self._tree / character / SUBSETS_FILE, subsets_json(found, files))
-        shown = {crop_id: tiles[crop_id] for crop_id in [one.crop.id for one in chosen[:_SHEET_PICTURES]]}
-        write_image(self._tree / character / "subsets.png", subset_sheet(character, found, shown))
+        shown = {one.crop.id: tiles[one.crop.id] for one in chosen[:_SHEET_PICTURES]}
+        write_image(self._tree / character / "subsets.png", subset_sheet(character, found, shown, len(chosen)))
 
     def _metadata(self, one: Chosen, rank: int, why: str) -> dict[str, Any]:
         """One line of metadata.jsonl. Paths are relative to the character's folder; `text` is the caption, as image-folder loaders call it."""
@@ -283,7 +283,7 @@ class _Builder:
         tagged = self._given["6a_tag"].by_id[crop.id]
         source = self._given["5_crop"].path / crop.file
         return {
-            "file_name": f"dataset/images/{one.stem(rank, self._settings.names)}{source.suffix}",
+            "file_name": self._image(one, rank),
             "text": caption.caption,
             "name": f"{caption.name}_{rank:04d}",
             "crop": crop.id,

@@ -584,10 +584,13 @@ def subsets_json(groupings: Sequence[Grouping], files: Mapping[str, str]) -> lis
     return rows
 
 
-def subset_sheet(character: str, groupings: Sequence[Grouping], pictures: Mapping[str, Picture]) -> Picture:
+def subset_sheet(
+    character: str, groupings: Sequence[Grouping], pictures: Mapping[str, Picture], published: int
+) -> Picture:
     """One section per sub-set with its pictures, and those of which nothing is known at the end: `subsets.png` of a character.
 
-    pictures  crop id → `(H, W, 3)` uint8 RGB; sub-sets without any are left out.
+    pictures   crop id → `(H, W, 3)` uint8 RGB; sub-sets without any are left out.
+    published  how many pictures the set has; the heading says when fewer are shown.
     """
     sections = []
     named = 0
@@ -606,7 +609,8 @@ def subset_sheet(character: str, groupings: Sequence[Grouping], pictures: Mappin
         rest = [pictures[id] for id, name in sorted(grouping.name_of.items()) if name == UNKNOWN and id in pictures]
         if kinds and rest:
             sections.append(Section(UNKNOWN, f"{min(kinds)} · {_count(len(rest), 'picture')}", rest))
-    subtitle = f"{_count(len(pictures), 'picture')}, {_count(named, 'sub-set')}"
+    fewer = f", the first {len(pictures)} are shown" if len(pictures) < published else ""
+    subtitle = f"{_count(published, 'picture')}, {_count(named, 'sub-set')}{fewer}"
     return section_sheet(f"{character}: sub-sets", subtitle, sections)
 
 

@@ -305,11 +305,11 @@ def test_the_sheet_has_a_section_for_each_sub_set() -> None:
     wears, _ = groupings()
     blue, red = np.full((80, 60, 3), (10, 20, 250), np.uint8), np.full((80, 60, 3), (250, 20, 10), np.uint8)
     pictures = {id: blue if id.startswith("f-001") else red for id in wears.name_of if not id.startswith("f-003")}
-    sheet = subset_sheet("hana", [wears], pictures)
+    sheet = subset_sheet("hana", [wears], pictures, len(pictures))
     is_blue, is_red = ((sheet == colour).all(axis=2).any(axis=1) for colour in ((10, 20, 250), (250, 20, 10)))
     assert is_blue.any()
     assert is_red.any()
     assert not (is_blue & is_red).any()
     assert np.flatnonzero(is_blue).max() < np.flatnonzero(is_red).min()
-    more = subset_sheet("hana", [wears], pictures | {"f-003-000-face": red})
+    more = subset_sheet("hana", [wears], pictures | {"f-003-000-face": red}, len(pictures) + 1)
     assert more.shape[0] > sheet.shape[0], "what is unknown has a section of its own"
