@@ -1,4 +1,4 @@
-"""Probing, decoding, reading and writing: the only room that touches FFmpeg (through PyAV and ffmpeg-python) and picture files.
+"""Probing, decoding, reading and writing: the only room that touches FFmpeg (through PyAV) and picture files.
 
 Pictures are `(H, W, 3)` uint8 RGB arrays everywhere outside this file. Times are milliseconds from the container's start, the clock
 that players and `ffmpeg -ss` show; a film whose streams start at -5 s or at 4000 s begins near 0 all the same.
@@ -10,7 +10,6 @@ import hashlib
 import io
 import os
 import re
-import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -251,17 +250,19 @@ def clean_name(name: str) -> str:
 
 
 def ffmpeg_exe() -> str:
-    """The ffmpeg program: the system's, else the one that imageio-ffmpeg carries. Raises `InputError` when there is neither."""
-    if found := shutil.which("ffmpeg"):
-        return found
+    """The ffmpeg program that imageio-ffmpeg carries, or the one that IMAGEIO_FFMPEG_EXE names; never one that merely is on the system, for its
+    version would change what comes out. Raises `InputError` when there is neither."""
     import imageio_ffmpeg
 
-    try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError as problem:
-        raise InputError(
-            f"no ffmpeg program: {problem}; install ffmpeg, or set IMAGEIO_FFMPEG_EXE to its path"
-        ) from problem
+    with suppress(RuntimeError):
+        found = str(imageio_ffmpeg.get_ffmpeg_exe())
+        # without a program of its own the package goes on to look for conda's and the system's
+        if os.environ.get("IMAGEIO_FFMPEG_EXE") or Path(found).is_relative_to(Path(imageio_ffmpeg.__file__).parent):
+            return found
+    raise InputError(
+        "expected the ffmpeg program of the package imageio-ffmpeg, got none for this system; reinstall the package, "
+        "or set IMAGEIO_FFMPEG_EXE to the path of an ffmpeg 9"
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------- video

@@ -28,7 +28,8 @@ REAL_MODELS = os.environ.get("ANIMESET_MODELS")
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_models_and_no_network(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What a developer has downloaded must not change a test, and no test may download."""
+    """What a developer has downloaded or chosen must not change a test, and no test may download."""
+    os.environ.pop("IMAGEIO_FFMPEG_EXE", None)
     os.environ["ANIMESET_MODELS"] = str(tmp_path_factory.mktemp("no-models"))
     os.environ["ANIMESET_OFFLINE"] = "1"
 

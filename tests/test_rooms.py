@@ -91,6 +91,8 @@ ONLY_IN = {
     "voila": {"dashboard/app.py"},
     "tornado": {"dashboard/app.py"},
     "av": {"media.py", "demo/film.py"},
+    "imageio_ffmpeg": {"media.py"},
+    "ffmpeg": set(),
     "huggingface_hub": {"models/download.py"},
     "pooch": {"models/weights.py"},
     "requests": {"models/download.py"},
@@ -221,3 +223,55 @@ def test_only_the_store_deletes_below_work() -> None:
         relative = path.relative_to(ROOT).as_posix()
         called = {n.attr for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.Attribute)}
         assert relative in allowed or not called & words, f"{relative} deletes files: {called & words}"
+
+
+CODE = [
+    path
+    for folder in ("animeset_lib", "benchmarks", "tests", "training")
+    for path in (ROOT.parent / folder).rglob("*.py")
+]
+
+
+def _foreign_ffmpegs(source: str) -> list[str]:
+    """The places that would run whatever ffmpeg or ffprobe the system has: a bare name as an argument or first in a command, and
+    ffmpeg-python without `cmd=ffmpeg_exe()`."""
+    tree = ast.parse(source)
+    with_library = "ffmpeg" in _imports(tree)
+    found = []
+    for node in ast.walk(tree):
+        words = [*node.args, *(k.value for k in node.keywords)] if isinstance(node, ast.Call) else []
+        words += node.elts[:1] if isinstance(node, ast.List | ast.Tuple) else []
+        programs = [w.value.split()[:1] for w in words if isinstance(w, ast.Constant) and isinstance(w.value, str)]
+        if ["ffmpeg"] in programs or ["ffprobe"] in programs:
+            found.append(ast.unparse(node))
+        if with_library and isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            run_by_library = node.func.attr in {"run", "run_async", "compile"}
+            if run_by_library and ast.unparse(node.func.value) not in {"subprocess", "re"}:
+                cmd = [ast.unparse(k.value) for k in node.keywords if k.arg == "cmd"]
+                if cmd != ["ffmpeg_exe()"]:
+                    found.append(ast.unparse(node))
+            if ast.unparse(node.func) == "ffmpeg.probe":
+                found.append(ast.unparse(node))
+    return found
+
+
+def test_nobody_runs_the_systems_ffmpeg() -> None:
+    found = {path.relative_to(ROOT.parent).as_posix(): _foreign_ffmpegs(path.read_text("utf-8")) for path in CODE}
+    del found["tests/test_rooms.py"]  # the examples below
+    assert {path: places for path, places in found.items() if places} == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "shutil.which('ffmpeg')",
+        "subprocess.run(['ffmpeg', '-i', film])",
+        "os.system('ffmpeg -version')",
+        "command = ['ffprobe', film]",
+        "import ffmpeg\nffmpeg.input(a).output(b).run(quiet=True)",
+        "import ffmpeg\nffmpeg.input(a).output(b).compile(cmd='ffmpeg')",
+        "import ffmpeg\nffmpeg.probe(a)",
+    ],
+)
+def test_the_systems_ffmpeg_is_noticed(source: str) -> None:
+    assert _foreign_ffmpegs(source)
