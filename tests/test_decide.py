@@ -12,16 +12,15 @@ import pytest
 
 from animeset_lib.pipeline import Folders, run_film
 from animeset_lib.settings import load_settings
-from tests.dashboard.browser import make_film
 
 Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(drawn_film: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A film that was run until it was sorted, with its stages kept."""
     folder = tmp_path_factory.mktemp("decide")
-    film = make_film(folder / "Ein Film ß.mp4")
+    film = Path(shutil.copy(drawn_film("mp4", seconds=12), folder / "Ein Film ß.mp4"))
     settings = load_settings(None, ["extract.mode=fps", "extract.fps=3"], "draft")
     run_film(film, settings, Folders(folder / "output", folder / "work", folder / "logs"), until="cast")
     return folder

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import struct
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,16 @@ def one() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def film(drawn_film: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve seconds with three characters."""
-    return make_film(tmp_path_factory.mktemp("film") / FILM)
+    return Path(shutil.copy(drawn_film("mp4", seconds=12), tmp_path_factory.mktemp("film") / FILM))
 
 
 @pytest.fixture(scope="module")
-def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def long_film(drawn_film: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With pictures enough that enlarging them outlasts a restart of the server on any machine."""
-    return make_film(tmp_path_factory.mktemp("film") / "long.mp4", seconds=40, width=640, height=360)
+    drawn = drawn_film("mp4", seconds=40, width=640, height=360)
+    return Path(shutil.copy(drawn, tmp_path_factory.mktemp("film") / "long.mp4"))
 
 
 @pytest.fixture

@@ -632,7 +632,9 @@ def _sorted(faces: Sequence[Face]) -> dict[str, Output]:
     return _given[faces]
 
 
-PROPERTY = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PROPERTY = settings(
+    max_examples=5 * settings().max_examples // 2, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 @PROPERTY

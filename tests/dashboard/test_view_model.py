@@ -20,7 +20,7 @@ from animeset_lib.media import write_image
 from animeset_lib.run.lock import holder
 from animeset_lib.settings import PRESETS
 from animeset_lib.stages import PIPELINE
-from tests.dashboard.browser import make_film, make_project
+from tests.dashboard.browser import make_project
 
 ALL = [stage.name for stage in PIPELINE.values()]
 SORTED = ALL[: ALL.index("3d_cast") + 1]
@@ -29,11 +29,10 @@ PATIENCE_S = 240
 
 
 @pytest.fixture(scope="session")
-def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def films(drawn_film: Callable[..., Path]) -> dict[str, Path]:
     """`cast`: three characters; `short` and `other`: two films in which nobody is seen often enough to be one."""
-    folder = tmp_path_factory.mktemp("films")
     lengths = {"cast": 12, "short": 8, "other": 7}
-    return {name: make_film(folder / f"{name}.mkv", seconds=length) for name, length in lengths.items()}
+    return {name: drawn_film("mkv", seconds=length) for name, length in lengths.items()}
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -177,8 +178,9 @@ def test_the_demo_film_is_drawn_once(project: Path) -> None:
     assert sorted(path.name for path in film.parent.iterdir()) == ["demo-short.mp4", "demo-short.truth.json"]
 
 
-def test_decisions_count_when_it_runs_again(project: Path, tmp_path: Path) -> None:
-    film = open_run(project / "input" / "demo-short.mp4", root=tmp_path).upto("cast")
+def test_decisions_count_when_it_runs_again(finished_demo: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(finished_demo, tmp_path / "project"))
+    film = open_run(root / "input" / "demo-short.mp4", root=root).upto("cast")
     before = film.stage("cast").output.path
     faces = [row.id for row in film.stage("cast").rows if row.character == "character_01"]
     film.decisions.parent.mkdir(exist_ok=True)
@@ -272,8 +274,9 @@ def test_the_lens_is_opened_where_fiftyone_is(
     assert "http://127.0.0.1:5151/" in capsys.readouterr().out
 
 
-def test_from_captions_by_hand_to_a_trainer(run: Run, tmp_path: Path) -> None:
-    own = open_run(run.path, root=tmp_path)
+def test_from_captions_by_hand_to_a_trainer(finished_demo: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(finished_demo, tmp_path / "project"))
+    own = open_run(root / "input" / "demo-short.mp4", root=root)
     with pytest.raises(InputError, match=r"run\.finish"):
         _ = own.published
     own.finish()

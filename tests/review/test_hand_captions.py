@@ -517,7 +517,10 @@ def test_a_run_waits_for_who_is_editing(world: World, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process per kill")
-def test_killed_anywhere_the_next_run_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.exhaustive)])
+def test_killed_anywhere_the_next_run_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
     # the system itself is not killed, so nothing need reach the disk; the calls are counted all the same
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     start = World(tmp_path / "start")
@@ -571,7 +574,7 @@ def test_killed_anywhere_the_next_run_loses_nothing(tmp_path: Path, monkeypatch:
     assert 15 < calls < 98
     expected = files(clean)
     assert expected[f"Film/{A.file}"] == b"hana, mine\n"
-    for at in range(1, calls + 1):
+    for at in range(1, calls + 1, every):
         world = prepared(tmp_path / f"killed{at}")
         assert run_killed(world, at) == -signal.SIGKILL
         here = [path for path in (world.folder, world.output / ".Film.old") if path.is_dir()]

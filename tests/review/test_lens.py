@@ -17,7 +17,7 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from animeset_lib.review.decisions import DecisionLog
 from animeset_lib.review.lens import KINDS, Kind, Lens
 from animeset_lib.settings import load_settings
 from animeset_lib.stages_on_disk import stages_with
-from tests.dashboard.browser import ROOT, make_film
+from tests.dashboard.browser import ROOT
 
 INSTALLED = importlib.util.find_spec("fiftyone") is not None
 MISSING = "FiftyOne is not installed here; `make test-fiftyone` installs it and runs these tests"
@@ -136,13 +136,12 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def made(drawn_film: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Project:
     if not INSTALLED:
         pytest.skip(MISSING)
     folder = tmp_path_factory.mktemp("lens")
-    project = Project(
-        make_film(folder / "Ein Film ß.mp4"), Folders(folder / "output", folder / "work", folder / "logs")
-    )
+    film = Path(shutil.copy(drawn_film("mp4", seconds=12), folder / "Ein Film ß.mp4"))
+    project = Project(film, Folders(folder / "output", folder / "work", folder / "logs"))
     project.run()
     return project
 
