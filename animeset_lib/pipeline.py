@@ -366,7 +366,7 @@ def plan_film(
 
 
 def film_states(work: Path, logs: Path) -> list[dict[str, Any]]:
-    """One entry per film in `work`: source, folder, who is running, its stages and the last progress event."""
+    """One entry per film in `work`: source, folder, who is running, its stages, the last progress event, and its size unless it is growing."""
     states = []
     for folder in _film_folders(work):
         plan = _plan(work / folder)
@@ -391,6 +391,7 @@ def film_states(work: Path, logs: Path) -> list[dict[str, Any]]:
                     for f in FilmStore(work, folder).folders()
                 ],
                 "progress": progress[-1] if progress else None,
+                "bytes": None if running else folder_size(work / folder),
             }
         )
     return states

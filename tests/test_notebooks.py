@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import base64
 import importlib
+import io
 import json
 import re
 import shutil
@@ -13,6 +15,7 @@ from typing import Any
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from PIL import Image
 
 from animeset_lib.stages import PIPELINE
 
@@ -95,10 +98,27 @@ def _shown(notebook: Any) -> list[dict[str, Any]]:
     return [out["data"] for cell in notebook.cells for out in cell.get("outputs", []) if "data" in out]
 
 
+def _pictures(data: dict[str, Any]) -> list[str]:
+    """Addresses of the pictures in one output: its own, and those that its text or page names."""
+    own = [f"data:{kind};base64,{data[kind]}" for kind in data if kind.startswith("image/")]
+    written = "".join(data.get(kind, "") for kind in ("text/html", "text/markdown"))
+    tags = re.findall(r"""<img\b[^>]*\ssrc=(?:'([^']*)'|"([^"]*)")""", written)
+    return [*own, *(single or double for single, double in tags), *re.findall(r"!\[[^\]]*\]\(([^)]*)\)", written)]
+
+
+def _check_picture(address: str) -> None:
+    """It is in the page itself, which may be read anywhere (`make docs` puts it into another folder), and decodes."""
+    assert address.startswith("data:image/"), f"{address!r} leads nowhere once the notebook is a page"
+    Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))).load()
+
+
 def _check(notebook: Any, project: Path, before: dict[str, bytes]) -> None:
-    """There are plots, nothing floods the page, and nothing was written beside the notebooks."""
+    """There are plots, every picture can be seen, nothing floods the page, and nothing was written beside the notebooks."""
     shown = _shown(notebook)
     assert sum("image/png" in data for data in shown) >= 2
+    for data in shown:
+        for address in _pictures(data):
+            _check_picture(address)
     assert max(len(json.dumps(data)) for data in shown) < 2_000_000
     printed = [out["text"] for cell in notebook.cells for out in cell.get("outputs", []) if "text" in out]
     plain = [data["text/plain"] for data in shown if data.keys() == {"text/plain"}]

@@ -12,12 +12,14 @@ pandas and matplotlib are imported when a table or a plot is asked for.
 
 from animeset_lib.explore.demo import demo_film
 from animeset_lib.explore.places import project_folder
+from animeset_lib.explore.readme import Readme
 from animeset_lib.explore.run import Run, StageView, open_run
 from animeset_lib.explore.widgets import cast_board, review, whole_page
 from animeset_lib.review.captions import AddTags, RemoveTags, ReplacePattern, ReplaceTag, Selection, SetCaption
 
 __all__ = [
     "AddTags",
+    "Readme",
     "RemoveTags",
     "ReplacePattern",
     "ReplaceTag",

@@ -178,9 +178,12 @@ class Lens:
             self._show_decisions(sorting)
         return Saved(tuple(outcome.saved), tuple(outcome.refused))
 
-    def launch(self, dataset: Any, port: int = 5151) -> Any:
-        """The App on `dataset`, on this machine only and without opening a browser; returns FiftyOne's session, whose `url` is its address."""
-        return self._fo.launch_app(dataset, port=port, address="127.0.0.1", remote=True)
+    def launch(self, dataset: Any, port: int | None = None) -> Any:
+        """The App on `dataset`, on this machine only and without opening a browser; returns FiftyOne's session, whose `url` is its address.
+        `port`: unset it is FiftyOne's own, 5151 by default."""
+        # `remote` is what keeps a script from opening a browser, and is refused in a notebook, where `auto` does it
+        remote = not self._fo.core.context.is_notebook_context()
+        return self._fo.launch_app(dataset, port=port, address="127.0.0.1", remote=remote, auto=False)
 
     # ---- building ----------------------------------------------------------------------------------------------------------------
 

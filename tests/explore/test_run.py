@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,14 +14,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import animeset_lib
 from animeset_lib import Run, open_run
 from animeset_lib.errors import AnimesetError, InputError, SettingsError
-from animeset_lib.explore import AddTags, cast_board, demo_film, project_folder, review
+from animeset_lib.explore import AddTags, Readme, cast_board, demo_film, project_folder, review
 from animeset_lib.explore.run import spread
+from animeset_lib.media import write_image
 from animeset_lib.review.decisions import DecisionLog
 from animeset_lib.run.events import read_events
 from animeset_lib.stages import PIPELINE
@@ -272,6 +278,15 @@ def test_the_lens_is_opened_where_fiftyone_is(
     assert isinstance(review(run, "faces"), Lens)
     assert given == [run.folder, run.decisions, published.folder, "data set of faces"]
     assert "http://127.0.0.1:5151/" in capsys.readouterr().out
+
+
+def test_a_readme_carries_its_pictures_along(tmp_path: Path) -> None:
+    write_image(tmp_path / "contact sheet.png", np.zeros((40, 2000, 3), np.uint8))
+    (tmp_path / "README.md").write_text("# hana\n\n![Sheet](contact%20sheet.png)\n\n[more](b.md)\n", encoding="utf-8")
+    shown = Readme(tmp_path / "README.md")._repr_markdown_()
+    found = re.fullmatch(r"# hana\n\n!\[Sheet\]\(data:image/jpeg;base64,(\S+)\)\n\n\[more\]\(b.md\)\n", shown)
+    assert found is not None
+    assert Image.open(io.BytesIO(base64.b64decode(found[1]))).size == (1600, 32)
 
 
 def test_from_captions_by_hand_to_a_trainer(finished_demo: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Skipped where FiftyOne is not installed; `make test-fiftyone` sets ANIMESET_FIFT
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -22,7 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from animeset_lib.errors import AnimesetError, InputError
 from animeset_lib.media import probe
@@ -70,9 +73,7 @@ def database(environment: dict[str, str]) -> Iterator[str]:
     mongod = Path(package.submodule_search_locations[0]) / "db" / "bin" / "mongod"
     folder = Path(environment["HOME"]) / "database"
     folder.mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = _free_port()
     log = folder.parent / "mongod.log"
     command = [
         mongod,
@@ -95,6 +96,13 @@ def database(environment: dict[str, str]) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(PATIENCE_S)
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
 
 
 def _until(ready: Any, process: subprocess.Popen[Any]) -> None:
@@ -436,9 +444,7 @@ def test_the_app_opens_and_saves_tags_when_it_is_stopped(environment: dict[str, 
     """FiftyOne starts its own mongod here, as it does for a person, and takes it along when it ends."""
     import psutil
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = _free_port()
     process = _lens_command(project.folders.output.parent, environment, project.folder, "--port", str(port))
     assert process.stdout is not None
     try:
@@ -462,3 +468,37 @@ def test_the_app_opens_and_saves_tags_when_it_is_stopped(environment: dict[str, 
     assert [line.split(":")[0] for line in lines[:4]] == list(KINDS)
     _, alive = psutil.wait_procs(databases, timeout=PATIENCE_S)
     assert alive == []
+
+
+_ASK_THE_SESSION = """
+import json, urllib.request
+from fiftyone.core.session.session import _session as session
+
+with urllib.request.urlopen(session.url) as page:
+    print(json.dumps([session.dataset.name, session.view is None, session.url, "FiftyOne" in page.read().decode()]))
+"""
+
+
+@pytest.mark.parametrize(("name", "kind"), [("02_dedupe", "stills"), ("03_characters", "faces")])
+def test_notebooks_open_the_app(
+    name: str, kind: Kind, made: Project, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """In a real kernel, which FiftyOne tells from a script; the database is the one that it starts by itself."""
+    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if "slow" not in cell.metadata.get("tags", ())]
+    (parameters,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ()))
+    assert "OPEN_FIFTYONE = False" in parameters.source
+    parameters.source = f"FILM = {str(made.film)!r}\nOPEN_FIFTYONE = True"
+    notebook.cells.append(nbformat.v4.new_code_cell(_ASK_THE_SESSION))
+    own = {name: value for name, value in os.environ.items() if not name.startswith("FIFTYONE_")}
+    port = {"FIFTYONE_DEFAULT_APP_PORT": str(_free_port())}
+    client = NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    )
+    client.execute(env={**own, **environment, **port, "PYTHONPATH": str(ROOT)})
+    printed = ["".join(out.get("text", "") for out in cell.get("outputs", ())) for cell in notebook.cells]
+    url = f"http://127.0.0.1:{port['FIFTYONE_DEFAULT_APP_PORT']}/"
+    assert json.loads(printed[-1]) == [f"animeset-{made.folder}-{kind}", True, url, True]
+    assert any(
+        f"The App is at {url}; when you have tagged something: lens.save_decisions()" in text for text in printed
+    )
