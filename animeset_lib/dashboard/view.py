@@ -146,7 +146,9 @@ class Dashboard:
 
         def choose(message: dict[str, Any]) -> None:
             self._arrived = None
-            model.choose([str(name) for name in message["names"]])
+            name = str(message["name"])
+            # one film, not all that are ticked: a page that was not answered yet does not know what was ticked last
+            model.choose([*model.chosen, name] if message["on"] else [one for one in model.chosen if one != name])
             self._reopen()
             self._slow("film", model.look_at_chosen, then=lambda: self._show("film", "run"))
 

@@ -119,8 +119,14 @@ class Page:
         self.tab = tab
         self.faults: list[str] = []
         tab.on("pageerror", lambda error: self.faults.append(str(error)))
+        tab.on("console", self._heard)
         tab.on("dialog", lambda dialog: self.faults.append(f"dialog: {dialog.message}"))
         tab.set_default_timeout(60_000)
+
+    def _heard(self, message: Any) -> None:
+        """Vue says there, and nowhere else, what goes wrong while it draws. What the policy of the page keeps out is said there, too."""
+        if message.type == "error" and re.match(r"\w*Error: ", message.text):
+            self.faults.append(message.text)
 
     def open(self, url: str) -> Page:
         self.tab.goto(url)
