@@ -86,7 +86,7 @@ class CastStage(Stage):
     cast_file: Path | None = None
     decisions: Path | None = None
     name: ClassVar[str] = "3d_cast"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     needs: ClassVar[tuple[str, ...]] = ("1_extract", "3a_detect", "3b_embed", "3c_cluster")
     row: ClassVar[type[Record]] = CastRow
 
@@ -451,5 +451,7 @@ def _cast(
         for character in earlier
         if character.name not in members
     ]
-    embedder = CastEmbedder(name=maker["name"], digest=maker["digest"], dim=maker["dim"])
+    embedder = CastEmbedder(
+        name=maker["name"], digest=maker["digest"], dim=maker["dim"], same_distance=maker["same_distance"]
+    )
     return CastFile(embedder=embedder, characters=(*characters, *absent))
