@@ -101,13 +101,13 @@ def _people(everyone: Sequence[_Seen], prefixes: Sequence[str], notes: list[str]
     for seen in everyone:
         for person in people if seen.by_people else ():
             if person[0].set.name == seen.set.name:
-                alike = [value for other in person if (value := _alike(seen, other)) is not None]
-                if not alike:
+                known = [value for other in person if (value := _alike(seen, other)) is not None]
+                if not known:
                     notes.append(
                         f"{seen.set.name} of {prefixes[seen.number]} is joined with that of {_films(person, prefixes)} by the name alone: "
                         "there are no vectors of one embedder to compare"
                     )
-                if not alike or max(alike) > 0:
+                if not known or max(known) > 0:
                     person.append(seen)
                     break
         else:

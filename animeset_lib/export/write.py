@@ -1,7 +1,7 @@
 """Exports on the disk: each format's folder is made whole beside its place and swapped in by rename; nothing that a person changed is lost.
 
-`.animeset-export.json` in an exported folder says which format, films and triggers it holds and lists every file with its hash. That is how the next export
-knows what is its own. What trainers leave beside the pictures (caches of latents and text) is no change; a trained network is.
+`.animeset-export.json` in an exported folder says which format, films and triggers it holds and lists every file with its hash. That is how the
+next export knows what is its own. What trainers leave beside the pictures (caches of latents and text) is no change; a trained network is.
 """
 
 from __future__ import annotations

@@ -26,7 +26,6 @@ import re
 import subprocess
 import sys
 import unicodedata
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -689,7 +688,6 @@ class CaptionSet:
             pruned = [tag for tag in words if left_out(tag, edit.settings.core_traits, core, choice)]
             after.append(tidy_caption(write_caption(picture.character, words, pruned, edit.settings, known)))
         return after
-
 
     # Journal
 

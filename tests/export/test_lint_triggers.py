@@ -29,7 +29,13 @@ NAMES = ("hana", "mika")
 EACH = 10
 TRIGGERS = (
     *("{charname}", "ohwx {charname}", "ohwx_{charname}", "{charname} person", "OHWX {charname}", "{charname}x"),
-    *("x{charname}", "sks ({charname}:1.2)", "a girl who is called {charname}", "{charname}/{charname}", "long_hair {charname}"),
+    *(
+        "x{charname}",
+        "sks ({charname}:1.2)",
+        "a girl who is called {charname}",
+        "{charname}/{charname}",
+        "long_hair {charname}",
+    ),
 )
 TEMPLATES = (
     CaptionSettings().template,
@@ -83,7 +89,8 @@ def check(film: Path, exports: Path, triggers: Mapping[str, str]) -> None:
 
 @example(trigger="ohwx {charname}", template=TEMPLATES[0], underscores=True, other="{charname}")
 @given(
-    trigger=st.sampled_from(TRIGGERS) | st.text("aB_ .:'(){}é愛|;", max_size=6).map(lambda text: f"{text} {{charname}}"),
+    trigger=st.sampled_from(TRIGGERS)
+    | st.text("aB_ .:'(){}é愛|;", max_size=6).map(lambda text: f"{text} {{charname}}"),
     template=st.sampled_from(TEMPLATES),
     underscores=st.booleans(),
     other=st.sampled_from(TRIGGERS[:5]),

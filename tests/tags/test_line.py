@@ -44,7 +44,10 @@ def test_the_order_of_the_design() -> None:
         ({"template": "{charname}"}, "rem_san"),
         ({"style": "a, b\nc"}, "rem_san, solo, long_hair, ^_^, a_b_c"),
         ({"trigger": "ohwx {charname}"}, "ohwx rem_san, solo, long_hair, ^_^, anime_style"),
-        ({"trigger": "ohwx {charname}", "template": "{charname}, {trigger}, Rem San, {hair}"}, "ohwx rem_san, long_hair"),
+        (
+            {"trigger": "ohwx {charname}", "template": "{charname}, {trigger}, Rem San, {hair}"},
+            "ohwx rem_san, long_hair",
+        ),
         ({"trigger": "{charname}_anime", "template": "{people}, {trigger}"}, "solo, rem_san_anime"),
         # the name is the trigger here, so it is written once, where it comes first
         ({"template": "{people}, {charname}, {hair}, {trigger}"}, "solo, rem_san, long_hair"),
