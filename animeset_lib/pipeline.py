@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +34,11 @@ from animeset_lib.run.publish import (
     read_manifest,
     tidy,
 )
-from animeset_lib.run.store import FilmStore, folder_size, full_disk_as, remove_tree, write_json
+from animeset_lib.run.stage import Output, Stage
+from animeset_lib.run.store import FilmStore, folder_size, full_disk_as, remove_tree, write_json, write_text
 from animeset_lib.settings import Settings
 from animeset_lib.stages import PIPELINE, build_pipeline
+from animeset_lib.stages.namebook import load_names, names_given
 
 __all__ = [
     "Folders",
@@ -46,11 +48,13 @@ __all__ = [
     "decisions_path",
     "fetch_models",
     "film_folder",
+    "film_stages",
     "film_states",
     "find_dataset",
     "find_film",
     "last_keys",
     "live_runs",
+    "names_path",
     "plan_film",
     "published_folder",
     "removable",
@@ -113,6 +117,38 @@ def traits_path(output: Path, folder: str) -> Path:
 def captions_path(output: Path, folder: str) -> Path:
     """Where the captions that people wrote for a film's pictures are remembered. `folder` as of `film_folder`."""
     return output / f"{folder}.captions.jsonl"
+
+
+def names_path(output: Path, folder: str) -> Path:
+    """Where the automatic names of a film's characters are remembered (`stages.namebook`). `folder` as of `film_folder`."""
+    return output / f"{folder}.names.json"
+
+
+def film_stages(
+    settings: Settings, film: Film, path: Path, output: Path, models: Zoo, *, references: Path | None, cast: Path | None
+) -> tuple[tuple[Stage, ...], str]:
+    """The stages of a run on the film with what lies about it in `output`, and the key of its cast stage without the names of earlier runs.
+
+    Raises `InputError` when one of these files cannot be used.
+    """
+    folder = film_folder(film)
+
+    def build(**names: Any) -> tuple[Stage, ...]:
+        return build_pipeline(
+            settings,
+            film,
+            path,
+            references=references,
+            cast_file=cast,
+            decisions=decisions_path(output, folder),
+            traits=traits_path(output, folder),
+            **names,
+        )
+
+    stages = build()
+    key = keys_of(stages, models).get(PIPELINE["cast"].name, "")
+    names = load_names(names_path(output, folder)).for_run(key)
+    return (build(names=names) if names else stages), key
 
 
 def find_film(film: str, folders: Folders) -> str:
@@ -198,11 +234,7 @@ def run_film(
         film = media.probe(path)
         folder = film_folder(film)
         models = Zoo(device=choose(device, threads))
-        decisions = decisions_path(folders.output, folder)
-        traits = traits_path(folders.output, folder)
-        every = build_pipeline(
-            settings, film, path, references=references, cast_file=cast, decisions=decisions, traits=traits
-        )
+        every, cast_key = film_stages(settings, film, path, folders.output, models, references=references, cast=cast)
         stages = every[: _last_stage(until)]
         _check_writable(folders)
         keys = keys_of(every, models)
@@ -267,6 +299,7 @@ def run_film(
                     )
                 events.emit("model", task=task, name=info.name, rung=info.rung, better=[s.name for s in better])
             outputs = run_stages(stages, store, models, events, cancel, models.device.threads)
+            _remember_names(names_path(folders.output, folder), cast_key, outputs)
             if until is not None:
                 seconds = time.monotonic() - began
                 log.info("run stopped after %s in %.0f s, as asked; the stages are kept", final.name, seconds)
@@ -340,12 +373,9 @@ def plan_film(
 ) -> list[dict[str, Any]]:
     """For each stage whether a run would reuse it (`reused`), go on with it (`begun`) or run it, and in words (`state`); nothing is written."""
     film = media.probe(path)
-    decisions = decisions_path(folders.output, film_folder(film))
-    traits = traits_path(folders.output, film_folder(film))
-    stages = build_pipeline(
-        settings, film, path, references=references, cast_file=cast, decisions=decisions, traits=traits
-    )
-    keys = keys_of(stages, Zoo(device=choose(device)))
+    models = Zoo(device=choose(device))
+    stages, _ = film_stages(settings, film, path, folders.output, models, references=references, cast=cast)
+    keys = keys_of(stages, models)
     here = {(f.stage, f.key): f for f in FilmStore(folders.work, film_folder(film)).folders()}
     last = list(keys)[-1]
     if published(folders.output, film, keys[last]) is not None:
@@ -461,6 +491,17 @@ def fetch_models(
             if name != "auto":
                 raise
             listener(f"{error}. The run goes on with the next {task} that is here.")
+
+
+def _remember_names(path: Path, cast_key: str, outputs: Mapping[str, Output]) -> None:
+    """Enter the automatic names that this run gave, if it came so far; for good, whether or not it is published."""
+    if PIPELINE["cast"].name not in outputs:
+        return
+    before = load_names(path)
+    after = before.after_run(cast_key, names_given(outputs))
+    if after.names and after != before:
+        with full_disk_as(lambda: f"the disk of {path} is full; free some space, then run the same command"):
+            write_text(path, after.model_dump_json() + "\n")
 
 
 def _text(path: Path | None) -> str | None:

@@ -1,7 +1,7 @@
 """Exports on the disk: each format's folder is made whole beside its place and swapped in by rename; nothing that a person changed is lost.
 
-`.animeset-export.json` in an exported folder says which format and films it holds and lists every file with its hash. That is how the next export
-knows what is its own. What trainers leave beside the pictures (caches of latents and text) is no change; a trained network is.
+`.animeset-export.json` in an exported folder says which format, films and triggers it holds and lists every file with its hash. That is how the
+next export knows what is its own. What trainers leave beside the pictures (caches of latents and text) is no change; a trained network is.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from animeset_lib.export.huggingface import huggingface_files
 from animeset_lib.export.kohya import kohya_files
 from animeset_lib.export.onetrainer import onetrainer_files
 from animeset_lib.export.plan import ExportFiles, ExportOptions, ExportPlan, make_plan
-from animeset_lib.export.published import join_films, read_film
+from animeset_lib.export.published import read_film
+from animeset_lib.export.series import join_films
 from animeset_lib.run.publish import hold_folder
 from animeset_lib.run.store import full_disk_as, parse_json, remove_tree, sync, write_json
 
@@ -116,7 +117,8 @@ def write_export(
     try:
         with full_disk_as(lambda: f"the disk of {target} is full; free some space, then export again"):
             hashes = _fill(fresh, files, copy)
-            write_json(fresh / MARKER, {"format": name, "films": sorted(film_ids), "prefix": prefix, "files": hashes})
+            told = {"format": name, "films": sorted(film_ids), "prefix": prefix, "triggers": files.triggers}
+            write_json(fresh / MARKER, {**told, "files": hashes})
     except BaseException:
         remove_tree(fresh)
         raise

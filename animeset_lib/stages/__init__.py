@@ -18,6 +18,7 @@ from animeset_lib.stages.dedupe import DedupeStage
 from animeset_lib.stages.detect import DetectStage
 from animeset_lib.stages.embed import EmbedStage
 from animeset_lib.stages.extract import ExtractStage
+from animeset_lib.stages.namebook import KnownName
 from animeset_lib.stages.quality import QualityStage
 from animeset_lib.stages.regularisation import RegularisationStage
 from animeset_lib.stages.tag import TagStage
@@ -53,12 +54,13 @@ def build_pipeline(
     cast_file: Path | None = None,
     decisions: Path | None = None,
     traits: Path | None = None,
+    names: tuple[KnownName, ...] = (),
 ) -> tuple[Stage, ...]:
     """The stages of `PIPELINE` with their settings and, where one reads something from outside the run, its place."""
     outside: dict[str, dict[str, Any]] = {
         "extract": {"film": film, "path": path},
         "dedupe": {"decisions": decisions},
-        "cast": {"references": references, "cast_file": cast_file, "decisions": decisions},
+        "cast": {"references": references, "cast_file": cast_file, "decisions": decisions, "names": names},
         "caption": {"traits": traits},
     }
     # A frozen dataclass has the constructor its fields say; the base class cannot know it.

@@ -30,11 +30,13 @@ class _Frozen(BaseModel):
 
 
 class CastEmbedder(_Frozen):
-    """What made the vectors: they can be compared only with vectors of the same `digest`."""
+    """What made the vectors: they can be compared only with vectors of the same `digest`. `same_distance` is its threshold (`models.api.Embedder`);
+    None where the file does not say it, and then the file does not tell who is whom."""
 
     name: str
     digest: str
     dim: int = Field(gt=0)
+    same_distance: float | None = None
 
 
 class CastCharacter(_Frozen):

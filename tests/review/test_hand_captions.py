@@ -34,10 +34,11 @@ from animeset_lib.review.captions import (
     tag_key,
     tags_of,
 )
-from animeset_lib.review.hand_captions import CaptionStore, HandCaption, KeptCaptions, harvest, overlay, with_trigger
+from animeset_lib.review.hand_captions import CaptionStore, HandCaption, KeptCaptions, harvest, overlay
 from animeset_lib.run import publish as publish_module
 from animeset_lib.run.publish import EDITS, changed_files, hold_folder, publish
 from animeset_lib.settings import CaptionSettings
+from animeset_lib.tags.line import with_trigger
 from tests.review.small_world import FILM, FIRST, A, B, C, Pic, World, spaced
 
 
