@@ -7,6 +7,7 @@ Exit codes: 0 done · 1 the input, disk or a model cannot be used · 2 wrong com
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import os
 import platform
@@ -45,6 +46,7 @@ from animeset_lib.commands.common import (
 from animeset_lib.commands.export import export
 from animeset_lib.commands.lint import lint
 from animeset_lib.commands.models import model_row, models_app
+from animeset_lib.commands.notebooks import notebooks
 from animeset_lib.commands.traits import traits
 from animeset_lib.errors import AnimesetError, CancelledError, InputError, SettingsError
 from animeset_lib.settings import load_settings
@@ -83,11 +85,15 @@ app.add_typer(models_app)
 app.add_typer(captions_app)
 app.command()(export)
 app.command()(lint)
+app.command()(notebooks)
 app.command()(traits)
 
 
 def main() -> None:
     """Entry point: one clear line instead of a traceback for everything a user can mend."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8")  # Windows would take its code page for a pipe, which has no kana
     try:
         app(prog_name="animeset")
     except AnimesetError as error:
@@ -282,7 +288,7 @@ def _print_result(result: Any, work: Path, until: str | None, as_json: bool) -> 
 
 @app.command()
 def dashboard(
-    folder: Annotated[Path, typer.Argument(help="The project folder, with dashboard.ipynb in it.")] = Path(),
+    folder: Annotated[Path, typer.Argument(help="The project: films, work and results lie in it.")] = Path(),
     host: Annotated[
         str, typer.Option(help="Address to listen on; others than 127.0.0.1 let other machines in.")
     ] = "127.0.0.1",
@@ -292,9 +298,9 @@ def dashboard(
 ) -> None:
     """Serve the page: upload a film, run it, sort the cast, download."""
     if importlib.util.find_spec("voila") is None or importlib.util.find_spec("ipyvue") is None:
-        raise AnimesetError(
-            "the dashboard is not installed; pip install -c constraints.txt -e '.[dashboard]', or `make dashboard`"
-        )
+        from animeset_lib.models.provider import extra_command
+
+        raise AnimesetError(f"the dashboard is not installed; get it with: {extra_command('dashboard')}")
     from animeset_lib.dashboard.app import serve
 
     serve(folder, host=host, port=port, browser=browser, max_upload_gb=max_upload_gb)

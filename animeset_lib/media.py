@@ -33,6 +33,7 @@ from PIL import Image, ImageOps
 
 from animeset_lib.errors import InputError
 from animeset_lib.records import Box, Film, safe_name
+from animeset_lib.system import replace_path
 
 __all__ = [
     "FilmReader",
@@ -102,7 +103,7 @@ def write_image(path: Path, rgb: Picture) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         temporary.write_bytes(data)
-        os.replace(temporary, path)
+        replace_path(temporary, path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise

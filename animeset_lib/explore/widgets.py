@@ -13,6 +13,7 @@ from animeset_lib.explore.places import project_folder
 from animeset_lib.review.decisions import DecisionLog
 from animeset_lib.run.publish import published
 from animeset_lib.run.stage import Output
+from animeset_lib.shipped import extra_command
 from animeset_lib.stages.cast import CastStage
 from animeset_lib.stages.dataset import DatasetStage
 
@@ -67,8 +68,7 @@ def _dashboard() -> Any:
     """The room of widgets. Raises `AnimesetError` with the command where its packages are missing."""
     if importlib.util.find_spec("ipyvue") is None:
         raise AnimesetError(
-            "the dashboard's packages are not installed; expected them for widgets. Get them with "
-            "`pip install -c constraints.txt -e '.[dashboard]'`, or `make lab`"
+            f"the dashboard's packages are not installed; expected them for widgets. Get them with: {extra_command('dashboard')}"
         )
     return importlib.import_module("animeset_lib.dashboard.view")
 
@@ -80,9 +80,7 @@ def review(run: Run, kind: str) -> Any:
     Returns the lens: after tagging in the App, `lens.save_decisions()` makes decisions of the tags, and the next `run.upto(...)` honours them.
     """
     if importlib.util.find_spec("fiftyone") is None or importlib.util.find_spec(_LENS) is None:
-        print(
-            "FiftyOne is not here: pip install -c constraints.txt -e '.[fiftyone]' brings it; all else works without."
-        )
+        print(f"FiftyOne is not here: {extra_command('fiftyone')} brings it; all else works without.")
         return None
     final = run.outputs.get(DatasetStage.name)
     there = published(run.folders.output, run.film, final.key) if final is not None else None

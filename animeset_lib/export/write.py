@@ -25,7 +25,8 @@ from animeset_lib.export.plan import ExportFiles, ExportOptions, ExportPlan, mak
 from animeset_lib.export.published import read_film
 from animeset_lib.export.series import join_films
 from animeset_lib.run.publish import hold_folder
-from animeset_lib.run.store import full_disk_as, parse_json, remove_tree, sync, write_json
+from animeset_lib.run.store import full_disk_as, parse_json, remove_tree, write_json
+from animeset_lib.system import replace_path, sync
 
 __all__ = ["FORMATS", "MARKER", "Exported", "export_films", "is_export", "write_export"]
 
@@ -126,10 +127,10 @@ def write_export(
     if place.exists():
         if _changed(place, earlier["files"]):
             set_aside = _free_name(place)
-            os.replace(place, set_aside)
+            replace_path(place, set_aside)
         else:
-            os.replace(place, old)
-    os.replace(fresh, place)
+            replace_path(place, old)
+    replace_path(fresh, place)
     sync(target)
     remove_tree(old)
     return Exported(name, place, len(files.linked), set_aside)

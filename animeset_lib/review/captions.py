@@ -36,8 +36,9 @@ from typing import Any, Literal
 from animeset_lib.errors import AnimesetError, InputError
 from animeset_lib.review.traits import TraitChoices
 from animeset_lib.run.publish import EDITS, MANIFEST, hold_folder, put_text, read_manifest
-from animeset_lib.run.store import full_disk_as, sync, write_text
+from animeset_lib.run.store import full_disk_as, write_text
 from animeset_lib.settings import CaptionSettings
+from animeset_lib.system import sync
 from animeset_lib.tags.line import trigger_in, write_caption
 from animeset_lib.tags.spelling import same_word
 from animeset_lib.tags.traits import core_of, left_out, table_of

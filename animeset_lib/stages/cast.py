@@ -185,10 +185,16 @@ class CastStage(Stage):
                 "3d_cast: %d faces that were decided about are not in this run (other settings); those decisions are without effect on them",
                 settlement.absent,
             )
-        (out / _REPORT).write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        (out / _BEFORE).write_text(json.dumps({"borne": before, "given": given_before}) + "\n", encoding="utf-8")
+        (out / _REPORT).write_text(
+            json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", newline="\n"
+        )
+        (out / _BEFORE).write_text(
+            json.dumps({"borne": before, "given": given_before}) + "\n", encoding="utf-8", newline="\n"
+        )
         machine = {str(cluster): (name, source_of[cluster]) for cluster, name in name_of.items()}
-        (out / _MACHINE).write_text(json.dumps(machine, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        (out / _MACHINE).write_text(
+            json.dumps(machine, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", newline="\n"
+        )
         if self._all_standing:
             lines = "".join(f"{decision.line}\n" for decision in self._all_standing)
             (out / DECISIONS_FILE).write_text(lines, encoding="utf-8", newline="\n")

@@ -408,7 +408,7 @@ def test_what_the_person_tags_for_himself_stays(project: Project, kind: Kind) ->
 def test_without_fiftyone_one_sentence_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(room.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(
-        AnimesetError, match=r"FiftyOne is not installed; `make fiftyone`.*\[fiftyone\].*Everything else works"
+        AnimesetError, match=r"FiftyOne is not installed; get it with: pip.*\[fiftyone\].*Everything else works"
     ):
         Lens(tmp_path / "work" / "film", tmp_path / "decisions.jsonl")
 
