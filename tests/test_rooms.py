@@ -56,11 +56,13 @@ ALLOWED: dict[str, set[str]] = {
         "stages",
         "tags",
     },
+    "cast_pack": {"ahead", "errors", "media", "records", "run", "run.stage", "stages"},
     "export": {"errors", "export", "media", "records", "run", "stages", "tags"},
     "review": {"errors", "records", "review", "run"},
     "review.sorting": {"errors", "records", "review", "run.stage", "stages"},
-    "review.deciding": {"errors", "review", "review.sorting", "run.stage", "stages", "stages_on_disk"},
+    "review.deciding": {"cast_pack", "errors", "review", "review.sorting", "stages"},
     "review.lens": {
+        "cast_pack",
         "errors",
         "records",
         "review",
@@ -77,7 +79,7 @@ ALLOWED: dict[str, set[str]] = {
     "review.hand_captions": {"errors", "review.captions", "run", "settings", "tags"},
     "demo": {"errors", "records", "demo", "media"},
     "explore": {
-        *("ahead", "console", "dashboard", "demo", "errors", "explore", "media", "models", "pipeline"),
+        *("ahead", "cast_pack", "console", "dashboard", "demo", "errors", "explore", "media", "models", "pipeline"),
         *("records", "review", "review.captions", "review.traits", "run", "run.stage", "settings", "stages"),
         *("export", "tags"),
     },
