@@ -158,7 +158,11 @@ def run(
         Path | None, typer.Option(help="cast.json of an earlier film of the series: names its characters again.")
     ] = None,
     keep_work: Annotated[
-        bool, typer.Option("--keep-work", help="Keep intermediate stages for a run with other settings.")
+        bool,
+        typer.Option(
+            "--keep-work",
+            help="Keep intermediate stages for a run with other settings; a finished film's are made again.",
+        ),
     ] = False,
     until: Annotated[
         str | None,
@@ -195,7 +199,9 @@ def run(
         references = Path("references")
     if plan:
         for film in films:
-            rows = plan_film(film, chosen, folders, references=references, cast=cast, device=device)
+            rows = plan_film(
+                film, chosen, folders, references=references, cast=cast, keep_work=keep_work, device=device
+            )
             _print_plan(film, rows, as_json)
         return
     if fetch:
@@ -329,11 +335,11 @@ def decide(
 
     Names, merges, who is nobody, which stills are duplicates. The next run honours it.
     """
-    from animeset_lib.pipeline import Folders, decisions_path, find_film
+    from animeset_lib.pipeline import Folders, cast_pack_path, decisions_path, find_film
     from animeset_lib.review.deciding import Deciding
 
     folder = find_film(film, Folders(output, work))
-    deciding = Deciding(work / folder, decisions_path(output, folder))
+    deciding = Deciding(cast_pack_path(output, folder), decisions_path(output, folder))
     words = "" if what == "list" else deciding.decide(what, things or (), duplicate_of=of)
     state = deciding.state()
     if as_json:
@@ -358,20 +364,24 @@ def lens(
     output: OutputOption = Path("output"),
     work: WorkOption = Path("work"),
 ) -> None:
-    """Open FiftyOne on what --keep-work left.
+    """Open FiftyOne on a film.
 
-    Stills with duplicate groups, faces, crops, datasets. Ctrl-C saves your tags as decisions.
+    Faces and dataset; after --keep-work stills with duplicate groups and crops, too. Ctrl-C saves your tags as decisions.
     """
-    from animeset_lib.pipeline import Folders, decisions_path, find_film, published_folder
+    from animeset_lib.pipeline import Folders, cast_pack_path, decisions_path, find_film, published_folder
     from animeset_lib.review.lens import Lens
 
     folder = find_film(film, Folders(output, work))
-    opened = Lens(work / folder, decisions_path(output, folder), published_folder(output, folder))
+    opened = Lens(
+        work / folder, cast_pack_path(output, folder), decisions_path(output, folder), published_folder(output, folder)
+    )
     if not opened.available:
-        raise InputError(f"nothing of {folder} is kept; run the film with --keep-work, then open it again")
+        raise InputError(f"{folder} was not sorted yet; run the film, --until cast is enough, then open it again")
     datasets = {kind: opened.open(kind) for kind in opened.available}
     for kind, dataset in datasets.items():
         say(f"{kind}: {len(dataset)} pictures, views: {', '.join(dataset.list_saved_views())}")
+    if opened.missing:
+        say(opened.missing)
     session = opened.launch(datasets.get("faces") or next(iter(datasets.values())), port)
     say(f"FiftyOne: {session.url}  (stop with Ctrl-C, which saves your tags)")
     with suppress(KeyboardInterrupt):

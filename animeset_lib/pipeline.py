@@ -6,13 +6,14 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from animeset_lib import media
+from animeset_lib.cast_pack import newest_pack, write_pack
 from animeset_lib.errors import AnimesetError, CancelledError, InputError, ModelError, SettingsError, SpaceError
 from animeset_lib.media import clean_name
 from animeset_lib.models.api import Task
@@ -38,6 +39,7 @@ from animeset_lib.run.stage import Output, Stage
 from animeset_lib.run.store import FilmStore, folder_size, full_disk_as, remove_tree, write_json, write_text
 from animeset_lib.settings import Settings
 from animeset_lib.stages import PIPELINE, build_pipeline
+from animeset_lib.stages.cast import CastStage
 from animeset_lib.stages.namebook import load_names, names_given
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "RunResult",
     "Series",
     "captions_path",
+    "cast_pack_path",
     "decisions_path",
     "fetch_models",
     "film_folder",
@@ -109,6 +112,11 @@ def decisions_path(output: Path, folder: str) -> Path:
     return output / f"{folder}.decisions.jsonl"
 
 
+def cast_pack_path(output: Path, folder: str) -> Path:
+    """Where the film's sorting lies for the cast board (`cast_pack`). `folder` as of `film_folder`."""
+    return output / f"{folder}.cast"
+
+
 def traits_path(output: Path, folder: str) -> Path:
     """Where a person says which traits of which character the captions tell (`review.traits`). `folder` as of `film_folder`."""
     return output / f"{folder}.traits.toml"
@@ -159,7 +167,7 @@ def find_film(film: str, folders: Folders) -> str:
     if Path(film).exists():
         return film_folder(media.probe(Path(film)))
     known = set(_film_folders(folders.work))
-    for suffix in (decisions_path(Path(), "").name, traits_path(Path(), "").name):
+    for suffix in (path(Path(), "").name for path in (decisions_path, traits_path, cast_pack_path)):
         known |= {path.name.removesuffix(suffix) for path in folders.output.glob(f"*{suffix}")}
     for path in published_folders(folders.output):
         ending = f"-{read_manifest(path)['film']}"
@@ -218,7 +226,8 @@ def run_film(
 
     references       folder of `<name>/*.png` pictures that name characters
     cast             `cast.json` of an earlier film of the series
-    keep_work        keep intermediate stages, so that a run with other settings repeats only what changed
+    keep_work        keep intermediate stages, so that a run with other settings repeats only what changed; those of a published film that are
+                     not there any more are made again
     until            settings section of the last stage to run, such as `cast`: nothing is published then and the stages are kept
     threads          0: as many as this process may use
     device           where networks run: auto, cpu, cuda or cuda:<number>; never changes what is cut or sorted, but `auto` models may
@@ -226,8 +235,8 @@ def run_film(
     listeners        called with every event, in this thread
     on_cancel_switch the run's cancel switch is appended, for signal handlers
 
-    Human decisions about this film (`decisions_path`, `traits_path`) are honoured. Raises `AnimesetError` children as documented there. A
-    film already published with equal settings is left as it is.
+    Human decisions about this film (`decisions_path`, `traits_path`) are honoured, and once it is sorted its cast pack is written
+    (`cast_pack_path`). Raises `AnimesetError` children as documented there. A film already published with equal settings is left as it is.
     """
     began = time.monotonic()
     try:
@@ -235,6 +244,7 @@ def run_film(
         folder = film_folder(film)
         models = Zoo(device=choose(device, threads))
         every, cast_key = film_stages(settings, film, path, folders.output, models, references=references, cast=cast)
+        pack = cast_pack_path(folders.output, folder)
         stages = every[: _last_stage(until)]
         _check_writable(folders)
         keys = keys_of(every, models)
@@ -269,8 +279,10 @@ def run_film(
                 cast=_text(cast if series is None else series.cast),
             )
             earlier = published(folders.output, film, keys[final.name]) if until is None else None
+            todo = stages if earlier is None else _to_repeat(stages, keys, store, pack, keep_work)
             if earlier is not None:
                 tidy(folders.output, film)
+            if earlier is not None and not todo:
                 if not keep_work:
                     remove_tree(store.path)
                 log.info("%s is up to date with the film and these settings", earlier.folder)
@@ -298,39 +310,29 @@ def run_film(
                         "; ".join(f"{s.name} ({models.remedy(s)})" for s in better),
                     )
                 events.emit("model", task=task, name=info.name, rung=info.rung, better=[s.name for s in better])
-            outputs = run_stages(stages, store, models, events, cancel, models.device.threads)
+
+            def write_cast_pack(outputs: Mapping[str, Output]) -> None:
+                with full_disk_as(
+                    lambda: (
+                        f"the disk of {folders.output} is full; free some space or use --output, then run the same command"
+                    )
+                ):
+                    write_pack(pack, outputs, models.device.threads, cancel.check)
+
+            after = {CastStage.name: write_cast_pack}
+            outputs = run_stages(todo, store, models, events, cancel, models.device.threads, after)
             _remember_names(names_path(folders.output, folder), cast_key, outputs)
             if until is not None:
                 seconds = time.monotonic() - began
                 log.info("run stopped after %s in %.0f s, as asked; the stages are kept", final.name, seconds)
                 events.emit("paused", after=final.name, seconds=round(seconds, 1))
                 return RunResult(film, None, {}, tuple(dict.fromkeys(warnings)), False, folder_size(store.path))
-            dataset = outputs[final.name]
-            captions = KeptCaptions(captions_path(folders.output, folder), settings.caption)
-            with full_disk_as(
-                lambda: (
-                    f"the disk of {folders.output} is full; free some space or use --output, then run the same command: only publishing is left"
-                )
-            ):
-                result = publish(
-                    dataset.path / "tree",
-                    folders.output,
-                    film,
-                    keys[final.name],
-                    settings.model_dump(mode="json"),
-                    cancel.check,
-                    captions,
-                )
-            if captions.kept:
-                log.info("%s", captions.kept)
-            for sentence in captions.told:
-                log.warning("%s", sentence)
-            if result.set_aside is not None:
-                log.warning(
-                    "the earlier dataset had been edited by hand (%s); it was moved to %s",
-                    names_in_words(result.by_hand),
-                    result.set_aside,
-                )
+            if earlier is not None:
+                result = earlier
+                log.info("%s is up to date and left as it is", earlier.folder)
+                _tell_what_was_edited(earlier.folder, captions_path(folders.output, folder), log)
+            else:
+                result = _publish(outputs[final.name], folders.output, film, settings, cancel, log)
             characters = _characters(result.folder)
             events.emit("published", output=str(result.folder), zip=str(result.zip), characters=characters)
             notes = tuple(dict.fromkeys([*warnings, *_notes(outputs[stages[0].name].info)]))
@@ -362,6 +364,51 @@ def run_film(
             raise
 
 
+def _to_repeat(
+    stages: Sequence[Stage], keys: Mapping[str, str], store: FilmStore, pack: Path, keep_work: bool
+) -> Sequence[Stage]:
+    """The stages to run again though their result is published: all where they shall be kept and are not, those up to 3d_cast where the film
+    has no cast pack of this sorting."""
+    if keep_work and any(store.finished(stage, keys[stage.name]) is None for stage in stages):
+        return stages
+    names = [stage.name for stage in stages]
+    if CastStage.name not in names or newest_pack(pack) == pack / keys[CastStage.name]:
+        return ()
+    return stages[: names.index(CastStage.name) + 1]
+
+
+def _publish(
+    dataset: Output, output: Path, film: Film, settings: Settings, cancel: Cancel, log: logging.Logger
+) -> Published:
+    """The datasets of a finished run to `output`, with the captions that people wrote; says what became of their work."""
+    captions = KeptCaptions(captions_path(output, film_folder(film)), settings.caption)
+    with full_disk_as(
+        lambda: (
+            f"the disk of {output} is full; free some space or use --output, then run the same command: only publishing is left"
+        )
+    ):
+        result = publish(
+            dataset.path / "tree",
+            output,
+            film,
+            dataset.key,
+            settings.model_dump(mode="json"),
+            cancel.check,
+            captions,
+        )
+    if captions.kept:
+        log.info("%s", captions.kept)
+    for sentence in captions.told:
+        log.warning("%s", sentence)
+    if result.set_aside is not None:
+        log.warning(
+            "the earlier dataset had been edited by hand (%s); it was moved to %s",
+            names_in_words(result.by_hand),
+            result.set_aside,
+        )
+    return result
+
+
 def plan_film(
     path: Path,
     settings: Settings,
@@ -369,6 +416,7 @@ def plan_film(
     *,
     references: Path | None = None,
     cast: Path | None = None,
+    keep_work: bool = False,
     device: str = "auto",
 ) -> list[dict[str, Any]]:
     """For each stage whether a run would reuse it (`reused`), go on with it (`begun`) or run it, and in words (`state`); nothing is written."""
@@ -376,15 +424,17 @@ def plan_film(
     models = Zoo(device=choose(device))
     stages, _ = film_stages(settings, film, path, folders.output, models, references=references, cast=cast)
     keys = keys_of(stages, models)
-    here = {(f.stage, f.key): f for f in FilmStore(folders.work, film_folder(film)).folders()}
-    last = list(keys)[-1]
-    if published(folders.output, film, keys[last]) is not None:
-        state = "up to date in the output"
-        return [
-            {"stage": stage, "key": key, "state": state, "reused": True, "begun": False} for stage, key in keys.items()
-        ]
+    store = FilmStore(folders.work, film_folder(film))
+    here = {(f.stage, f.key): f for f in store.folders()}
+    todo: Sequence[Stage] = stages
+    if published(folders.output, film, keys[stages[-1].name]) is not None:
+        todo = _to_repeat(stages, keys, store, cast_pack_path(folders.output, film_folder(film)), keep_work)
     rows = []
     for stage, key in keys.items():
+        if stage not in {one.name for one in todo}:
+            state = "up to date in the output"
+            rows.append({"stage": stage, "key": key, "state": state, "reused": True, "begun": False})
+            continue
         found = here.get((stage, key))
         reused = found is not None and found.finished
         begun = found is not None and not found.finished

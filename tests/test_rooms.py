@@ -62,7 +62,7 @@ ALLOWED: dict[str, set[str]] = {
     "export": {"errors", "media", "records", "run", "stages", "tags"},
     "review": {"errors", "records", "run"},
     "review.sorting": {"errors", "records", "review", "run.stage", "stages"},
-    "review.deciding": {"errors", "review", "review.sorting", "run.stage", "stages", "stages_on_disk"},
+    "review.deciding": {"cast_pack", "errors", "review", "review.sorting", "stages"},
     "review.lens": {
         *("errors", "records", "review", "review.captions", "review.sorting"),
         *("run", "run.stage", "stages", "stages_on_disk"),

@@ -258,8 +258,8 @@ def test_the_lens_is_opened_where_fiftyone_is(
     given: list[Any] = []
 
     class Lens:
-        def __init__(self, film_work: Path, decisions: Path, published: Path | None) -> None:
-            given.extend([film_work, decisions, published])
+        def __init__(self, film_work: Path, pack: Path, decisions: Path, published: Path | None) -> None:
+            given.extend([film_work, pack, decisions, published])
 
         def open(self, kind: str) -> str:
             return f"data set of {kind}"
@@ -276,7 +276,9 @@ def test_the_lens_is_opened_where_fiftyone_is(
         importlib, "import_module", lambda name: SimpleNamespace(Lens=Lens) if name.endswith(".lens") else real(name)
     )
     assert isinstance(review(run, "faces"), Lens)
-    assert given == [run.folder, run.decisions, published.folder, "data set of faces"]
+    pack = run.folders.output / f"{run.folder.name}.cast"
+    assert given == [run.folder, pack, run.decisions, published.folder, "data set of faces"]
+    assert pack.is_dir()
     assert "http://127.0.0.1:5151/" in capsys.readouterr().out
 
 

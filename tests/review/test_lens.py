@@ -29,7 +29,15 @@ from nbclient import NotebookClient
 
 from animeset_lib.errors import AnimesetError, InputError
 from animeset_lib.media import probe
-from animeset_lib.pipeline import Folders, RunResult, decisions_path, film_folder, published_folder, run_film
+from animeset_lib.pipeline import (
+    Folders,
+    RunResult,
+    cast_pack_path,
+    decisions_path,
+    film_folder,
+    published_folder,
+    run_film,
+)
 from animeset_lib.review import lens as room
 from animeset_lib.review.decisions import DecisionLog
 from animeset_lib.review.lens import KINDS, Kind, Lens
@@ -135,7 +143,9 @@ class Project:
 
     def lens(self) -> Lens:
         published = published_folder(self.folders.output, self.folder)
-        return Lens(self.folders.work / self.folder, self.log.path, published)
+        return Lens(
+            self.folders.work / self.folder, cast_pack_path(self.folders.output, self.folder), self.log.path, published
+        )
 
     def rows(self, stage: str) -> dict[str, Any]:
         outputs = stages_with(self.folders.work / self.folder, stage)
@@ -261,14 +271,50 @@ def test_crops_and_datasets_show_what_was_made_of_them(project: Project) -> None
 
 def test_only_what_is_kept_can_be_opened(project: Project) -> None:
     assert project.lens().available == KINDS
+    assert project.lens().missing == ""
     for stage in (project.folders.work / project.folder).glob("[3-7]*"):
         shutil.rmtree(stage)
+    lens = project.lens()
+    assert lens.available == ("stills", "faces", "dataset")
+    assert lens.missing == "no crops: their pictures are not kept. Run the film with --keep-work to have them"
+    assert len(lens.open("stills")) > 0
     shutil.rmtree(project.folders.output)
     lens = project.lens()
-    assert lens.available == ("stills",)
-    assert len(lens.open("stills")) > 0
-    with pytest.raises(InputError, match=r"the faces of .* are not kept; run the film with --keep-work"):
+    assert lens.available == ()
+    with pytest.raises(InputError, match=r"no pictures for faces of .*; run the film, --until cast is enough"):
         lens.open("faces")
+    with pytest.raises(InputError, match=r"no pictures for stills of .*; run the film with --keep-work"):
+        lens.open("stills")
+
+
+def test_a_finished_film_is_looked_at_and_decided_about_by_its_heads(project: Project) -> None:
+    cast, clusters = project.rows("3d_cast"), project.rows("3c_cluster")
+    shutil.rmtree(project.folders.work / project.folder)
+    lens = project.lens()
+    assert lens.available == ("faces", "dataset")
+    assert lens.missing == (
+        "no stills and no crops: their pictures are not kept; of faces only the heads are shown. Run the film with --keep-work to have them"
+    )
+    dataset = lens.open("faces")
+    assert len(dataset) == len(cast)
+    assert all(Path(file).is_file() for file in dataset.values("filepath"))
+    faces = _faces(dataset)
+    assert {region: face.label for region, face in faces.items()} == {
+        id: row.character or "noise" for id, row in cast.items()
+    }
+    for face in faces.values():
+        left, top, width, height = face.bounding_box
+        assert 0 < left < left + width < 1
+        assert 0 < top < top + height < 1
+    points = dataset.load_brain_results("umap")
+    at = dict(zip(points.label_ids, points.points.tolist(), strict=True))
+    assert {region: at[face.id] for region, face in faces.items()} == {
+        id: pytest.approx([clusters[id].x, clusters[id].y]) for id in faces
+    }
+    group = next(ids for name, ids in _groups(dataset).items() if name.startswith("character_"))
+    _tag_faces(dataset, group, "name:Hana")
+    assert len(lens.save_decisions().saved) == 1
+    assert set(_groups(lens.open("faces"))["hana"]) == set(group)
 
 
 # ------------------------------------------------------------------------------------------------------------- the way of a tag
@@ -410,7 +456,7 @@ def test_without_fiftyone_one_sentence_says_how_to_get_it(monkeypatch: pytest.Mo
     with pytest.raises(
         AnimesetError, match=r"FiftyOne is not installed; get it with: pip.*\[fiftyone\].*Everything else works"
     ):
-        Lens(tmp_path / "work" / "film", tmp_path / "decisions.jsonl")
+        Lens(tmp_path / "work" / "film", tmp_path / "film.cast", tmp_path / "decisions.jsonl")
 
 
 def _lens_command(project_folder: Path, environment: dict[str, str], *words: str) -> subprocess.Popen[str]:
