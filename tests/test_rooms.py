@@ -46,41 +46,53 @@ ALLOWED: dict[str, set[str]] = {
     "ahead": set(),
     "console": set(),
     "models.api": {"records"},
-    "models": {"ahead", "errors", "records", "models.api"},
+    "models": {"shipped", "system", "ahead", "errors", "records", "models.api"},
     "run.stage": {"errors", "records", "models.api"},
-    "run": {"errors", "records", "models.api", "run.stage"},
+    "run": {"system", "errors", "records", "models.api", "run.stage"},
     "tags": {"errors", "settings"},
     "stages": {
+        "system",
         *("ahead", "errors", "records", "settings", "media", "models.api"),
         *("review", "review.traits", "run.stage", "tags"),
     },
     "pipeline": {
+        "cast_pack",
         *("errors", "records", "settings", "media", "models", "models.api", "run", "run.stage"),
         *("stages", "review.hand_captions"),
     },
     "stages_on_disk": {"pipeline", "run", "run.stage", "stages"},
-    "export": {"errors", "media", "records", "run", "stages", "tags"},
-    "review": {"errors", "records", "run"},
+    "cast_pack": {"ahead", "errors", "media", "records", "run", "run.stage", "stages"},
+    "export": {"system", "errors", "media", "records", "run", "stages", "tags"},
+    "review": {"system", "errors", "records", "run"},
     "review.sorting": {"errors", "records", "review", "run.stage", "stages"},
-    "review.deciding": {"cast_pack", "errors", "review", "review.sorting", "stages"},
+    "review.deciding": {"cast_pack", "cast_pack", "errors", "review", "review.sorting", "stages"},
     "review.lens": {
+        "shipped",
+        "cast_pack",
         *("errors", "records", "review", "review.captions", "review.sorting"),
         *("run", "run.stage", "stages", "stages_on_disk"),
     },
-    "review.captions": {"errors", "review.traits", "run", "settings", "tags"},
+    "review.captions": {"system", "errors", "review.traits", "run", "settings", "tags"},
     "review.traits": {"errors", "run", "tags"},
     "review.hand_captions": {"errors", "review.captions", "run", "settings", "tags"},
     "demo": {"errors", "records", "media"},
     "dashboard": {
+        "shipped",
+        "cast_pack",
+        "system",
         *("errors", "export", "media", "pipeline", "records", "review", "review.captions", "review.sorting"),
         *("run", "run.stage", "settings", "stages", "stages_on_disk", "tags"),
     },
     "explore": {
+        "shipped",
+        "system",
+        "cast_pack",
         *("__init__", "ahead", "console", "dashboard", "demo", "errors", "export", "media", "models", "pipeline"),
         *("records", "review", "review.captions", "review.lens", "review.traits", "run", "run.stage"),
         *("settings", "stages", "tags"),
     },
     "commands": {
+        "shipped",
         *("errors", "export", "models", "pipeline", "review.captions", "review.traits", "run", "settings"),
         *("stages", "stages_on_disk", "tags"),
     },
@@ -104,7 +116,7 @@ ONLY_IN = {
     "pooch": {"models/weights.py"},
     "requests": {"models/download.py"},
     "httpx": set(),
-    "urllib": {"models/weights.py"},
+    "urllib": {"explore/readme.py", "models/weights.py"},
     "socket": set(),
     "ftplib": set(),
     "pandas": {"explore/picture_table.py"},
@@ -116,6 +128,7 @@ ONLY_IN = {
 DELETING = {"rmtree", "unlink", "rmdir", "removedirs", "remove_tree"}
 """Whatever they are called on. `remove` alone is a list's, so that one is known by where it comes from: `os`."""
 MAY_DELETE = {
+    "cast_pack.py",
     *("run/store.py", "run/lock.py", "run/publish.py", "pipeline.py", "media.py"),
     *("models/weights.py", "models/download.py"),  # in the folder of downloads, which is its own
     "dashboard/receiving.py",  # in `.upload` of the folder that receives
@@ -329,7 +342,7 @@ def _foreign_ffmpegs(source: str) -> list[str]:
     """The places that would run whatever ffmpeg or ffprobe the system has: a bare name as an argument or first in a command, and
     ffmpeg-python without `cmd=ffmpeg_exe()`."""
     tree = ast.parse(source)
-    with_library = "ffmpeg" in _imports(tree)
+    with_library = "ffmpeg" in _used("", tree)
     found = []
     for node in ast.walk(tree):
         words = [*node.args, *(k.value for k in node.keywords)] if isinstance(node, ast.Call) else []
