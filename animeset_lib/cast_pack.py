@@ -23,10 +23,11 @@ from animeset_lib.errors import InputError
 from animeset_lib.media import read_image
 from animeset_lib.records import Box
 from animeset_lib.run.stage import Output
-from animeset_lib.run.store import FilmStore, parse_json, remove_tree, sync, write_json
+from animeset_lib.run.store import FilmStore, parse_json, remove_tree, write_json
 from animeset_lib.stages import PIPELINE
 from animeset_lib.stages.cast import DECISIONS_FILE, CastStage
 from animeset_lib.stages.heads import head_crop
+from animeset_lib.system import sync
 
 __all__ = ["HEAD_PX", "CastPack", "newest_pack", "open_pack", "write_pack"]
 

@@ -67,7 +67,7 @@ class _InOrderOfUse(TyperGroup):
         return [name for names in _GROUPS.values() for name in names]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        command = super().get_command(ctx, cmd_name)
+        command: Any = super().get_command(ctx, cmd_name)
         if command is not None:
             command.rich_help_panel = next(group for group, names in _GROUPS.items() if cmd_name in names)
         return command

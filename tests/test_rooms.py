@@ -61,11 +61,11 @@ ALLOWED: dict[str, set[str]] = {
         *("stages", "review.hand_captions"),
     },
     "stages_on_disk": {"pipeline", "run", "run.stage", "stages"},
-    "cast_pack": {"ahead", "errors", "media", "records", "run", "run.stage", "stages"},
+    "cast_pack": {"system", "ahead", "errors", "media", "records", "run", "run.stage", "stages"},
     "export": {"system", "errors", "media", "records", "run", "stages", "tags"},
     "review": {"system", "errors", "records", "run"},
     "review.sorting": {"errors", "records", "review", "run.stage", "stages"},
-    "review.deciding": {"cast_pack", "cast_pack", "errors", "review", "review.sorting", "stages"},
+    "review.deciding": {"cast_pack", "errors", "review", "review.sorting", "stages"},
     "review.lens": {
         "shipped",
         "cast_pack",
