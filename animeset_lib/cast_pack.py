@@ -7,7 +7,6 @@ stills are not in it.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -27,7 +26,7 @@ from animeset_lib.run.store import FilmStore, parse_json, remove_tree, write_jso
 from animeset_lib.stages import PIPELINE
 from animeset_lib.stages.cast import DECISIONS_FILE, CastStage
 from animeset_lib.stages.heads import head_crop
-from animeset_lib.system import sync
+from animeset_lib.system import replace_path, sync
 
 __all__ = ["HEAD_PX", "CastPack", "newest_pack", "open_pack", "write_pack"]
 
@@ -101,7 +100,7 @@ def write_pack(
                     sync(folder / file)
             write_json(folder / "stage.json", {**{part: output.info[part] for part in _INFO}, "key": output.key})
         _write_heads(fresh, outputs, threads, check_cancel)
-        os.replace(fresh, target)
+        replace_path(fresh, target)
         sync(place)
     for path in place.iterdir():
         if path != target:

@@ -243,10 +243,10 @@ def run_film(
         film = media.probe(path)
         folder = film_folder(film)
         models = Zoo(device=choose(device, threads))
+        _check_writable(folders)
         every, cast_key = film_stages(settings, film, path, folders.output, models, references=references, cast=cast)
         pack = cast_pack_path(folders.output, folder)
         stages = every[: _last_stage(until)]
-        _check_writable(folders)
         keys = keys_of(every, models)
     except AnimesetError as error:
         with suppress(OSError):  # what is wrong with the film is worth more than that the log cannot be written
