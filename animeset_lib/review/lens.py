@@ -120,7 +120,7 @@ class Lens:
         """The kinds that can be opened."""
         pack = open_pack(self._place)
         kept: dict[Kind, object] = {
-            "stills": pack.stills(self._work) if pack is not None else None,
+            "stills": stages_with(self._work, "2_dedupe"),
             "faces": pack,
             "crops": stages_with(self._work, "5_crop"),
             "dataset": self._published,
@@ -201,9 +201,8 @@ class Lens:
     # ---- building ----------------------------------------------------------------------------------------------------------------
 
     def _build_stills(self, dataset: Any) -> None:
-        pack = self._pack()
-        stills, outputs = pack.stills(self._work), pack.outputs
-        assert stills is not None
+        outputs = self._outputs("2_dedupe")
+        stills = outputs["1_extract"].path
         frames: dict[str, Frame] = outputs["1_extract"].by_id
         rows: dict[str, DedupeRow] = outputs["2_dedupe"].by_id
         decided = settle_frames(rows, self._log.standing).decided
