@@ -122,7 +122,7 @@ test-torch: $(VENV)/.torch
 
 # The tests of the lens, with the real FiftyOne and a mongod of their own.
 test-fiftyone: $(VENV)/.fiftyone
-	ANIMESET_FIFTYONE_TESTS=1 $(BIN)/python -m pytest tests/review/test_lens.py $(ARGS)
+	ANIMESET_FIFTYONE_TESTS=1 $(BIN)/python -m pytest tests/notebook/test_fiftyone_lens.py $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -31,12 +31,12 @@ from typing import Any
 
 import ffmpeg
 
+from animeset_lib.frames.dedupe import DedupeStage
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import FilmReader, ffmpeg_exe, probe
 from animeset_lib.models.provider import Zoo
 from animeset_lib.run.stage import Context, Output, Stage
 from animeset_lib.settings import Settings
-from animeset_lib.stages.dedupe import DedupeStage
-from animeset_lib.stages.extract import ExtractStage
 
 
 def decode_by_ffmpeg(film: Path, work: Path, threads: int) -> None:

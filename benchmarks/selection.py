@@ -27,15 +27,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from animeset_lib.demo import render_demo_film
-from animeset_lib.demo.truth import DemoTruth, PersonTruth
+from animeset_demo import render_demo_film
+from animeset_demo.truth import DemoTruth, PersonTruth
+from animeset_lib.dataset.selection import THUMB_PX, Candidate, choose, likeness
 from animeset_lib.media import read_image
 from animeset_lib.pipeline import Folders, film_folder, run_film
+from animeset_lib.pipeline.stages_on_disk import stages_with
 from animeset_lib.records import Box
 from animeset_lib.run.stage import Output
 from animeset_lib.settings import DatasetSettings, load_settings
-from animeset_lib.stages.selection import THUMB_PX, Candidate, choose, likeness
-from animeset_lib.stages_on_disk import stages_with
 
 SIZES = (8, 12, 20, 30)
 STRANGERS = 3

@@ -28,15 +28,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from animeset_lib.demo.backgrounds import paint_backdrop
-from animeset_lib.demo.truth import DemoTruth
+from animeset_demo.backgrounds import paint_backdrop
+from animeset_demo.truth import DemoTruth
+from animeset_lib.dataset.subsets import Sighting, outfits
 from animeset_lib.media import PICTURE_SUFFIXES, read_image
 from animeset_lib.models.api import Detector, Picture
 from animeset_lib.records import Box
 from animeset_lib.settings import AttributesSettings
-from animeset_lib.stages.looks import clothes_look
-from animeset_lib.stages.subsets import Sighting, outfits
-from animeset_lib.tags.vocabulary import UNKNOWN
+from animeset_lib.words.clothes import clothes_look
+from animeset_lib.words.vocabulary import UNKNOWN
 
 Rule = Callable[[Sequence[Sighting], int], Mapping[str, str]]
 """`rule(sightings, true number of outfits)` → crop id → outfit; only the peers that need it look at the number."""

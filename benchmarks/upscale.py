@@ -20,10 +20,10 @@ import cv2
 import numpy as np
 
 from animeset_lib.models.api import ModelInfo, Picture, Upscaler
-from animeset_lib.models.device import choose
-from animeset_lib.models.lanczos import Lanczos
-from animeset_lib.models.realesrgan_ncnn import ANIMEVIDEO, X4PLUS_ANIME, Network, RealEsrganNcnn
+from animeset_lib.models.engines.device import choose
 from animeset_lib.models.spec import Parts
+from animeset_lib.models.upscalers.lanczos import Lanczos
+from animeset_lib.models.upscalers.realesrgan_ncnn import ANIMEVIDEO, X4PLUS_ANIME, Network, RealEsrganNcnn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.models import ncnn_weights  # the reader of ncnn's files serves the tests in the first place
@@ -62,7 +62,7 @@ def cases(folder: Path) -> Iterator[tuple[str, str, int, str, Upscaler]]:
         if importlib.util.find_spec("torch") and importlib.util.find_spec("spandrel"):
             import torch
 
-            from animeset_lib.models.spandrel_upscaler import SpandrelUpscaler
+            from animeset_lib.models.upscalers.spandrel_upscaler import SpandrelUpscaler
 
             param = next(path for path in network.weights() if path.name == f"{network.files[4]}.param")
             state = {key: torch.from_numpy(value.copy()) for key, value in read(param).items()}

@@ -13,7 +13,7 @@ import hypothesis
 import numpy as np
 import pytest
 
-from animeset_lib import cli
+from animeset_lib.cli import main as cli
 from animeset_lib.models.fakes import FakeModels
 from animeset_lib.records import EmbedRow, Record
 from animeset_lib.run.stage import Context, Output, Stage

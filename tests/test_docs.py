@@ -8,9 +8,9 @@ from pathlib import Path
 
 import typer
 
-from animeset_lib.cli import app
+from animeset_lib.cli.main import app
+from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.settings import load_settings
-from animeset_lib.stages import PIPELINE
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

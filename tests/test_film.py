@@ -10,17 +10,17 @@ from pathlib import Path
 import cv2
 import pytest
 
+from animeset_demo import DemoTruth, render_demo_film
 from animeset_lib import media
-from animeset_lib.demo import DemoTruth, render_demo_film
 from animeset_lib.models.provider import Zoo
 from animeset_lib.pipeline import Folders, RunResult, film_folder, run_film
+from animeset_lib.pipeline.stages import PIPELINE, build_pipeline
 from animeset_lib.run.engine import keys_of, run_stages
 from animeset_lib.run.events import Events
 from animeset_lib.run.lock import Cancel
 from animeset_lib.run.stage import Output, Stage
 from animeset_lib.run.store import FilmStore
 from animeset_lib.settings import Settings, load_settings
-from animeset_lib.stages import PIPELINE, build_pipeline
 from tests.truth import Judge, b_cubed
 
 

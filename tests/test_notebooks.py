@@ -14,8 +14,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from animeset_lib.explore import demo_film
-from animeset_lib.stages import PIPELINE
+from animeset_lib.notebook import demo_film
+from animeset_lib.pipeline.stages import PIPELINE
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -189,7 +189,7 @@ def test_only_public_names_are_used(path: Path) -> None:
             if isinstance(node, ast.Import):
                 assert {alias.name for alias in node.names} <= NOT_OURS
             elif isinstance(node, ast.ImportFrom) and node.module not in NOT_OURS:
-                assert node.module in ("animeset_lib", "animeset_lib.explore")
+                assert node.module in ("animeset_lib", "animeset_lib.notebook")
                 module = importlib.import_module(node.module)
                 for alias in node.names:
                     part = (ROOT / "animeset_lib" / "explore" / f"{alias.name}.py").is_file()

@@ -206,7 +206,7 @@ def test_importing_the_command_line_loads_nothing_heavy() -> None:
     import subprocess
     import sys
 
-    code = f"import sys, animeset_lib.cli; print(sorted(m for m in {HEAVY!r} if m in sys.modules))"
+    code = f"import sys, animeset_lib.cli.main; print(sorted(m for m in {HEAVY!r} if m in sys.modules))"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )

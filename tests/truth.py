@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from animeset_lib.demo.truth import DemoTruth, FrameTruth, PersonTruth
+from animeset_demo.truth import DemoTruth, FrameTruth, PersonTruth
 from animeset_lib.records import Box, Frame, Region
 from animeset_lib.run.stage import Output
 

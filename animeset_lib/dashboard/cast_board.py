@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from animeset_lib.cast.names import is_automatic
+from animeset_lib.cast.sorting import NOISE, REJECTED, Face, Sorting, group_of
 from animeset_lib.dashboard.pictures import Thumbnails, face_picture, framed
 from animeset_lib.errors import InputError
-from animeset_lib.review.decisions import DecisionLog
-from animeset_lib.review.sorting import NOISE, REJECTED, Face, Sorting, group_of
+from animeset_lib.pipeline.stages_on_disk import stages_with
+from animeset_lib.run.decisions import DecisionLog
 from animeset_lib.run.stage import Output
-from animeset_lib.stages.names import is_automatic
-from animeset_lib.stages_on_disk import stages_with
 
 __all__ = ["CastBoard"]
 

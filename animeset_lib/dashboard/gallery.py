@@ -13,8 +13,8 @@ from typing import Any, Literal, get_args
 from animeset_lib.dashboard.pictures import Thumbnails, data_uri
 from animeset_lib.errors import InputError
 from animeset_lib.media import read_image
-from animeset_lib.records import Framing
-from animeset_lib.review.captions import (
+from animeset_lib.published import publish
+from animeset_lib.published.captions import (
     AddTags,
     CaptionedPicture,
     CaptionSet,
@@ -29,8 +29,8 @@ from animeset_lib.review.captions import (
     tags_of,
     tidy_caption,
 )
-from animeset_lib.run import publish
-from animeset_lib.tags.vocabulary import UNKNOWN
+from animeset_lib.records import Framing
+from animeset_lib.words.vocabulary import UNKNOWN
 
 __all__ = ["EXPRESSIONS", "Gallery", "published_folders"]
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from animeset_lib.dashboard.pictures import Thumbnails, face_picture
+from animeset_lib.pictures.quality import find_faults
 from animeset_lib.run.stage import Output
 from animeset_lib.settings import Settings
-from animeset_lib.stages.quality import find_faults
 
 __all__ = ["EXPLORABLE", "Explored", "explore"]
 

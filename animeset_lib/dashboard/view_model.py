@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from animeset_lib import media
+from animeset_lib.cast.cast import CAST_FILE
+from animeset_lib.cast.names import character_name
 from animeset_lib.dashboard.cast_board import CastBoard
 from animeset_lib.dashboard.estimates import Rates
 from animeset_lib.dashboard.gallery import Gallery, published_folders
@@ -27,12 +29,10 @@ from animeset_lib.errors import AnimesetError, BusyError, InputError, SettingsEr
 from animeset_lib.export.plan import By, ExportOptions
 from animeset_lib.export.write import FORMATS, export_films
 from animeset_lib.pipeline import Folders, decisions_path, film_folder, plan_film
+from animeset_lib.pipeline.stages_on_disk import stages_with
+from animeset_lib.published.publish import refresh_zip, zip_all, zip_folder
 from animeset_lib.records import Film
 from animeset_lib.run.lock import holder
-from animeset_lib.run.publish import refresh_zip, zip_all, zip_folder
-from animeset_lib.stages.cast import CAST_FILE
-from animeset_lib.stages.names import character_name
-from animeset_lib.stages_on_disk import stages_with
 
 __all__ = ["BUSY", "ViewModel"]
 

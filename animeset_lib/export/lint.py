@@ -24,13 +24,24 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from animeset_lib.dataset.selection import THUMB_PX, thumb_difference
 from animeset_lib.errors import InputError
-from animeset_lib.export.loaders import Finding, Loaded, LoadedPicture, LoadedSet, load, recognise
-from animeset_lib.export.loaders.loaded import Notes, counted, is_hidden, merged, tag_key, tags_of
+from animeset_lib.export.loaded import (
+    Finding,
+    Loaded,
+    LoadedPicture,
+    LoadedSet,
+    Notes,
+    counted,
+    is_hidden,
+    merged,
+    tag_key,
+    tags_of,
+)
+from animeset_lib.export.recognise import load, recognise
+from animeset_lib.frames.hashing import neighbours, perceptual_hash
 from animeset_lib.media import read_image
-from animeset_lib.stages.hashing import neighbours, perceptual_hash
-from animeset_lib.stages.selection import THUMB_PX, thumb_difference
-from animeset_lib.tags.vocabulary import category_of
+from animeset_lib.words.vocabulary import category_of
 
 __all__ = ["LintedSet", "Report", "estimated_tokens", "lint"]
 

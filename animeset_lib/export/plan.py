@@ -9,12 +9,12 @@ from typing import Literal, get_args
 
 from animeset_lib.errors import InputError
 from animeset_lib.export.prompts import SamplePrompt, sample_prompts
-from animeset_lib.export.published import REGULARISATION, CharacterSet, ExportPicture, PublishedFilm
 from animeset_lib.export.repeats import balanced_repeats, fixed_repeats
 from animeset_lib.export.split import MIN_PICTURES, validation_split
+from animeset_lib.published.reader import REGULARISATION, CharacterSet, ExportPicture, PublishedFilm
 from animeset_lib.records import safe_name
-from animeset_lib.tags.spelling import safe_slug
-from animeset_lib.tags.vocabulary import UNKNOWN, category_of
+from animeset_lib.words.spelling import safe_slug
+from animeset_lib.words.vocabulary import UNKNOWN, category_of
 
 __all__ = [
     "By",

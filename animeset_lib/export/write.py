@@ -16,14 +16,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from animeset_lib.errors import InputError
-from animeset_lib.export.ai_toolkit import ai_toolkit_files
-from animeset_lib.export.everydream import everydream_files
-from animeset_lib.export.huggingface import huggingface_files
-from animeset_lib.export.kohya import kohya_files
-from animeset_lib.export.onetrainer import onetrainer_files
+from animeset_lib.export.ai_toolkit.writer import ai_toolkit_files
+from animeset_lib.export.everydream.writer import everydream_files
+from animeset_lib.export.imagefolder.writer import huggingface_files
+from animeset_lib.export.kohya.writer import kohya_files
+from animeset_lib.export.onetrainer.writer import onetrainer_files
 from animeset_lib.export.plan import ExportFiles, ExportOptions, ExportPlan, make_plan
-from animeset_lib.export.published import join_films, read_film
-from animeset_lib.run.publish import hold_folder
+from animeset_lib.published.publish import hold_folder
+from animeset_lib.published.reader import join_films, read_film
 from animeset_lib.run.store import full_disk_as, parse_json, remove_tree, sync, write_json
 
 __all__ = ["FORMATS", "MARKER", "Exported", "export_films", "is_export", "write_export"]

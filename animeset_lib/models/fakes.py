@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from animeset_lib.errors import ModelError
 from animeset_lib.models.api import Detection, ModelInfo, Picture, TaggerInput, Tags, Task, Thresholds
-from animeset_lib.models.device import Device
+from animeset_lib.models.engines.device import Device
 from animeset_lib.records import Box
 
 __all__ = ["FAKE_FACE_RGB", "FakeDetector", "FakeEmbedder", "FakeModels", "FakeTagger", "FakeUpscaler"]

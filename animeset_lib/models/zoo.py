@@ -13,28 +13,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from animeset_lib.errors import ModelError
-from animeset_lib.models import (
-    animeface,
-    animeset_face,
-    animeset_identity,
-    attributes,
-    ccip,
-    colour_layout,
+from animeset_lib.models.detectors import animeface, animeset_face, deepghs, mediapipe_face, yolo
+from animeset_lib.models.embedders import animeset_identity, ccip, colour_layout, imgsim, open_clip_image
+from animeset_lib.models.engines import onnx as onnx_file
+from animeset_lib.models.spec import Family, HubFile, ModelSpec, ReleaseFile
+from animeset_lib.models.taggers import deepdanbooru, wd
+from animeset_lib.models.taggers import measured_colours as attributes
+from animeset_lib.models.upscalers import (
     command_upscaler,
-    deepdanbooru,
-    deepghs,
-    imgsim,
     lanczos,
-    mediapipe_face,
-    onnx_file,
-    open_clip_image,
     realesrgan_ncnn,
     realesrgan_package,
     spandrel_upscaler,
-    wd,
-    yolo,
 )
-from animeset_lib.models.spec import Family, HubFile, ModelSpec, ReleaseFile
 
 __all__ = ["EXTRAS", "FAMILIES", "MODELS"]
 

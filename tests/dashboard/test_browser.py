@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from animeset_lib.stages import PIPELINE
+from animeset_lib.pipeline.stages import PIPELINE
 from tests.dashboard.browser import Page, Server, accessibility, browser, make_film, make_project, opened, served
 
 FILM = "Ein Film – ßäü 🎬.mp4"

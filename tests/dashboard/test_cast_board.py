@@ -17,18 +17,18 @@ from hypothesis import HealthCheck, example, settings
 from hypothesis import given as examples
 from hypothesis import strategies as st
 
+from animeset_lib.cast.cast import CAST_FILE, CastStage
+from animeset_lib.cast.cast_file import load_cast
+from animeset_lib.cast.sorting import NOISE, REJECTED
 from animeset_lib.dashboard.cast_board import CastBoard
 from animeset_lib.dashboard.pictures import Thumbnails
 from animeset_lib.errors import InputError
 from animeset_lib.media import write_image
 from animeset_lib.models.fakes import FakeModels
 from animeset_lib.records import Box, CastRow, ClusterRow, EmbedRow, Frame, Region
-from animeset_lib.review.decisions import DecisionLog
-from animeset_lib.review.sorting import NOISE, REJECTED
+from animeset_lib.run.decisions import DecisionLog
 from animeset_lib.run.stage import Context, Output
 from animeset_lib.settings import CastSettings
-from animeset_lib.stages.cast import CAST_FILE, CastStage
-from animeset_lib.stages.castfile import load_cast
 
 Face = tuple[int, int, float]
 """Number of its still, cluster, confidence."""

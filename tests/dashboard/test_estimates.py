@@ -11,8 +11,8 @@ import pytest
 
 from animeset_lib.dashboard.estimates import _TYPICAL, Rates
 from animeset_lib.dashboard.runs import finished_events
+from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.settings import PRESETS, load_settings
-from animeset_lib.stages import PIPELINE
 
 DRAFT = load_settings(preset="draft").model_dump(mode="json")
 FULL = load_settings().model_dump(mode="json")

@@ -19,9 +19,9 @@ from animeset_lib.dashboard.pictures import Thumbnails
 from animeset_lib.dashboard.texts_result import TEXTS
 from animeset_lib.errors import AnimesetError, InputError
 from animeset_lib.media import write_image
+from animeset_lib.published.publish import publish
 from animeset_lib.records import Film
-from animeset_lib.run.publish import publish
-from animeset_lib.tags.vocabulary import emotion_of
+from animeset_lib.words.vocabulary import emotion_of
 
 VUE = Path(__file__).parents[2] / "animeset_lib" / "dashboard" / "vue" / "result.vue"
 HERO = ("hero, solo, smile, hat", "hero, solo, long_hair", "hero, solo, Smile")

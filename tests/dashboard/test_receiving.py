@@ -26,6 +26,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from animeset_lib.cast.references import find_references
 from animeset_lib.dashboard import receiving
 from animeset_lib.dashboard.receiving import (
     FILM_SUFFIXES,
@@ -40,7 +41,6 @@ from animeset_lib.dashboard.receiving import (
 )
 from animeset_lib.errors import BusyError, InputError, SpaceError
 from animeset_lib.media import FilmReader, ffmpeg_exe, write_image
-from animeset_lib.stages.references import find_references
 from tests.film_maker import drawing, remux, write_film
 
 GB = 10**9

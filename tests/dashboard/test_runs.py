@@ -20,9 +20,9 @@ from animeset_lib import media
 from animeset_lib.dashboard.estimates import Rates
 from animeset_lib.dashboard.runs import Launch, Options, RunFollower, Runs, known_runs, tail
 from animeset_lib.pipeline import Folders, film_folder
+from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.run.lock import holder
 from animeset_lib.settings import load_settings
-from animeset_lib.stages import PIPELINE
 from tests.dashboard.browser import ROOT, make_film
 
 FOLDER = "film-0123456789ab"

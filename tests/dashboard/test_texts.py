@@ -15,10 +15,10 @@ from animeset_lib.dashboard.runs import Phase
 from animeset_lib.dashboard.texts import LANGUAGES, texts
 from animeset_lib.export.plan import By
 from animeset_lib.models.api import Task
+from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.records import Framing
 from animeset_lib.settings import PRESETS, describe
-from animeset_lib.stages import PIPELINE
-from animeset_lib.tags.vocabulary import _EMOTIONS
+from animeset_lib.words.vocabulary import _EMOTIONS
 
 DASHBOARD = Path(__file__).parents[2] / "animeset_lib" / "dashboard"
 TEMPLATES = [*sorted((DASHBOARD / "vue").glob("*.vue")), DASHBOARD / "vue" / "shared.js"]

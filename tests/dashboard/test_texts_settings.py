@@ -14,8 +14,8 @@ import pytest
 
 import animeset_lib.stages
 from animeset_lib.dashboard import english, german
+from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.settings import Settings, describe
-from animeset_lib.stages import PIPELINE
 
 LANGUAGES = pytest.mark.parametrize("words", [english, german], ids=["english", "german"])
 LONGEST = 40
@@ -173,7 +173,7 @@ def _place(target: ast.expr, name: str) -> int | None:
         ("Row(dropped='a' if bad else None)", {"a"}),
         ("row.model_copy(update={'dropped': 'a', 'why': 'b'})", {"a"}),
         ("A = 'a'\nRow(dropped=A)", {"a"}),
-        ("from animeset_lib.stages.explain import NO_CROP_USED\nRow(reason=NO_CROP_USED)", {"no_crop_used"}),
+        ("from animeset_lib.dataset.explain import NO_CROP_USED\nRow(reason=NO_CROP_USED)", {"no_crop_used"}),
         ("def row(id, dropped=None): return Row(id, dropped=dropped)\nrow('id', 'a')\nrow('other')", {"a"}),
         ("class Fate:\n id: str\n reason: str\nFate('id', 'a')", {"a"}),
         (

@@ -11,18 +11,18 @@ import cv2
 import numpy as np
 import pytest
 
+from animeset_lib.cast.detect import DetectStage
 from animeset_lib.dashboard.pictures import Thumbnails
 from animeset_lib.dashboard.thresholds import EXPLORABLE, Explored, explore
+from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.media import write_image
 from animeset_lib.models.api import Detection
 from animeset_lib.models.fakes import FakeModels
+from animeset_lib.pictures.quality import QualityStage
+from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.records import Box, CastRow, DedupeRow, Frame, QualityRow, Region
 from animeset_lib.run.stage import Context, Output
 from animeset_lib.settings import DedupeSettings, DetectSettings, QualitySettings, Settings, describe
-from animeset_lib.stages import PIPELINE
-from animeset_lib.stages.dedupe import DedupeStage
-from animeset_lib.stages.detect import DetectStage
-from animeset_lib.stages.quality import QualityStage
 from tests.film_maker import drawing
 from tests.talking_head import Picture, brighter, compressed, head, noisy
 

@@ -18,10 +18,10 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from animeset_lib.errors import InputError
-from animeset_lib.export.ai_toolkit import to_yaml
+from animeset_lib.export.ai_toolkit.writer import to_yaml
 from animeset_lib.export.plan import ExportFiles, ExportOptions, ExportPlan, make_plan
-from animeset_lib.export.published import read_film
 from animeset_lib.export.write import FORMATS
+from animeset_lib.published.reader import read_film
 from tests.export.film_on_disk import Shown, make_film
 
 HANA = [

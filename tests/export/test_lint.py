@@ -289,8 +289,8 @@ def test_few_pictures_are_a_warning(good: Callable[[str], Path]) -> None:
 def test_five_thousand_pictures_are_compared_in_time() -> None:
     from time import perf_counter
 
+    from animeset_lib.dataset.selection import THUMB_PX
     from animeset_lib.export.lint import _alike, _Measured
-    from animeset_lib.stages.selection import THUMB_PX
 
     random = np.random.default_rng(3)
     thumbs = random.integers(0, 256, (5_000, 8, 8, 3)).astype(np.uint8)

@@ -13,7 +13,8 @@ import yaml
 from PIL import Image
 
 from animeset_lib.export.lint import lint
-from animeset_lib.export.loaders import Loaded, Source, load
+from animeset_lib.export.loaded import Loaded
+from animeset_lib.export.recognise import Source, load
 from tests.export.lint_folders import GOOD, caption, draw, edit_json, picture, write
 
 

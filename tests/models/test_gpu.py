@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from animeset_lib.demo import iter_demo_frames
-from animeset_lib.models.device import Device, cards, choose, onnx_uses, torch_uses
+from animeset_demo import iter_demo_frames
+from animeset_lib.models.engines.device import Device, cards, choose, onnx_uses, torch_uses
 from animeset_lib.models.provider import Zoo
 from animeset_lib.models.weights import Weights
 
@@ -67,8 +67,8 @@ def test_enlarged_pictures_are_the_same(card: Device, tmp_path: Path, pictures: 
     torch = pytest.importorskip("torch")
     pytest.importorskip("spandrel")
     assert torch_uses(card)
-    from animeset_lib.models.realesrgan_ncnn import ANIMEVIDEO
-    from animeset_lib.models.spandrel_upscaler import SpandrelUpscaler
+    from animeset_lib.models.upscalers.realesrgan_ncnn import ANIMEVIDEO
+    from animeset_lib.models.upscalers.spandrel_upscaler import SpandrelUpscaler
     from tests.models.ncnn_weights import compact
     from tests.models.tiny import parts
 

@@ -20,13 +20,13 @@ from animeset_lib import pipeline
 from animeset_lib.errors import AnimesetError, BusyError, CancelledError, SettingsError, SpaceError
 from animeset_lib.models.fakes import FakeModels
 from animeset_lib.pipeline import RunResult, film_states, removable, remove_unused
+from animeset_lib.pipeline.stages import build_pipeline
 from animeset_lib.run import lock
 from animeset_lib.run.engine import keys_of
 from animeset_lib.run.events import read_events
 from animeset_lib.run.lock import Cancel, hold, holder, request_cancel
 from animeset_lib.run.stage import Context
 from animeset_lib.settings import load_settings
-from animeset_lib.stages import build_pipeline
 from tests.run.toy import FILM, Knob, Numbers, Tree, Vectors, toy_stages
 
 FOLDER = "toy-0123456789ab"

@@ -1,0 +1,455 @@
+"""3d_cast: clusters get names, from reference pictures, from an earlier film's cast file, or by size; a person's decisions override them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from animeset_lib.cast.cast_file import (
+    CastCharacter,
+    CastEmbedder,
+    CastFile,
+    load_cast,
+    representatives,
+    save_cast,
+)
+from animeset_lib.cast.grouping import NOISE
+from animeset_lib.cast.names import character_name, is_automatic, unused_names
+from animeset_lib.cast.references import embed_references, find_references, references_digest
+from animeset_lib.errors import InputError
+from animeset_lib.models.api import ModelProvider
+from animeset_lib.records import CastRow, ClusterRow, Record, Region
+from animeset_lib.run.decisions import Decision, DecisionLog, Settlement, about_faces, digest_of, settle
+from animeset_lib.run.stage import Context, Output, Stage, WholeSet
+from animeset_lib.settings import CastSettings
+
+__all__ = [
+    "BY_A_PERSON",
+    "CAST_FILE",
+    "DECISIONS_FILE",
+    "CastStage",
+    "Match",
+    "cast_rows",
+    "match_clusters",
+    "name_clusters",
+]
+
+CAST_FILE = "cast.json"
+DECISIONS_FILE = "decisions.jsonl"
+_REPORT = "naming.json"
+BY_A_PERSON = frozenset({"not_a_character", "by_hand"})
+"""Reasons for which a row of this stage is dropped because a person said so."""
+_MACHINE = "machine_names.json"
+_SIDE_BY_SIDE = 0.1
+"""Two clusters that share more than this share of the smaller one's stills are two characters, whatever a reference says; below, a false
+face or a mirror is likelier."""
+
+Vectors = npt.NDArray[np.float32]
+Source = Literal["reference", "cast"]
+ClusterSource = Literal["cluster", "reference", "cast"]
+
+
+@dataclass(frozen=True)
+class Match:
+    """A cluster that looks like a known character. `share` of its faces voted for `name`."""
+
+    cluster: int
+    name: str
+    source: Source
+    share: float
+
+
+@dataclass(frozen=True)
+class CastStage(Stage):
+    """One row per face of `3c_cluster`: its character or noise; and `cast.json` for the next film.
+
+    `references` is a folder `<name>/*.png|jpg|webp`, `cast_file` the cast.json of an earlier film; either, both or none. `decisions` is the file of
+    a `DecisionLog`, perhaps not there yet; those about faces that stand override the machine, and all that stand are written to
+    `decisions.jsonl` (those about stills are in the key of 2_dedupe and thereby in this one's). They are read once
+    per object: what a person decides while the stage runs is for the next run, whose key then says so.
+
+    `notes.machine_names` of stage.json is cluster → name and source by the machine, before decisions: with them `settle` gives what the next
+    run will.
+    """
+
+    settings: CastSettings
+    references: Path | None = None
+    cast_file: Path | None = None
+    decisions: Path | None = None
+    name: ClassVar[str] = "3d_cast"
+    version: ClassVar[str] = "1"
+    needs: ClassVar[tuple[str, ...]] = ("1_extract", "3a_detect", "3b_embed", "3c_cluster")
+    row: ClassVar[type[Record]] = CastRow
+
+    def fingerprint(self, models: ModelProvider) -> dict[str, str]:
+        """Contents of what is read from outside the run. Raises `InputError` when it cannot be used, before any stage has run."""
+        found = {}
+        if self.references is not None:
+            found["references"] = references_digest(find_references(self.references))
+        if self.cast_file is not None:
+            load_cast(self.cast_file)
+            found["cast_file"] = hashlib.sha256(self.cast_file.read_bytes()).hexdigest()
+        if self._standing:
+            found["decisions"] = digest_of(self._standing)
+        return found
+
+    @cached_property
+    def _all_standing(self) -> tuple[Decision, ...]:
+        return tuple(DecisionLog(self.decisions).standing) if self.decisions is not None else ()
+
+    @cached_property
+    def _standing(self) -> tuple[Decision, ...]:
+        """Those about faces. Raises `InputError` for a damaged file, or a name that is none."""
+        standing = about_faces(self._all_standing)
+        for decision in standing:
+            if decision.character is not None and character_name(decision.character) != decision.character:
+                raise InputError(
+                    f"{decision.named} in {self.decisions} gives the name {decision.character!r}, which does not fit; write it as "
+                    f"{character_name(decision.character)!r}"
+                )
+        return standing
+
+    def plan(self, given: Mapping[str, Output]) -> list[WholeSet]:
+        return [WholeSet(given)]
+
+    def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> Iterable[CastRow]:
+        given: Mapping[str, Output] = batch[0].given
+        maker = given["3b_embed"].info["notes"]["embedder"]
+        clusters: list[ClusterRow] = given["3c_cluster"].kept
+        regions: dict[str, Region] = given["3a_detect"].by_id
+        place = {row.id: i for i, row in enumerate(given["3b_embed"].rows)}
+        vectors = given["3b_embed"].vectors[[place[row.id] for row in clusters]] if clusters else np.zeros((0, 1))
+        vectors = np.asarray(vectors, dtype=np.float32)
+        labels = np.array([row.cluster for row in clusters], dtype=np.int64)
+        stills = [regions[row.id].frame_id for row in clusters]
+        same = float(given["3c_cluster"].info["notes"]["parameters"]["same_distance"])
+
+        earlier = self._earlier(maker)
+        shown = self._shown(given, maker, ctx)
+        known: dict[str, Vectors] = {character.name: character.array for character in earlier}
+        pictured = {
+            name: np.concatenate([shown[name], known[name]]) if name in known else shown[name] for name in shown
+        }
+        named, told = match_clusters(
+            labels, vectors, stills, pictured, "reference", same, self.settings.reference_confidence
+        )
+        rest = {name: array for name, array in known.items() if name not in pictured}
+        by_cast, told_too = match_clusters(
+            labels, vectors, stills, rest, "cast", same, self.settings.reference_confidence
+        )
+        told += told_too
+        for match in by_cast.values():
+            if match.cluster not in named:
+                named[match.cluster] = match
+            else:
+                told.append(
+                    f"cluster {match.cluster} is {named[match.cluster].name} by its reference pictures; "
+                    f"the cast file called it {match.name}"
+                )
+        told += [
+            f"no character looks like the reference pictures of {name}"
+            for name in shown
+            if name not in {match.name for match in named.values()}
+        ]
+        name_of = name_clusters(clusters, named, [*known, *shown], self._standing)
+        source_of: dict[int, ClusterSource] = {
+            cluster: named[cluster].source if cluster in named else "cluster" for cluster in name_of
+        }
+        settlement = settle([row.id for row in clusters], labels.tolist(), name_of, source_of, self._standing)
+        rows, told_last = cast_rows(clusters, stills, settlement)
+        told += [*settlement.told, *told_last]
+        for sentence in told:
+            ctx.log.info("3d_cast: %s", sentence)
+        if settlement.absent:
+            ctx.log.info(
+                "3d_cast: %d faces that were decided about are not in this run (other settings); those decisions are without effect on them",
+                settlement.absent,
+            )
+        (out / _REPORT).write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        machine = {str(cluster): (name, source_of[cluster]) for cluster, name in name_of.items()}
+        (out / _MACHINE).write_text(json.dumps(machine, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        if self._all_standing:
+            lines = "".join(f"{decision.line}\n" for decision in self._all_standing)
+            (out / DECISIONS_FILE).write_text(lines, encoding="utf-8", newline="\n")
+
+        renamed = {match.name for match in by_cast.values() if _is_renamed(match, rows, settlement)}
+        renamed |= {match.name for match in by_cast.values() if named[match.cluster].source == "reference"}
+        carried = [
+            character for character in earlier if not (character.name in renamed and is_automatic(character.name))
+        ]
+        save_cast(out / CAST_FILE, _cast(maker, rows, vectors, carried))
+        yield from rows
+
+    def _earlier(self, maker: Mapping[str, Any]) -> tuple[CastCharacter, ...]:
+        """Characters of the cast file. Raises `InputError` when another embedder made its vectors."""
+        if self.cast_file is None:
+            return ()
+        cast = load_cast(self.cast_file)
+        if cast.embedder.digest != maker["digest"]:
+            raise InputError(
+                f"the vectors in {self.cast_file} were made by the embedder {cast.embedder.name} ({cast.embedder.digest[:12]}), this run uses "
+                f"{maker['name']} ({maker['digest'][:12]}); they cannot be compared. Use the same embedder (embed.embedder={cast.embedder.name}), "
+                "or name the characters with reference pictures instead of the cast file"
+            )
+        return cast.characters
+
+    def _shown(self, given: Mapping[str, Output], maker: Mapping[str, Any], ctx: Context) -> dict[str, Vectors]:
+        """Vectors of the reference pictures by name, by the same detector and embedder as the film's faces."""
+        if self.references is None:
+            return {}
+        references = find_references(self.references)
+        if not references:
+            ctx.log.warning("3d_cast: %s holds no pictures; expected %s/<name>/*.png", self.references, self.references)
+            return {}
+        detector = ctx.models.detector(given["3a_detect"].info["notes"]["detector"]["asked"])
+        embedder = ctx.models.embedder(maker["asked"])
+        return embed_references(references, detector, embedder, ctx.log)
+
+    def finish(
+        self, rows: list[CastRow], items: Sequence[WholeSet], given: Mapping[str, Output], out: Path, ctx: Context
+    ) -> Sequence[CastRow]:
+        faces = Counter(row.character for row in rows if row.character is not None)
+        sources = _sources(rows)
+        clusters = defaultdict(set)
+        for row in rows:
+            if row.character is not None:
+                clusters[row.character].add(row.cluster)
+        ctx.note(
+            "characters",
+            [
+                {"name": name, "faces": count, "source": sources[name], "clusters": sorted(clusters[name])}
+                for name, count in faces.most_common()
+            ],
+        )
+        ctx.note("naming", json.loads((out / _REPORT).read_text(encoding="utf-8")))
+        ctx.note("machine_names", json.loads((out / _MACHINE).read_text(encoding="utf-8")))
+        if self._standing:
+            ctx.note("decisions", len(self._standing))
+        reasons = Counter(row.dropped for row in rows if row.dropped is not None)
+        ctx.log.info(
+            "3d_cast: %s; %d faces are noise, %d second figures of one still",
+            ", ".join(f"{name} ({count})" for name, count in faces.most_common()) or "no characters",
+            reasons["noise"],
+            reasons["same_frame"],
+        )
+        if self._standing:
+            ctx.log.info(
+                "3d_cast: %d decisions of yours stand; %d faces are no character by them, %d are not to be used",
+                len(self._standing),
+                reasons["not_a_character"],
+                reasons["by_hand"],
+            )
+        return rows
+
+
+def match_clusters(
+    labels: npt.NDArray[np.int64],
+    vectors: Vectors,
+    stills: Sequence[str],
+    known: Mapping[str, Vectors],
+    source: Source,
+    same_distance: float,
+    least_share: float,
+) -> tuple[dict[int, Match], list[str]]:
+    """Cluster → the known character it is, for those clusters that are one; and sentences about conflicts.
+
+    `labels`, `vectors` and `stills` (still ids) are row-aligned faces, `known` is name → `(K, D)` vectors. Each face votes for the name with
+    the nearest vector, if it is within `same_distance`; a cluster takes the name that at least `least_share` of its faces voted for.
+    Several clusters may be one character, but not two that stand side by side: then the better match keeps the name.
+    """
+    matches: list[Match] = []
+    names = sorted(known)
+    if names and len(labels):
+        nearest = np.stack([(1.0 - vectors @ known[name].T).min(axis=1) for name in names], axis=1)
+        vote = np.where(nearest.min(axis=1) <= same_distance, nearest.argmin(axis=1), -1)
+        for cluster in range(int(labels.max()) + 1):
+            votes = vote[labels == cluster]
+            counts = np.bincount(votes[votes >= 0], minlength=len(names))
+            share = float(counts.max()) / len(votes)
+            if counts.max() and share >= least_share:
+                matches.append(Match(cluster, names[int(counts.argmax())], source, round(share, 4)))
+    named: dict[int, Match] = {}
+    told: list[str] = []
+    seen: dict[str, set[str]] = {}
+    for match in sorted(matches, key=lambda m: (-m.share, m.cluster)):
+        here = {still for still, label in zip(stills, labels, strict=True) if label == match.cluster}
+        there = seen.setdefault(match.name, set())
+        if len(here & there) > max(1.0, _SIDE_BY_SIDE * min(len(here), len(there))):
+            told.append(
+                f"cluster {match.cluster} looks like {match.name} too ({match.share:.0%} of its faces), but stands beside the better match in "
+                f"{len(here & there)} stills; it keeps a name of its own"
+            )
+            continue
+        there |= here
+        named[match.cluster] = match
+        told.append(f"cluster {match.cluster} is {match.name} ({match.share:.0%} of its faces, {source})")
+    return named, told
+
+
+def name_clusters(
+    clusters: Sequence[ClusterRow], named: Mapping[int, Match], taken: Iterable[str], decisions: Sequence[Decision]
+) -> dict[int, str]:
+    """Cluster → the machine's name of it, by cluster number: that of its match in `named`, else `character_01`, ... by size, without `taken`.
+
+    Where a decision tells who bore the automatic name it uses, that name stays with the cluster that now holds most of those faces (of whom
+    the machine called so; nobody, where a person made the character), and no other gets it; all other names are as they
+    would be without decisions. A decision that does not tell changes nothing: faces were moved to the group that was called so, and
+    in unchanged groups it still is.
+    """
+    known = set(taken)
+    bearing: dict[str, str] = {}
+    kept_back: set[str] = set()
+    by_person: set[str] = set()
+    for decision in decisions:
+        name = decision.character
+        if name is not None and decision.bearers is not None and is_automatic(name) and name not in known:
+            kept_back.add(name)
+            bearing |= {face: name for face in decision.bearers if face not in by_person}
+        by_person |= set(decision.faces) if name is not None else set()
+    held = Counter((bearing[row.id], row.cluster) for row in clusters if row.id in bearing and row.cluster != NOISE)
+    name_of = {cluster: match.name for cluster, match in named.items()}
+    placed: set[str] = set()
+    for (name, cluster), _ in sorted(held.items(), key=lambda entry: (-entry[1], entry[0])):
+        if name not in placed:
+            placed.add(name)
+            name_of.setdefault(cluster, name)
+    every = range(max((row.cluster for row in clusters), default=NOISE) + 1)
+    by_size = dict(zip((cluster for cluster in every if cluster not in named), unused_names(known), strict=False))
+    spare = unused_names({*known, *kept_back, *by_size.values()})
+    for cluster, name in by_size.items():
+        if cluster not in name_of:
+            name_of[cluster] = next(spare) if name in kept_back else name
+    return {cluster: name_of[cluster] for cluster in every}
+
+
+def cast_rows(
+    clusters: Sequence[ClusterRow], stills: Sequence[str], settlement: Settlement
+) -> tuple[list[CastRow], list[str]]:
+    """A row per face, and sentences about conflicts. Where a still holds one character twice, one face keeps it: one that a person named before
+    one that only its group names, then the surer one. Pictures that are not to be used stand in nobody's way.
+
+    A face that a person picked out is as sure as can be; one that was only in a group keeps the machine's confidence.
+    """
+    best: dict[tuple[str, str], int] = {}
+    both_decided: dict[str, list[str]] = defaultdict(list)
+    for i, (row, still, face) in enumerate(zip(clusters, stills, settlement.faces, strict=True)):
+        if face.character is None or face.dropped is not None:
+            continue
+        spot = (still, face.character)
+        if spot not in best:
+            best[spot] = i
+            continue
+        rival = settlement.faces[best[spot]]
+        if face.listed and rival.listed:
+            both_decided[face.character].append(still)
+        if (face.listed, row.confidence) > (rival.listed, clusters[best[spot]].confidence):
+            best[spot] = i
+    rows = []
+    for i, (row, still, face) in enumerate(zip(clusters, stills, settlement.faces, strict=True)):
+        if face.dropped is None and face.character is not None and best[still, face.character] != i:
+            winner = clusters[best[still, face.character]]
+            by_person = settlement.faces[best[still, face.character]].listed and not face.listed
+            reason = (
+                "by your decision"
+                if by_person
+                else f"with more confidence ({winner.confidence:.2f} to {row.confidence:.2f})"
+            )
+            rows.append(
+                CastRow(
+                    id=row.id,
+                    dropped="same_frame",
+                    why=f"{winner.id} in the same still is {face.character} {reason}",
+                    character=None,
+                    cluster=row.cluster,
+                    source="noise",
+                    confidence=row.confidence,
+                )
+            )
+            continue
+        picked = face.listed and face.decision is not None and (face.decision.scope == "faces" or row.cluster == NOISE)
+        machine = 0.0 if row.cluster == NOISE else row.confidence
+        rows.append(
+            CastRow(
+                id=row.id,
+                dropped=face.dropped,
+                why=row.why if face.dropped == "noise" else face.why,
+                character=face.character,
+                cluster=row.cluster,
+                source=face.source,
+                confidence=1.0 if picked and face.character is not None else machine,
+            )
+        )
+    told = [
+        f"you named two faces {name} in {_count(len(set(where)), 'still')} ({', '.join(sorted(set(where))[:3])}"
+        f"{', ...' if len(set(where)) > 3 else ''}); the surer one keeps the name"
+        for name, where in sorted(both_decided.items())
+    ]
+    return rows, told
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def _is_renamed(match: Match, rows: Sequence[CastRow], settlement: Settlement) -> bool:
+    """Whether a person gave the cluster of `match` another name, so that the old one is nobody's."""
+    others = {
+        face.character
+        for row, face in zip(rows, settlement.faces, strict=True)
+        if row.cluster == match.cluster and face.source == "decision" and face.character is not None
+    }
+    return bool(others) and all(face.character != match.name for face in settlement.faces)
+
+
+def _sources(rows: Sequence[CastRow]) -> dict[str, Literal["cluster", "reference", "cast", "decision"]]:
+    """Character → where most of its faces have the name from."""
+    counts: dict[str, Counter[Literal["cluster", "reference", "cast", "decision"]]] = defaultdict(Counter)
+    for row in rows:
+        if row.character is not None and row.source != "noise":
+            counts[row.character][row.source] += 1
+    return {name: found.most_common(1)[0][0] for name, found in counts.items()}
+
+
+def _cast(
+    maker: Mapping[str, Any], rows: Sequence[CastRow], vectors: Vectors, earlier: Sequence[CastCharacter]
+) -> CastFile:
+    """The cast of this film, with the vectors of `earlier` films behind its own, and who was not seen this time."""
+    known = {character.name: character for character in earlier}
+    members: dict[str, list[int]] = defaultdict(list)
+    for i, row in enumerate(rows):
+        # A picture that a person does not want may be blurred, hidden or of somebody else: nobody is to be known by it.
+        if row.character is not None and row.dropped is None:
+            members[row.character].append(i)
+    sources = _sources(rows)
+    characters = []
+    for name, mine in sorted(members.items(), key=lambda entry: (-len(entry[1]), entry[0])):
+        # The surest faces first: where several are equally typical, the file keeps the surest.
+        mine = sorted(mine, key=lambda i: (-rows[i].confidence, i))
+        sizes = Counter(rows[i].cluster for i in mine)
+        stack = [vectors[mine]] + ([known[name].array] if name in known else [])
+        characters.append(
+            CastCharacter(
+                name=name,
+                source=sources[name],
+                regions=len(mine),
+                clusters=tuple(sorted(sizes)),
+                cluster_sizes=tuple(sizes[cluster] for cluster in sorted(sizes)),
+                vectors=representatives(np.concatenate(stack)),
+            )
+        )
+    absent = [
+        character.model_copy(update={"regions": 0, "clusters": (), "cluster_sizes": ()})
+        for character in earlier
+        if character.name not in members
+    ]
+    embedder = CastEmbedder(name=maker["name"], digest=maker["digest"], dim=maker["dim"])
+    return CastFile(embedder=embedder, characters=(*characters, *absent))

@@ -1,0 +1,94 @@
+"""What a run would do, and what runs there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from animeset_lib import media
+from animeset_lib.models.engines.device import choose
+from animeset_lib.models.provider import Zoo
+from animeset_lib.pipeline.folders import Folders, _film_folders, _plan, decisions_path, film_folder, traits_path
+from animeset_lib.pipeline.stages import build_pipeline
+from animeset_lib.published.publish import (
+    published,
+)
+from animeset_lib.run.engine import keys_of
+from animeset_lib.run.events import read_events
+from animeset_lib.run.lock import holder
+from animeset_lib.run.store import FilmStore
+from animeset_lib.settings import Settings
+
+__all__ = ["film_states", "live_runs", "plan_film"]
+
+
+def plan_film(
+    path: Path,
+    settings: Settings,
+    folders: Folders,
+    *,
+    references: Path | None = None,
+    cast: Path | None = None,
+    device: str = "auto",
+) -> list[dict[str, Any]]:
+    """For each stage whether a run would reuse it (`reused`), go on with it (`begun`) or run it, and in words (`state`); nothing is written."""
+    film = media.probe(path)
+    decisions = decisions_path(folders.output, film_folder(film))
+    traits = traits_path(folders.output, film_folder(film))
+    stages = build_pipeline(
+        settings, film, path, references=references, cast_file=cast, decisions=decisions, traits=traits
+    )
+    keys = keys_of(stages, Zoo(device=choose(device)))
+    here = {(f.stage, f.key): f for f in FilmStore(folders.work, film_folder(film)).folders()}
+    last = list(keys)[-1]
+    if published(folders.output, film, keys[last]) is not None:
+        state = "up to date in the output"
+        return [
+            {"stage": stage, "key": key, "state": state, "reused": True, "begun": False} for stage, key in keys.items()
+        ]
+    rows = []
+    for stage, key in keys.items():
+        found = here.get((stage, key))
+        reused = found is not None and found.finished
+        begun = found is not None and not found.finished
+        state = "finished, reused" if reused else "to run"
+        if found is not None and begun:
+            state = f"goes on after {found.parts} batches"
+        rows.append({"stage": stage, "key": key, "state": state, "reused": reused, "begun": begun})
+    return rows
+
+
+def film_states(work: Path, logs: Path) -> list[dict[str, Any]]:
+    """One entry per film in `work`: source, folder, who is running, its stages and the last progress event."""
+    states = []
+    for folder in _film_folders(work):
+        plan = _plan(work / folder)
+        keys = plan.get("keys", {})
+        running = holder(work, folder)
+        progress = (
+            [e for e in read_events(logs / f"{folder}.events.jsonl") if e["kind"] == "progress"] if running else []
+        )
+        states.append(
+            {
+                "source": plan.get("source", folder),
+                "folder": folder,
+                "running": running,
+                "stages": [
+                    {
+                        "stage": f.stage,
+                        "key": f.key,
+                        "finished": f.finished,
+                        "parts": f.parts,
+                        "current": keys.get(f.stage) == f.key,
+                    }
+                    for f in FilmStore(work, folder).folders()
+                ],
+                "progress": progress[-1] if progress else None,
+            }
+        )
+    return states
+
+
+def live_runs(work: Path) -> list[str]:
+    """Film folders with a live run."""
+    return [folder for folder in _film_folders(work) if holder(work, folder) is not None]

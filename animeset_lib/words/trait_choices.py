@@ -1,0 +1,239 @@
+"""What a person wants captions to say of each character's traits: one readable TOML file per film, edited by hand or through `TraitChoices`."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from animeset_lib.errors import InputError, SettingsError
+from animeset_lib.run.store import write_text
+from animeset_lib.words.cleaning import normalise
+from animeset_lib.words.traits import POLICIES, Choice
+
+__all__ = ["HEADER", "TraitChoices", "changed", "load_choices", "save_choice"]
+
+HEADER = """\
+# What the captions of this film say of its characters' traits (hair, eyes, body, what is always worn). Edit it by hand, or with
+# `animeset traits FILM CHARACTER`; the next run honours it. A character that is not named here is treated as the settings say.
+#
+# [hana]                               the character's name, in quotes where it has other letters than a-z: ["エミリア"]
+# policy = "drop"                      keep: captions tell every trait
+#                                      drop: the core traits are left out, so that the trigger word learns them
+#                                      drop_all: every trait of hair, eyes and body is left out
+# always_drop = ["hair_ribbon"]        left out whatever the policy, and so is what says the same more exactly (red_hair_ribbon)
+# always_keep = ["short_hair"]         told whatever the policy
+#
+# Comments of your own stay when the program changes a character, except on the three lines above.
+"""
+
+_KEYS = ("policy", "always_drop", "always_keep")
+
+
+@dataclass(frozen=True)
+class TraitChoices:
+    """What stands in one file: character → `Choice`, for those that are named there."""
+
+    of: Mapping[str, Choice] = field(default_factory=dict)
+
+    def get(self, character: str) -> Choice:
+        return self.of.get(character, Choice())
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the choices do, whatever the comments and the order; "" when they do nothing."""
+        doing = {
+            name: [choice.policy, sorted(choice.always_drop), sorted(choice.always_keep)]
+            for name, choice in sorted(self.of.items())
+            if choice != Choice()
+        }
+        return hashlib.sha256(json.dumps(doing, ensure_ascii=False).encode()).hexdigest() if doing else ""
+
+    def unknown(self, characters: Iterable[str]) -> list[str]:
+        """A sentence for each named character that is none of `characters`."""
+        known = list(characters)
+        return [
+            f"{name} is no character of this film{_nearest(name, known)}; there are {', '.join(known) or 'none'}"
+            for name in self.of
+            if name not in known
+        ]
+
+
+def load_choices(path: Path) -> TraitChoices:
+    """The choices in `path`; none where there is no such file. Raises `InputError`, which names the place, for anything else than the header says."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return TraitChoices()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {error}; expected a UTF-8 text file, mend it or move it away") from error
+    return _parsed(text, str(path))
+
+
+def save_choice(path: Path, character: str, choice: Choice) -> None:
+    """Write what is wanted for one character; an empty `Choice()` takes it out of the file. Everything else in the file stays as it is.
+
+    Raises `InputError` when the file that is there cannot be read, and leaves it alone then.
+    """
+    before = load_choices(path)
+    after = {name: old for name, old in before.of.items() if name != character}
+    if choice != Choice():
+        after[character] = choice
+    text = path.read_text(encoding="utf-8-sig") if path.exists() else HEADER
+    edited = _edited(text, character, choice)
+    if not _holds(edited, after):
+        # an unusual way of writing it (dotted keys, inline tables): write the file anew
+        edited = HEADER + "".join(f"\n{_block(name, one)}" for name, one in after.items())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, edited)
+
+
+def changed(
+    choice: Choice, *, policy: str | None = None, drop: Collection[str] = (), keep: Collection[str] = ()
+) -> Choice:
+    """`choice` with another policy and more tags; a tag that is dropped is not kept any more, and the other way round.
+
+    Raises `SettingsError` for an unknown policy, and for a tag that is named in both or has nothing in it that can be written.
+    """
+    known = next((one for one in POLICIES if one == policy), None)
+    if policy is not None and known is None:
+        raise SettingsError(
+            f"unknown policy '{policy}'; expected one of {', '.join(POLICIES)}{_nearest(policy, POLICIES)}"
+        )
+    dropped, kept = [_tag(tag) for tag in drop], [_tag(tag) for tag in keep]
+    if both := [tag for tag in dropped if tag in kept]:
+        raise SettingsError(f"{', '.join(both)} cannot be dropped and kept at once; name it once")
+    return Choice(
+        policy=known or choice.policy,
+        always_drop=tuple(dict.fromkeys([*(tag for tag in choice.always_drop if tag not in kept), *dropped])),
+        always_keep=tuple(dict.fromkeys([*(tag for tag in choice.always_keep if tag not in dropped), *kept])),
+    )
+
+
+def _tag(text: str) -> str:
+    if not (tag := normalise(text)):
+        raise SettingsError(f"'{text}' is no tag; expected e.g. hair_ribbon")
+    return tag
+
+
+def _parsed(text: str, where: str) -> TraitChoices:
+    try:
+        tables = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and lists thousands deep
+        raise InputError(f"{where} is not TOML: {error}; mend that line, or move the file away") from error
+    return TraitChoices({name: _choice(table, f"{where}, [{name}]") for name, table in tables.items()})
+
+
+def _choice(table: Any, where: str) -> Choice:
+    if not isinstance(table, dict):
+        raise InputError(
+            f"{where}: expected a character's section such as [hana], got a value; see the head of the file"
+        )
+    for key in table:
+        if key not in _KEYS:
+            raise InputError(f"{where}: unknown key '{key}'; expected {', '.join(_KEYS)}{_nearest(key, _KEYS)}")
+    policy = table.get("policy")
+    if policy is not None and policy not in POLICIES:
+        raise InputError(f"{where}: unknown policy {policy!r}; expected one of {', '.join(POLICIES)}")
+    lists = {key: _tags(table.get(key, []), f"{where}: {key}") for key in ("always_drop", "always_keep")}
+    if both := [tag for tag in lists["always_drop"] if tag in lists["always_keep"]]:
+        raise InputError(f"{where}: {', '.join(both)} is in always_drop and in always_keep; name it in one of them")
+    return Choice(policy, **lists)
+
+
+def _tags(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(tag, str) and normalise(tag) for tag in value):
+        raise InputError(f'{where}: expected a list of tags such as ["hair_ribbon"], got {value!r}')
+    return tuple(dict.fromkeys(normalise(tag) for tag in value))
+
+
+def _holds(text: str, expected: Mapping[str, Choice]) -> bool:
+    """Whether the text says just that; sections that say nothing do not matter."""
+    try:
+        found = _parsed(text, "").of
+    except InputError:
+        return False
+    said, wanted = ({name: one for name, one in of.items() if one != Choice()} for of in (found, expected))
+    return said == wanted
+
+
+def _block(name: str, choice: Choice) -> str:
+    return f"[{_quoted(name)}]\n{_lines(choice)}"
+
+
+def _lines(choice: Choice) -> str:
+    text = f"policy = {json.dumps(choice.policy)}\n" if choice.policy is not None else ""
+    for key in ("always_drop", "always_keep"):
+        if tags := getattr(choice, key):
+            text += f"{key} = [{', '.join(_string(tag) for tag in tags)}]\n"
+    return text
+
+
+def _quoted(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _string(name)
+
+
+def _string(text: str) -> str:
+    """A TOML basic string; JSON writes it alike but for the delete character."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _edited(text: str, character: str, choice: Choice) -> str:
+    """`text` with the character's section changed: its three keys replaced, comments left. A section that is new goes to the end."""
+    lines = text.splitlines(keepends=True)
+    first = next((i for i, line in enumerate(lines) if _section(line) == character), None)
+    if first is None:
+        if choice == Choice():
+            return text
+        return text + ("" if text.endswith("\n") or not text else "\n") + "\n" + _block(character, choice)
+    last = next((i for i in range(first + 1, len(lines)) if _section(lines[i]) is not None), len(lines))
+    rest = _without_keys(lines[first + 1 : last])
+    if choice == Choice() and not any(line.strip() for line in rest):
+        return "".join([*lines[:first], *lines[last:]]).rstrip("\n") + "\n"
+    return "".join([*lines[:first], lines[first].rstrip("\r\n") + "\n", _lines(choice), *rest, *lines[last:]])
+
+
+def _section(line: str) -> str | None:
+    """The name in a line such as `["hana"]  # comment`; None for other lines."""
+    if not line.lstrip().startswith("["):
+        return None
+    try:
+        table = tomllib.loads(line)
+    except tomllib.TOMLDecodeError:
+        return None
+    return next(iter(table), None) if len(table) == 1 else None
+
+
+def _without_keys(lines: list[str]) -> list[str]:
+    """A section's lines without its keys, whose lists may go over several lines."""
+    kept: list[str] = []
+    i = 0
+    while i < len(lines):
+        if not re.match(rf"\s*({'|'.join(_KEYS)})\s*=", lines[i]):
+            kept.append(lines[i])
+            i += 1
+            continue
+        end = i + 1
+        while end < len(lines) and not _whole("".join(lines[i:end])):
+            end += 1
+        i = end
+    return kept
+
+
+def _whole(text: str) -> bool:
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return False
+    return True
+
+
+def _nearest(text: str, known: Collection[str]) -> str:
+    found = difflib.get_close_matches(text, list(known), 1)
+    return f" (did you mean {found[0]}?)" if found else ""
