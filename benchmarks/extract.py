@@ -25,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import FilmReader, ffmpeg_exe, probe
 from animeset_lib.models.provider import Zoo
-from animeset_lib.run.stage import Context, Output, Stage
+from animeset_lib.run.stage import Context, Given, Output, Stage
 from animeset_lib.settings import Settings
 
 
@@ -71,7 +71,7 @@ def naive_chain(film: Path, work: Path, threads: int) -> None:
             _ = one - other <= 10
 
 
-def _run(stage: Stage, given: Mapping[str, Output], work: Path, threads: int) -> Output:
+def _run(stage: Stage, given: Given, work: Path, threads: int) -> Output:
     """A stage without the engine around it: no journal, no lock, no events."""
     out = work / stage.name
     out.mkdir()

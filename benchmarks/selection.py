@@ -29,13 +29,20 @@ import numpy as np
 
 from animeset_demo import render_demo_film
 from animeset_demo.truth import DemoTruth, PersonTruth
+from animeset_lib.cast.cast import CastStage
+from animeset_lib.cast.detect import DetectStage
+from animeset_lib.cast.embed import EmbedStage
 from animeset_lib.dataset.selection import THUMB_PX, Candidate, choose, likeness
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import read_image
+from animeset_lib.pictures.crop import CropStage
+from animeset_lib.pictures.quality import QualityStage
 from animeset_lib.pipeline import Folders, film_folder, run_film
 from animeset_lib.pipeline.stages_on_disk import stages_with
 from animeset_lib.records import Box
-from animeset_lib.run.stage import Output
+from animeset_lib.run.stage import Given
 from animeset_lib.settings import DatasetSettings, load_settings
+from animeset_lib.words.attributes import AttributesStage
 
 SIZES = (8, 12, 20, 30)
 STRANGERS = 3
@@ -180,7 +187,7 @@ def pools_of(film: Path, truth: DemoTruth, root: Path) -> list[Pool]:
     outputs = stages_with(folders.work / film_folder(result.film), "6b_attributes")
     assert outputs is not None
     pools: dict[str, tuple[list[Candidate], list[Candidate], dict[str, PersonTruth]]] = {}
-    for crop in outputs["5_crop"].kept:
+    for crop in outputs[CropStage].kept:
         seen, told, shows = pools.setdefault(crop.character, ([], [], {}))
         candidate = candidate_of(crop.id, outputs)
         person = person_of(crop.region_id, outputs, truth)
@@ -193,11 +200,11 @@ def pools_of(film: Path, truth: DemoTruth, root: Path) -> list[Pool]:
     return [Pool(*pools[character]) for character in sorted(pools)]
 
 
-def candidate_of(crop_id: str, outputs: Mapping[str, Output]) -> Candidate:
-    crop = outputs["5_crop"].by_id[crop_id]
-    frame = outputs["1_extract"].by_id[crop.frame_id]
-    kind = outputs["6b_attributes"].by_id[crop_id]
-    picture = read_image(outputs["5_crop"].path / crop.file)
+def candidate_of(crop_id: str, outputs: Given) -> Candidate:
+    crop = outputs[CropStage].by_id[crop_id]
+    frame = outputs[ExtractStage].by_id[crop.frame_id]
+    kind = outputs[AttributesStage].by_id[crop_id]
+    picture = read_image(outputs[CropStage].path / crop.file)
     small = cv2.resize(picture, (THUMB_PX, THUMB_PX), interpolation=cv2.INTER_AREA)
     return Candidate(
         id=crop_id,
@@ -205,11 +212,11 @@ def candidate_of(crop_id: str, outputs: Mapping[str, Output]) -> Candidate:
         framing=crop.framing,
         shot=frame.shot,
         pts_ms=frame.pts_ms,
-        vector=outputs["3b_embed"].by_id[crop.region_id].vector,
+        vector=outputs[EmbedStage].by_id[crop.region_id].vector,
         tags=kind.tags,
         thumb=np.asarray(small, np.float32) / np.float32(255),
-        quality=outputs["4a_quality"].by_id[crop.region_id].score,
-        confidence=outputs["3d_cast"].by_id[crop.region_id].confidence,
+        quality=outputs[QualityStage].by_id[crop.region_id].score,
+        confidence=outputs[CastStage].by_id[crop.region_id].confidence,
         outfit=kind.outfit,
         emotion=kind.emotion,
         background=kind.background,
@@ -217,10 +224,10 @@ def candidate_of(crop_id: str, outputs: Mapping[str, Output]) -> Candidate:
     )
 
 
-def person_of(region_id: str, outputs: Mapping[str, Output], truth: DemoTruth) -> PersonTruth | None:
+def person_of(region_id: str, outputs: Given, truth: DemoTruth) -> PersonTruth | None:
     """Whose face the region is, by an overlap of at least .3."""
-    region = outputs["3a_detect"].by_id[region_id]
-    at = round(outputs["1_extract"].by_id[region.frame_id].pts_ms * truth.film.fps / 1000)
+    region = outputs[DetectStage].by_id[region_id]
+    at = round(outputs[ExtractStage].by_id[region.frame_id].pts_ms * truth.film.fps / 1000)
     left, top, *_ = truth.film.content_box  # stills are cut to it
     overlaps = [
         (Box.of(person.face_xyxy).moved(-left, -top).iou(region.face), number)

@@ -30,12 +30,13 @@ from PIL import Image
 
 from animeset_demo.backgrounds import paint_backdrop
 from animeset_demo.truth import DemoTruth
-from animeset_lib.dataset.subsets import Sighting, outfits
 from animeset_lib.media import PICTURE_SUFFIXES, read_image
 from animeset_lib.models.api import Detector, Picture
 from animeset_lib.records import Box
 from animeset_lib.settings import AttributesSettings
 from animeset_lib.words.clothes import clothes_look
+from animeset_lib.words.outfits import outfits
+from animeset_lib.words.subsets import Sighting
 from animeset_lib.words.vocabulary import UNKNOWN
 
 Rule = Callable[[Sequence[Sighting], int], Mapping[str, str]]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
 
 from animeset_lib.cast.cast_file import (
     CastCharacter,
@@ -22,22 +22,29 @@ from animeset_lib.cast.cast_file import (
     representatives,
     save_cast,
 )
+from animeset_lib.cast.cluster import ClusterStage
+from animeset_lib.cast.detect import DetectStage
+from animeset_lib.cast.embed import EmbedNotes, EmbedStage
 from animeset_lib.cast.grouping import NOISE
 from animeset_lib.cast.names import character_name, is_automatic, unused_names
 from animeset_lib.cast.references import embed_references, find_references, references_digest
 from animeset_lib.errors import InputError
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.models.api import ModelProvider
-from animeset_lib.records import CastRow, ClusterRow, Record, Region
+from animeset_lib.records import CastRow, ClusterRow
 from animeset_lib.run.decisions import Decision, DecisionLog, Settlement, about_faces, digest_of, settle
-from animeset_lib.run.stage import Context, Output, Stage, WholeSet
+from animeset_lib.run.stage import Context, Given, Item, Notes, StageType, WholeStage
 from animeset_lib.settings import CastSettings
 
 __all__ = [
     "BY_A_PERSON",
     "CAST_FILE",
     "DECISIONS_FILE",
+    "CastNotes",
     "CastStage",
+    "MachineName",
     "Match",
+    "NamedCharacter",
     "cast_rows",
     "match_clusters",
     "name_clusters",
@@ -45,10 +52,8 @@ __all__ = [
 
 CAST_FILE = "cast.json"
 DECISIONS_FILE = "decisions.jsonl"
-_REPORT = "naming.json"
 BY_A_PERSON = frozenset({"not_a_character", "by_hand"})
 """Reasons for which a row of this stage is dropped because a person said so."""
-_MACHINE = "machine_names.json"
 _SIDE_BY_SIDE = 0.1
 """Two clusters that share more than this share of the smaller one's stills are two characters, whatever a reference says; below, a false
 face or a mirror is likelier."""
@@ -68,17 +73,44 @@ class Match:
     share: float
 
 
+class MachineName(BaseModel):
+    """What the machine calls a cluster, and from where it has the name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    source: ClusterSource
+
+
+class NamedCharacter(BaseModel):
+    """One character of this film: its faces, where most of them have the name from, and the clusters they came from."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    faces: int
+    source: Literal["cluster", "reference", "cast", "decision"]
+    clusters: tuple[int, ...]
+
+
+class CastNotes(Notes):
+    """Characters by size; sentences on how they got their names; cluster → its name before decisions, with which `settle` gives what the next run
+    will; and how many decisions about faces stand."""
+
+    characters: tuple[NamedCharacter, ...]
+    naming: tuple[str, ...]
+    machine_names: dict[int, MachineName]
+    decisions: int
+
+
 @dataclass(frozen=True)
-class CastStage(Stage):
+class CastStage(WholeStage[CastRow, CastNotes]):
     """One row per face of `3c_cluster`: its character or noise; and `cast.json` for the next film.
 
     `references` is a folder `<name>/*.png|jpg|webp`, `cast_file` the cast.json of an earlier film; either, both or none. `decisions` is the file of
     a `DecisionLog`, perhaps not there yet; those about faces that stand override the machine, and all that stand are written to
     `decisions.jsonl` (those about stills are in the key of 2_dedupe and thereby in this one's). They are read once
     per object: what a person decides while the stage runs is for the next run, whose key then says so.
-
-    `notes.machine_names` of stage.json is cluster → name and source by the machine, before decisions: with them `settle` gives what the next
-    run will.
     """
 
     settings: CastSettings
@@ -87,8 +119,7 @@ class CastStage(Stage):
     decisions: Path | None = None
     name: ClassVar[str] = "3d_cast"
     version: ClassVar[str] = "1"
-    needs: ClassVar[tuple[str, ...]] = ("1_extract", "3a_detect", "3b_embed", "3c_cluster")
-    row: ClassVar[type[Record]] = CastRow
+    needs: ClassVar[tuple[StageType, ...]] = (ExtractStage, DetectStage, EmbedStage, ClusterStage)
 
     def fingerprint(self, models: ModelProvider) -> dict[str, str]:
         """Contents of what is read from outside the run. Raises `InputError` when it cannot be used, before any stage has run."""
@@ -118,20 +149,18 @@ class CastStage(Stage):
                 )
         return standing
 
-    def plan(self, given: Mapping[str, Output]) -> list[WholeSet]:
-        return [WholeSet(given)]
-
-    def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> Iterable[CastRow]:
-        given: Mapping[str, Output] = batch[0].given
-        maker = given["3b_embed"].info["notes"]["embedder"]
-        clusters: list[ClusterRow] = given["3c_cluster"].kept
-        regions: dict[str, Region] = given["3a_detect"].by_id
-        place = {row.id: i for i, row in enumerate(given["3b_embed"].rows)}
-        vectors = given["3b_embed"].vectors[[place[row.id] for row in clusters]] if clusters else np.zeros((0, 1))
+    def finish(
+        self, rows: Sequence[CastRow], items: Sequence[Item], given: Given, out: Path, ctx: Context
+    ) -> tuple[Sequence[CastRow], CastNotes]:
+        maker = given[EmbedStage].notes
+        clusters = given[ClusterStage].kept
+        regions = given[DetectStage].by_id
+        place = {row.id: i for i, row in enumerate(given[EmbedStage].rows)}
+        vectors = given[EmbedStage].vectors[[place[row.id] for row in clusters]] if clusters else np.zeros((0, 1))
         vectors = np.asarray(vectors, dtype=np.float32)
         labels = np.array([row.cluster for row in clusters], dtype=np.int64)
         stills = [regions[row.id].frame_id for row in clusters]
-        same = float(given["3c_cluster"].info["notes"]["parameters"]["same_distance"])
+        same = given[ClusterStage].notes.same_distance
 
         earlier = self._earlier(maker)
         shown = self._shown(given, maker, ctx)
@@ -174,9 +203,6 @@ class CastStage(Stage):
                 "3d_cast: %d faces that were decided about are not in this run (other settings); those decisions are without effect on them",
                 settlement.absent,
             )
-        (out / _REPORT).write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        machine = {str(cluster): (name, source_of[cluster]) for cluster, name in name_of.items()}
-        (out / _MACHINE).write_text(json.dumps(machine, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         if self._all_standing:
             lines = "".join(f"{decision.line}\n" for decision in self._all_standing)
             (out / DECISIONS_FILE).write_text(lines, encoding="utf-8", newline="\n")
@@ -187,22 +213,47 @@ class CastStage(Stage):
             character for character in earlier if not (character.name in renamed and is_automatic(character.name))
         ]
         save_cast(out / CAST_FILE, _cast(maker, rows, vectors, carried))
-        yield from rows
+        notes = CastNotes(
+            characters=_characters(rows),
+            naming=tuple(told),
+            machine_names={
+                cluster: MachineName(name=name, source=source_of[cluster]) for cluster, name in name_of.items()
+            },
+            decisions=len(self._standing),
+        )
+        self._tell(rows, notes, ctx)
+        return rows, notes
 
-    def _earlier(self, maker: Mapping[str, Any]) -> tuple[CastCharacter, ...]:
+    def _tell(self, rows: Sequence[CastRow], notes: CastNotes, ctx: Context) -> None:
+        reasons = Counter(row.dropped for row in rows if row.dropped is not None)
+        ctx.log.info(
+            "3d_cast: %s; %d faces are noise, %d second figures of one still",
+            ", ".join(f"{one.name} ({one.faces})" for one in notes.characters) or "no characters",
+            reasons["noise"],
+            reasons["same_frame"],
+        )
+        if notes.decisions:
+            ctx.log.info(
+                "3d_cast: %d decisions of yours stand; %d faces are no character by them, %d are not to be used",
+                notes.decisions,
+                reasons["not_a_character"],
+                reasons["by_hand"],
+            )
+
+    def _earlier(self, maker: EmbedNotes) -> tuple[CastCharacter, ...]:
         """Characters of the cast file. Raises `InputError` when another embedder made its vectors."""
         if self.cast_file is None:
             return ()
         cast = load_cast(self.cast_file)
-        if cast.embedder.digest != maker["digest"]:
+        if cast.embedder.digest != maker.embedder.digest:
             raise InputError(
                 f"the vectors in {self.cast_file} were made by the embedder {cast.embedder.name} ({cast.embedder.digest[:12]}), this run uses "
-                f"{maker['name']} ({maker['digest'][:12]}); they cannot be compared. Use the same embedder (embed.embedder={cast.embedder.name}), "
+                f"{maker.embedder.name} ({maker.embedder.digest[:12]}); they cannot be compared. Use the same embedder (embed.embedder={cast.embedder.name}), "
                 "or name the characters with reference pictures instead of the cast file"
             )
         return cast.characters
 
-    def _shown(self, given: Mapping[str, Output], maker: Mapping[str, Any], ctx: Context) -> dict[str, Vectors]:
+    def _shown(self, given: Given, maker: EmbedNotes, ctx: Context) -> dict[str, Vectors]:
         """Vectors of the reference pictures by name, by the same detector and embedder as the film's faces."""
         if self.references is None:
             return {}
@@ -210,45 +261,22 @@ class CastStage(Stage):
         if not references:
             ctx.log.warning("3d_cast: %s holds no pictures; expected %s/<name>/*.png", self.references, self.references)
             return {}
-        detector = ctx.models.detector(given["3a_detect"].info["notes"]["detector"]["asked"])
-        embedder = ctx.models.embedder(maker["asked"])
+        detector = ctx.models.detector(given[DetectStage].notes.asked)
+        embedder = ctx.models.embedder(maker.asked)
         return embed_references(references, detector, embedder, ctx.log)
 
-    def finish(
-        self, rows: list[CastRow], items: Sequence[WholeSet], given: Mapping[str, Output], out: Path, ctx: Context
-    ) -> Sequence[CastRow]:
-        faces = Counter(row.character for row in rows if row.character is not None)
-        sources = _sources(rows)
-        clusters = defaultdict(set)
-        for row in rows:
-            if row.character is not None:
-                clusters[row.character].add(row.cluster)
-        ctx.note(
-            "characters",
-            [
-                {"name": name, "faces": count, "source": sources[name], "clusters": sorted(clusters[name])}
-                for name, count in faces.most_common()
-            ],
-        )
-        ctx.note("naming", json.loads((out / _REPORT).read_text(encoding="utf-8")))
-        ctx.note("machine_names", json.loads((out / _MACHINE).read_text(encoding="utf-8")))
-        if self._standing:
-            ctx.note("decisions", len(self._standing))
-        reasons = Counter(row.dropped for row in rows if row.dropped is not None)
-        ctx.log.info(
-            "3d_cast: %s; %d faces are noise, %d second figures of one still",
-            ", ".join(f"{name} ({count})" for name, count in faces.most_common()) or "no characters",
-            reasons["noise"],
-            reasons["same_frame"],
-        )
-        if self._standing:
-            ctx.log.info(
-                "3d_cast: %d decisions of yours stand; %d faces are no character by them, %d are not to be used",
-                len(self._standing),
-                reasons["not_a_character"],
-                reasons["by_hand"],
-            )
-        return rows
+
+def _characters(rows: Sequence[CastRow]) -> tuple[NamedCharacter, ...]:
+    faces = Counter(row.character for row in rows if row.character is not None)
+    sources = _sources(rows)
+    clusters: dict[str, set[int]] = defaultdict(set)
+    for row in rows:
+        if row.character is not None:
+            clusters[row.character].add(row.cluster)
+    return tuple(
+        NamedCharacter(name=name, faces=count, source=sources[name], clusters=tuple(sorted(clusters[name])))
+        for name, count in faces.most_common()
+    )
 
 
 def match_clusters(
@@ -419,9 +447,7 @@ def _sources(rows: Sequence[CastRow]) -> dict[str, Literal["cluster", "reference
     return {name: found.most_common(1)[0][0] for name, found in counts.items()}
 
 
-def _cast(
-    maker: Mapping[str, Any], rows: Sequence[CastRow], vectors: Vectors, earlier: Sequence[CastCharacter]
-) -> CastFile:
+def _cast(maker: EmbedNotes, rows: Sequence[CastRow], vectors: Vectors, earlier: Sequence[CastCharacter]) -> CastFile:
     """The cast of this film, with the vectors of `earlier` films behind its own, and who was not seen this time."""
     known = {character.name: character for character in earlier}
     members: dict[str, list[int]] = defaultdict(list)
@@ -451,5 +477,5 @@ def _cast(
         for character in earlier
         if character.name not in members
     ]
-    embedder = CastEmbedder(name=maker["name"], digest=maker["digest"], dim=maker["dim"])
+    embedder = CastEmbedder(name=maker.embedder.name, digest=maker.embedder.digest, dim=maker.dim)
     return CastFile(embedder=embedder, characters=(*characters, *absent))

@@ -6,28 +6,30 @@ of one still never end in one cluster. What belongs nowhere is noise, cluster -1
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
 
+from animeset_lib.cast.detect import DetectStage
+from animeset_lib.cast.embed import EmbedStage
 from animeset_lib.cast.face_map import flat_map
 from animeset_lib.cast.grouping import NOISE, Grouping, group
 from animeset_lib.cast.metric_learning import learn
 from animeset_lib.cast.tracks import Sighting, link_tracks, split_outliers
-from animeset_lib.records import ClusterRow, Frame, Record, Region
-from animeset_lib.run.stage import Context, Output, Stage, WholeSet
+from animeset_lib.frames.extract import ExtractNotes, ExtractStage
+from animeset_lib.records import ClusterRow, Frame, Region
+from animeset_lib.run.stage import Context, Given, Item, Notes, Output, StageType, WholeStage
 from animeset_lib.settings import ClusterSettings
 
-__all__ = ["ClusterStage", "least_regions"]
+__all__ = ["ClusterNotes", "ClusterStage", "DistanceHistogram", "least_regions"]
 
-SUMMARY = "clustering.json"
 _SAMPLE = 1500
 """Faces, evenly spread over the film, whose distances make the histogram of stage.json: about a million pairs."""
 
@@ -40,29 +42,60 @@ def least_regions(faces: int) -> int:
     return int(np.clip(round(faces**0.5 / 4), 3, 15))
 
 
+class DistanceHistogram(BaseModel):
+    """Cosine distances of pairs of faces: bin edges, and counts inside one cluster and between two."""
+
+    model_config = ConfigDict(frozen=True)
+
+    edges: tuple[float, ...]
+    within: tuple[int, ...]
+    between: tuple[int, ...]
+
+
+class ClusterNotes(Notes):
+    """How the faces were grouped.
+
+    same_distance  cosine distance that was used, after adaptation; `adapted_to` faces, None where nothing was learned
+    left_tracks    tracks split off because they did not look like the rest of theirs
+    too_many       tracks that were too many to compare
+    together       pairs of tracks seen side by side; `together_alike` of them the embedder would take for one
+    """
+
+    same_distance: float
+    min_regions: int
+    track_gap_ms: int
+    adapted_to: int | None
+    faces: int
+    tracks: int
+    left_tracks: int
+    too_many: int
+    clusters: tuple[int, ...]
+    noise_share: float
+    distances: DistanceHistogram
+    together: int
+    together_alike: int
+
+
 @dataclass(frozen=True)
-class ClusterStage(Stage):
+class ClusterStage(WholeStage[ClusterRow, ClusterNotes]):
     """One row per face that has a vector: its track, its cluster or noise, how sure that is, and its place on a map."""
 
     settings: ClusterSettings
     name: ClassVar[str] = "3c_cluster"
     version: ClassVar[str] = "2"
-    needs: ClassVar[tuple[str, ...]] = ("1_extract", "3a_detect", "3b_embed")
-    row: ClassVar[type[Record]] = ClusterRow
+    needs: ClassVar[tuple[StageType, ...]] = (ExtractStage, DetectStage, EmbedStage)
 
-    def plan(self, given: Mapping[str, Output]) -> list[WholeSet]:
-        return [WholeSet(given)]
-
-    def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> Iterable[ClusterRow]:
-        (whole,) = batch
-        embedded = whole.given["3b_embed"]
+    def finish(
+        self, rows: Sequence[ClusterRow], items: Sequence[Item], given: Given, out: Path, ctx: Context
+    ) -> tuple[Sequence[ClusterRow], ClusterNotes]:
+        embedded = given[EmbedStage]
         used = [i for i, row in enumerate(embedded.rows) if row.dropped is None]
-        same = self.settings.same_distance or float(embedded.info["notes"]["embedder"]["same_distance"])
+        same = self.settings.same_distance or embedded.notes.same_distance
         least = self.settings.min_regions or least_regions(len(used))
-        regions: list[Region] = [whole.given["3a_detect"].by_id[embedded.rows[i].id] for i in used]
+        regions: list[Region] = [given[DetectStage].by_id[embedded.rows[i].id] for i in used]
         vectors = np.asarray(embedded.vectors[used], dtype=np.float32) if used else np.zeros((0, 1), np.float32)
 
-        tracks = link_tracks(_sightings(regions, vectors, whole.given["1_extract"]), same, self.settings.track_gap_ms)
+        tracks = link_tracks(_sightings(regions, vectors, given[ExtractStage]), same, self.settings.track_gap_ms)
         units = split_outliers(tracks, vectors, same)
         means, sizes = _unit_means(vectors, units)
         forbidden = _seen_together(regions, units)
@@ -76,66 +109,58 @@ class ClusterStage(Stage):
         labels = found.labels[units]
         confidence = _confidence(vectors, units, found, same)
         places = flat_map(vectors, self.settings.map, self.settings.seed)
-        summary = {
-            "parameters": {
-                "same_distance": same,
-                "min_regions": least,
-                "track_gap_ms": self.settings.track_gap_ms,
-            },
-            "adapted": None
-            if adaptation is None
-            else {"faces": adaptation.faces, "same_distance": round(adaptation.same_distance, 4)},
-            "faces": len(used),
-            "tracks": len(np.unique(tracks)),
-            "left_tracks": len(means) - len(np.unique(tracks)),
-            "too_many": found.left_out,
-            "clusters": np.bincount(labels[labels != NOISE]).tolist(),
-            "noise_share": round(float((labels == NOISE).mean()), 4) if used else 0.0,
-            "distances": _histogram(vectors, labels),
-            "together": _together(means, forbidden, same),
-        }
-        (out / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-        for i, region in enumerate(regions):
-            unit = int(units[i])
-            yield ClusterRow(
+        pairs, alike = _together(means, forbidden, same)
+        notes = ClusterNotes(
+            same_distance=same,
+            min_regions=least,
+            track_gap_ms=self.settings.track_gap_ms,
+            adapted_to=None if adaptation is None else adaptation.faces,
+            faces=len(used),
+            tracks=len(np.unique(tracks)),
+            left_tracks=len(means) - len(np.unique(tracks)),
+            too_many=found.left_out,
+            clusters=tuple(np.bincount(labels[labels != NOISE]).tolist()),
+            noise_share=round(float((labels == NOISE).mean()), 4) if used else 0.0,
+            distances=_histogram(vectors, labels),
+            together=pairs,
+            together_alike=alike,
+        )
+        self._tell(notes, ctx)
+        return [
+            ClusterRow(
                 id=region.id,
-                why=_why_noise(found, unit, least) if labels[i] == NOISE else "",
+                why=_why_noise(found, int(units[i]), least) if labels[i] == NOISE else "",
                 track=int(tracks[i]),
                 cluster=int(labels[i]),
                 confidence=round(float(confidence[i]), 4),
                 x=round(float(places[i, 0]), 3),
                 y=round(float(places[i, 1]), 3),
             )
+            for i, region in enumerate(regions)
+        ], notes
 
-    def finish(
-        self, rows: list[ClusterRow], items: Sequence[WholeSet], given: Mapping[str, Output], out: Path, ctx: Context
-    ) -> Sequence[ClusterRow]:
-        summary = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
-        for key, value in summary.items():
-            ctx.note(key, value)
+    def _tell(self, notes: ClusterNotes, ctx: Context) -> None:
         ctx.log.info(
             "3c_cluster: %d faces in %d tracks: %d characters (%s faces), %.0f %% noise",
-            summary["faces"],
-            summary["tracks"],
-            len(summary["clusters"]),
-            ", ".join(map(str, summary["clusters"])) or "no",
-            100 * summary["noise_share"],
+            notes.faces,
+            notes.tracks,
+            len(notes.clusters),
+            ", ".join(map(str, notes.clusters)) or "no",
+            100 * notes.noise_share,
         )
-        together = summary["together"]
-        if together["pairs"] >= 5 and together["alike"] > 0.2 * together["pairs"]:
+        if notes.together >= 5 and notes.together_alike > 0.2 * notes.together:
             ctx.log.warning(
                 "3c_cluster: %d of %d pairs of figures seen side by side look alike to the embedder; expect mixed-up characters "
                 "(a better embedder or a smaller cluster.same_distance helps)",
-                together["alike"],
-                together["pairs"],
+                notes.together_alike,
+                notes.together,
             )
-        if summary["too_many"]:
-            ctx.log.warning("3c_cluster: %d tracks were too many to compare and are noise", summary["too_many"])
-        return rows
+        if notes.too_many:
+            ctx.log.warning("3c_cluster: %d tracks were too many to compare and are noise", notes.too_many)
 
 
-def _sightings(regions: Sequence[Region], vectors: Vectors, extract: Output) -> list[Sighting]:
-    frames: dict[str, Frame] = extract.by_id
+def _sightings(regions: Sequence[Region], vectors: Vectors, extract: Output[Frame, ExtractNotes]) -> list[Sighting]:
+    frames = extract.by_id
     return [
         Sighting(frames[region.frame_id].shot, frames[region.frame_id].pts_ms, region.frame_id, region.face, vector)
         for region, vector in zip(regions, vectors, strict=True)
@@ -188,7 +213,7 @@ def _why_noise(found: Grouping, unit: int, least: int) -> str:
     )
 
 
-def _histogram(vectors: Vectors, labels: Labels) -> dict[str, Any]:
+def _histogram(vectors: Vectors, labels: Labels) -> DistanceHistogram:
     """Cosine distances of pairs of faces in steps of .05, inside clusters and between them (noise left out)."""
     rows = np.flatnonzero(labels != NOISE)
     rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _SAMPLE)).astype(int)] if len(rows) else rows
@@ -196,14 +221,14 @@ def _histogram(vectors: Vectors, labels: Labels) -> dict[str, Any]:
     distance = (1.0 - vectors[rows] @ vectors[rows].T)[first, second]
     equal = labels[rows][first] == labels[rows][second]
     edges = np.linspace(0.0, 2.0, 41)
-    return {
-        "edges": [round(float(e), 2) for e in edges],
-        "inside": np.histogram(distance[equal], edges)[0].tolist(),
-        "between": np.histogram(distance[~equal], edges)[0].tolist(),
-    }
+    return DistanceHistogram(
+        edges=tuple(round(float(e), 2) for e in edges),
+        within=tuple(np.histogram(distance[equal], edges)[0].tolist()),
+        between=tuple(np.histogram(distance[~equal], edges)[0].tolist()),
+    )
 
 
-def _together(means: Vectors, forbidden: Sequence[tuple[int, int]], same: float) -> dict[str, int]:
+def _together(means: Vectors, forbidden: Sequence[tuple[int, int]], same: float) -> tuple[int, int]:
     """How many pairs of tracks are surely two characters (seen side by side), and how many of them the embedder would take for one."""
     alike = sum(1 for a, b in forbidden if 1.0 - float(means[a] @ means[b]) < same)
-    return {"pairs": len(forbidden), "alike": alike}
+    return len(forbidden), alike

@@ -8,26 +8,29 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
 from animeset_lib.cast.body_parts import Figure, join_figures
 from animeset_lib.cast.head_box import estimated_person
 from animeset_lib.cast.overlays import Place, find_overlays
 from animeset_lib.errors import InputError
+from animeset_lib.frames.dedupe import DedupeStage
+from animeset_lib.frames.extract import ExtractNotes, ExtractStage
 from animeset_lib.media import Picture, read_image
 from animeset_lib.media.reading import read_ahead
-from animeset_lib.models.api import Detection, ModelProvider
+from animeset_lib.models.api import Detection, ModelInfo, ModelProvider
 from animeset_lib.prefetch import in_groups
-from animeset_lib.records import Record, Region
-from animeset_lib.run.stage import Context, Output, Stage
+from animeset_lib.records import Frame, Region
+from animeset_lib.run.stage import Context, Given, Notes, Output, Stage, StageType
 from animeset_lib.settings import DetectSettings
 
-__all__ = ["DetectStage", "Still"]
+__all__ = ["DetectNotes", "DetectStage", "OverlayNote", "Still"]
 
 _STILLS_AT_HAND = 16
 _AT_ONCE = 8
@@ -45,25 +48,50 @@ class Still:
     path: Path
 
 
+class OverlayNote(BaseModel):
+    """A drawing that lies over the film: its box `x0, y0, x1, y1` in still pixels, the faces dropped for it, and the two likenesses 0..1."""
+
+    model_config = ConfigDict(frozen=True)
+
+    box: tuple[int, int, int, int]
+    faces: int
+    shots: int
+    inside: float
+    around: float
+
+
+class DetectNotes(Notes):
+    """Which detector answered (`asked` is the setting), stills by number of faces, and a histogram of all scores."""
+
+    asked: str
+    detector: ModelInfo
+    without_face: int
+    with_one_face: int
+    with_more_faces: int
+    unreadable: tuple[str, ...]
+    overlays: tuple[OverlayNote, ...]
+    score_edges: tuple[float, ...]
+    score_counts: tuple[int, ...]
+
+
 @dataclass(frozen=True)
-class DetectStage(Stage):
+class DetectStage(Stage[Still, Region, DetectNotes]):
     """One row per face in each kept frame, numbered from left to right; doubles, low scores, small faces and overlays are dropped rows."""
 
     settings: DetectSettings
     name: ClassVar[str] = "3a_detect"
     version: ClassVar[str] = "3"
-    needs: ClassVar[tuple[str, ...]] = ("1_extract", "2_dedupe")
-    row: ClassVar[type[Record]] = Region
+    needs: ClassVar[tuple[StageType, ...]] = (ExtractStage, DedupeStage)
 
     def fingerprint(self, models: ModelProvider) -> dict[str, str]:
         return {"detector": models.info("detector", self.settings.detector).digest}
 
-    def plan(self, given: Mapping[str, Output]) -> list[Still]:
-        frames = given["1_extract"]
-        kept = {row.id for row in given["2_dedupe"].kept}
+    def plan(self, given: Given) -> list[Still]:
+        frames = given[ExtractStage]
+        kept = {row.id for row in given[DedupeStage].kept}
         return [Still(frame.id, frames.path / frame.file) for frame in frames.kept if frame.id in kept]
 
-    def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> Iterable[Region]:
+    def process(self, batch: Sequence[Still], out: Path, ctx: Context) -> Iterable[Region]:
         detector = ctx.models.detector(self.settings.detector)
         # stills are decoded while the network looks at the ones before
         pictures = read_ahead((still.path for still in batch), ctx.threads, room=_AT_ONCE)
@@ -120,19 +148,25 @@ class DetectStage(Stage):
         return None, ""
 
     def finish(
-        self, rows: list[Region], items: Sequence[Still], given: Mapping[str, Output], out: Path, ctx: Context
-    ) -> Sequence[Region]:
+        self, rows: Sequence[Region], items: Sequence[Still], given: Given, out: Path, ctx: Context
+    ) -> tuple[Sequence[Region], DetectNotes]:
         detector = ctx.models.info("detector", self.settings.detector)
-        rows, overlays = _without_overlays(rows, given["1_extract"])
+        rows, overlays = _without_overlays(rows, given[ExtractStage])
         per_frame = Counter(row.frame_id for row in rows if row.dropped is None)
         faces = Counter(min(per_frame.get(item.id, 0), 2) for item in items)
         unreadable = sorted(path.stem for path in (out / UNREADABLE).glob("*.txt"))
         counts, edges = np.histogram([row.score for row in rows], bins=10, range=(0.0, 1.0))
-        ctx.note("detector", {"asked": self.settings.detector, **asdict(detector)})
-        ctx.note("frames", {"none": faces[0] - len(unreadable), "one": faces[1], "more": faces[2]})
-        ctx.note("unreadable", unreadable)
-        ctx.note("overlays", overlays)
-        ctx.note("scores", {"edges": [round(float(e), 1) for e in edges], "counts": counts.tolist()})
+        notes = DetectNotes(
+            asked=self.settings.detector,
+            detector=detector,
+            without_face=faces[0] - len(unreadable),
+            with_one_face=faces[1],
+            with_more_faces=faces[2],
+            unreadable=tuple(unreadable),
+            overlays=tuple(overlays),
+            score_edges=tuple(round(float(e), 1) for e in edges),
+            score_counts=tuple(counts.tolist()),
+        )
         ctx.log.info(
             "3a_detect: %s; %d stills without a face, %d with one, %d with more%s",
             detector.name,
@@ -144,15 +178,17 @@ class DetectStage(Stage):
         for overlay in overlays:
             ctx.log.info(
                 "3a_detect: %d faces at %s are an overlay (a logo, say), seen in %d shots",
-                overlay["faces"],
-                overlay["box"],
-                overlay["shots"],
+                overlay.faces,
+                overlay.box,
+                overlay.shots,
             )
-        return rows
+        return rows, notes
 
 
-def _without_overlays(rows: list[Region], stills: Output) -> tuple[list[Region], list[dict[str, Any]]]:
-    """(rows with the members of overlays dropped, one entry per overlay: box in pixels, faces, shots, the two likenesses)."""
+def _without_overlays(
+    rows: Sequence[Region], stills: Output[Frame, ExtractNotes]
+) -> tuple[list[Region], list[OverlayNote]]:
+    """The rows with the members of overlays dropped, and the overlays."""
     used = [i for i, row in enumerate(rows) if row.dropped is None]
     places = [Place(rows[i].frame_id, stills.by_id[rows[i].frame_id].shot, rows[i].face) for i in used]
 
@@ -164,7 +200,8 @@ def _without_overlays(rows: list[Region], stills: Output) -> tuple[list[Region],
         except InputError:
             return None
 
-    result, notes = list(rows), []
+    result = list(rows)
+    notes: list[OverlayNote] = []
     for overlay in find_overlays(places, read):
         why = (
             f"the same drawing at the same place in {overlay.shots} shots (likeness {overlay.inside:.2f}, of its surroundings {overlay.around:.2f}): "
@@ -174,12 +211,12 @@ def _without_overlays(rows: list[Region], stills: Output) -> tuple[list[Region],
             row = rows[used[member]]
             result[used[member]] = row.model_copy(update={"dropped": "overlay", "why": why})
         notes.append(
-            {
-                "box": [round(v) for v in overlay.box.xyxy],
-                "faces": len(overlay.members),
-                "shots": overlay.shots,
-                "inside": round(overlay.inside, 3),
-                "around": round(overlay.around, 3),
-            }
+            OverlayNote(
+                box=overlay.box.pixels(),
+                faces=len(overlay.members),
+                shots=overlay.shots,
+                inside=round(overlay.inside, 3),
+                around=round(overlay.around, 3),
+            )
         )
     return result, notes

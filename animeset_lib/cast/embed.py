@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
+from animeset_lib.cast.detect import DetectStage
 from animeset_lib.cast.head_box import head_crop
 from animeset_lib.errors import InputError
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media.reading import read_ahead
-from animeset_lib.models.api import ModelProvider, Picture
-from animeset_lib.records import Box, EmbedRow, Record
-from animeset_lib.run.stage import Context, Output, Stage
+from animeset_lib.models.api import ModelInfo, ModelProvider, Picture
+from animeset_lib.records import Box, EmbedRow
+from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
 from animeset_lib.settings import EmbedSettings
 
-__all__ = ["EmbedStage", "Heads"]
+__all__ = ["EmbedNotes", "EmbedStage", "Heads"]
 
 _STILLS_AHEAD = 4
 
@@ -32,29 +34,37 @@ class Heads:
     faces: tuple[tuple[str, Box], ...]
 
 
+class EmbedNotes(Notes):
+    """Which embedder answered (`asked` is the setting), the length of its vectors and the cosine distance below which two are one character."""
+
+    asked: str
+    embedder: ModelInfo
+    dim: int
+    same_distance: float
+
+
 @dataclass(frozen=True)
-class EmbedStage(Stage):
+class EmbedStage(Stage[Heads, EmbedRow, EmbedNotes]):
     """One row with a unit vector per region that `3a_detect` kept, in its order."""
 
     settings: EmbedSettings
     name: ClassVar[str] = "3b_embed"
     version: ClassVar[str] = "1"
-    needs: ClassVar[tuple[str, ...]] = ("1_extract", "3a_detect")
-    row: ClassVar[type[Record]] = EmbedRow
+    needs: ClassVar[tuple[StageType, ...]] = (ExtractStage, DetectStage)
 
     def fingerprint(self, models: ModelProvider) -> dict[str, str]:
         return {"embedder": models.info("embedder", self.settings.embedder).digest}
 
-    def plan(self, given: Mapping[str, Output]) -> list[Heads]:
-        stills = given["1_extract"]
+    def plan(self, given: Given) -> list[Heads]:
+        stills = given[ExtractStage]
         return [
             Heads(
                 frame_id, stills.path / stills.by_id[frame_id].file, tuple((region.id, region.face) for region in group)
             )
-            for frame_id, group in groupby(given["3a_detect"].kept, key=lambda region: region.frame_id)
+            for frame_id, group in groupby(given[DetectStage].kept, key=lambda region: region.frame_id)
         ]
 
-    def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> list[EmbedRow]:
+    def process(self, batch: Sequence[Heads], out: Path, ctx: Context) -> list[EmbedRow]:
         embedder = ctx.models.embedder(self.settings.embedder)
         heads: dict[str, Picture] = {}
         faults: dict[str, str] = {}
@@ -75,18 +85,12 @@ class EmbedStage(Stage):
         return rows
 
     def finish(
-        self, rows: list[EmbedRow], items: Sequence[Heads], given: Mapping[str, Output], out: Path, ctx: Context
-    ) -> Sequence[EmbedRow]:
+        self, rows: Sequence[EmbedRow], items: Sequence[Heads], given: Given, out: Path, ctx: Context
+    ) -> tuple[Sequence[EmbedRow], EmbedNotes]:
         info = ctx.models.info("embedder", self.settings.embedder)
         embedder = ctx.models.embedder(self.settings.embedder)
-        ctx.note(
-            "embedder",
-            {
-                "asked": self.settings.embedder,
-                **asdict(info),
-                "dim": embedder.dim,
-                "same_distance": embedder.same_distance,
-            },
+        notes = EmbedNotes(
+            asked=self.settings.embedder, embedder=info, dim=embedder.dim, same_distance=embedder.same_distance
         )
         ctx.log.info("3b_embed: %d vectors of %d values by %s", len(rows), embedder.dim, info.name)
-        return rows
+        return rows, notes

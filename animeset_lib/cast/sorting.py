@@ -6,15 +6,19 @@ of the dashboard, FiftyOne and the command line decide through this one class, s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from animeset_lib.cast.cast import DECISIONS_FILE, Match, name_clusters
+from animeset_lib.cast.cast import DECISIONS_FILE, CastStage, Match, name_clusters
+from animeset_lib.cast.cluster import ClusterStage
+from animeset_lib.cast.detect import DetectStage
 from animeset_lib.cast.names import character_name, unused_names
 from animeset_lib.errors import InputError
+from animeset_lib.frames.dedupe import DedupeStage
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.records import ClusterRow, Frame, Region
 from animeset_lib.run.decisions import Decision, DecisionLog, Settled, about_faces, about_frames, digest_of, settle
-from animeset_lib.run.stage import Output
+from animeset_lib.run.stage import Given, StageInfo, StageType
 
 __all__ = ["NOISE", "REJECTED", "Face", "Sorting", "group_of"]
 
@@ -35,30 +39,33 @@ class Face:
 class Sorting:
     """Faces of one film, grouped. Everything a person does is a decision in `log`; nothing else is changed. One object is for one thread."""
 
-    def __init__(self, outputs: Mapping[str, Output], log: DecisionLog) -> None:
+    def __init__(self, outputs: Given, log: DecisionLog) -> None:
         """`outputs` are those of the stages up to 3d_cast, by name."""
         self._outputs = outputs
         self._log = log
         self._stamp: object = None
         self._faces: dict[str, Face] = {}
         self._told: tuple[str, ...] = ()
-        machine = outputs["3d_cast"].info["notes"]["machine_names"]
-        self._names = {int(cluster): name for cluster, (name, _) in machine.items()}
-        self._sources = {int(cluster): source for cluster, (_, source) in machine.items()}
+        machine = outputs[CastStage].notes.machine_names
+        self._names = {cluster: one.name for cluster, one in machine.items()}
+        self._sources = {cluster: one.source for cluster, one in machine.items()}
         # A decision that uses an automatic name can move it from one cluster to another, so the next run's names are asked for anew.
         # Where this run's own cannot be had that way (names of a series whose characters are not in this film), they stay as they are.
-        self._fresh = self._name(DecisionLog(outputs["3d_cast"].path / DECISIONS_FILE).standing) == self._names
+        self._fresh = self._name(DecisionLog(outputs[CastStage].path / DECISIONS_FILE).standing) == self._names
 
     @property
     def changed(self) -> bool:
         """Whether something was decided that the stages on the disk do not know yet."""
         standing = self._log.standing
-        concerned = (("3d_cast", about_faces), ("2_dedupe", about_frames))
-        return any(
-            digest_of(about(standing)) != self._outputs[stage].info["fingerprint"].get("decisions", "")
-            for stage, about in concerned
-            if stage in self._outputs
+        return self._unknown_to(CastStage, about_faces(standing)) or self._unknown_to(
+            DedupeStage, about_frames(standing)
         )
+
+    def _unknown_to(self, stage: StageType, decisions: Sequence[Decision]) -> bool:
+        if stage not in self._outputs:
+            return False
+        info: StageInfo = self._outputs[stage].info
+        return digest_of(decisions) != info.fingerprint.get("decisions", "")
 
     @property
     def faces(self) -> dict[str, Face]:
@@ -157,13 +164,13 @@ class Sorting:
         stamp = tuple(decision.number for decision in standing)
         if stamp == self._stamp:
             return
-        clusters: list[ClusterRow] = self._outputs["3c_cluster"].kept
+        clusters: list[ClusterRow] = self._outputs[ClusterStage].kept
         if self._fresh:
             self._names = self._name(standing)
         settled = settle(
             [row.id for row in clusters], [row.cluster for row in clusters], self._names, self._sources, standing
         )
-        regions, frames = self._outputs["3a_detect"].by_id, self._outputs["1_extract"].by_id
+        regions, frames = self._outputs[DetectStage].by_id, self._outputs[ExtractStage].by_id
         self._faces = {
             row.id: Face(regions[row.id], frames[regions[row.id].frame_id], row, now)
             for row, now in zip(clusters, settled.faces, strict=True)
@@ -179,7 +186,7 @@ class Sorting:
             if source != "cluster"
         }
         taken = [match.name for match in named.values()]
-        return name_clusters(self._outputs["3c_cluster"].kept, named, taken, standing)
+        return name_clusters(self._outputs[ClusterStage].kept, named, taken, standing)
 
     def _members(self, group: str) -> list[str]:
         self._settle()

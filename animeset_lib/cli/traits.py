@@ -10,6 +10,7 @@ import typer
 
 from animeset_lib.cli.common import FilmArgument, JsonOption, OutputOption, WorkOption, say
 from animeset_lib.errors import InputError, SettingsError
+from animeset_lib.words.caption import CaptionStage
 from animeset_lib.words.traits import Choice, table_of, traits_json
 
 __all__ = ["traits"]
@@ -80,10 +81,9 @@ def _known(output: Path, work: Path, folder: str) -> dict[str, dict[str, Any]]:
     from animeset_lib.pipeline import published_folder
     from animeset_lib.pipeline.stages_on_disk import stages_with
     from animeset_lib.run.store import parse_json
-    from animeset_lib.words.caption import published_traits
 
-    outputs = stages_with(work / folder, "6c_caption")
-    if outputs is not None and (found := published_traits(outputs["6c_caption"])):
+    outputs = stages_with(work / folder, CaptionStage)
+    if outputs is not None and (found := outputs[CaptionStage].notes.traits):
         return found
     place = published_folder(output, folder)
     files = sorted(place.glob("*/traits.json")) if place is not None else []

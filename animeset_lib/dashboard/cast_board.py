@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from animeset_lib.cast.cast import CastStage
 from animeset_lib.cast.names import is_automatic
 from animeset_lib.cast.sorting import NOISE, REJECTED, Face, Sorting, group_of
 from animeset_lib.dashboard.pictures import Thumbnails, face_picture, framed
 from animeset_lib.errors import InputError
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.pipeline.stages_on_disk import stages_with
 from animeset_lib.run.decisions import DecisionLog
 from animeset_lib.run.stage import Output
@@ -32,13 +34,13 @@ class CastBoard(Sorting):
     @classmethod
     def open(cls, film_work: Path, decisions: Path, thumbs: Thumbnails) -> CastBoard | None:
         """The board of the film whose work folder is given; None where no finished sorting is kept."""
-        outputs = stages_with(film_work, "3d_cast")
+        outputs = stages_with(film_work, CastStage)
         return None if outputs is None else cls(outputs, DecisionLog(decisions), thumbs)
 
     @property
     def folder(self) -> Path:
         """Of the sorting that is shown; another one after a run with other settings."""
-        return self._outputs["3d_cast"].path
+        return self._outputs[CastStage].path
 
     def state(self) -> dict[str, Any]:
         """For the page. `faces` are parallel lists; `groups` name their members by place in them, surest first."""
@@ -114,5 +116,5 @@ class CastBoard(Sorting):
         }
 
     def _picture(self, face: Face, what: str, px: int, cut: Callable[[Any, Any], Any]) -> str:
-        path = self._outputs["1_extract"].path / face.frame.file
+        path = self._outputs[ExtractStage].path / face.frame.file
         return self._thumbs.get(path, (what, face.region.id), px, lambda still: cut(still, face.region.face))

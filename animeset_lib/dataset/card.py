@@ -8,13 +8,22 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
+from animeset_lib.cast.cluster import ClusterStage
 from animeset_lib.dataset.coverage import Coverage
 from animeset_lib.dataset.explain import Loss
-from animeset_lib.dataset.subsets import Subset
+from animeset_lib.frames.dedupe import DedupeStage
+from animeset_lib.frames.extract import ExtractStage
+from animeset_lib.models.api import ModelInfo
 from animeset_lib.pictures.framing import FRAMINGS
+from animeset_lib.pictures.quality import QualityStage
+from animeset_lib.pictures.upscale import UpscaleStage
 from animeset_lib.records import AttributeRow, CaptionRow, Crop, Film
-from animeset_lib.run.stage import Output
+from animeset_lib.run.stage import Given, StageType
 from animeset_lib.settings import DatasetSettings
+from animeset_lib.words.attributes import AttributesStage
+from animeset_lib.words.caption import CaptionStage
+from animeset_lib.words.subsets import Subset
+from animeset_lib.words.tag import TagStage
 from animeset_lib.words.vocabulary import UNKNOWN
 
 __all__ = [
@@ -34,15 +43,15 @@ _PARTS = 5
 """Equal parts of the film in the table of times."""
 
 # What decides most about how a set looks; everything else is in the run's settings file.
-_TELLING = {
-    "1_extract": ("mode", "fps", "start_ms", "end_ms"),
-    "2_dedupe": ("hamming_max", "ssim_min"),
-    "3c_cluster": ("min_regions", "same_distance"),
-    "4a_quality": ("dark_luma", "bright_luma", "blur_percent", "min_face_px"),
-    "4b_upscale": ("training_px", "mix_face", "mix_upper_body", "mix_full", "mix_frame"),
-    "6a_tag": ("choice", "general_min", "character_min"),
-    "6b_attributes": ("blacklist", "vote", "subset_min"),
-    "6c_caption": ("trigger", "template", "style", "underscores", "max_tags", "core_traits", "core_share", "core_lift"),
+_TELLING: dict[StageType, tuple[str, ...]] = {
+    ExtractStage: ("mode", "fps", "start_ms", "end_ms"),
+    DedupeStage: ("hamming_max", "ssim_min"),
+    ClusterStage: ("min_regions", "same_distance"),
+    QualityStage: ("dark_luma", "bright_luma", "blur_percent", "min_face_px"),
+    UpscaleStage: ("training_px", "mix_face", "mix_upper_body", "mix_full", "mix_frame"),
+    TagStage: ("choice", "general_min", "character_min"),
+    AttributesStage: ("blacklist", "vote", "subset_min"),
+    CaptionStage: ("trigger", "template", "style", "underscores", "max_tags", "core_traits", "core_share", "core_lift"),
 }
 
 
@@ -161,12 +170,12 @@ def weaknesses(summary: Summary, numbers: FilmNumbers, settings: DatasetSettings
 
 
 def character_card(
-    summary: Summary, numbers: FilmNumbers, settings: DatasetSettings, given: Mapping[str, Output], covered: Coverage
+    summary: Summary, numbers: FilmNumbers, settings: DatasetSettings, given: Given, covered: Coverage
 ) -> str:
     """`<character>/README.md`. The same for equal inputs: no date, no place."""
     chosen = summary.chosen
     weak = weaknesses(summary, numbers, settings)
-    traits = given["6c_caption"].info["notes"].get("traits", {}).get(summary.character, {})
+    traits = given[CaptionStage].notes.traits.get(summary.character, {})
     first = "first " if traits.get("trigger_first", True) else ""
     stem = chosen[0].stem(1, settings.names)
     sizes = Counter(f"{c.crop.width}x{c.crop.height}" for c in chosen)
@@ -230,9 +239,7 @@ def character_card(
     return "\n".join(lines)
 
 
-def film_card(
-    summaries: Sequence[Summary], numbers: FilmNumbers, settings: DatasetSettings, given: Mapping[str, Output]
-) -> str:
+def film_card(summaries: Sequence[Summary], numbers: FilmNumbers, settings: DatasetSettings, given: Given) -> str:
     """The README at the top of a film's output."""
     film = numbers.film
     lines = [f"# {_text(source_name(film))}", ""]
@@ -416,16 +423,16 @@ def _loss_table(lost: Sequence[Loss]) -> list[str]:
     ]
 
 
-def _model_table(given: Mapping[str, Output]) -> list[str]:
+def _model_table(given: Given) -> list[str]:
     """Every model that a stage noted in its stage.json, by the fields of `ModelInfo`."""
     rows = []
-    for stage in sorted(given):
-        for value in given[stage].info["notes"].values():
-            if isinstance(value, dict) and {"name", "digest", "rung"} <= value.keys():
+    for output in given:
+        for _, model in output.notes:
+            if isinstance(model, ModelInfo):
                 rows.append(
-                    f"| {stage} | {_cell(value['name'])} | {_cell(value['rung'])} | {_cell(value.get('licence', ''))} | `{value['digest']}` |"
+                    f"| {output.stage.name} | {_cell(model.name)} | {_cell(model.rung)} | {_cell(model.licence)} | `{model.digest}` |"
                 )
-    libraries = {name: version for stage in given for name, version in given[stage].info.get("libraries", {}).items()}
+    libraries = {name: version for output in given for name, version in output.info.libraries.items()}
     made = ", ".join(f"{name} {version}" for name, version in sorted(libraries.items()))
     return [
         "| Stage | Model | Rung | Licence | Digest |",
@@ -436,9 +443,9 @@ def _model_table(given: Mapping[str, Output]) -> list[str]:
     ]
 
 
-def _settings_table(given: Mapping[str, Output], settings: DatasetSettings) -> list[str]:
+def _settings_table(given: Given, settings: DatasetSettings) -> list[str]:
     rows = [
-        f"| {stage} | {name} | `{_cell(str(value))}` |"
+        f"| {stage.name} | {name} | `{_cell(str(value))}` |"
         for stage, names in _TELLING.items()
         for name in names
         if (value := _setting(given, stage, name)) is not None
@@ -458,8 +465,8 @@ def _settings_table(given: Mapping[str, Output], settings: DatasetSettings) -> l
     return ["| Stage | Setting | Value |", "|---|---|---|", *rows, ""]
 
 
-def _setting(given: Mapping[str, Output], stage: str, name: str) -> Any:
-    return given[stage].info.get("settings", {}).get(name)
+def _setting(given: Given, stage: StageType, name: str) -> Any:
+    return given[stage].info.settings.get("settings", {}).get(name)
 
 
 def losses_in_words(lost: Sequence[Loss]) -> str:

@@ -16,8 +16,12 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
 
-from animeset_lib.cast.cast import BY_A_PERSON, CAST_FILE, DECISIONS_FILE
+from animeset_lib.cast.cast import BY_A_PERSON, CAST_FILE, DECISIONS_FILE, CastStage
+from animeset_lib.cast.cluster import ClusterStage
+from animeset_lib.cast.detect import DetectStage
+from animeset_lib.cast.embed import EmbedStage
 from animeset_lib.dataset.card import (
     Chosen,
     FilmNumbers,
@@ -30,19 +34,26 @@ from animeset_lib.dataset.card import (
 )
 from animeset_lib.dataset.coverage import Coverage, coverage
 from animeset_lib.dataset.coverage_sheet import coverage_sheet
-from animeset_lib.dataset.explain import Fate, fates, losses
-from animeset_lib.dataset.regularisation import published_entries
+from animeset_lib.dataset.explain import CROP_STAGES, Fate, Loss, fates, losses
+from animeset_lib.dataset.regularisation import RegularisationStage, published_entries
 from animeset_lib.dataset.selection import THUMB_PX, Candidate, Choice, choose
 from animeset_lib.dataset.sheet import ROW_TILES, SheetRow, Tile, fit_tile, grid_sheet, row_sheet
-from animeset_lib.dataset.subsets import Subset, subset_sheet, subsets_json
+from animeset_lib.dataset.subset_sheet import subset_sheet, subsets_json
 from animeset_lib.errors import InputError
+from animeset_lib.frames.dedupe import DedupeStage
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import Picture, read_image, write_image
+from animeset_lib.pictures.crop import CropStage
 from animeset_lib.pictures.framing import FRAMINGS
-from animeset_lib.records import CaptionRow, Crop, DatasetRow, Film, Frame, Record
-from animeset_lib.run.stage import Context, Output, Stage, WholeSet
+from animeset_lib.pictures.quality import QualityStage
+from animeset_lib.pictures.upscale import UpscaleStage
+from animeset_lib.records import CaptionRow, Crop, DatasetRow, Frame
+from animeset_lib.run.stage import Context, Given, Item, Notes, StageType, WholeStage
 from animeset_lib.settings import DatasetSettings
-from animeset_lib.words.attributes import groupings
-from animeset_lib.words.caption import published_traits
+from animeset_lib.words.attributes import AttributesStage, groupings
+from animeset_lib.words.caption import CaptionStage
+from animeset_lib.words.subsets import Subset
+from animeset_lib.words.tag import TagStage
 from animeset_lib.words.vocabulary import UNKNOWN
 
 __all__ = ["DatasetStage"]
@@ -59,31 +70,52 @@ _SHEET_PICTURES = 200
 """Most pictures on one contact sheet; the heading says when there are more."""
 
 
+class CharacterNote(BaseModel):
+    """One character's set: pictures chosen of so many candidates and figures, by framing, and what was lost where."""
+
+    model_config = ConfigDict(frozen=True)
+
+    chosen: int
+    candidates: int
+    figures: int
+    framings: dict[str, int]
+    lost: tuple[Loss, ...]
+
+
+class DatasetNotes(Notes):
+    """The sets, largest first."""
+
+    characters: dict[str, CharacterNote]
+
+
 @dataclass(frozen=True)
-class DatasetStage(Stage):
+class DatasetStage(WholeStage[DatasetRow, DatasetNotes]):
     """Chooses each character's set and lays out the published tree. Crops are linked or copied, never encoded again."""
 
     settings: DatasetSettings
 
     name: ClassVar[str] = "7_dataset"
     version: ClassVar[str] = "3"
-    needs: ClassVar[tuple[str, ...]] = (
-        *("1_extract", "2_dedupe", "3a_detect", "3b_embed", "3c_cluster", "3d_cast"),
-        *("4a_quality", "4b_upscale", "5_crop", "6a_tag", "6b_attributes", "6c_caption"),
-        "6d_regularisation",
+    needs: ClassVar[tuple[StageType, ...]] = (
+        ExtractStage,
+        DedupeStage,
+        DetectStage,
+        EmbedStage,
+        ClusterStage,
+        CastStage,
+        QualityStage,
+        UpscaleStage,
+        CropStage,
+        TagStage,
+        AttributesStage,
+        CaptionStage,
+        RegularisationStage,
     )
-    row: ClassVar[type[Record]] = DatasetRow
-
-    def plan(self, given: Mapping[str, Output]) -> Sequence[WholeSet]:
-        return [WholeSet(given)]
-
-    def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> Iterable[DatasetRow]:
-        for item in batch:
-            yield from _Builder(self.settings, item.given, out / TREE, ctx).build()
 
     def finish(
-        self, rows: list[Any], items: Sequence[Any], given: Mapping[str, Output], out: Path, ctx: Context
-    ) -> Sequence[Record]:
+        self, rows: Sequence[DatasetRow], items: Sequence[Item], given: Given, out: Path, ctx: Context
+    ) -> tuple[Sequence[DatasetRow], DatasetNotes]:
+        rows = _Builder(self.settings, given, out / TREE, ctx).build()
         found = _summaries(given, rows, list(fates(given, rows)))
         for summary in found:
             few = len(summary.chosen) < self.settings.min_pictures
@@ -99,36 +131,30 @@ class DatasetStage(Stage):
             )
         if not any(summary.chosen for summary in found):
             ctx.log.warning("7_dataset: no character set could be made; the frames are kept, README.md says why")
-        ctx.note(
-            "characters",
-            {
-                summary.character: {
-                    "chosen": len(summary.chosen),
-                    "candidates": summary.candidates,
-                    "figures": summary.figures,
-                    "framings": summary.framings,
-                    "lost": [
-                        {"stage": loss.stage, "reason": loss.reason, "what": loss.what, "count": loss.count}
-                        for loss in summary.lost
-                    ],
-                }
-                for summary in found
-            },
-        )
-        return rows
+        notes = {
+            summary.character: CharacterNote(
+                chosen=len(summary.chosen),
+                candidates=summary.candidates,
+                figures=summary.figures,
+                framings=summary.framings,
+                lost=tuple(summary.lost),
+            )
+            for summary in found
+        }
+        return rows, DatasetNotes(characters=notes)
 
 
 class _Builder:
     """Lays out one film's tree. May be interrupted anywhere and started again over what is there: equal input, equal files."""
 
-    def __init__(self, settings: DatasetSettings, given: Mapping[str, Output], tree: Path, ctx: Context) -> None:
+    def __init__(self, settings: DatasetSettings, given: Given, tree: Path, ctx: Context) -> None:
         self._settings = settings
         self._given = given
         self._tree = tree
         self._ctx = ctx
-        self._film = Film.model_validate(given["1_extract"].info["notes"]["film"])
-        self._frames = given["1_extract"].by_id
-        self._vectors = {row.id: row.vector for row in given["3b_embed"].rows}
+        self._film = given[ExtractStage].notes.film
+        self._frames = given[ExtractStage].by_id
+        self._vectors = {row.id: row.vector for row in given[EmbedStage].rows}
         self._covered: dict[str, Coverage] = {}
 
     def build(self) -> list[DatasetRow]:
@@ -146,14 +172,14 @@ class _Builder:
 
     def _choose_and_place(self) -> tuple[list[DatasetRow], dict[str, list[Picture]]]:
         """Rows for all crops in their order, and each character's first pictures as tiles."""
-        captions = {row.id: row for row in self._given["6c_caption"].kept}
+        captions = {row.id: row for row in self._given[CaptionStage].kept}
         usable: dict[str, list[Crop]] = {}
         rows: dict[str, DatasetRow] = {}
-        for crop in self._given["5_crop"].rows:
+        for crop in self._given[CropStage].rows:
             dropped = next(
                 (
                     row
-                    for stage in ("5_crop", "6a_tag", "6b_attributes", "6c_caption")
+                    for stage in CROP_STAGES
                     if (row := self._given[stage].by_id.get(crop.id)) is not None and row.dropped is not None
                 ),
                 None,
@@ -175,7 +201,7 @@ class _Builder:
                 done += 1
                 self._ctx.progress(done, total)
                 try:
-                    picture = read_image(self._given["5_crop"].path / crop.file)
+                    picture = read_image(self._given[CropStage].path / crop.file)
                 except InputError as error:
                     rows[crop.id] = DatasetRow(
                         id=crop.id, character=character, dropped="unreadable", why=f"cannot be read: {error}"
@@ -192,11 +218,11 @@ class _Builder:
             if chosen:
                 self._write_character(character, chosen, choice, candidates, tiles)
                 samples[character] = [tiles[one.crop.id] for one in chosen[:ROW_TILES]]
-        return [rows[crop.id] for crop in self._given["5_crop"].rows], samples
+        return [rows[crop.id] for crop in self._given[CropStage].rows], samples
 
     def _candidate(self, crop: Crop, thumb: npt.NDArray[np.float32]) -> Candidate:
         frame = self._frames[crop.frame_id]
-        kind = self._given["6b_attributes"].by_id[crop.id]
+        kind = self._given[AttributesStage].by_id[crop.id]
         return Candidate(
             id=crop.id,
             region_id=crop.region_id,
@@ -206,8 +232,8 @@ class _Builder:
             vector=self._vectors[crop.region_id],
             tags=kind.tags,
             thumb=thumb,
-            quality=self._given["4a_quality"].by_id[crop.region_id].score,
-            confidence=self._given["3d_cast"].by_id[crop.region_id].confidence,
+            quality=self._given[QualityStage].by_id[crop.region_id].score,
+            confidence=self._given[CastStage].by_id[crop.region_id].confidence,
             outfit=kind.outfit,
             emotion=kind.emotion,
             background=kind.background,
@@ -218,7 +244,7 @@ class _Builder:
         character, crop = one.crop.character, one.crop
         image = self._image(one, rank)
         text = f"dataset/captions/{one.stem(rank, self._settings.names)}.txt"
-        _link(self._given["5_crop"].path / crop.file, self._tree / character / image)
+        _link(self._given[CropStage].path / crop.file, self._tree / character / image)
         _write_text(self._tree / character / text, one.caption.caption + "\n")
         return DatasetRow(id=crop.id, why=why, character=character, image=image, caption=text, rank=rank)
 
@@ -245,7 +271,7 @@ class _Builder:
         _write_json(folder / COVERAGE_FILE, covered.as_json())
         write_image(folder / "coverage.png", coverage_sheet(covered, tiles, f"{character}: coverage", subtitle))
         self._write_subsets(character, chosen, candidates, tiles)
-        _write_json(folder / TRAITS_FILE, published_traits(self._given["6c_caption"])[character])
+        _write_json(folder / TRAITS_FILE, self._given[CaptionStage].notes.traits[character])
         shown = chosen[:_SHEET_PICTURES]
         if len(shown) < len(chosen):
             subtitle += f" · the first {len(shown)} are shown"
@@ -257,8 +283,8 @@ class _Builder:
 
     def _coverage(self, character: str, candidates: Sequence[Candidate], choice: Choice) -> Coverage:
         # a folder of pictures has no shots that were measured
-        noted = self._given["1_extract"].info["notes"].get("shots", [])
-        shots = [(shot["first_ms"], shot["last_ms"]) for shot in noted] or _shots_of(self._frames.values())
+        noted = self._given[ExtractStage].notes.shots
+        shots = [(shot.first_ms, shot.last_ms) for shot in noted] or _shots_of(self._frames.values())
         span = (shots[0][0], shots[-1][1]) if shots else (0, 0)
         wished = [f for f in FRAMINGS if getattr(self._settings, f"mix_{f}") > 0]
         return coverage(character, candidates, choice.ranked, span, shots, wished or FRAMINGS)
@@ -270,7 +296,7 @@ class _Builder:
         candidates: Sequence[Candidate],
         tiles: Mapping[str, Picture],
     ) -> None:
-        found = groupings(self._given["6b_attributes"], [c.id for c in candidates], character)
+        found = groupings(self._given[AttributesStage], [c.id for c in candidates], character)
         files = {one.crop.id: self._image(one, rank) for rank, one in enumerate(chosen, start=1)}
         _write_json(self._tree / character / SUBSETS_FILE, subsets_json(found, files))
         shown = {one.crop.id: tiles[one.crop.id] for one in chosen[:_SHEET_PICTURES]}
@@ -279,9 +305,9 @@ class _Builder:
     def _metadata(self, one: Chosen, rank: int, why: str) -> dict[str, Any]:
         """One line of metadata.jsonl. Paths are relative to the character's folder; `text` is the caption, as image-folder loaders call it."""
         crop, caption = one.crop, one.caption
-        quality = self._given["4a_quality"].by_id[crop.region_id]
-        tagged = self._given["6a_tag"].by_id[crop.id]
-        source = self._given["5_crop"].path / crop.file
+        quality = self._given[QualityStage].by_id[crop.region_id]
+        tagged = self._given[TagStage].by_id[crop.id]
+        source = self._given[CropStage].path / crop.file
         return {
             "file_name": self._image(one, rank),
             "text": caption.caption,
@@ -302,7 +328,7 @@ class _Builder:
             "height": crop.height,
             "film": source_name(self._film),
             "film_id": self._film.id,
-            "source_file": self._given["1_extract"].by_id[crop.frame_id].source_file,
+            "source_file": self._given[ExtractStage].by_id[crop.frame_id].source_file,
             "time_ms": one.pts_ms,
             "shot": one.shot,
             "frame": crop.frame_id,
@@ -325,8 +351,8 @@ class _Builder:
         all_fates: Sequence[Fate],
     ) -> None:
         tree = self._tree
-        _link(self._given["3d_cast"].path / CAST_FILE, tree / CAST_FILE)
-        decisions = self._given["3d_cast"].path / DECISIONS_FILE
+        _link(self._given[CastStage].path / CAST_FILE, tree / CAST_FILE)
+        decisions = self._given[CastStage].path / DECISIONS_FILE
         if decisions.is_file():
             _link(decisions, tree / DECISIONS_FILE)
         self._write_regularisation()
@@ -360,7 +386,7 @@ class _Builder:
     def _write_regularisation(self) -> None:
         """Pictures without anybody, where the run was asked for them, in a set beside the characters'."""
         film = self._film.model_copy(update={"source_name": source_name(self._film)})
-        entries = published_entries(self._given["6d_regularisation"], film)
+        entries = published_entries(self._given[RegularisationStage], film)
         folder = self._tree / REGULARISATION
         for entry in entries:
             self._ctx.check_cancel()
@@ -372,8 +398,8 @@ class _Builder:
 
     def _frames_instead(self, name: str) -> Picture:
         """No character: the frames themselves go into `frames/`; returns their contact sheet."""
-        frames = [self._frames[row.id] for row in self._given["2_dedupe"].kept]
-        folder = self._given["1_extract"].path
+        frames = [self._frames[row.id] for row in self._given[DedupeStage].kept]
+        folder = self._given[ExtractStage].path
         for frame in frames:
             self._ctx.check_cancel()
             _link(folder / frame.file, self._tree / "frames" / Path(frame.file).name)
@@ -389,31 +415,31 @@ class _Builder:
         return grid_sheet(name, subtitle + (f", every {step}th shown" if step > 1 else ""), tiles)
 
     def _numbers(self) -> FilmNumbers:
-        frames, regions = self._given["1_extract"].rows, self._given["3a_detect"].rows
+        frames, regions = self._given[ExtractStage].rows, self._given[DetectStage].rows
         usable = {row.id for row in regions if row.dropped is None}
-        cast = [row for row in self._given["3d_cast"].rows if row.id in usable]
+        cast = [row for row in self._given[CastStage].rows if row.id in usable]
         last = max((frame.pts_ms for frame in frames), default=0)
         return FilmNumbers(
             film=self._film,
             length_ms=self._film.duration_ms or last,
             frames=len(frames),
-            kept_frames=len(self._given["2_dedupe"].kept),
+            kept_frames=len(self._given[DedupeStage].kept),
             lost_figures=Counter(row.dropped for row in regions if row.dropped is not None),
             usable_figures=len(usable),
             noise=sum(1 for row in cast if row.character is None and row.dropped not in BY_A_PERSON),
             by_person=Counter(row.dropped for row in cast if row.dropped in BY_A_PERSON),
-            decisions=self._given["3d_cast"].info["notes"].get("decisions", 0),
-            regularisation=len(self._given["6d_regularisation"].kept),
-            frame_decisions=self._given["2_dedupe"].info["notes"].get("decisions", 0),
+            decisions=self._given[CastStage].notes.decisions,
+            regularisation=len(self._given[RegularisationStage].kept),
+            frame_decisions=self._given[DedupeStage].notes.decisions,
         )
 
 
-def _summaries(given: Mapping[str, Output], rows: Sequence[DatasetRow], all_fates: Sequence[Fate]) -> list[Summary]:
+def _summaries(given: Given, rows: Sequence[DatasetRow], all_fates: Sequence[Fate]) -> list[Summary]:
     """One per character of the cast, largest set first; also those of which no picture is left."""
     lost = losses(all_fates)
-    figures = Counter(row.character for row in given["3d_cast"].rows if row.character is not None)
-    captions = given["6c_caption"].by_id
-    core = given["6c_caption"].info["notes"].get("core_traits", {})
+    figures = Counter(row.character for row in given[CastStage].rows if row.character is not None)
+    captions = given[CaptionStage].by_id
+    core = given[CaptionStage].notes.core_traits
     found = []
     for character in sorted(figures):
         own = [row for row in rows if row.character == character]
@@ -425,28 +451,28 @@ def _summaries(given: Mapping[str, Output], rows: Sequence[DatasetRow], all_fate
                 candidates=sum(1 for row in own if row.dropped in (None, "not_selected")),
                 figures=figures[character],
                 lost=lost.get(character, []),
-                core_traits=core.get(character, []),
+                core_traits=core.get(character, ()),
                 subsets=_subsets(given, own, ranked),
             )
         )
     return sorted(found, key=lambda summary: (-len(summary.chosen), summary.character))
 
 
-def _subsets(given: Mapping[str, Output], rows: Sequence[DatasetRow], ranked: Sequence[DatasetRow]) -> list[Subset]:
+def _subsets(given: Given, rows: Sequence[DatasetRow], ranked: Sequence[DatasetRow]) -> list[Subset]:
     """The character's outfits and emotions that have published pictures, cut down to these."""
-    known = [row.id for row in rows if row.id in given["6b_attributes"].by_id]
+    known = [row.id for row in rows if row.id in given[AttributesStage].by_id]
     character = rows[0].character if rows else ""
     chosen = {row.id for row in ranked}
-    found = [subset for one in groupings(given["6b_attributes"], known, character) for subset in one.subsets]
+    found = [subset for one in groupings(given[AttributesStage], known, character) for subset in one.subsets]
     cut = [replace(subset, ids=tuple(id for id in subset.ids if id in chosen)) for subset in found]
     return [subset for subset in cut if subset.ids]
 
 
-def _chosen(given: Mapping[str, Output], crop_id: str, caption: CaptionRow) -> Chosen:
-    crop: Crop = given["5_crop"].by_id[crop_id]
-    frame = given["1_extract"].by_id[crop.frame_id]
-    kind = given["6b_attributes"].by_id[crop_id]
-    return Chosen(crop, caption, kind, frame.pts_ms, frame.shot, given["3d_cast"].by_id[crop.region_id].confidence)
+def _chosen(given: Given, crop_id: str, caption: CaptionRow) -> Chosen:
+    crop = given[CropStage].by_id[crop_id]
+    frame = given[ExtractStage].by_id[crop.frame_id]
+    kind = given[AttributesStage].by_id[crop_id]
+    return Chosen(crop, caption, kind, frame.pts_ms, frame.shot, given[CastStage].by_id[crop.region_id].confidence)
 
 
 def _labels(one: Chosen, number: str) -> tuple[str, ...]:

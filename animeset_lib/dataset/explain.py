@@ -7,21 +7,37 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from animeset_lib.records import CastRow, DatasetRow, PlannedCrop, Record, Region
-from animeset_lib.run.stage import Output
+from animeset_lib.cast.cast import CastStage
+from animeset_lib.cast.cluster import ClusterStage
+from animeset_lib.cast.detect import DetectStage
+from animeset_lib.cast.embed import EmbedStage
+from animeset_lib.frames.dedupe import DedupeStage
+from animeset_lib.frames.extract import ExtractStage
+from animeset_lib.pictures.crop import CropStage
+from animeset_lib.pictures.quality import QualityStage
+from animeset_lib.pictures.upscale import UpscaleStage
+from animeset_lib.records import DatasetRow, PlannedCrop, Region
+from animeset_lib.run.stage import Given, StageType
+from animeset_lib.words.attributes import AttributesStage
+from animeset_lib.words.caption import CaptionStage
+from animeset_lib.words.tag import TagStage
 
-__all__ = ["Fate", "Loss", "fates", "losses"]
+__all__ = ["CROP_STAGES", "LAST", "Fate", "Loss", "fates", "losses"]
 
 What = Literal["frame", "figure", "crop"]
 
 NO_CROP_USED = "no_crop_used"
-_REGION_STAGES = ("3a_detect", "3b_embed", "3c_cluster", "3d_cast", "4a_quality")
-_CROP_STAGES = ("4b_upscale", "5_crop", "6a_tag", "6b_attributes", "6c_caption")
+LAST = "7_dataset"
+"""Name of the stage that asks: its class builds on this module."""
+_FRAME_STAGES: tuple[StageType, ...] = (ExtractStage, DedupeStage)
+_REGION_STAGES: tuple[StageType, ...] = (DetectStage, EmbedStage, ClusterStage, CastStage, QualityStage)
+CROP_STAGES: tuple[StageType, ...] = (UpscaleStage, CropStage, TagStage, AttributesStage, CaptionStage)
+"""Stages that may drop a crop. All their rows have the crop's id."""
 
 
 @dataclass(frozen=True)
 class Fate:
-    """What became of one thing. `stage` is where it was dropped, or `7_dataset` when it was kept; `why` is a sentence."""
+    """What became of one thing. `stage` is where it was dropped, or `LAST` when it was kept; `why` is a sentence."""
 
     id: str
     what: What
@@ -42,18 +58,18 @@ class Loss:
     count: int
 
 
-def fates(given: Mapping[str, Output], chosen: Sequence[DatasetRow]) -> Iterator[Fate]:
+def fates(given: Given, chosen: Sequence[DatasetRow]) -> Iterator[Fate]:
     """Frames, then figures, then crops, each in their stage's order. `chosen` are the rows of 7_dataset."""
     by_id = {row.id: row for row in chosen}
-    crops = [_crop_fate(crop, given, by_id) for crop in given["4b_upscale"].rows]
+    crops = [_crop_fate(crop, given, by_id) for crop in given[UpscaleStage].rows]
     of_region: dict[str, list[Fate]] = defaultdict(list)
-    for planned, fate in zip(given["4b_upscale"].rows, crops, strict=True):
+    for planned, fate in zip(given[UpscaleStage].rows, crops, strict=True):
         of_region[planned.region_id].append(fate)
-    figures = [_figure_fate(region, given, of_region[region.id]) for region in given["3a_detect"].rows]
+    figures = [_figure_fate(region, given, of_region[region.id]) for region in given[DetectStage].rows]
     of_frame: dict[str, list[Fate]] = defaultdict(list)
-    for region, fate in zip(given["3a_detect"].rows, figures, strict=True):
+    for region, fate in zip(given[DetectStage].rows, figures, strict=True):
         of_frame[region.frame_id].append(fate)
-    for frame in given["1_extract"].rows:
+    for frame in given[ExtractStage].rows:
         yield _frame_fate(frame.id, given, of_frame[frame.id])
     yield from figures
     yield from crops
@@ -77,65 +93,71 @@ def losses(all_fates: Iterable[Fate]) -> dict[str, list[Loss]]:
     }
 
 
-def _crop_fate(crop: PlannedCrop, given: Mapping[str, Output], chosen: Mapping[str, DatasetRow]) -> Fate:
-    for stage in _CROP_STAGES:
+def _crop_fate(crop: PlannedCrop, given: Given, chosen: Mapping[str, DatasetRow]) -> Fate:
+    for stage in CROP_STAGES:
         row = given[stage].by_id.get(crop.id)
         if row is not None and row.dropped is not None:
-            return Fate(crop.id, "crop", "dropped", stage, row.dropped, row.why, crop.character)
+            return Fate(crop.id, "crop", "dropped", stage.name, row.dropped, row.why, crop.character)
     final = chosen.get(crop.id)
     if final is None:
         return Fate(
-            crop.id, "crop", "dropped", "5_crop", "missing", "planned, but no picture was made of it", crop.character
+            crop.id,
+            "crop",
+            "dropped",
+            CropStage.name,
+            "missing",
+            "planned, but no picture was made of it",
+            crop.character,
         )
     if final.dropped is not None:
-        return Fate(crop.id, "crop", "dropped", "7_dataset", final.dropped, final.why, crop.character)
+        return Fate(crop.id, "crop", "dropped", LAST, final.dropped, final.why, crop.character)
     return Fate(
         crop.id,
         "crop",
         "kept",
-        "7_dataset",
+        LAST,
         "chosen",
         f"is {final.character}/{final.image}: {final.why}",
         crop.character,
     )
 
 
-def _figure_fate(region: Region, given: Mapping[str, Output], crops: Sequence[Fate]) -> Fate:
-    cast: CastRow | None = given["3d_cast"].by_id.get(region.id)
+def _figure_fate(region: Region, given: Given, crops: Sequence[Fate]) -> Fate:
+    cast = given[CastStage].by_id.get(region.id)
     character = cast.character if cast is not None else None
 
     def dropped(stage: str, reason: str, why: str) -> Fate:
         return Fate(region.id, "figure", "dropped", stage, reason, why, character)
 
     for stage in _REGION_STAGES:
-        row: Record | None = given[stage].by_id.get(region.id)
+        row = given[stage].by_id.get(region.id)
         if row is not None and row.dropped is not None:
-            return dropped(stage, row.dropped, row.why)
+            return dropped(stage.name, row.dropped, row.why)
     if cast is None or character is None:
         return dropped(
-            "3d_cast", "noise", (cast.why if cast else "") or "resembles no character often enough to be one"
+            CastStage.name, "noise", (cast.why if cast else "") or "resembles no character often enough to be one"
         )
     if not crops:
-        return dropped("4b_upscale", "not_planned", "enough other pictures of this character were planned")
+        return dropped(UpscaleStage.name, "not_planned", "enough other pictures of this character were planned")
     kept = [fate for fate in crops if fate.state == "kept"]
     if kept:
-        return Fate(region.id, "figure", "kept", "7_dataset", "chosen", "; ".join(f.why for f in kept), character)
+        return Fate(region.id, "figure", "kept", LAST, "chosen", "; ".join(f.why for f in kept), character)
     last = max(crops, key=lambda fate: fate.stage)
     return dropped(last.stage, NO_CROP_USED, f"none of its {len(crops)} crops was used; {last.id}: {last.why}")
 
 
-def _frame_fate(frame_id: str, given: Mapping[str, Output], figures: Sequence[Fate]) -> Fate:
+def _frame_fate(frame_id: str, given: Given, figures: Sequence[Fate]) -> Fate:
     def dropped(stage: str, reason: str, why: str) -> Fate:
         return Fate(frame_id, "frame", "dropped", stage, reason, why, None)
 
-    for stage in ("1_extract", "2_dedupe"):
+    for stage in _FRAME_STAGES:
         row = given[stage].by_id.get(frame_id)
         if row is not None and row.dropped is not None:
-            return dropped(stage, row.dropped, row.why)
+            return dropped(stage.name, row.dropped, row.why)
     if not figures:
-        return dropped("3a_detect", "no_face", "no face was found in it")
+        return dropped(DetectStage.name, "no_face", "no face was found in it")
     kept = [fate for fate in figures if fate.state == "kept"]
     if kept:
-        return Fate(frame_id, "frame", "kept", "7_dataset", "chosen", "; ".join(f.why for f in kept), None)
+        return Fate(frame_id, "frame", "kept", LAST, "chosen", "; ".join(f.why for f in kept), None)
     last = max(figures, key=lambda fate: fate.stage)
     return dropped(last.stage, "no_figure_used", f"none of its {len(figures)} figures was used; {last.id}: {last.why}")

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from math import log
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,13 +19,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from animeset_lib.cast.detect import DetectStage
 from animeset_lib.errors import InputError
+from animeset_lib.frames.dedupe import DedupeStage
+from animeset_lib.frames.extract import ExtractNotes, ExtractStage
 from animeset_lib.media import Picture, read_image, write_image
 from animeset_lib.media.reading import read_ahead
-from animeset_lib.models.api import ModelProvider, Tagger, TaggerInput
+from animeset_lib.models.api import ModelInfo, ModelProvider, Tagger, TaggerInput
 from animeset_lib.pictures.framing import Shape, buckets, output_size
-from animeset_lib.records import Box, Film, Frame, Record, RegularisationRow
-from animeset_lib.run.stage import Context, Output, Stage, WholeSet
+from animeset_lib.records import Box, Film, Frame, RegularisationRow
+from animeset_lib.run.stage import Context, Given, Item, Notes, Output, StageType, WholeStage
 from animeset_lib.settings import RegularisationSettings
 from animeset_lib.words.cleaning import Rules, clean
 from animeset_lib.words.line import order_tags
@@ -33,7 +36,7 @@ from animeset_lib.words.spelling import clean_tag, spelled
 from animeset_lib.words.tag import mcut
 from animeset_lib.words.vocabulary import category_of
 
-__all__ = ["RegularisationEntry", "RegularisationStage", "published_entries", "spread"]
+__all__ = ["RegularisationEntry", "RegularisationNotes", "RegularisationStage", "published_entries", "spread"]
 
 _THUMB = (48, 27)
 """Width and height of the pictures that are compared, whatever the film's ratio."""
@@ -60,39 +63,37 @@ _NO_HUMANS = "no_humans"
 Matrix = npt.NDArray[np.float32]
 
 
+class RegularisationNotes(Notes):
+    """Which tagger was asked and how many stills without anybody there were; None and 0 where no pictures were wanted."""
+
+    model: ModelInfo | None = None
+    candidates: int = 0
+
+
 @dataclass(frozen=True)
-class RegularisationStage(Stage):
+class RegularisationStage(WholeStage[RegularisationRow, RegularisationNotes]):
     """Chooses, cuts, tags and captions up to `pictures` stills that show nobody. 0 makes none and asks no model."""
 
     settings: RegularisationSettings
 
     name: ClassVar[str] = "6d_regularisation"
     version: ClassVar[str] = "1"
-    needs: ClassVar[tuple[str, ...]] = ("1_extract", "2_dedupe", "3a_detect")
-    row: ClassVar[type[Record]] = RegularisationRow
+    needs: ClassVar[tuple[StageType, ...]] = (ExtractStage, DedupeStage, DetectStage)
 
     def fingerprint(self, models: ModelProvider) -> Mapping[str, str]:
         if self.settings.pictures == 0:
             return {}
         return {"tagger": models.info("tagger", self.settings.tagger).digest}
 
-    def plan(self, given: Mapping[str, Output]) -> Sequence[WholeSet]:
-        return [WholeSet(given)] if self.settings.pictures else []
-
-    def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> Iterable[RegularisationRow]:
-        for item in batch:
-            yield from self._rows(item.given, out, ctx)
-
     def finish(
-        self, rows: list[Any], items: Sequence[Any], given: Mapping[str, Output], out: Path, ctx: Context
-    ) -> Sequence[Record]:
+        self, rows: Sequence[RegularisationRow], items: Sequence[Item], given: Given, out: Path, ctx: Context
+    ) -> tuple[Sequence[RegularisationRow], RegularisationNotes]:
         if not self.settings.pictures:
             ctx.log.info("6d_regularisation: not asked for (regularisation.pictures is 0)")
-            return rows
+            return (), RegularisationNotes()
+        rows = self._rows(given, out, ctx)
         info = ctx.models.info("tagger", self.settings.tagger)
         kept = sum(1 for row in rows if row.dropped is None)
-        ctx.note("model", asdict(info))
-        ctx.note("candidates", len(rows))
         ctx.log.log(
             logging.INFO if kept == self.settings.pictures else logging.WARNING,
             "6d_regularisation: %d of %d pictures wanted, from %d stills without anybody",
@@ -105,11 +106,11 @@ class RegularisationStage(Stage):
                 "6d_regularisation: %s does not see people, so no picture was taken; a tagging network does (animeset models fetch)",
                 info.name,
             )
-        return rows
+        return rows, RegularisationNotes(model=info, candidates=len(rows))
 
-    def _rows(self, given: Mapping[str, Output], out: Path, ctx: Context) -> list[RegularisationRow]:
+    def _rows(self, given: Given, out: Path, ctx: Context) -> list[RegularisationRow]:
         """A row for every still without anybody, in the film's order; files for those that are kept."""
-        stills = given["1_extract"]
+        stills = given[ExtractStage]
         frames = _without_anybody(given)
         tagger = ctx.models.tagger(self.settings.tagger)
         if not _sees_people(tagger):
@@ -156,7 +157,7 @@ class RegularisationStage(Stage):
         return [rows[frame.id] for frame in frames]
 
     def _finished(
-        self, frames: Sequence[Frame], stills: Output, tagger: Tagger, out: Path
+        self, frames: Sequence[Frame], stills: Output[Frame, ExtractNotes], tagger: Tagger, out: Path
     ) -> Iterator[RegularisationRow]:
         """Cuts and tags; writes what is kept."""
         cut = [self._cut(read_image(stills.path / frame.file)) for frame in frames]
@@ -241,10 +242,13 @@ class RegularisationEntry:
     row: dict[str, Any]
 
 
-def published_entries(regularisation: Output, film: Film) -> list[RegularisationEntry]:
+def published_entries(
+    regularisation: Output[RegularisationRow, RegularisationNotes], film: Film
+) -> list[RegularisationEntry]:
     """What the dataset stage lays out below `regularisation/`, in the film's order: `images/`, `captions/` and the lines of `metadata.jsonl`."""
     entries = []
     for number, row in enumerate(regularisation.kept, start=1):
+        assert row.file is not None, "a kept row has its picture"
         source = regularisation.path / row.file
         stem = f"scenery_{number:04d}"
         with source.open("rb") as file:
@@ -304,12 +308,12 @@ def spread(thumbs: Sequence[Matrix], shots: Sequence[int]) -> Iterator[int]:
         yield place
 
 
-def _without_anybody(given: Mapping[str, Output]) -> list[Frame]:
+def _without_anybody(given: Given) -> list[Frame]:
     """Kept stills that the detector looked at and saw nobody in, dropped boxes included, in the film's order."""
-    kept = {row.id for row in given["2_dedupe"].kept}
-    somebody = {region.frame_id for region in given["3a_detect"].rows}
-    unseen = set(given["3a_detect"].info["notes"].get("unreadable", ()))
-    return [frame for frame in given["1_extract"].kept if frame.id in kept - somebody - unseen]
+    kept = {row.id for row in given[DedupeStage].kept}
+    somebody = {region.frame_id for region in given[DetectStage].rows}
+    unseen = set(given[DetectStage].notes.unreadable)
+    return [frame for frame in given[ExtractStage].kept if frame.id in kept - somebody - unseen]
 
 
 def _sees_people(tagger: Tagger) -> bool:

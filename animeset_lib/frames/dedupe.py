@@ -16,23 +16,24 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from animeset_lib.errors import InputError
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.frames.hashing import hash_hex, neighbours, perceptual_hash
 from animeset_lib.frames.similarity import Similarity, analysis_picture, may_have_moved, moved_similarity, similarity
 from animeset_lib.media import read_image, write_image
 from animeset_lib.models.api import ModelProvider
 from animeset_lib.records import DedupeRow
 from animeset_lib.run.decisions import Decision, DecisionLog, about_frames, digest_of, settle_frames
-from animeset_lib.run.stage import Context, Output, Stage
+from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
 from animeset_lib.settings import DedupeSettings
 
-__all__ = ["DedupeItem", "DedupeStage", "sharpness"]
+__all__ = ["DedupeItem", "DedupeNotes", "DedupeStage", "sharpness"]
 
 Picture = npt.NDArray[np.uint8]
 
@@ -64,8 +65,30 @@ class DedupeItem:
     shot: int
 
 
+class DedupeNotes(Notes):
+    """How the comparisons went. Histograms are by size of group, and by bits of 64 that the hashes of a pair differ in.
+
+    decisions  what people decided about stills and still stands; `taken_out` and `kept_by_hand` count where that changed the outcome
+    """
+
+    stills: int
+    unreadable: int
+    kept: int
+    duplicates: int
+    compared: int
+    aligned: int
+    stopped_at_most_comparisons: int
+    group_sizes: dict[int, int]
+    hamming_confirmed: dict[int, int]
+    hamming_refused: dict[int, int]
+    decisions: int = 0
+    taken_out: int = 0
+    kept_by_hand: int = 0
+    remarks: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
-class DedupeStage(Stage):
+class DedupeStage(Stage[DedupeItem, DedupeRow, DedupeNotes]):
     """Items are the usable stills in order; every one gets a row, duplicates with `dropped="duplicate"`.
 
     Writes `small/<id>.png`, the picture of at most 320 pixels that comparisons see. `decisions` is the file of a `DecisionLog`, perhaps not there
@@ -76,8 +99,7 @@ class DedupeStage(Stage):
     decisions: Path | None = None
     name: ClassVar[str] = "2_dedupe"
     version: ClassVar[str] = "1"
-    needs: ClassVar[tuple[str, ...]] = ("1_extract",)
-    row: ClassVar[type[DedupeRow]] = DedupeRow
+    needs: ClassVar[tuple[StageType, ...]] = (ExtractStage,)
     batch: ClassVar[int] = 32
 
     def fingerprint(self, models: ModelProvider) -> Mapping[str, str]:
@@ -88,11 +110,11 @@ class DedupeStage(Stage):
     def _standing(self) -> tuple[Decision, ...]:
         return about_frames(DecisionLog(self.decisions).standing) if self.decisions is not None else ()
 
-    def plan(self, given: Mapping[str, Output]) -> Sequence[DedupeItem]:
-        stills = given["1_extract"]
+    def plan(self, given: Given) -> Sequence[DedupeItem]:
+        stills = given[ExtractStage]
         return [DedupeItem(frame.id, stills.path / frame.file, frame.pts_ms, frame.shot) for frame in stills.kept]
 
-    def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> Iterable[DedupeRow]:
+    def process(self, batch: Sequence[DedupeItem], out: Path, ctx: Context) -> Iterable[DedupeRow]:
         (out / "small").mkdir(exist_ok=True)
         with ThreadPoolExecutor(max(1, ctx.threads)) as pool:
             return list(pool.map(partial(self._measure, out), batch))
@@ -112,8 +134,8 @@ class DedupeStage(Stage):
         )
 
     def finish(
-        self, rows: list[Any], items: Sequence[Any], given: Mapping[str, Output], out: Path, ctx: Context
-    ) -> Sequence[DedupeRow]:
+        self, rows: Sequence[DedupeRow], items: Sequence[DedupeItem], given: Given, out: Path, ctx: Context
+    ) -> tuple[Sequence[DedupeRow], DedupeNotes]:
         """Sharpest first, each still becomes a duplicate of the first kept one that is confirmed, or is kept itself; then come the decisions."""
         usable = [i for i, row in enumerate(rows) if row.dropped is None]
         hashes = {i: int(rows[i].phash, 16) for i in usable}
@@ -145,20 +167,23 @@ class DedupeStage(Stage):
             group[rows[k].id] += 1
             result[i] = _duplicate(rows[i], rows[k].id, hamming, alike)
         sizes = Counter(group.values())
-        result = self._decided(result, ctx)
+        result, changed, remarks = self._decided(result, ctx)
         kept_rows = sum(row.dropped is None for row in result)
-        ctx.note(
-            "dedupe",
-            {
-                "stills": len(rows),
-                "unreadable": len(rows) - len(usable),
-                "kept": kept_rows,
-                "duplicates": len(usable) - kept_rows,
-                **{name: counts[name] for name in ("compared", "aligned", "stopped_at_most_comparisons")},
-                "group_sizes": {str(size): sizes[size] for size in sorted(sizes)},
-                "hamming_confirmed": {str(d): confirmed[d] for d in sorted(confirmed)},
-                "hamming_refused": {str(d): refused[d] for d in sorted(refused) if refused[d]},
-            },
+        notes = DedupeNotes(
+            stills=len(rows),
+            unreadable=len(rows) - len(usable),
+            kept=kept_rows,
+            duplicates=len(usable) - kept_rows,
+            compared=counts["compared"],
+            aligned=counts["aligned"],
+            stopped_at_most_comparisons=counts["stopped_at_most_comparisons"],
+            group_sizes={size: sizes[size] for size in sorted(sizes)},
+            hamming_confirmed={d: confirmed[d] for d in sorted(confirmed)},
+            hamming_refused={d: refused[d] for d in sorted(refused) if refused[d]},
+            decisions=len(self._standing),
+            taken_out=changed["duplicate"],
+            kept_by_hand=changed["keep"],
+            remarks=tuple(remarks),
         )
         ctx.log.info(
             "%d of %d stills are kept, %d are duplicates, %d unreadable; %d comparisons confirmed, %d refused",
@@ -169,12 +194,14 @@ class DedupeStage(Stage):
             confirmed.total(),
             refused.total(),
         )
-        return result
+        return result, notes
 
-    def _decided(self, rows: Sequence[DedupeRow], ctx: Context) -> list[DedupeRow]:
-        """The rows as a person wants them. A still that cannot be read stays dropped, whatever was said of it."""
+    def _decided(self, rows: Sequence[DedupeRow], ctx: Context) -> tuple[list[DedupeRow], Counter[str], list[str]]:
+        """The rows as a person wants them, how many changed by kind of decision, and remarks. A still that cannot be read stays dropped, whatever
+        was said of it."""
+        changed: Counter[str] = Counter()
         if not self._standing:
-            return list(rows)
+            return list(rows), changed, []
         settlement = settle_frames((row.id for row in rows), self._standing)
         told = list(settlement.told)
         if settlement.absent:
@@ -182,7 +209,6 @@ class DedupeStage(Stage):
                 f"{settlement.absent} stills that were decided about are not in this run (other settings); those decisions are without effect on them"
             )
         result = []
-        changed: Counter[str] = Counter()
         for row in rows:
             decision = settlement.decided.get(row.id)
             now = row if decision is None else _overruled(row, decision)
@@ -191,8 +217,6 @@ class DedupeStage(Stage):
             elif decision is not None:
                 changed[decision.kind] += now.dropped != row.dropped
             result.append(now)
-        ctx.note("decisions", len(self._standing))
-        ctx.note("by_hand", {"taken_out": changed["duplicate"], "kept": changed["keep"], "told": told})
         for sentence in told:
             ctx.log.info("2_dedupe: %s", sentence)
         ctx.log.info(
@@ -201,7 +225,7 @@ class DedupeStage(Stage):
             changed["duplicate"],
             changed["keep"],
         )
-        return result
+        return result, changed, told
 
     def _find(
         self, i: int, candidates: Sequence[int], pictures: _Pictures

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
 from animeset_lib.errors import InputError
 from animeset_lib.frames.choosers import (
@@ -34,11 +35,11 @@ from animeset_lib.frames.shots import ShotDetector, small_color
 from animeset_lib.media import FilmReader, MovieFrame, clean_name, list_pictures, read_image, write_image
 from animeset_lib.media.bars import content_box
 from animeset_lib.models.api import ModelProvider
-from animeset_lib.records import Box, Film, Frame, Record
-from animeset_lib.run.stage import Context, Item, Output, Stage
+from animeset_lib.records import Box, Film, Frame
+from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
 from animeset_lib.settings import ExtractSettings
 
-__all__ = ["ExtractStage", "PictureGroup", "Segment"]
+__all__ = ["ChangeHistogram", "ExtractNotes", "ExtractStage", "FrameCounts", "PictureGroup", "Segment", "ShotSpan"]
 
 SEGMENT_MS = 90_000
 """Least length of a segment: what an interruption can cost, against the work done twice at each border."""
@@ -71,8 +72,47 @@ class PictureGroup:
     first: int
 
 
+class ShotSpan(BaseModel):
+    """One shot: times of its first and last frame."""
+
+    model_config = ConfigDict(frozen=True)
+
+    first_ms: int
+    last_ms: int
+
+
+class FrameCounts(BaseModel):
+    """How many frames were decoded, looked at, kept as stills, and damaged."""
+
+    model_config = ConfigDict(frozen=True)
+
+    decoded: int
+    considered: int
+    kept: int
+    damaged: int
+
+
+class ChangeHistogram(BaseModel):
+    """Frames by how much of the picture had changed since the last still: bin edges 0..1 and counts."""
+
+    model_config = ConfigDict(frozen=True)
+
+    edges: tuple[float, ...]
+    frames: tuple[int, ...]
+
+
+class ExtractNotes(Notes):
+    """`film` with what decoding showed of it. A folder of pictures has no shots and no changes."""
+
+    film: Film
+    counts: FrameCounts
+    shots: tuple[ShotSpan, ...] = ()
+    shots_without_still: tuple[int, ...] = ()
+    change_since_last_still: ChangeHistogram | None = None
+
+
 @dataclass(frozen=True)
-class ExtractStage(Stage):
+class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
     """`path` is the film or folder that `film` describes; only the film's id, never its place, enters the key."""
 
     settings: ExtractSettings
@@ -81,8 +121,7 @@ class ExtractStage(Stage):
 
     name: ClassVar[str] = "1_extract"
     version: ClassVar[str] = "1"
-    needs: ClassVar[tuple[str, ...]] = ()
-    row: ClassVar[type[Record]] = Frame
+    needs: ClassVar[tuple[StageType, ...]] = ()
     batch: ClassVar[int] = 1
 
     def fingerprint(self, models: ModelProvider) -> Mapping[str, str]:
@@ -90,7 +129,7 @@ class ExtractStage(Stage):
 
     # ------------------------------------------------------------------------------------------------------------ plan
 
-    def plan(self, given: Mapping[str, Output]) -> Sequence[Item]:
+    def plan(self, given: Given) -> Sequence[Segment | PictureGroup]:
         """Segments between keyframes, or groups of pictures. Seeks and decodes a few dozen keyframes for the black bars."""
         if self.film.kind == "pictures":
             files = list_pictures(self.path)
@@ -134,12 +173,11 @@ class ExtractStage(Stage):
 
     # --------------------------------------------------------------------------------------------------------- process
 
-    def process(self, batch: Sequence[Item], out: Path, ctx: Context) -> Iterable[Record]:
+    def process(self, batch: Sequence[Segment | PictureGroup], out: Path, ctx: Context) -> Iterable[Frame]:
         for item in batch:
             if isinstance(item, PictureGroup):
                 yield from self._copy_pictures(item, out, ctx)
             else:
-                assert isinstance(item, Segment)
                 yield from self._extract(item, out, ctx)
 
     def _extract(self, segment: Segment, out: Path, ctx: Context) -> list[Frame]:
@@ -207,8 +245,8 @@ class ExtractStage(Stage):
     # ---------------------------------------------------------------------------------------------------------- finish
 
     def finish(
-        self, rows: list[Any], items: Sequence[Any], given: Mapping[str, Output], out: Path, ctx: Context
-    ) -> Sequence[Record]:
+        self, rows: Sequence[Frame], items: Sequence[Segment | PictureGroup], given: Given, out: Path, ctx: Context
+    ) -> tuple[Sequence[Frame], ExtractNotes]:
         if self.film.kind == "pictures":
             return self._finish_pictures(rows, ctx)
         reports = [json.loads((out / "segments" / f"{item.id}.json").read_text(encoding="utf-8")) for item in items]
@@ -229,39 +267,32 @@ class ExtractStage(Stage):
             ctx.log.info("1_extract: %s: %s", self.film.source_name, note)
         for note in losses:
             ctx.log.warning("1_extract: %s: %s", self.film.source_name, note)
-        film = self.film.model_copy(update={"content_box": items[0].box, "notes": (*self.film.notes, *losses)})
-        ctx.note("film", film.model_dump(mode="json"))
-        ctx.note("shots", shots)
-        ctx.note("shots_without_still", sorted(set(range(len(shots))) - {frame.shot for frame in frames}))
-        ctx.note("counts", {key: sum(r[key] for r in reports) for key in ("decoded", "considered", "kept", "damaged")})
-        ctx.note(
-            "change_since_last_still",
-            {"edges": CHANGE_EDGES, "frames": np.sum([r["changes"] for r in reports], axis=0).tolist()},
+        box = next((item.box for item in items if isinstance(item, Segment)), None)
+        notes = ExtractNotes(
+            film=self.film.model_copy(update={"content_box": box, "notes": (*self.film.notes, *losses)}),
+            counts=FrameCounts(**{name: sum(r[name] for r in reports) for name in FrameCounts.model_fields}),
+            shots=tuple(ShotSpan(**shot) for shot in shots),
+            shots_without_still=tuple(sorted(set(range(len(shots))) - {frame.shot for frame in frames})),
+            change_since_last_still=ChangeHistogram(
+                edges=tuple(CHANGE_EDGES), frames=tuple(np.sum([r["changes"] for r in reports], axis=0).tolist())
+            ),
         )
         ctx.log.info(
             "1_extract: %d shots, %d stills of %d frames%s",
             len(shots),
             sum(r["kept"] for r in reports),
             sum(r["considered"] for r in reports),
-            f", picture inside the bars {items[0].box.pixels()}" if items[0].box else "",
+            f", picture inside the bars {box.pixels()}" if box else "",
         )
-        return frames
+        return frames, notes
 
-    def _finish_pictures(self, rows: list[Any], ctx: Context) -> list[Any]:
+    def _finish_pictures(self, rows: Sequence[Frame], ctx: Context) -> tuple[Sequence[Frame], ExtractNotes]:
         unreadable = [row.why for row in rows if row.dropped]
         for why in unreadable:
             ctx.log.warning("1_extract: %s", why)
-        ctx.note("film", self.film.model_dump(mode="json"))
-        ctx.note(
-            "counts",
-            {
-                "decoded": len(rows),
-                "considered": len(rows),
-                "kept": len(rows) - len(unreadable),
-                "damaged": len(unreadable),
-            },
-        )
-        return rows
+        kept = len(rows) - len(unreadable)
+        counts = FrameCounts(decoded=len(rows), considered=len(rows), kept=kept, damaged=len(unreadable))
+        return rows, ExtractNotes(film=self.film, counts=counts)
 
     def _losses(self, reports: Sequence[Mapping[str, Any]], damaged: int) -> Iterator[str]:
         last = max((r["last_ms"] for r in reports if r["last_ms"] is not None), default=None)

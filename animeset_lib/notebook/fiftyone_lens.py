@@ -26,14 +26,25 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from animeset_lib.cast.cast import CastStage
+from animeset_lib.cast.cluster import ClusterStage
+from animeset_lib.cast.embed import EmbedStage
 from animeset_lib.cast.names import character_name
 from animeset_lib.cast.sorting import NOISE, REJECTED, Face, Sorting, group_of
+from animeset_lib.dataset.dataset import DatasetStage
 from animeset_lib.errors import AnimesetError, InputError
+from animeset_lib.frames.dedupe import DedupeStage
+from animeset_lib.frames.extract import ExtractStage
+from animeset_lib.pictures.crop import CropStage
+from animeset_lib.pictures.quality import QualityStage
 from animeset_lib.pipeline.stages_on_disk import stages_with
 from animeset_lib.published.captions import CaptionSet
 from animeset_lib.records import AttributeRow, Box, CaptionRow, Crop, DatasetRow, DedupeRow, Frame, QualityRow, TagRow
 from animeset_lib.run.decisions import DecisionLog, FrameKind, settle_frames
-from animeset_lib.run.stage import Output
+from animeset_lib.run.stage import Given, Output
+from animeset_lib.words.attributes import AttributesStage
+from animeset_lib.words.caption import CaptionStage
+from animeset_lib.words.tag import TagStage
 
 __all__ = ["KINDS", "Kind", "Lens", "Saved", "fiftyone"]
 
@@ -116,9 +127,9 @@ class Lens:
     def available(self) -> tuple[Kind, ...]:
         """The kinds whose stages are kept."""
         kept: dict[Kind, object] = {
-            "stills": stages_with(self._work, "2_dedupe"),
-            "faces": stages_with(self._work, "3d_cast"),
-            "crops": stages_with(self._work, "5_crop"),
+            "stills": stages_with(self._work, DedupeStage),
+            "faces": stages_with(self._work, CastStage),
+            "crops": stages_with(self._work, CropStage),
             "dataset": self._published,
         }
         return tuple(kind for kind, found in kept.items() if found is not None)
@@ -186,8 +197,8 @@ class Lens:
 
     def _build_stills(self, dataset: Any) -> None:
         outputs = self._outputs("2_dedupe")
-        frames: dict[str, Frame] = outputs["1_extract"].by_id
-        rows: dict[str, DedupeRow] = outputs["2_dedupe"].by_id
+        frames: dict[str, Frame] = outputs[ExtractStage].by_id
+        rows: dict[str, DedupeRow] = outputs[DedupeStage].by_id
         decided = settle_frames(rows, self._log.standing).decided
         samples = []
         for row in rows.values():
@@ -196,7 +207,7 @@ class Lens:
             decision = decided.get(row.id)
             samples.append(
                 self._fo.Sample(
-                    filepath=str((outputs["1_extract"].path / frame.file).resolve()),
+                    filepath=str((outputs[ExtractStage].path / frame.file).resolve()),
                     frame_id=row.id,
                     time_s=frame.pts_ms / 1000,
                     shot=frame.shot,
@@ -250,12 +261,12 @@ class Lens:
         for face in sorting.faces.values():
             of_still[face.frame.id].append(face)
         samples = []
-        for frame in outputs["1_extract"].rows:
+        for frame in outputs[ExtractStage].rows:
             if frame.id not in of_still:
                 continue
             samples.append(
                 self._fo.Sample(
-                    filepath=str((outputs["1_extract"].path / frame.file).resolve()),
+                    filepath=str((outputs[ExtractStage].path / frame.file).resolve()),
                     frame_id=frame.id,
                     time_s=frame.pts_ms / 1000,
                     shot=frame.shot,
@@ -291,18 +302,18 @@ class Lens:
             if stages_with(self._work, stage)
         )
         outputs = self._outputs(last)
-        tagged: dict[str, TagRow] = outputs["6a_tag"].by_id if "6a_tag" in outputs else {}
-        kinds: dict[str, AttributeRow] = outputs["6b_attributes"].by_id if "6b_attributes" in outputs else {}
-        captions: dict[str, CaptionRow] = outputs["6c_caption"].by_id if "6c_caption" in outputs else {}
-        chosen: dict[str, DatasetRow] = outputs["7_dataset"].by_id if "7_dataset" in outputs else {}
-        quality = outputs["4a_quality"].by_id
+        tagged: dict[str, TagRow] = outputs[TagStage].by_id if "6a_tag" in outputs else {}
+        kinds: dict[str, AttributeRow] = outputs[AttributesStage].by_id if "6b_attributes" in outputs else {}
+        captions: dict[str, CaptionRow] = outputs[CaptionStage].by_id if "6c_caption" in outputs else {}
+        chosen: dict[str, DatasetRow] = outputs[DatasetStage].by_id if "7_dataset" in outputs else {}
+        quality = outputs[QualityStage].by_id
         samples = []
-        for crop in outputs["5_crop"].kept:
+        for crop in outputs[CropStage].kept:
             caption, final, tags = captions.get(crop.id), chosen.get(crop.id), tagged.get(crop.id)
             kind = kinds.get(crop.id)
             samples.append(
                 self._fo.Sample(
-                    filepath=str((outputs["5_crop"].path / crop.file).resolve()),
+                    filepath=str((outputs[CropStage].path / crop.file).resolve()),
                     crop_id=crop.id,
                     frame_id=crop.frame_id,
                     region_id=crop.region_id,
@@ -335,7 +346,7 @@ class Lens:
         dataset.save_view("not used", dataset.match(f("used") == False))  # noqa: E712 - builds an expression
         dataset.save_view("with another face", dataset.match(f("faces.detections").length() > 1))
         dataset.save_view("worst quality first", dataset.sort_by("quality"))
-        for framing in sorted({crop.framing for crop in outputs["5_crop"].kept}):
+        for framing in sorted({crop.framing for crop in outputs[CropStage].kept}):
             dataset.save_view(framing.replace("_", " "), dataset.match(f("framing") == framing))
 
     def _build_published(self, dataset: Any) -> None:
@@ -418,14 +429,14 @@ class Lens:
             classifications=[self._fo.Classification(label=tag, confidence=score) for tag, score in scores.items()]
         )
 
-    def _add_map(self, dataset: Any, outputs: Mapping[str, Output]) -> None:
+    def _add_map(self, dataset: Any, outputs: Given) -> None:
         """The UMAP points of 3c_cluster for the embeddings panel (brain key `umap`) and the vectors of 3b_embed for sorting by similarity
         (`identity`); nothing is computed here."""
         import fiftyone.brain as brain
 
-        places = {row.id: place for place, row in enumerate(outputs["3b_embed"].rows)}
-        clusters = outputs["3c_cluster"].by_id
-        vectors = outputs["3b_embed"].vectors
+        places = {row.id: place for place, row in enumerate(outputs[EmbedStage].rows)}
+        clusters = outputs[ClusterStage].by_id
+        vectors = outputs[EmbedStage].vectors
         points: dict[str, Any] = {}
         rows: dict[str, Any] = {}
         samples, labels, regions = dataset.values(["id", "faces.detections.id", "faces.detections.region_id"])
@@ -641,19 +652,19 @@ class Lens:
         return outputs
 
     def _sorting(self) -> Sorting | None:
-        outputs = stages_with(self._work, "3d_cast")
+        outputs = stages_with(self._work, CastStage)
         return None if outputs is None else Sorting(outputs, self._log)
 
     def _characters(self) -> set[str]:
         sorting = self._sorting()
         return set() if sorting is None else {group for group in sorting.groups if group not in _LABELS}
 
-    def _quality_of(self, outputs: Mapping[str, Output]) -> dict[str, QualityRow]:
+    def _quality_of(self, outputs: Given) -> dict[str, QualityRow]:
         """Quality rows that were made from this very sorting."""
-        later = stages_with(self._work, "4a_quality")
-        if later is None or later["3d_cast"].key != outputs["3d_cast"].key:
+        later = stages_with(self._work, QualityStage)
+        if later is None or later[CastStage].key != outputs[CastStage].key:
             return {}
-        return later["4a_quality"].by_id
+        return later[QualityStage].by_id
 
 
 _FRAME_WORDS: Mapping[FrameKind, str] = {

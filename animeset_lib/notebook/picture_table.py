@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from animeset_lib.cast.detect import DetectStage
 from animeset_lib.dashboard.english import REASONS
 from animeset_lib.dashboard.pictures import Thumbnails, face_picture
+from animeset_lib.frames.extract import ExtractStage
+from animeset_lib.pictures.crop import CropStage
 from animeset_lib.records import Box
 
 if TYPE_CHECKING:
@@ -177,17 +180,17 @@ def findings(reports: Sequence[Report]) -> PictureTable:
 
 def picture_of(view: StageView, row: Any, longest_px: int = _PX) -> Thumb:
     """A small picture of what a row is about: the still, the head or the crop. Empty where its file cannot be read."""
-    stills = view.outputs["1_extract"]
+    stills = view.outputs[ExtractStage]
     if view.section in ("extract", "dedupe", "regularisation"):
         return Thumb(_THUMBS.get(stills.path / stills.by_id[row.id].file, "whole", longest_px))
     if view.section in ("detect", "embed", "cluster", "cast", "quality"):
-        region = view.outputs["3a_detect"].by_id[row.id]
+        region = view.outputs[DetectStage].by_id[row.id]
         path = stills.path / stills.by_id[region.frame_id].file
         return Thumb(_THUMBS.get(path, ("head", region.id), longest_px, lambda still: face_picture(still, region.face)))
     if view.section == "upscale":
         path = stills.path / stills.by_id[row.frame_id].file
         return Thumb(_THUMBS.get(path, ("box", row.id), longest_px, lambda still: cut(still, row.box)))
-    crops = view.outputs["5_crop"]
+    crops = view.outputs[CropStage]
     crop = crops.by_id[row.id]
     return Thumb(_THUMBS.get(crops.path / crop.file, "whole", longest_px))
 
@@ -199,7 +202,7 @@ def cut(picture: Any, box: Box) -> Any:
 
 
 def _seconds(row: Any, view: StageView) -> float:
-    pts_ms: int = view.outputs["1_extract"].by_id[_frame_id(row, view)].pts_ms
+    pts_ms: int = view.outputs[ExtractStage].by_id[_frame_id(row, view)].pts_ms
     return round(pts_ms / 1000, 2)
 
 
@@ -209,8 +212,8 @@ def _frame_id(row: Any, view: StageView) -> str:
     if view.section in ("upscale", "crop"):
         return str(row.frame_id)
     if view.section in ("tag", "attributes", "caption", "dataset"):
-        return str(view.outputs["5_crop"].by_id[row.id].frame_id)
-    return str(view.outputs["3a_detect"].by_id[row.id].frame_id)
+        return str(view.outputs[CropStage].by_id[row.id].frame_id)
+    return str(view.outputs[DetectStage].by_id[row.id].frame_id)
 
 
 def _of(name: str) -> Callable[[Any, StageView], Any]:
@@ -222,7 +225,7 @@ def _measured(name: str) -> Callable[[Any, StageView], Any]:
 
 
 def _crop_of(row: Any, view: StageView) -> Any:
-    return view.outputs["5_crop"].by_id[row.id]
+    return view.outputs[CropStage].by_id[row.id]
 
 
 def _tags(row: Any, view: StageView) -> str:

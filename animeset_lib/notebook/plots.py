@@ -16,19 +16,24 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from animeset_lib.cast.cast import CastStage
+from animeset_lib.cast.detect import DetectStage
 from animeset_lib.dashboard.english import REASONS, SETTINGS, STAGES
 from animeset_lib.dashboard.pictures import Thumbnails, face_picture
 from animeset_lib.dashboard.thresholds import EXPLORABLE, explore
 from animeset_lib.dataset.card import clock
 from animeset_lib.dataset.sheet import Tile, grid_sheet
 from animeset_lib.errors import InputError
+from animeset_lib.frames.dedupe import DedupeStage
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import Picture, read_image
 from animeset_lib.models.engines.device import choose
 from animeset_lib.models.provider import Zoo
 from animeset_lib.notebook.folders import needed
+from animeset_lib.pictures.crop import CropStage
 from animeset_lib.pictures.framing import FRAMINGS, Figure, Shape, place_all
 from animeset_lib.records import Box, Framing, Region
-from animeset_lib.words.caption import published_traits
+from animeset_lib.words.attributes import AttributesStage
 
 if TYPE_CHECKING:
     from animeset_lib.notebook.run import Run, StageView
@@ -157,10 +162,10 @@ def funnel(run: Run) -> Any:
     if not outputs:
         raise InputError('nothing was run with these settings yet; run it: run.upto("crop")')
     figure, (left, right) = _figure(1, 2, size=(9, 0.32 * len(outputs) + 1.3), sharey=True, width_ratios=(2, 1))
-    names = [f"{name.partition('_')[0]}  {STAGES[name][0]}" for name in outputs]
-    kept = [output.info["kept"] for output in outputs.values()]
-    gone = [output.info["rows"] - output.info["kept"] for output in outputs.values()]
-    seconds = [output.info["seconds"] for output in outputs.values()]
+    names = [f"{name.partition('_')[0]}  {STAGES[name][0]}" for name in (output.stage.name for output in outputs)]
+    kept = [output.info.kept for output in outputs]
+    gone = [output.info.rows - output.info.kept for output in outputs]
+    seconds = [output.info.seconds for output in outputs]
     left.barh(names, kept, color=_KEPT, label="kept")
     left.barh(names, gone, left=kept, color=_GONE, label="dropped, with a reason")
     left.invert_yaxis()
@@ -196,8 +201,8 @@ def timeline(run: Run) -> Any:
     """Shots as bands over the film's time, and where in them stills were taken, kept and dropped."""
     extract = run.stage("extract")
     outputs = run.outputs
-    dedupe = outputs["2_dedupe"].by_id if "2_dedupe" in outputs else {}
-    shots = extract.notes.get("shots", [])
+    dedupe = outputs[DedupeStage].by_id if DedupeStage in outputs else {}
+    shots = extract.notes["shots"]
     figure, axes = _figure(size=(9, 2.6))
     last = max([run.film.duration_ms or 0, *(row.pts_ms for row in extract.rows)]) / 1000
     starts = [shot["first_ms"] / 1000 for shot in shots]
@@ -244,12 +249,12 @@ def _picture_of(view: StageView, row: Any) -> Picture:
     if view.section in ("extract", "dedupe"):
         return _still(view.run, row.id)
     if view.section in ("detect", "embed", "cluster", "cast", "quality"):
-        region = view.outputs["3a_detect"].by_id[row.id]
+        region = view.outputs[DetectStage].by_id[row.id]
         return face_picture(_still(view.run, region.frame_id), region.face)
     if view.section == "upscale":
         picture: Picture = cut(_still(view.run, row.frame_id), row.box)
         return picture
-    crops = view.outputs["5_crop"]
+    crops = view.outputs[CropStage]
     return read_image(crops.path / crops.by_id[row.id].file)
 
 
@@ -258,7 +263,7 @@ def _lines(view: StageView, row: Any) -> tuple[str, ...]:
     if view.section == "extract":
         return (f"{row.pts_ms / 1000:.2f} s · shot {row.shot}", row.cause)
     if view.section == "dedupe":
-        time = view.outputs["1_extract"].by_id[row.id].pts_ms / 1000
+        time = view.outputs[ExtractStage].by_id[row.id].pts_ms / 1000
         return (f"{time:.2f} s", f"similarity {row.ssim:.2f}" if row.ssim is not None else "")
     if view.section == "detect":
         return (f"score {row.score:.2f}", f"face {row.face.height:.0f} px high")
@@ -359,7 +364,7 @@ def duplicates(run: Run, *, groups: int = 3, each: int = 4) -> Any:
     for line, kept in zip(grid, shown, strict=True):
         rows = [stage.output.by_id[kept], *members[kept]]
         for axes, row in zip(line, rows, strict=False):
-            time = stage.outputs["1_extract"].by_id[row.id].pts_ms / 1000
+            time = stage.outputs[ExtractStage].by_id[row.id].pts_ms / 1000
             first = row.id == kept
             _show_picture(
                 axes,
@@ -408,7 +413,7 @@ def boxes(run: Run, frame: str | None = None) -> Any:
         return _nothing("0 figures", "No face was found in any still.")
     chosen = _pick(frame, by_frame, lambda one: (sum(r.dropped is None for r in by_frame[one]), -len(by_frame[one])))
     outputs = run.outputs
-    cast = outputs["3d_cast"].by_id if "3d_cast" in outputs else {}
+    cast = outputs[CastStage].by_id if CastStage in outputs else {}
     colors = _characters(run) if cast else {}
     picture = _still(run, chosen)
     figure, axes = _figure(size=(9, 9 * picture.shape[0] / picture.shape[1] + 0.6))
@@ -469,11 +474,11 @@ def face_map(run: Run, *, faces: int = 60, zoom: float = 0.24) -> Any:
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
     cluster = run.stage("cluster")
-    cast = run.outputs["3d_cast"].by_id if "3d_cast" in run.outputs else {}
+    cast = run.outputs[CastStage].by_id if CastStage in run.outputs else {}
     colors = _characters(run) if cast else {}
     if not cluster.kept:
         return _nothing("0 faces", "No face was found, so there is nothing to sort.")
-    regions = cluster.outputs["3a_detect"].by_id
+    regions = cluster.outputs[DetectStage].by_id
     groups: dict[str, list[Any]] = defaultdict(list)
     for row in cluster.kept:
         name = getattr(cast.get(row.id), "character", None) if cast else f"cluster {row.cluster}"
@@ -512,14 +517,14 @@ def distances(run: Run) -> Any:
     found = cluster.notes["distances"]
     edges = np.array(found["edges"])
     figure, axes = _figure()
-    for kind, color, words in (("inside", _KEPT, "of one cluster"), ("between", _GONE, "of two clusters")):
+    for kind, color, words in (("within", _KEPT, "of one cluster"), ("between", _GONE, "of two clusters")):
         counts = np.array(found[kind], dtype=float)
         share = 100 * counts / max(counts.sum(), 1)
         axes.stairs(share, edges, fill=True, alpha=0.55, color=color, label=f"{int(counts.sum())} pairs {words}")
-    same = cluster.notes["parameters"]["same_distance"]
+    same = cluster.notes["same_distance"]
     axes.axvline(same, color=_LIMIT, linewidth=1.5, label=f"same_distance {same:.2f}")
     axes.legend(fontsize=8, frameon=False)
-    top = max((edges[i + 1] for i in range(len(edges) - 1) if found["inside"][i] or found["between"][i]), default=1.0)
+    top = max((edges[i + 1] for i in range(len(edges) - 1) if found["within"][i] or found["between"][i]), default=1.0)
     axes.set_xlim(0, max(top, same) + 0.1)
     _labelled(
         axes, "Distances between faces", "cosine distance of two faces (0 = equal, 1 = unrelated)", "share of pairs (%)"
@@ -548,7 +553,7 @@ def enlarged(run: Run, *, limit: int = 3, part: str | None = None) -> Any:
     closest = sorted(rows, key=lambda row: FRAMINGS.index(row.framing))
     shown = spread(closest if part is not None else [r for r in closest if r.framing == closest[0].framing], limit)
     figure, grid = _figure(len(shown), 4, size=(9.6, 2.5 * len(shown)), squeeze=False)
-    regions = stage.outputs["3a_detect"].by_id
+    regions = stage.outputs[DetectStage].by_id
     for line, row in zip(grid, shown, strict=True):
         before, after = cut(_still(run, row.frame_id), row.box), read_image(stage.output.path / row.file)
         x0, y0, _, _ = row.box.pixels()
@@ -642,7 +647,7 @@ def tag_scores(run: Run, part: str | None = None, *, limit: int = 24) -> Any:
     chosen = _pick(part, rows, lambda one: len(rows[one].general))
     row = rows[chosen]
     best = list(row.general.items())[:limit]
-    crop = read_image(stage.outputs["5_crop"].path / stage.outputs["5_crop"].by_id[chosen].file)
+    crop = read_image(stage.outputs[CropStage].path / stage.outputs[CropStage].by_id[chosen].file)
     figure, (left, right) = _figure(1, 2, size=(9, max(3.2, 0.26 * len(best) + 1)), width_ratios=(1, 1.5))
     _show_picture(left, crop, f"{crop.shape[1]}x{crop.shape[0]} px")
     right.barh([tag for tag, _ in best], [score for _, score in best], color=_KEPT)
@@ -663,7 +668,7 @@ def tag_counts(run: Run) -> Any:
     counts: Counter[str] = Counter(tag for row in caption.kept for tag in row.tags)
     if not counts:
         return _nothing("0 tags", "No picture has a tag: the tagger saw nothing that it is sure of.")
-    core = {tag for tags in caption.notes.get("core_traits", {}).values() for tag in tags}
+    core = {tag for tags in caption.notes["core_traits"].values() for tag in tags}
     best = counts.most_common(_BARS)
     figure, axes = _figure(size=(9, 0.26 * len(best) + 1.2))
     colors = [_GONE if tag in core else _KEPT for tag, _ in best]
@@ -680,7 +685,7 @@ def traits(run: Run, character: str | None = None) -> Any:
 
     `character` unset: the one with most pictures. Raises `InputError` for one that is not there.
     """
-    tables = published_traits(run.stage("caption").output)
+    tables = run.stage("caption").notes["traits"]
     if not tables:
         return _nothing("0 characters", "No character was captioned in this run.")
     name = character or max(tables, key=lambda one: int(tables[one]["pictures"]))
@@ -728,7 +733,7 @@ def captions(run: Run, *, limit: int = 4, character: str | None = None) -> Any:
     from animeset_lib.notebook.run import spread
 
     stage = run.stage("caption")
-    crops = stage.outputs["5_crop"]
+    crops = stage.outputs[CropStage]
     rows = [row for row in stage.kept if character in (None, crops.by_id[row.id].character)]
     if not rows and character is None:
         return _nothing("0 captions", "There was no picture to caption.")
@@ -783,8 +788,8 @@ def coverage(run: Run, character: str | None = None) -> Any:
     name = character or max(sets, key=lambda one: len(sets[one]))
     if name not in sets:
         raise InputError(f"{name} has no set in this run; expected one of {', '.join(sorted(sets))}")
-    crops, kinds = dataset.outputs["5_crop"].by_id, dataset.outputs["6b_attributes"].by_id
-    frames = dataset.outputs["1_extract"].by_id
+    crops, kinds = dataset.outputs[CropStage].by_id, dataset.outputs[AttributesStage].by_id
+    frames = dataset.outputs[ExtractStage].by_id
     rows = sets[name]
     counts: dict[str, Counter[str]] = {
         "framing": Counter(crops[row.id].framing for row in rows),

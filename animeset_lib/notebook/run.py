@@ -34,7 +34,7 @@ from animeset_lib.pipeline.stages import PIPELINE, build_pipeline
 from animeset_lib.published.captions import CaptionSet
 from animeset_lib.records import Film
 from animeset_lib.run.engine import keys_of
-from animeset_lib.run.stage import Output
+from animeset_lib.run.stage import Given, Output
 from animeset_lib.run.store import FilmStore
 from animeset_lib.settings import Settings, load_settings
 from animeset_lib.words.trait_choices import changed, load_choices, save_choice
@@ -120,12 +120,12 @@ class Run:
         self._preset, self._assignments = preset, assignments
         self._references, self._cast = references, cast
         self._device, self._threads = device, threads
-        self._opened: dict[Path, Output] = {}
+        self._opened: dict[Path, Output[Any, Any]] = {}
 
     def __repr__(self) -> str:
         seconds = f", {self.film.duration_ms / 1000:.0f} s" if self.film.duration_ms else ""
         changed = f", {', '.join(self._assignments)}" if self._assignments else ""
-        here = list(self.outputs)
+        here = [output.stage.name for output in self.outputs]
         state = f"finished up to {here[-1]}" if here else "nothing run yet"
         return (
             f"<run of {self.film.source_name}, {self.film.width}x{self.film.height}{seconds}; "
@@ -143,8 +143,8 @@ class Run:
         return decisions_path(self.folders.output, film_folder(self.film))
 
     @property
-    def outputs(self) -> dict[str, Output]:
-        """The finished stages of exactly this film with exactly these settings, by folder name (`1_extract`), in order."""
+    def outputs(self) -> Given:
+        """The finished stages of exactly this film with exactly these settings, in order."""
         stages = build_pipeline(
             self.settings,
             self.film,
@@ -156,13 +156,13 @@ class Run:
         )
         keys = keys_of(stages, Zoo(device=choose(self._device, self._threads)))
         store = FilmStore(self.folders.work, film_folder(self.film))
-        found: dict[str, Output] = {}
+        found = Given()
         for stage in stages:
-            output = store.finished(stage, keys[stage.name])
+            output = store.finished(type(stage), keys[stage.name])
             if output is None:
                 break
             # the same object again, so that its rows are read once
-            found[stage.name] = self._opened.setdefault(output.path, output)
+            found = found.having(self._opened.setdefault(output.path, output))
         return found
 
     def upto(self, stage: str) -> Run:
@@ -171,7 +171,7 @@ class Run:
         Finished stages are reused and stay for later. Interrupt it when you like: the same call goes on where it was.
         """
         section = _section(stage)
-        if PIPELINE[section].name not in self.outputs:
+        if PIPELINE[section] not in self.outputs:
             self._run(until=section)
         return self
 
@@ -263,20 +263,22 @@ class Run:
     def stage(self, name: str) -> StageView:
         """A finished stage. Raises `InputError` when it was not run with these settings yet."""
         section = _section(name)
-        full = PIPELINE[section].name
+        kind = PIPELINE[section]
         outputs = self.outputs
-        if full not in outputs:
-            done = f"the last finished one is {list(outputs)[-1]}" if outputs else "none is finished"
+        if kind not in outputs:
+            finished = [output.stage.name for output in outputs]
+            done = f"the last finished one is {finished[-1]}" if finished else "none is finished"
             raise InputError(
-                f'{full} was not run with these settings yet ({done}); expected it in {self.folder}. Run it: run.upto("{section}")'
+                f'{kind.name} was not run with these settings yet ({done}); expected it in {self.folder}. Run it: run.upto("{section}")'
             )
-        return StageView(self, section, outputs[full], outputs)
+        return StageView(self, section, outputs[kind], outputs)
 
     def why(self, part: str) -> PictureTable:
         """What every finished stage says of the things whose id holds `part`: where they were kept, where dropped, and why."""
         from animeset_lib.notebook import picture_table
 
-        views = [StageView(self, _SECTIONS[name], output, self.outputs) for name, output in self.outputs.items()]
+        outputs = self.outputs
+        views = [StageView(self, _SECTIONS[output.stage.name], output, outputs) for output in outputs]
         found = [(view, row) for view in views for row in view.rows if part in row.id]
         if not found:
             raise InputError(f"no finished stage knows an id with '{part}' in it; ids stand in the tables, as `id`")
@@ -286,11 +288,11 @@ class Run:
 class StageView:
     """One finished stage of a run: its rows, what it noted, and tables of them."""
 
-    def __init__(self, run: Run, section: str, output: Output, outputs: dict[str, Output]) -> None:
+    def __init__(self, run: Run, section: str, output: Output[Any, Any], outputs: Given) -> None:
         self.run, self.section, self.output, self.outputs = run, section, output, outputs
 
     def __repr__(self) -> str:
-        return f"<{self.name}: {len(self.kept)} of {len(self.rows)} kept, {self.info['seconds']:.1f} s, {self.output.path.name}>"
+        return f"<{self.name}: {len(self.kept)} of {len(self.rows)} kept, {self.output.info.seconds:.1f} s, {self.output.path.name}>"
 
     @property
     def name(self) -> str:
@@ -314,12 +316,13 @@ class StageView:
     @property
     def info(self) -> dict[str, Any]:
         """The stage's `stage.json`: settings, counts, seconds, device, libraries; what it noted is under `notes`."""
-        return self.output.info
+        return self.output.info.model_dump(mode="json")
 
     @property
     def notes(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.info["notes"]
-        return found
+        """What the stage noted when it was finished: counts, histograms, models."""
+        notes: dict[str, Any] = self.output.notes.model_dump(mode="json")
+        return notes
 
     def table(self, *, pictures: bool = True, limit: int | None = 12, which: Which = "all") -> PictureTable:
         """The rows as a pandas frame, index `id`, with a small picture of each where the stage is about pictures.

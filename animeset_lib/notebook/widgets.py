@@ -14,7 +14,7 @@ from animeset_lib.errors import AnimesetError
 from animeset_lib.notebook.folders import project_folder
 from animeset_lib.published.publish import published
 from animeset_lib.run.decisions import DecisionLog
-from animeset_lib.run.stage import Output
+from animeset_lib.run.stage import Given
 
 if TYPE_CHECKING:
     from animeset_lib.notebook.run import Run
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["cast_board", "review", "whole_page"]
 
 _LENS = "animeset_lib.notebook.fiftyone_lens"
-_CAST = CastStage.name
 
 
 def cast_board(run: Run) -> Any:
@@ -38,7 +37,7 @@ def cast_board(run: Run) -> Any:
 class _RunModel(ViewModel):
     """The page's model for one run. The page itself shows whatever was sorted last, which in a notebook may be a trial with other settings."""
 
-    def __init__(self, run: Run, sorting: dict[str, Output]) -> None:
+    def __init__(self, run: Run, sorting: Given) -> None:
         super().__init__(run.root)
         self._run, self._sorting = run, sorting
         self.follow(run.folder.name)
@@ -47,10 +46,10 @@ class _RunModel(ViewModel):
     def open_board(self) -> None:
         outputs = self._run.outputs
         if (
-            _CAST in outputs
+            CastStage in outputs
         ):  # not there while decisions wait for the next run: then the sorting that they are about stays
             self._sorting = outputs
-        if self._board is None or self._board.folder != self._sorting[_CAST].path:
+        if self._board is None or self._board.folder != self._sorting[CastStage].path:
             self._board = CastBoard(self._sorting, DecisionLog(self._run.decisions), self._thumbs)
 
     def apply_decisions(self) -> None:
@@ -84,8 +83,8 @@ def review(run: Run, kind: str) -> Any:
             "FiftyOne is not here: pip install -c constraints.txt -e '.[fiftyone]' brings it; all else works without."
         )
         return None
-    final = run.outputs.get(DatasetStage.name)
-    there = published(run.folders.output, run.film, final.key) if final is not None else None
+    here = run.outputs
+    there = published(run.folders.output, run.film, here[DatasetStage].key) if DatasetStage in here else None
     lens = importlib.import_module(_LENS).Lens(run.folder, run.decisions, there.folder if there is not None else None)
     session = lens.launch(lens.open(kind))
     print(f"The App is at {session.url}; when you have tagged something: lens.save_decisions()")

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import cv2
 import numpy as np
 
+from animeset_lib.cast.detect import DetectStage
 from animeset_lib.errors import InputError
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import Picture, read_image, write_image
 from animeset_lib.pictures.framing import Shape, keep_inside, output_size
-from animeset_lib.records import Box, Crop, PlannedCrop, Record, Region
-from animeset_lib.run.stage import Context, Output, Stage
+from animeset_lib.pictures.upscale import UpscaleStage
+from animeset_lib.records import Box, Crop, Framing, PlannedCrop, Region
+from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
 from animeset_lib.settings import CropSettings
 
-__all__ = ["CropStage"]
+__all__ = ["CropNotes", "CropStage"]
 
 # A face counts as being in the picture when at least this share of its box is.
 _VISIBLE = 0.3
@@ -36,20 +39,27 @@ class CutItem:
     faces: tuple[Box, ...]
 
 
+class CropNotes(Notes):
+    """Finished pictures by size (`<width>x<height>`) and by framing, and how many show another face."""
+
+    sizes: dict[str, int]
+    framings: dict[Framing, int]
+    with_other_faces: int
+
+
 @dataclass(frozen=True)
-class CropStage(Stage):
+class CropStage(Stage[CutItem, Crop, CropNotes]):
     """Cuts and shrinks, never enlarges; each crop's sides are multiples of the bucket step."""
 
     settings: CropSettings
     name: ClassVar[str] = "5_crop"
     version: ClassVar[str] = "1"
-    needs: ClassVar[tuple[str, ...]] = ("1_extract", "3a_detect", "4b_upscale")
-    row: ClassVar[type[Record]] = Crop
+    needs: ClassVar[tuple[StageType, ...]] = (ExtractStage, DetectStage, UpscaleStage)
     batch: ClassVar[int] = 32
 
-    def plan(self, given: Mapping[str, Output]) -> list[CutItem]:
+    def plan(self, given: Given) -> list[CutItem]:
         """The planned crops that are in use, in their order."""
-        stills, upscaled, regions = given["1_extract"], given["4b_upscale"], given["3a_detect"]
+        stills, upscaled, regions = given[ExtractStage], given[UpscaleStage], given[DetectStage]
         faces: dict[str, list[Region]] = defaultdict(list)
         for region in regions.kept:
             faces[region.frame_id].append(region)
@@ -62,7 +72,7 @@ class CropStage(Stage):
             items.append(CutItem(planned.id, planned, source, own.face, everyone))
         return items
 
-    def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> Iterable[Crop]:
+    def process(self, batch: Sequence[CutItem], out: Path, ctx: Context) -> Iterable[Crop]:
         # crops of one still that need no enlarging follow each other
         read = lru_cache(maxsize=1)(read_image)
         for item in batch:
@@ -75,16 +85,17 @@ class CropStage(Stage):
             yield self._cut(item, picture, out)
 
     def finish(
-        self, rows: list[Crop], items: Sequence[Any], given: Mapping[str, Output], out: Path, ctx: Context
-    ) -> Sequence[Crop]:
+        self, rows: Sequence[Crop], items: Sequence[CutItem], given: Given, out: Path, ctx: Context
+    ) -> tuple[Sequence[Crop], CropNotes]:
         kept = [row for row in rows if row.dropped is None]
         sizes = Counter(f"{row.width}x{row.height}" for row in kept)
         shared = sum(len(row.faces) > 1 for row in kept)
-        ctx.note("sizes", dict(sorted(sizes.items())))
-        ctx.note("framings", dict(sorted(Counter(row.framing for row in kept).items())))
-        ctx.note("with_other_faces", shared)
         ctx.log.info("5_crop: %d pictures in %d sizes, %d with another face in them", len(kept), len(sizes), shared)
-        return rows
+        return rows, CropNotes(
+            sizes=dict(sorted(sizes.items())),
+            framings=dict(sorted(Counter(row.framing for row in kept).items())),
+            with_other_faces=shared,
+        )
 
     def _cut(self, item: CutItem, picture: Picture, out: Path) -> Crop:
         """Cuts one picture, writes it and says what is in it."""

@@ -16,15 +16,19 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
 
+from animeset_lib.cast.cast import CastStage
+from animeset_lib.cast.detect import DetectStage
 from animeset_lib.errors import InputError
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import Picture, read_image
 from animeset_lib.pictures.measure import find_mixture, measure_face, mixing_patch
-from animeset_lib.records import Box, Frame, QualityRow, Record
-from animeset_lib.run.stage import Context, Output, Stage
+from animeset_lib.records import Box, Frame, QualityRow
+from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
 from animeset_lib.settings import QualitySettings
 
-__all__ = ["QualityStage", "find_faults", "rate"]
+__all__ = ["MeasureHistogram", "QualityNotes", "QualityStage", "find_faults", "rate"]
 
 # A dissolve or fade is looked for between stills at most this far away, several on each side: the nearest ones may be part of it themselves.
 _NEIGHBOUR_MS = 3_000
@@ -50,35 +54,51 @@ class QualityItem:
     after: tuple[Path, ...]
 
 
+class MeasureHistogram(BaseModel):
+    """20 equal bins from the least to the greatest value, as edges and counts."""
+
+    model_config = ConfigDict(frozen=True)
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+
+
+class QualityNotes(Notes):
+    """Every measured value's distribution over the film, the limits in force, and how many figures are beyond each."""
+
+    distribution: dict[str, MeasureHistogram]
+    limits: QualitySettings
+    beyond_limit: dict[str, int]
+
+
 @dataclass(frozen=True)
-class QualityStage(Stage):
+class QualityStage(Stage[QualityItem, QualityRow, QualityNotes]):
     """Measures every figure that has a character; drops what is beyond a limit, with the code of the first fault and all of them in words."""
 
     settings: QualitySettings
     name: ClassVar[str] = "4a_quality"
     version: ClassVar[str] = "1"
-    needs: ClassVar[tuple[str, ...]] = ("1_extract", "3a_detect", "3d_cast")
-    row: ClassVar[type[Record]] = QualityRow
+    needs: ClassVar[tuple[StageType, ...]] = (ExtractStage, DetectStage, CastStage)
     batch: ClassVar[int] = 64  # items that share stills should share a batch
 
-    def plan(self, given: Mapping[str, Output]) -> list[QualityItem]:
-        stills: list[Frame] = given["1_extract"].kept
+    def plan(self, given: Given) -> list[QualityItem]:
+        stills: list[Frame] = given[ExtractStage].kept
         place = {frame.id: index for index, frame in enumerate(stills)}
-        regions = given["3a_detect"].by_id
+        regions = given[DetectStage].by_id
         items = []
-        for cast in given["3d_cast"].kept:
+        for cast in given[CastStage].kept:
             if cast.character is None:
                 continue
             region = regions[cast.id]
             index = place[region.frame_id]
             before, after = _around(stills, index)
-            files = [tuple(given["1_extract"].path / frame.file for frame in frames) for frames in (before, after)]
+            files = [tuple(given[ExtractStage].path / frame.file for frame in frames) for frames in (before, after)]
             items.append(
-                QualityItem(cast.id, given["1_extract"].path / stills[index].file, region.face, region.height, *files)
+                QualityItem(cast.id, given[ExtractStage].path / stills[index].file, region.face, region.height, *files)
             )
         return items
 
-    def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> Iterable[QualityRow]:
+    def process(self, batch: Sequence[QualityItem], out: Path, ctx: Context) -> Iterable[QualityRow]:
         # neighbouring items share stills: each is decoded once while the batch moves on in time
         read = lru_cache(maxsize=_NEIGHBOURS + 1)(read_image)
 
@@ -104,20 +124,21 @@ class QualityStage(Stage):
 
     def finish(
         self,
-        rows: list[QualityRow],
+        rows: Sequence[QualityRow],
         items: Sequence[QualityItem],
-        given: Mapping[str, Output],
+        given: Given,
         out: Path,
         ctx: Context,
-    ) -> Sequence[QualityRow]:
+    ) -> tuple[Sequence[QualityRow], QualityNotes]:
         faults = Counter(code for row in rows if row.measured for code in find_faults(row.measured, self.settings))
-        ctx.note("distribution", _histograms([row.measured for row in rows if row.measured]))
-        ctx.note("limits", self.settings.model_dump())
-        ctx.note("beyond_limit", dict(sorted(faults.items())))
         reasons = Counter(row.dropped for row in rows if row.dropped)
         for reason, count in sorted(reasons.items()):
             ctx.log.info("4a_quality: %d of %d figures dropped as %s", count, len(rows), reason)
-        return rows
+        return rows, QualityNotes(
+            distribution=_histograms([row.measured for row in rows if row.measured]),
+            limits=self.settings,
+            beyond_limit=dict(sorted(faults.items())),
+        )
 
 
 def find_faults(measured: Mapping[str, float], limits: QualitySettings) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
 from pathlib import Path
@@ -17,16 +17,21 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from animeset_lib.cast.cast import CastStage
+from animeset_lib.cast.detect import DetectStage
+from animeset_lib.cast.embed import EmbedStage
 from animeset_lib.errors import InputError, ModelError, PictureError
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import Picture, read_image, write_image
-from animeset_lib.models.api import ModelProvider, Upscaler
+from animeset_lib.models.api import ModelInfo, ModelProvider, Upscaler
 from animeset_lib.pictures.framing import FRAMINGS, Figure, Shape, choose_factor, place_all, snap
 from animeset_lib.pictures.preselect import Candidate, assign_framings, preselect
-from animeset_lib.records import Box, Framing, PlannedCrop, Record, Region
-from animeset_lib.run.stage import Context, Output, Stage
+from animeset_lib.pictures.quality import QualityStage
+from animeset_lib.records import Box, Framing, PlannedCrop, Region
+from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
 from animeset_lib.settings import UpscaleSettings
 
-__all__ = ["UpscaleStage"]
+__all__ = ["UpscaleNotes", "UpscaleStage"]
 
 # Pixels of the still around a crop that the network sees as well, so that the crop's border looks like its middle.
 _CONTEXT_PX = 16
@@ -69,15 +74,31 @@ class _Candidate:
     options: Mapping[Framing, Box]
 
 
+class UpscaleNotes(Notes):
+    """What was enlarged.
+
+    model                None where nothing is to be enlarged
+    enlarged             `<upscaler> <factor>x` → pictures
+    below_training_size  pictures that stay smaller than what is trained
+    framings             character → framing → pictures
+    """
+
+    model: ModelInfo | None
+    enlarged: dict[str, int]
+    enlarged_pixels: int
+    not_enlarged: int
+    below_training_size: int
+    framings: dict[str, dict[Framing, int]]
+
+
 @dataclass(frozen=True)
-class UpscaleStage(Stage):
+class UpscaleStage(Stage[CropItem, PlannedCrop, UpscaleNotes]):
     """Plans every crop and enlarges those below the training size; see the module's first lines."""
 
     settings: UpscaleSettings
     name: ClassVar[str] = "4b_upscale"
     version: ClassVar[str] = "2"
-    needs: ClassVar[tuple[str, ...]] = ("1_extract", "3a_detect", "3b_embed", "3d_cast", "4a_quality")
-    row: ClassVar[type[Record]] = PlannedCrop
+    needs: ClassVar[tuple[StageType, ...]] = (ExtractStage, DetectStage, EmbedStage, CastStage, QualityStage)
     batch: ClassVar[int] = 4  # enlarging is slow
 
     def fingerprint(self, models: ModelProvider) -> Mapping[str, str]:
@@ -85,17 +106,18 @@ class UpscaleStage(Stage):
             return {}
         return {"upscaler": models.info("upscaler", self.settings.upscaler).digest}
 
-    def plan(self, given: Mapping[str, Output]) -> list[CropItem]:
+    def plan(self, given: Given) -> list[CropItem]:
         """Per character, in the order of names: chosen figures, each with its crops, and one dropped item for every other figure."""
         per_character: dict[str, list[_Candidate]] = defaultdict(list)
-        frames = given["1_extract"].by_id
-        regions = given["3a_detect"]
+        frames = given[ExtractStage].by_id
+        regions = given[DetectStage]
         faces: dict[str, list[Region]] = defaultdict(list)
         for region in regions.kept:
             faces[region.frame_id].append(region)
-        for quality in given["4a_quality"].kept:
+        for quality in given[QualityStage].kept:
             region = regions.by_id[quality.id]
-            cast = given["3d_cast"].by_id[quality.id]
+            cast = given[CastStage].by_id[quality.id]
+            assert cast.character is not None, "4a_quality measures only figures with a character"
             frame = frames[region.frame_id]
             figure = Figure(
                 face=region.face,
@@ -110,11 +132,11 @@ class UpscaleStage(Stage):
             per_character[cast.character].append(
                 _Candidate(
                     region=region,
-                    still=given["1_extract"].path / frame.file,
+                    still=given[ExtractStage].path / frame.file,
                     shot=frame.shot,
                     pts_ms=frame.pts_ms,
                     score=(1 - _TRUST) * quality.score + _TRUST * cast.confidence,
-                    vector=given["3b_embed"].by_id[quality.id].vector,
+                    vector=given[EmbedStage].by_id[quality.id].vector,
                     options=place_all(figure, self._shape, {f: _fraction(f"{region.id}-{f}") for f in FRAMINGS}),
                 )
             )
@@ -124,7 +146,7 @@ class UpscaleStage(Stage):
             for item in self._plan_character(character, per_character[character])
         ]
 
-    def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> Iterable[PlannedCrop]:
+    def process(self, batch: Sequence[CropItem], out: Path, ctx: Context) -> Iterable[PlannedCrop]:
         upscaler = None if self.settings.upscaler == "none" else ctx.models.upscaler(self.settings.upscaler)
         # the crops of one still follow each other
         read = lru_cache(maxsize=1)(read_image)
@@ -166,12 +188,12 @@ class UpscaleStage(Stage):
 
     def finish(
         self,
-        rows: list[PlannedCrop],
-        items: Sequence[Any],
-        given: Mapping[str, Output],
+        rows: Sequence[PlannedCrop],
+        items: Sequence[CropItem],
+        given: Given,
         out: Path,
         ctx: Context,
-    ) -> Sequence[PlannedCrop]:
+    ) -> tuple[Sequence[PlannedCrop], UpscaleNotes]:
         kept = [row for row in rows if row.dropped is None]
         enlarged = Counter(f"{row.upscaler} {row.factor}x" for row in kept if row.factor > 1)
         # snapping to the step takes up to one step from each side
@@ -181,13 +203,6 @@ class UpscaleStage(Stage):
             character: dict(sorted(Counter(row.framing for row in kept if row.character == character).items()))
             for character in sorted({row.character for row in rows})
         }
-        if self.settings.upscaler != "none":
-            ctx.note("model", asdict(ctx.models.info("upscaler", self.settings.upscaler)))
-        ctx.note("enlarged", dict(sorted(enlarged.items())))
-        ctx.note("enlarged_pixels", int(sum(row.box.area * row.factor**2 for row in kept if row.factor > 1)))
-        ctx.note("not_enlarged", sum(row.factor == 1 for row in kept))
-        ctx.note("below_training_size", below)
-        ctx.note("framings", mix)
         for character, framings in mix.items():
             figures = len({row.region_id for row in kept if row.character == character})
             several = (
@@ -204,7 +219,15 @@ class UpscaleStage(Stage):
             below,
             len(kept),
         )
-        return rows
+        upscaler = self.settings.upscaler
+        return rows, UpscaleNotes(
+            model=None if upscaler == "none" else ctx.models.info("upscaler", upscaler),
+            enlarged=dict(sorted(enlarged.items())),
+            enlarged_pixels=int(sum(row.box.area * row.factor**2 for row in kept if row.factor > 1)),
+            not_enlarged=sum(row.factor == 1 for row in kept),
+            below_training_size=below,
+            framings=mix,
+        )
 
     @property
     def _shape(self) -> Shape:

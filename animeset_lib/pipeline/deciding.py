@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from animeset_lib.cast.cast import CastStage
 from animeset_lib.cast.names import character_name
 from animeset_lib.cast.sorting import NOISE, REJECTED, Sorting
 from animeset_lib.errors import InputError, SettingsError
+from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.pipeline.stages_on_disk import stages_with
 from animeset_lib.run.decisions import DecisionLog, FrameKind, settle_frames
-from animeset_lib.run.stage import Output
+from animeset_lib.run.stage import Given
 
 __all__ = ["Deciding", "What"]
 
@@ -26,9 +28,9 @@ class Deciding:
         decided about, but undone and redone."""
         self._log = DecisionLog(decisions)
         self._film = film_work.name
-        sorted_stages = stages_with(film_work, "3d_cast")
+        sorted_stages = stages_with(film_work, CastStage)
         self._sorting = Sorting(sorted_stages, self._log) if sorted_stages is not None else None
-        stills = sorted_stages or stages_with(film_work, "2_dedupe")
+        stills = sorted_stages or stages_with(film_work, DedupeStage)
         self._stills: Mapping[str, Any] = _rows(stills)
 
     def state(self) -> dict[str, Any]:
@@ -163,5 +165,5 @@ _TAKES = {
 }
 
 
-def _rows(outputs: Mapping[str, Output] | None) -> Mapping[str, Any]:
-    return outputs["2_dedupe"].by_id if outputs is not None else {}
+def _rows(outputs: Given | None) -> Mapping[str, Any]:
+    return outputs[DedupeStage].by_id if outputs is not None else {}

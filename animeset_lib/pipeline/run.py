@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from animeset_lib import media
+from animeset_lib.dataset.dataset import DatasetStage
 from animeset_lib.errors import AnimesetError, CancelledError, SettingsError, SpaceError
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import clean_name
 from animeset_lib.models.engines.device import choose, idle
 from animeset_lib.models.provider import Zoo
@@ -175,7 +177,7 @@ def run_film(
                 log.info("run stopped after %s in %.0f s, as asked; the stages are kept", final.name, seconds)
                 events.emit("paused", after=final.name, seconds=round(seconds, 1))
                 return RunResult(film, None, {}, tuple(dict.fromkeys(warnings)), False, folder_size(store.path))
-            dataset = outputs[final.name]
+            dataset = outputs[DatasetStage]
             captions = KeptCaptions(captions_path(folders.output, folder), settings.caption)
             with full_disk_as(
                 lambda: (
@@ -203,7 +205,7 @@ def run_film(
                 )
             characters = _characters(result.folder)
             events.emit("published", output=str(result.folder), zip=str(result.zip), characters=characters)
-            notes = tuple(dict.fromkeys([*warnings, *_notes(outputs[stages[0].name].info)]))
+            notes = tuple(dict.fromkeys([*warnings, *outputs[ExtractStage].notes.film.notes]))
             kept_bytes = 0
             if keep_work:
                 kept_bytes = folder_size(store.path)
@@ -261,12 +263,6 @@ def _characters(folder: Path) -> dict[str, int]:
     for picture in folder.glob("*/dataset/images/*"):
         counts[picture.parent.parent.parent.name] += 1
     return counts
-
-
-def _notes(info: dict[str, object]) -> list[str]:
-    notes = info.get("notes")
-    film = notes.get("film") if isinstance(notes, dict) else None
-    return list(film.get("notes", ())) if isinstance(film, dict) else []
 
 
 def _check_writable(folders: Folders) -> None:

@@ -17,7 +17,7 @@ from animeset_lib.pictures.crop import CropStage
 from animeset_lib.pictures.quality import QualityStage
 from animeset_lib.pictures.upscale import UpscaleStage
 from animeset_lib.records import Film
-from animeset_lib.run.stage import Stage
+from animeset_lib.run.stage import Stage, StageType
 from animeset_lib.settings import Settings
 from animeset_lib.words.attributes import AttributesStage
 from animeset_lib.words.caption import CaptionStage
@@ -25,7 +25,7 @@ from animeset_lib.words.tag import TagStage
 
 __all__ = ["PIPELINE", "build_pipeline"]
 
-PIPELINE: dict[str, type[Stage]] = {
+PIPELINE: dict[str, StageType] = {
     "extract": ExtractStage,
     "dedupe": DedupeStage,
     "detect": DetectStage,
@@ -53,7 +53,7 @@ def build_pipeline(
     cast_file: Path | None = None,
     decisions: Path | None = None,
     traits: Path | None = None,
-) -> tuple[Stage, ...]:
+) -> tuple[Stage[Any, Any, Any], ...]:
     """The stages of `PIPELINE` with their settings and, where one reads something from outside the run, its place."""
     outside: dict[str, dict[str, Any]] = {
         "extract": {"film": film, "path": path},

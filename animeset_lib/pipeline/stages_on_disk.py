@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from animeset_lib.pipeline.folders import last_keys
 from animeset_lib.pipeline.stages import PIPELINE
-from animeset_lib.run.stage import Output
+from animeset_lib.run.stage import Given, Output, StageType
 from animeset_lib.run.store import PARTIAL, FilmStore
 
 __all__ = ["stages_with"]
@@ -14,17 +15,17 @@ __all__ = ["stages_with"]
 _KINDS = {stage.name: stage for stage in PIPELINE.values()}
 
 
-def stages_with(film_work: Path, last: str) -> dict[str, Output] | None:
-    """The finished stage `last` of the film's last run, else the newest one, and all stages it was made from, by name; None when there is none or
-    one of them is gone."""
+def stages_with(film_work: Path, last: StageType) -> Given | None:
+    """The finished stage `last` of the film's last run, else the newest one, and all stages it was made from; None when there is none or one of
+    them is gone."""
     store = FilmStore(film_work.parent, film_work.name)
-    found = [(_finished_at(folder.path), folder.key) for folder in store.folders() if folder.stage == last]
+    found = [(_finished_at(folder.path), folder.key) for folder in store.folders() if folder.stage == last.name]
     finished = [(when, key) for when, key in found if when]
     if not finished:
         return None
-    outputs: dict[str, Output] = {}
-    now = last_keys(film_work).get(last)
-    waiting = [(last, now if now in {key for _, key in finished} else max(finished)[1])]
+    outputs: dict[str, Output[Any, Any]] = {}
+    now = last_keys(film_work).get(last.name)
+    waiting = [(last.name, now if now in {key for _, key in finished} else max(finished)[1])]
     while waiting:
         name, key = waiting.pop()
         if name in outputs:
@@ -34,10 +35,10 @@ def stages_with(film_work: Path, last: str) -> dict[str, Output] | None:
             return None
         outputs[name] = output
         try:
-            waiting += list(output.info["inputs"].items())
+            waiting += list(output.info.inputs.items())
         except FileNotFoundError:  # a run that ends well removes its stages
             return None
-    return outputs
+    return Given(outputs[name] for name in _KINDS if name in outputs)
 
 
 def _finished_at(folder: Path) -> int:

@@ -9,7 +9,7 @@ import logging
 import shutil
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -18,10 +18,12 @@ from animeset_lib.models.api import ModelProvider
 from animeset_lib.records import Record
 from animeset_lib.run.events import LOGGER, Events
 from animeset_lib.run.lock import Cancel
-from animeset_lib.run.stage import Context, Output, Stage
+from animeset_lib.run.stage import Context, Given, Notes, Output, Stage, StageInfo
 from animeset_lib.run.store import FilmStore, full_disk_as
 
 __all__ = ["MIN_FREE_BYTES", "keys_of", "run_stages"]
+
+AnyStage = Stage[Any, Any, Any]
 
 MIN_FREE_BYTES = 300_000_000
 """A stage is not begun, and a batch not started, with less free space: the journal must always find room for its last words."""
@@ -47,22 +49,22 @@ _LIBRARIES = (
 )
 
 
-def keys_of(stages: Sequence[Stage], models: ModelProvider) -> dict[str, str]:
+def keys_of(stages: Sequence[AnyStage], models: ModelProvider) -> dict[str, str]:
     """Stage name → key: a hash of name, version, settings, fingerprint and the keys of its inputs. Needs no output, so plans are free.
 
     Raises `AnimesetError` when a stage needs one that does not come before it.
     """
     keys: dict[str, str] = {}
     for stage in stages:
-        missing = [need for need in stage.needs if need not in keys]
+        missing = [need.name for need in stage.needs if need.name not in keys]
         if missing:
             raise AnimesetError(f"stage {stage.name} needs {missing}, which do not come before it in the pipeline")
         identity = {
             "stage": stage.name,
             "version": stage.version,
-            "settings": stage.settings.model_dump(mode="json"),
+            "settings": stage.all_settings(),
             "fingerprint": dict(stage.fingerprint(models)),
-            "inputs": {need: keys[need] for need in stage.needs},
+            "inputs": {need.name: keys[need.name] for need in stage.needs},
         }
         canonical = json.dumps(identity, sort_keys=True, ensure_ascii=True)
         keys[stage.name] = hashlib.sha256(canonical.encode()).hexdigest()[:12]
@@ -70,20 +72,22 @@ def keys_of(stages: Sequence[Stage], models: ModelProvider) -> dict[str, str]:
 
 
 def run_stages(
-    stages: Sequence[Stage], store: FilmStore, models: ModelProvider, events: Events, cancel: Cancel, threads: int
-) -> dict[str, Output]:
-    """Run what is not yet there; returns all outputs by stage name.
+    stages: Sequence[AnyStage], store: FilmStore, models: ModelProvider, events: Events, cancel: Cancel, threads: int
+) -> Given:
+    """Run what is not yet there; returns all outputs.
 
     Interrupted anywhere, the same call goes on where it was: finished stages are taken as they are, finished batches of the running one too.
     Raises what a stage raises, `CancelledError` or `SpaceError`; nothing finished is lost by any of them.
     """
     keys = keys_of(stages, models)
-    outputs: dict[str, Output] = {}
+    outputs = Given()
     for stage in stages:
-        given = {need: outputs[need] for need in stage.needs}
+        given = outputs.only(stage.needs)
         try:
             with full_disk_as(partial(_space_message, store, stage)):
-                outputs[stage.name] = _run_stage(stage, keys[stage.name], given, store, models, events, cancel, threads)
+                outputs = outputs.having(
+                    _run_stage(stage, keys[stage.name], given, store, models, events, cancel, threads)
+                )
         finally:
             # the next stage's network needs the memory of this one's
             models.release()
@@ -91,27 +95,26 @@ def run_stages(
 
 
 def _run_stage(
-    stage: Stage,
+    stage: AnyStage,
     key: str,
-    given: Mapping[str, Output],
+    given: Given,
     store: FilmStore,
     models: ModelProvider,
     events: Events,
     cancel: Cancel,
     threads: int,
-) -> Output:
+) -> Output[Any, Any]:
     log = logging.getLogger(LOGGER)
-    if (done := store.finished(stage, key)) is not None:
+    if (done := store.finished(type(stage), key)) is not None:
         _report(stage, done.rows, 0.0, events, log, reused=True)
         return done
-    begun = store.begin(stage, key)
+    begun = store.begin(type(stage), key)
     if begun.sealed:
         output = begun.commit()
         _report(stage, output.rows, 0.0, events, log, reused=True)
         return output
 
     began = time.monotonic()
-    notes: dict[str, Any] = {}
     items = stage.plan(given)
     ids = [item.id for item in items]
     if len(set(ids)) != len(ids):
@@ -143,9 +146,7 @@ def _run_stage(
                 seconds=round(time.monotonic() - began, 1),
             )
 
-        ctx = Context(
-            models=models, threads=threads, log=log, progress=progress, check_cancel=cancel.check, note=_no_notes
-        )
+        ctx = Context(models=models, threads=threads, log=log, progress=progress, check_cancel=cancel.check)
         rows = list(stage.process(batch, begun.path, ctx))
         begun.add(start, ids[start : start + stage.batch], rows)
         finished += len(batch)
@@ -157,9 +158,8 @@ def _run_stage(
         log=log,
         progress=lambda done, total: cancel.check(),
         check_cancel=cancel.check,
-        note=notes.__setitem__,
     )
-    final = list(stage.finish(begun.rows(starts), items, given, begun.path, ctx))
+    final, notes = stage.finish(begun.rows(starts), items, given, begun.path, ctx)
     seconds = time.monotonic() - began
     begun.seal(final, _stage_info(stage, key, given, models, final, notes, seconds))
     output = begun.commit()
@@ -167,18 +167,12 @@ def _run_stage(
     return output
 
 
-def _no_notes(key: str, value: Any) -> None:
-    raise AnimesetError(
-        f"note('{key}') was called outside finish(); a batch may be skipped after an interruption and its note be lost"
-    )
-
-
-def _check_space(store: FilmStore, stage: Stage) -> None:
+def _check_space(store: FilmStore, stage: AnyStage) -> None:
     if shutil.disk_usage(store.path).free < MIN_FREE_BYTES:
         raise SpaceError(_space_message(store, stage))
 
 
-def _space_message(store: FilmStore, stage: Stage) -> str:
+def _space_message(store: FilmStore, stage: AnyStage) -> str:
     free = shutil.disk_usage(store.path).free
     return (
         f"too little disk space for stage {stage.name}: {free / 1e6:.0f} MB free where the work folder lies, at least "
@@ -192,7 +186,7 @@ def _counts(rows: Sequence[Record]) -> dict[str, int]:
 
 
 def _report(
-    stage: Stage, rows: Sequence[Record], seconds: float, events: Events, log: logging.Logger, reused: bool
+    stage: AnyStage, rows: Sequence[Record], seconds: float, events: Events, log: logging.Logger, reused: bool
 ) -> None:
     dropped = _counts(rows)
     kept = len(rows) - sum(dropped.values())
@@ -211,30 +205,30 @@ def _report(
 
 
 def _stage_info(
-    stage: Stage,
+    stage: AnyStage,
     key: str,
-    given: Mapping[str, Output],
+    given: Given,
     models: ModelProvider,
     rows: Sequence[Record],
-    notes: Mapping[str, Any],
+    notes: Notes,
     seconds: float,
-) -> dict[str, Any]:
+) -> StageInfo:
     dropped = _counts(rows)
-    return {
-        "stage": stage.name,
-        "version": stage.version,
-        "key": key,
-        "settings": stage.settings.model_dump(mode="json"),
-        "inputs": {name: output.key for name, output in given.items()},
-        "fingerprint": dict(stage.fingerprint(models)),
-        "rows": len(rows),
-        "kept": len(rows) - sum(dropped.values()),
-        "dropped": dropped,
-        "notes": dict(notes),
-        "seconds": round(seconds, 2),
-        "device": models.where,
-        "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES if _installed(name)},
-    }
+    return StageInfo(
+        stage=stage.name,
+        version=stage.version,
+        key=key,
+        settings=stage.all_settings(),
+        inputs={output.stage.name: output.key for output in given},
+        fingerprint=dict(stage.fingerprint(models)),
+        rows=len(rows),
+        kept=len(rows) - sum(dropped.values()),
+        dropped=dropped,
+        notes=notes.model_dump(mode="json"),
+        seconds=round(seconds, 2),
+        device=models.where,
+        libraries={name: importlib.metadata.version(name) for name in _LIBRARIES if _installed(name)},
+    )
 
 
 def _installed(name: str) -> bool:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from animeset_lib.dataset.subsets import Grouping, Sighting, Subset, Word, emotions, outfits
+from animeset_lib.cast.cluster import ClusterStage
 from animeset_lib.errors import InputError
 from animeset_lib.media.reading import read_ahead
-from animeset_lib.records import AttributeRow, Crop, Record, TagRow
-from animeset_lib.run.stage import Context, Output, Stage
+from animeset_lib.pictures.crop import CropStage
+from animeset_lib.records import AttributeRow, Crop, TagRow
+from animeset_lib.run.stage import Context, Given, Notes, Output, Stage, StageType
 from animeset_lib.settings import AttributesSettings
 from animeset_lib.words.cleaning import Rules, clean
 from animeset_lib.words.clothes import clothes_look
+from animeset_lib.words.emotions import emotions
+from animeset_lib.words.outfits import outfits
+from animeset_lib.words.subsets import Grouping, Sighting, Subset
+from animeset_lib.words.tag import TagStage
 from animeset_lib.words.vocabulary import UNKNOWN, background_of, category_of, view_of
 from animeset_lib.words.voting import Sighted, vote
 
-__all__ = ["AttributesItem", "AttributesStage", "groupings"]
+__all__ = ["AttributesItem", "AttributesNotes", "AttributesStage", "groupings"]
 
 _NOTED = 200
 """Most tags whose numbers go into stage.json."""
@@ -38,25 +43,33 @@ class AttributesItem:
     path: Path
 
 
+class AttributesNotes(Notes):
+    """Character → its sub-sets, and → attribute → value → pictures; and the tags that went or came most often."""
+
+    attributes: dict[str, dict[str, dict[str, int]]]
+    tags_removed: dict[str, int]
+    tags_added: dict[str, int]
+    subsets: dict[str, tuple[Subset, ...]]
+
+
 @dataclass(frozen=True)
-class AttributesStage(Stage):
+class AttributesStage(Stage[AttributesItem, AttributeRow, AttributesNotes]):
     """Cleans the tags of each picture and measures its clothes; then, over all pictures of a character, finds outfits and emotions."""
 
     settings: AttributesSettings
 
     name: ClassVar[str] = "6b_attributes"
     version: ClassVar[str] = "2"
-    needs: ClassVar[tuple[str, ...]] = ("3c_cluster", "5_crop", "6a_tag")
-    row: ClassVar[type[Record]] = AttributeRow
+    needs: ClassVar[tuple[StageType, ...]] = (ClusterStage, CropStage, TagStage)
 
-    def plan(self, given: Mapping[str, Output]) -> Sequence[AttributesItem]:
-        crops = given["5_crop"]
+    def plan(self, given: Given) -> Sequence[AttributesItem]:
+        crops = given[CropStage]
         return [
             AttributesItem(row.id, crops.by_id[row.id], row, crops.path / crops.by_id[row.id].file)
-            for row in given["6a_tag"].kept
+            for row in given[TagStage].kept
         ]
 
-    def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> Iterable[AttributeRow]:
+    def process(self, batch: Sequence[AttributesItem], out: Path, ctx: Context) -> Iterable[AttributeRow]:
         pictures = read_ahead((item.path for item in batch), ctx.threads, len(batch))
         for item, picture in zip(batch, pictures, strict=True):
             if isinstance(picture, InputError):
@@ -87,9 +100,9 @@ class AttributesStage(Stage):
             )
 
     def finish(
-        self, rows: list[Any], items: Sequence[Any], given: Mapping[str, Output], out: Path, ctx: Context
-    ) -> Sequence[Record]:
-        crops, tracks = given["5_crop"].by_id, given["3c_cluster"].by_id
+        self, rows: Sequence[AttributeRow], items: Sequence[AttributesItem], given: Given, out: Path, ctx: Context
+    ) -> tuple[Sequence[AttributeRow], AttributesNotes]:
+        crops, tracks = given[CropStage].by_id, given[ClusterStage].by_id
         if self.settings.vote:
             rows = _agreed(rows, {row.id: (tracks[crops[row.id].region_id].track, crops[row.id]) for row in rows})
         figures: dict[str, list[Sighting]] = defaultdict(list)
@@ -101,13 +114,13 @@ class AttributesStage(Stage):
                     Sighting(row.id, crop.region_id, track, row.tags, row.looks, len(crop.faces))
                 )
         named: dict[str, dict[str, str]] = {}
-        subsets: dict[str, list[dict[str, Any]]] = {}
+        subsets: dict[str, tuple[Subset, ...]] = {}
         counts: dict[str, dict[str, dict[str, int]]] = {}
         for character in sorted(figures):
             wears, moods = outfits(figures[character], self.settings), emotions(figures[character], self.settings)
             for sighting in figures[character]:
                 named[sighting.id] = {"outfit": wears.name_of[sighting.id], "emotion": moods.name_of[sighting.id]}
-            subsets[character] = [asdict(subset) for subset in (*wears.subsets, *moods.subsets)]
+            subsets[character] = (*wears.subsets, *moods.subsets)
             for sentence in (*wears.notes, *moods.notes):
                 ctx.log.info("6b_attributes: %s: %s", character, sentence)
         rules = Rules.of(self.settings.blacklist)
@@ -122,11 +135,12 @@ class AttributesStage(Stage):
                 character,
                 *(_counted(counts[character][name]) for name in ("outfit", "emotion")),
             )
-        ctx.note("attributes", counts)
-        ctx.note("tags_removed", dict(Counter(tag for row in rows for tag in row.removed).most_common(_NOTED)))
-        ctx.note("tags_added", dict(Counter(tag for row in rows for tag in row.added).most_common(_NOTED)))
-        ctx.note("subsets", subsets)
-        return rows
+        return rows, AttributesNotes(
+            attributes=counts,
+            tags_removed=dict(Counter(tag for row in rows for tag in row.removed).most_common(_NOTED)),
+            tags_added=dict(Counter(tag for row in rows for tag in row.added).most_common(_NOTED)),
+            subsets=subsets,
+        )
 
 
 def _agreed(rows: Sequence[AttributeRow], seen: Mapping[str, tuple[int, Crop]]) -> list[AttributeRow]:
@@ -172,19 +186,11 @@ def _named(row: AttributeRow, names: Mapping[str, str], rules: Rules) -> Attribu
     return row.model_copy(update={**names, **said})
 
 
-def groupings(attributes: Output, crop_ids: Sequence[str], character: str) -> tuple[Grouping, Grouping]:
+def groupings(
+    attributes: Output[AttributeRow, AttributesNotes], crop_ids: Sequence[str], character: str
+) -> tuple[Grouping, Grouping]:
     """A character's outfits and emotions as the finished stage found them; `crop_ids` are the character's crops."""
-    found = [
-        Subset(
-            **{
-                **subset,
-                "ids": tuple(subset["ids"]),
-                "words": tuple(Word(**word) for word in subset["words"]),
-                "colours": tuple((name, share) for name, share in subset["colours"]),
-            }
-        )
-        for subset in attributes.info["notes"].get("subsets", {}).get(character, [])
-    ]
+    found = attributes.notes.subsets.get(character, ())
     rows = [attributes.by_id[crop_id] for crop_id in crop_ids]
     return (
         Grouping({row.id: row.outfit for row in rows}, tuple(s for s in found if s.kind == "outfit")),

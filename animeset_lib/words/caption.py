@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+from animeset_lib.cast.cluster import ClusterStage
 from animeset_lib.models.api import ModelProvider
-from animeset_lib.records import AttributeRow, CaptionRow, Crop, Record
-from animeset_lib.run.stage import Context, Output, Stage, WholeSet
+from animeset_lib.pictures.crop import CropStage
+from animeset_lib.records import AttributeRow, CaptionRow, Crop
+from animeset_lib.run.stage import Context, Given, Item, Notes, StageType, WholeStage
 from animeset_lib.settings import CaptionSettings
+from animeset_lib.words.attributes import AttributesStage
 from animeset_lib.words.cleaning import one_figure
 from animeset_lib.words.line import order_tags, trigger_first, trigger_of, write_caption
 from animeset_lib.words.spelling import safe_slug
 from animeset_lib.words.trait_choices import TraitChoices, load_choices
 from animeset_lib.words.traits import Pictured, Trait, core_of, left_out, trait_table, traits_json
 
-__all__ = ["CaptionStage", "published_traits"]
+__all__ = ["CaptionNotes", "CaptionStage"]
 
 _FEW = 12
 """Traits named in the log."""
 
 
+class CaptionNotes(Notes):
+    """Character → its core tags, and → what is published as traits.json."""
+
+    core_traits: dict[str, tuple[str, ...]]
+    traits: dict[str, dict[str, Any]]
+
+
 @dataclass(frozen=True)
-class CaptionStage(Stage):
-    """Writes captions. Which traits are core can only be known from all pictures of a character, hence one item for all.
+class CaptionStage(WholeStage[CaptionRow, CaptionNotes]):
+    """Writes captions. Which traits are core can only be known from all pictures of a character, hence all at once.
 
     `traits` is the file in which a person says which traits are told (`review.traits`), perhaps not there. It is read once per object: what is
     changed while the stage runs is for the next run, whose key then says so.
-
-    Notes of stage.json: `core_traits` (character → core tags) and `traits` (character → what is published as traits.json).
     """
 
     settings: CaptionSettings
@@ -40,8 +48,7 @@ class CaptionStage(Stage):
 
     name: ClassVar[str] = "6c_caption"
     version: ClassVar[str] = "4"
-    needs: ClassVar[tuple[str, ...]] = ("3c_cluster", "5_crop", "6b_attributes")
-    row: ClassVar[type[Record]] = CaptionRow
+    needs: ClassVar[tuple[StageType, ...]] = (ClusterStage, CropStage, AttributesStage)
 
     def fingerprint(self, models: ModelProvider) -> Mapping[str, str]:
         """What the traits file says. Raises `InputError` when it cannot be used, before any stage has run."""
@@ -51,22 +58,18 @@ class CaptionStage(Stage):
     def _choices(self) -> TraitChoices:
         return load_choices(self.traits) if self.traits is not None else TraitChoices()
 
-    def plan(self, given: Mapping[str, Output]) -> Sequence[WholeSet]:
-        return [WholeSet(given)]
-
-    def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> Iterable[CaptionRow]:
-        for item in batch:
-            core = {name: core_of(traits) for name, traits in self._tables(item.given).items()}
-            for row in item.given["6b_attributes"].kept:
-                crop = item.given["5_crop"].by_id[row.id]
-                yield self._caption(row, crop, core.get(crop.character, []))
-
     def finish(
-        self, rows: list[Any], items: Sequence[Any], given: Mapping[str, Output], out: Path, ctx: Context
-    ) -> Sequence[Record]:
+        self, rows: Sequence[CaptionRow], items: Sequence[Item], given: Given, out: Path, ctx: Context
+    ) -> tuple[Sequence[CaptionRow], CaptionNotes]:
         tables = self._tables(given)
+        core = {name: core_of(traits) for name, traits in tables.items()}
+        crops = given[CropStage].by_id
+        rows = [
+            self._caption(row, crops[row.id], core.get(crops[row.id].character, ()))
+            for row in given[AttributesStage].kept
+        ]
         alone = _alone(given)
-        captioned = Counter(given["5_crop"].by_id[row.id].character for row in rows)
+        captioned = Counter(given[CropStage].by_id[row.id].character for row in rows)
         published: dict[str, dict[str, Any]] = {}
         for name in sorted(captioned):
             own = [picture for picture in alone if picture.character == name]
@@ -89,11 +92,10 @@ class CaptionStage(Stage):
             )
         for sentence in self._choices.unknown(published):
             ctx.log.warning("6c_caption: %s names traits of a character that is not there: %s", self.traits, sentence)
-        ctx.note("core_traits", {name: core_of(tables.get(name, ())) for name in published})
-        ctx.note("traits", published)
-        return rows
+        said = {name: tuple(core_of(tables.get(name, ()))) for name in published}
+        return rows, CaptionNotes(core_traits=said, traits=published)
 
-    def _tables(self, given: Mapping[str, Output]) -> dict[str, tuple[Trait, ...]]:
+    def _tables(self, given: Given) -> dict[str, tuple[Trait, ...]]:
         return trait_table(_alone(given), self.settings.core_share, self.settings.core_lift)
 
     def _caption(self, row: AttributeRow, crop: Crop, core: Sequence[str]) -> CaptionRow:
@@ -108,18 +110,12 @@ class CaptionStage(Stage):
         )
 
 
-def published_traits(captions: Output) -> dict[str, dict[str, Any]]:
-    """Character → what its traits.json says, from the finished stage."""
-    found: dict[str, dict[str, Any]] = captions.info["notes"].get("traits", {})
-    return found
-
-
-def _alone(given: Mapping[str, Output]) -> list[Pictured]:
+def _alone(given: Given) -> list[Pictured]:
     """The tagged crops that show one character alone: the tags of a crowd may be anybody's."""
-    tracks = given["3c_cluster"].by_id
+    tracks = given[ClusterStage].by_id
     pictures = []
-    for row in given["6b_attributes"].kept:
-        crop: Crop = given["5_crop"].by_id[row.id]
+    for row in given[AttributesStage].kept:
+        crop = given[CropStage].by_id[row.id]
         if len(crop.faces) <= 1 and one_figure(row.tags):
             track = str(tracks[crop.region_id].track)
             pictures.append(Pictured(crop.character, tuple(row.tags), crop.framing, track))

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from animeset_lib.errors import InputError
 from animeset_lib.media.reading import read_ahead
-from animeset_lib.models.api import ModelProvider, TaggerInput, Thresholds
-from animeset_lib.records import Crop, Record, TagRow
-from animeset_lib.run.stage import Context, Output, Stage
+from animeset_lib.models.api import ModelInfo, ModelProvider, TaggerInput, Thresholds
+from animeset_lib.pictures.crop import CropStage
+from animeset_lib.records import Crop, TagRow
+from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
 from animeset_lib.settings import TagSettings
 
-__all__ = ["TagItem", "TagStage", "mcut"]
+__all__ = ["TagItem", "TagNotes", "TagStage", "mcut"]
 
 _DECIMALS = 4
 _MCUT_CHARACTER = 0.15
@@ -32,25 +33,32 @@ class TagItem:
     path: Path
 
 
+class TagNotes(Notes):
+    """Which tagger answered, how often each tag was given, most frequent first, and how many crops have none."""
+
+    model: ModelInfo
+    tag_frequencies: dict[str, int]
+    crops_without_tags: int
+
+
 @dataclass(frozen=True)
-class TagStage(Stage):
+class TagStage(Stage[TagItem, TagRow, TagNotes]):
     """Asks the tagger about every crop. A crop that cannot be read is a row dropped as `unreadable`."""
 
     settings: TagSettings
 
     name: ClassVar[str] = "6a_tag"
     version: ClassVar[str] = "2"
-    needs: ClassVar[tuple[str, ...]] = ("5_crop",)
-    row: ClassVar[type[Record]] = TagRow
+    needs: ClassVar[tuple[StageType, ...]] = (CropStage,)
 
     def fingerprint(self, models: ModelProvider) -> Mapping[str, str]:
         return {"tagger": models.info("tagger", self.settings.tagger).digest}
 
-    def plan(self, given: Mapping[str, Output]) -> Sequence[TagItem]:
-        crops = given["5_crop"]
+    def plan(self, given: Given) -> Sequence[TagItem]:
+        crops = given[CropStage]
         return [TagItem(crop.id, crop, crops.path / crop.file) for crop in crops.kept]
 
-    def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> Iterable[TagRow]:
+    def process(self, batch: Sequence[TagItem], out: Path, ctx: Context) -> Iterable[TagRow]:
         tagger = ctx.models.tagger(self.settings.tagger)
         least = self._thresholds(tagger.thresholds)
         inputs: list[TaggerInput] = []
@@ -90,21 +98,19 @@ class TagStage(Stage):
         )
 
     def finish(
-        self, rows: list[Any], items: Sequence[Any], given: Mapping[str, Output], out: Path, ctx: Context
-    ) -> Sequence[Record]:
+        self, rows: Sequence[TagRow], items: Sequence[TagItem], given: Given, out: Path, ctx: Context
+    ) -> tuple[Sequence[TagRow], TagNotes]:
         frequencies = Counter(tag for row in rows for tag in row.general)
         ranked = sorted(frequencies.items(), key=lambda pair: (-pair[1], pair[0]))
-        ctx.note("model", asdict(ctx.models.info("tagger", self.settings.tagger)))
-        ctx.note("tag_frequencies", dict(ranked))
         untagged = sum(1 for row in rows if row.dropped is None and not row.general)
-        ctx.note("crops_without_tags", untagged)
         ctx.log.info(
             "6a_tag: %d different tags, most frequent: %s; %d crops without any tag",
             len(ranked),
             ", ".join(f"{tag} {count}" for tag, count in ranked[:8]) or "none",
             untagged,
         )
-        return rows
+        model = ctx.models.info("tagger", self.settings.tagger)
+        return rows, TagNotes(model=model, tag_frequencies=dict(ranked), crops_without_tags=untagged)
 
 
 def _chosen(

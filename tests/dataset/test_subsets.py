@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from animeset_lib.dataset.subsets import Grouping, Sighting, emotions, outfits, subset_sheet, subsets_json
+from animeset_lib.dataset.subset_sheet import subset_sheet, subsets_json
 from animeset_lib.settings import AttributesSettings
 from animeset_lib.words.clothes import COLOURS, SKIN, ZONES, Look, lab_of
+from animeset_lib.words.emotions import emotions
+from animeset_lib.words.outfits import outfits
+from animeset_lib.words.subsets import Grouping, Sighting
 
 Colour = tuple[int, int, int]
 SETTINGS = AttributesSettings()

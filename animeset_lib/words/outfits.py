@@ -11,24 +11,20 @@ white, a good part blue). Everything here is deterministic and does not depend o
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from animeset_lib.dataset.sheet import Section, section_sheet
-from animeset_lib.media import Picture
 from animeset_lib.settings import AttributesSettings
 from animeset_lib.words.clothes import SKIN, ZONES, Look, lab_of, palette, relit, rgb_of
-from animeset_lib.words.vocabulary import UNKNOWN, category_of, emotion_of, outfit_of
+from animeset_lib.words.subsets import NAMED, Floats, Grouping, Sighting, make_subsets
+from animeset_lib.words.vocabulary import UNKNOWN, category_of, outfit_of
 
-__all__ = ["Grouping", "Sighting", "Subset", "Word", "emotions", "outfits", "subset_sheet", "subsets_json"]
+__all__ = ["outfits"]
 
-Kind = Literal["outfit", "emotion"]
-Floats = npt.NDArray[np.float64]
 
 # Distances between two tracks, in units of the limit beyond which clothes are others (setting `outfit_distance`).
 _SAME, _OTHER = 0.6, 1.25
@@ -42,92 +38,6 @@ _GOOD_LIGHT = 75.0
 """CIELAB lightness from which on skin is fair and well lit."""
 _DARK_SKIN = 0.45
 """CIELAB chroma over lightness: drawn fair skin has .15 to .3 in any white light, brown skin .5 to .9."""
-_NAMED = 0.35
-"""A tag names a sub-set when it is on this share of its tracks."""
-_TELLING = 8
-"""Words kept per sub-set."""
-
-_KIN: dict[str, tuple[str, ...]] = {
-    "grin": ("smile", "laughing", "smug"),
-    "laughing": ("grin", "smile"),
-    "smug": ("grin", "smile"),
-    "smile": ("grin", "laughing"),
-    "crying": ("sad",),
-    "sad": ("crying", "nervous"),
-    "annoyed": ("angry", "pout"),
-    "pout": ("annoyed", "angry"),
-    "angry": ("annoyed", "screaming"),
-    "disgust": ("annoyed", "angry"),
-    "strained": ("angry", "screaming"),
-    "screaming": ("angry", "strained"),
-    "scared": ("surprised", "nervous"),
-    "surprised": ("scared",),
-    "nervous": ("embarrassed", "scared"),
-    "embarrassed": ("nervous",),
-    "confused": ("nervous", "surprised"),
-    "bored": ("expressionless", "sleepy"),
-    "sleepy": ("sleeping", "bored"),
-    "sleeping": ("sleepy",),
-    "serious": ("expressionless", "angry"),
-    "expressionless": ("serious", "bored"),
-}
-"""An emotion with too few pictures joins the first of these that the character also shows: mouth and brows do the same there, more or less."""
-
-
-@dataclass(frozen=True)
-class Sighting:
-    """One crop of the character.
-
-    `region_id` and `track` say whose figure it is; `tags` are booru tags with scores 0..1; `looks` is what `clothes_look` gave; `faces` is the
-    number of faces in the picture: with two nobody can say whose dress or smile the tagger saw, so its tags are not asked.
-    """
-
-    id: str
-    region_id: str
-    track: int
-    tags: Mapping[str, float]
-    looks: tuple[float, ...]
-    faces: int
-
-
-@dataclass(frozen=True)
-class Word:
-    """A tag with its share of the sub-set's figures and how many times that is its share of all the character's figures."""
-
-    tag: str
-    share: float
-    lift: float
-
-
-@dataclass(frozen=True)
-class Subset:
-    """Pictures that belong together.
-
-    `ids` are crops in order; `figures` counts different figures among them and `tracks` different tracks; `share` is the sub-set's part of all
-    figures of the character. `words` are its telling tags, most telling first; `colours` the measured colours of the clothes with their shares.
-    """
-
-    name: str
-    kind: Kind
-    ids: tuple[str, ...]
-    figures: int
-    tracks: int
-    share: float
-    words: tuple[Word, ...]
-    colours: tuple[tuple[str, float], ...]
-
-
-@dataclass(frozen=True)
-class Grouping:
-    """`name_of` says for every crop its sub-set, `unknown` where nothing is known; `subsets` are the known ones, largest first; `notes` are
-    sentences about what was merged and what was left out."""
-
-    name_of: Mapping[str, str]
-    subsets: tuple[Subset, ...]
-    notes: tuple[str, ...] = ()
-
-
-# --------------------------------------------------------------------------------------------------------------- outfits
 
 
 def outfits(sightings: Iterable[Sighting], settings: AttributesSettings) -> Grouping:
@@ -148,7 +58,7 @@ def outfits(sightings: Iterable[Sighting], settings: AttributesSettings) -> Grou
         for i in group:
             name_of |= {sighting.id: name for sighting in known[i].sightings}
     colours = [_colours([known[i] for i in group]) for group in groups]
-    subsets = _subsets("outfit", everything, names, name_of, dict(zip(names, colours, strict=True)))
+    subsets = make_subsets("outfit", everything, names, name_of, dict(zip(names, colours, strict=True)))
     return Grouping(name_of, subsets, tuple(notes))
 
 
@@ -349,10 +259,8 @@ def _tag_shares(wears: Sequence[_Wear]) -> dict[str, float]:
 
 
 def _garment(wears: Sequence[_Wear]) -> str:
-    return outfit_of({tag: share for tag, share in _tag_shares(wears).items() if share >= _NAMED})
+    return outfit_of({tag: share for tag, share in _tag_shares(wears).items() if share >= NAMED})
 
-
-# ---------------------------------------------------------------------------------------------------------------- colours
 
 _TONES: dict[str, tuple[tuple[int, int, int], ...]] = {
     "black": ((15, 15, 18), (35, 35, 40), (55, 53, 58)),
@@ -433,186 +341,4 @@ def _tagged_colour(wears: Sequence[_Wear], garment: str) -> list[str]:
     shares = _tag_shares(wears)
     found = {colour: shares.get(f"{colour}_{garment}", 0.0) for colour in _TONES}
     best = max(found, key=lambda colour: found[colour])
-    return [best] if found[best] >= _NAMED else []
-
-
-# --------------------------------------------------------------------------------------------------------------- emotions
-
-_ALIKE = 0.85
-_NEIGHBOURS = 0.5
-
-
-def emotions(sightings: Iterable[Sighting], settings: AttributesSettings) -> Grouping:
-    """The emotions of one character's figures. All crops of one figure get one name; `unknown` where no tag says."""
-    everything = sorted(sightings, key=lambda s: s.id)
-    faces: dict[str, dict[str, float]] = {}
-    for sighting in everything:
-        own = faces.setdefault(sighting.region_id, {})
-        for tag, score in sighting.tags.items() if sighting.faces <= 1 else ():
-            if category_of(tag) == "emotion":
-                own[tag] = max(score, own.get(tag, 0.0))
-    voted = _voted(faces)
-    named = {region: max(scores, key=lambda name: (scores[name], name)) for region, scores in voted.items() if scores}
-    merged, notes = _kin_merged(named, settings.subset_min)
-    name_of = {sighting.id: merged.get(sighting.region_id, UNKNOWN) for sighting in everything}
-    counts = Counter(merged.values())
-    names = sorted(counts, key=lambda name: (-counts[name], name))
-    return Grouping(name_of, _subsets("emotion", everything, names, name_of, {}), tuple(notes))
-
-
-def _evidence(tags: Mapping[str, float]) -> dict[str, float]:
-    """Emotion → how sure its tags are together: 1 less the chance that all of them are wrong."""
-    wrong: dict[str, float] = {}
-    for tag, score in sorted(tags.items()):
-        name = emotion_of({tag: score})
-        if name != UNKNOWN:
-            wrong[name] = wrong.get(name, 1.0) * (1.0 - score)
-    return {name: round(1.0 - chance, 6) for name, chance in wrong.items()}
-
-
-def _voted(faces: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    """Evidence of every figure, with half of the mean of those whose face tags are nearly the same; only for figures that have any of their own."""
-    regions = sorted(faces)
-    vocabulary = {tag: i for i, tag in enumerate(sorted({tag for tags in faces.values() for tag in tags}))}
-    if not vocabulary:
-        return {}
-    matrix = np.zeros((len(regions), len(vocabulary)))
-    for row, region in enumerate(regions):
-        for tag, score in faces[region].items():
-            matrix[row, vocabulary[tag]] = score
-    matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-9)
-    evidence = [_evidence(faces[region]) for region in regions]
-    found = {}
-    for row, region in enumerate(regions):
-        total = defaultdict(float, evidence[row])
-        if total:
-            alike = [
-                other for other in np.flatnonzero((matrix @ matrix[row]).round(6) >= _ALIKE).tolist() if other != row
-            ]
-            for other in alike:
-                for name, value in evidence[other].items():
-                    total[name] += _NEIGHBOURS * value / len(alike)
-        found[region] = {name: round(value, 6) for name, value in total.items()}
-    return found
-
-
-def _kin_merged(named: Mapping[str, str], least: int) -> tuple[dict[str, str], list[str]]:
-    """Rare emotions put to their kin, the rarest first; an emotion without kin in this character stays, however rare."""
-    merged = dict(named)
-    notes: list[str] = []
-    while True:
-        counts = Counter(merged.values())
-        rare = sorted((count, name) for name, count in counts.items() if count < least)
-        step = next(
-            ((name, kin) for _, name in rare for kin in _KIN.get(name, ()) if counts[kin] >= counts[name]), None
-        )
-        if step is None:
-            return merged, notes
-        name, kin = step
-        notes.append(f"emotion {name}: {counts[name]} figure(s), too few for a sub-set, put to {kin}")
-        merged = {region: kin if own == name else own for region, own in merged.items()}
-
-
-# ----------------------------------------------------------------------------------------------------------- what is said
-
-
-def _subsets(
-    kind: Kind,
-    sightings: Sequence[Sighting],
-    names: Sequence[str],
-    name_of: Mapping[str, str],
-    colours: Mapping[str, tuple[tuple[str, float], ...]],
-) -> tuple[Subset, ...]:
-    category = "outfit" if kind == "outfit" else "emotion"
-    tags: dict[str, set[str]] = defaultdict(set)
-    for sighting in sightings:
-        tags[sighting.region_id] |= {
-            tag for tag in sighting.tags if sighting.faces <= 1 and category_of(tag) == category
-        }
-    all_counts = Counter(tag for own in tags.values() for tag in own)
-    found = []
-    for name in names:
-        own = [sighting for sighting in sightings if name_of[sighting.id] == name]
-        regions = sorted({sighting.region_id for sighting in own})
-        counts = Counter(tag for region in regions for tag in tags[region])
-        words = [
-            Word(
-                tag,
-                round(count / len(regions), 3),
-                round(count / len(regions) * len(tags) / all_counts[tag], 3),
-            )
-            for tag, count in counts.items()
-        ]
-        words.sort(key=lambda word: (-word.share * word.lift, word.tag))
-        found.append(
-            Subset(
-                name=name,
-                kind=kind,
-                ids=tuple(sighting.id for sighting in own),
-                figures=len(regions),
-                tracks=len({sighting.track for sighting in own}),
-                share=round(len(regions) / len(tags), 3),
-                words=tuple(words[:_TELLING]),
-                colours=colours.get(name, ()),
-            )
-        )
-    return tuple(found)
-
-
-def subsets_json(groupings: Sequence[Grouping], files: Mapping[str, str]) -> list[dict[str, Any]]:
-    """What `subsets.json` holds: the sub-sets that have published pictures, with their names, numbers, telling tags, colours and files.
-
-    files  crop id → path of the published picture; crops that are not in it were not chosen.
-    """
-    rows = []
-    for subset in (subset for grouping in groupings for subset in grouping.subsets):
-        own = [files[id] for id in subset.ids if id in files]
-        if own:
-            rows.append(
-                {
-                    "kind": subset.kind,
-                    "name": subset.name,
-                    "pictures": len(own),
-                    "figures_in_film": subset.figures,
-                    "tracks_in_film": subset.tracks,
-                    "share_of_film": subset.share,
-                    "tags": [{"tag": word.tag, "share": word.share, "lift": word.lift} for word in subset.words],
-                    "colours": [{"name": name, "share": share} for name, share in subset.colours],
-                    "files": sorted(own),
-                }
-            )
-    return rows
-
-
-def subset_sheet(
-    character: str, groupings: Sequence[Grouping], pictures: Mapping[str, Picture], published: int
-) -> Picture:
-    """One section per sub-set with its pictures, and those of which nothing is known at the end: `subsets.png` of a character.
-
-    pictures   crop id → `(H, W, 3)` uint8 RGB; sub-sets without any are left out.
-    published  how many pictures the set has; the heading says when fewer are shown.
-    """
-    sections = []
-    named = 0
-    for grouping in groupings:
-        for subset in grouping.subsets:
-            own = [pictures[id] for id in subset.ids if id in pictures]
-            said = ", ".join(
-                [*(f"{name} {share:.0%}" for name, share in subset.colours), *(w.tag for w in subset.words)]
-            )
-            if own:
-                named += 1
-                figures = f"{subset.share:.0%} of the character's figures, in {_count(subset.tracks, 'scene')}"
-                line = f"{subset.kind} · {_count(len(own), 'picture')} · {figures}"
-                sections.append(Section(subset.name, f"{line} · {said}" if said else line, own))
-        kinds = {subset.kind for subset in grouping.subsets}
-        rest = [pictures[id] for id, name in sorted(grouping.name_of.items()) if name == UNKNOWN and id in pictures]
-        if kinds and rest:
-            sections.append(Section(UNKNOWN, f"{min(kinds)} · {_count(len(rest), 'picture')}", rest))
-    fewer = f", the first {len(pictures)} are shown" if len(pictures) < published else ""
-    subtitle = f"{_count(published, 'picture')}, {_count(named, 'sub-set')}{fewer}"
-    return section_sheet(f"{character}: sub-sets", subtitle, sections)
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
+    return [best] if found[best] >= NAMED else []
