@@ -12,13 +12,14 @@ import pytest
 
 from animeset_demo import DemoTruth, render_demo_film
 from animeset_lib import media
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.models.provider import Zoo
 from animeset_lib.pipeline import Folders, RunResult, film_folder, run_film
 from animeset_lib.pipeline.stages import PIPELINE, build_pipeline
 from animeset_lib.run.engine import keys_of, run_stages
 from animeset_lib.run.events import Events
 from animeset_lib.run.lock import Cancel
-from animeset_lib.run.stage import Output, Stage
+from animeset_lib.run.stage import Output, Stage, StageType
 from animeset_lib.run.store import FilmStore
 from animeset_lib.settings import Settings, load_settings
 from tests.truth import Judge, b_cubed
@@ -30,7 +31,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DemoTruth]:
     return path, render_demo_film(path, width=640, height=360, length_s=45)
 
 
-def _outputs(path: Path, settings: Settings, folders: Folders) -> dict[str, Output]:
+def _outputs(path: Path, settings: Settings, folders: Folders) -> dict[StageType, Output[Any, Any]]:
     probed = media.probe(path)
     stages = build_pipeline(settings, probed, path)
     store = FilmStore(folders.work, film_folder(probed))
@@ -60,7 +61,7 @@ def test_shots_are_found(run: tuple[RunResult, Judge]) -> None:
 
 
 def test_bars_are_cut_off(run: tuple[RunResult, Judge]) -> None:
-    content = run[1].outputs["1_extract"].info["notes"]["film"]["content_box"]
+    content = run[1].outputs[ExtractStage].notes.film["content_box"]
     for edge, true in zip(("x0", "y0", "x1", "y1"), run[1].truth.film.content_box, strict=True):
         assert abs(content[edge] - true) <= 2
 
@@ -72,12 +73,12 @@ def test_duplicates_go_and_expressions_stay(film: tuple[Path, DemoTruth], tmp_pa
     outputs = _run(stages, tmp_path)
     judge = Judge(film[1], outputs)
     recall, precision = judge.duplicates()
-    assert len(outputs["1_extract"].rows) == pytest.approx(45 * 8, abs=1)
+    assert len(outputs[ExtractStage].rows) == pytest.approx(45 * 8, abs=1)
     assert recall >= 0.97
     assert precision >= 0.9
 
 
-def _run(stages: tuple[Stage, ...], root: Path) -> dict[str, Output]:
+def _run(stages: tuple[Stage, ...], root: Path) -> dict[StageType, Output[Any, Any]]:
     store = FilmStore(root, "film")
     store.path.mkdir()
     events = Events(root / "events.jsonl")

@@ -24,21 +24,25 @@ from animeset_lib.cast.cast import (
     name_clusters,
 )
 from animeset_lib.cast.cast_file import load_cast, representatives, save_cast
+from animeset_lib.cast.cluster import ClusterStage
+from animeset_lib.cast.detect import DetectStage
+from animeset_lib.cast.embed import EmbedStage
 from animeset_lib.cast.grouping import NOISE
 from animeset_lib.cast.head_box import head_crop
 from animeset_lib.cast.names import character_name, is_automatic, unused_names
 from animeset_lib.cast.references import find_references, references_digest
 from animeset_lib.errors import InputError
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
 from animeset_lib.models.fakes import FAKE_FACE_RGB, FakeEmbedder, FakeModels
 from animeset_lib.records import Box, ClusterRow, EmbedRow, Frame, Region
 from animeset_lib.run.decisions import Decision, DecisionLog, settle
-from animeset_lib.run.stage import Context, Output
+from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import CastSettings
 
 Vectors = npt.NDArray[np.float32]
 RED, GREEN, BLUE = (220, 20, 20), (20, 220, 20), (20, 20, 220)
-FakeFilm = Callable[..., dict[str, Output]]
+FakeFilm = Callable[..., dict[StageType, Output[Any, Any]]]
 
 
 def portrait(hair: tuple[int, int, int], side: int = 100) -> npt.NDArray[np.uint8]:
@@ -59,7 +63,9 @@ def looks(hair: tuple[int, int, int], side: int = 100) -> Vectors:
 def film(make_output: Callable[..., Output]) -> FakeFilm:
     """`film([(still, cluster, vector, confidence), ...])`: finished stages up to 3c with one face per entry."""
 
-    def make(faces: Sequence[tuple[int, int, Vectors, float]], digest: str = "fake-embedder-1") -> dict[str, Output]:
+    def make(
+        faces: Sequence[tuple[int, int, Vectors, float]], digest: str = "fake-embedder-1"
+    ) -> dict[StageType, Output[Any, Any]]:
         frames = [
             Frame(id=f"abc-{n:03d}", pts_ms=n, shot=n, file="x.png", width=400, height=200, cause="change")
             for n in sorted({still for still, *_ in faces})
@@ -92,16 +98,16 @@ def film(make_output: Callable[..., Output]) -> FakeFilm:
             )
         maker = {"asked": "auto", "name": "fake-embedder", "digest": digest, "dim": 13, "same_distance": 0.1}
         return {
-            "1_extract": make_output("1_extract", Frame, frames),
-            "3a_detect": make_output("3a_detect", Region, regions, notes={"detector": {"asked": "auto"}}),
-            "3b_embed": make_output("3b_embed", EmbedRow, embeds, notes={"embedder": maker}),
-            "3c_cluster": make_output("3c_cluster", ClusterRow, clusters, notes={"parameters": {"same_distance": 0.1}}),
+            ExtractStage: make_output(ExtractStage, frames),
+            DetectStage: make_output(DetectStage, regions, notes={"detector": {"asked": "auto"}}),
+            EmbedStage: make_output(EmbedStage, embeds, notes={"embedder": maker}),
+            ClusterStage: make_output(ClusterStage, clusters, notes={"parameters": {"same_distance": 0.1}}),
         }
 
     return make
 
 
-def three_and_two(film: FakeFilm) -> dict[str, Output]:
+def three_and_two(film: FakeFilm) -> dict[StageType, Output[Any, Any]]:
     """Cluster 0: red in stills 0-2; cluster 1: green in stills 2-3; noise: blue in still 3."""
     return film(
         [(n, 0, looks(RED), 0.8) for n in (0, 1, 2)]
@@ -185,7 +191,7 @@ def test_clusters_are_named_by_size_and_noise_is_dropped(
     assert names(result) == ["character_01"] * 3 + ["character_02"] * 2 + [None]
     assert [row.source for row in result.rows] == ["cluster"] * 5 + ["noise"]
     assert (result.rows[5].dropped, result.rows[5].why) == ("noise", "far from all")
-    assert result.info["notes"]["characters"] == [
+    assert result.notes.characters == [
         {"name": "character_01", "faces": 3, "source": "cluster", "clusters": [0]},
         {"name": "character_02", "faces": 2, "source": "cluster", "clusters": [1]},
     ]
@@ -202,15 +208,15 @@ def test_no_faces_at_all(
 ) -> None:
     maker = {"asked": "auto", "name": "fake-embedder", "digest": "d", "dim": 13, "same_distance": 0.1}
     nobody = {
-        "1_extract": make_output("1_extract", Frame, []),
-        "3a_detect": make_output("3a_detect", Region, [], notes={"detector": {"asked": "auto"}}),
-        "3b_embed": make_output("3b_embed", Region, [], notes={"embedder": maker}),
-        "3c_cluster": make_output("3c_cluster", ClusterRow, [], notes={"parameters": {"same_distance": 0.1}}),
+        ExtractStage: make_output(ExtractStage, []),
+        DetectStage: make_output(DetectStage, [], notes={"detector": {"asked": "auto"}}),
+        EmbedStage: make_output(EmbedStage, [], notes={"embedder": maker}),
+        ClusterStage: make_output(ClusterStage, [], notes={"parameters": {"same_distance": 0.1}}),
     }
-    np.save(nobody["3b_embed"].path / "vectors.npy", np.zeros((0, 0), np.float32))
+    np.save(nobody[EmbedStage].path / "vectors.npy", np.zeros((0, 0), np.float32))
     result = run_stage(CastStage(CastSettings()), nobody, make_context())
     assert result.rows == []
-    assert result.info["notes"]["characters"] == []
+    assert result.notes.characters == []
     assert load_cast(result.path / CAST_FILE).characters == ()
 
 
@@ -245,7 +251,7 @@ def test_a_reference_that_fits_nobody_names_nobody(
     folder = references(tmp_path / "refs", {"ao": [portrait(BLUE)]})
     result = run_stage(CastStage(CastSettings(), references=folder), three_and_two(film), make_context())
     assert names(result)[:5] == ["character_01"] * 3 + ["character_02"] * 2
-    assert "no character looks like the reference pictures of ao" in result.info["notes"]["naming"]
+    assert "no character looks like the reference pictures of ao" in result.notes.naming
 
 
 def test_too_few_votes_are_not_enough() -> None:
@@ -269,7 +275,7 @@ def test_two_who_stand_side_by_side_are_not_merged(
     folder = references(tmp_path / "refs", {"aka": [portrait(RED)]})
     result = run_stage(CastStage(CastSettings(), references=folder), film(faces), make_context())
     assert names(result) == ["character_01"] * 5 + ["aka"] * 4
-    assert any("stands beside the better match in 4 stills" in said for said in result.info["notes"]["naming"])
+    assert any("stands beside the better match in 4 stills" in said for said in result.notes.naming)
 
 
 def test_one_still_with_a_false_second_face_does_not_stop_a_merge(
@@ -384,7 +390,7 @@ def test_a_reference_renames_who_had_only_a_number(
     second = run_stage(stage, three_and_two(film), make_context())
     assert names(second)[:5] == ["aka"] * 3 + ["character_02"] * 2
     assert [c.name for c in load_cast(second.path / CAST_FILE).characters] == ["aka", "character_02"]
-    assert any("the cast file called it character_01" in said for said in second.info["notes"]["naming"])
+    assert any("the cast file called it character_01" in said for said in second.notes.naming)
 
 
 def test_another_embedder_is_refused(
@@ -481,14 +487,14 @@ def log(tmp_path: Path) -> DecisionLog:
 def sort(run_stage: Callable[..., Output], make_context: Callable[..., Context], log: DecisionLog) -> Sorted:
     """`sort(given, cast_file=...)`: the stage with the decisions of `log`."""
 
-    def run(given: dict[str, Output], **outside: Path) -> Output:
+    def run(given: dict[StageType, Output[Any, Any]], **outside: Path) -> Output:
         return run_stage(CastStage(CastSettings(), decisions=log.path, **outside), given, make_context())
 
     return run
 
 
-def ids(given: dict[str, Output], *places: int) -> list[str]:
-    rows = given["3c_cluster"].rows
+def ids(given: dict[StageType, Output[Any, Any]], *places: int) -> list[str]:
+    rows = given[ClusterStage].rows
     return [rows[place].id for place in places]
 
 
@@ -561,7 +567,7 @@ def test_only_what_stands_is_kept_beside_the_cast(film: FakeFilm, log: DecisionL
     last = assign(log, ids(given, 2), "rem")
     result = sort(given)
     assert DecisionLog(result.path / DECISIONS_FILE).all == [first, last]
-    assert result.info["notes"]["decisions"] == 2
+    assert result.notes.decisions == 2
 
 
 def test_a_denser_film_follows_its_groups(film: FakeFilm, log: DecisionLog, sort: Sorted) -> None:
@@ -578,16 +584,16 @@ def test_a_denser_film_follows_its_groups(film: FakeFilm, log: DecisionLog, sort
     fresh.add("reject", [rows[n] for n in (9, 12, 15)], scope="group", words="")
     result = sort(dense)
     assert short(result) == " ".join(["hana"] * 9 + ["-/not_a_character"] * 9)
-    assert "cluster 1: 6 faces not listed follow decision 1 (hana)" in result.info["notes"]["naming"]
+    assert "cluster 1: 6 faces not listed follow decision 1 (hana)" in result.notes.naming
 
 
 def test_the_machine_says_what_it_calls_the_groups(film: FakeFilm, log: DecisionLog, sort: Sorted) -> None:
     """So that the board of the dashboard can settle later decisions as the next run will."""
     given = three_and_two(film)
     assign(log, ids(given, 0, 1, 2), "hana")
-    noted = sort(given).info["notes"]["machine_names"]
+    noted = sort(given).notes.machine_names
     assert noted == {"0": ["character_01", "cluster"], "1": ["character_02", "cluster"]}
-    clusters = given["3c_cluster"].rows
+    clusters = given[ClusterStage].rows
     names, sources = ({int(c): pair[i] for c, pair in noted.items()} for i in (0, 1))
     log.add("drop", ids(given, 3), scope="faces", words="")
     log.add("reject", ids(given, 0), scope="faces", words="")
@@ -674,9 +680,7 @@ def test_of_two_named_faces_in_one_still_the_surer_keeps_the_name(
     assert short(result) == "-/same_frame hana hana -/same_frame"
     assert result.rows[0].why == "abc-000-01 in the same still is hana with more confidence (0.90 to 0.50)"
     assert result.rows[3].why == "abc-001-02 in the same still is hana by your decision"
-    assert (
-        "you named two faces hana in 1 still (abc-000); the surer one keeps the name" in result.info["notes"]["naming"]
-    )
+    assert "you named two faces hana in 1 still (abc-000); the surer one keeps the name" in result.notes.naming
 
 
 def test_a_named_face_beats_a_surer_one(film: FakeFilm, log: DecisionLog, sort: Sorted) -> None:

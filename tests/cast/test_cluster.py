@@ -22,8 +22,10 @@ from animeset_lib.cast.face_map import flat_map
 from animeset_lib.cast.grouping import NOISE, group
 from animeset_lib.cast.linkage import average_linkage, merge_near
 from animeset_lib.cast.shared_neighbours import cosine_distances, neighbour_count, shared_neighbour_distances
+from animeset_lib.frames.dedupe import DedupeStage
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.records import Box, EmbedRow, Frame, Region
-from animeset_lib.run.stage import Context, Output
+from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import ClusterSettings, DetectSettings, EmbedSettings
 
 SAME = 0.3
@@ -225,10 +227,10 @@ def test_the_map_is_repeatable_and_keeps_neighbours_together() -> None:
 
 
 @pytest.fixture
-def film(make_output: Callable[..., Output]) -> Callable[..., dict[str, Output]]:
+def film(make_output: Callable[..., Output]) -> Callable[..., dict[StageType, Output[Any, Any]]]:
     """`film([(shot, ms, [(x, vector), ...]), ...])`: finished stages 1 to 3b with these faces in these stills."""
 
-    def make(stills: list[tuple[int, int, list[tuple[float, Vectors]]]]) -> dict[str, Output]:
+    def make(stills: list[tuple[int, int, list[tuple[float, Vectors]]]]) -> dict[StageType, Output[Any, Any]]:
         frames, regions, embeds = [], [], []
         for number, (shot, ms, faces) in enumerate(stills):
             frame_id = f"abc-{number:05d}"
@@ -251,16 +253,18 @@ def film(make_output: Callable[..., Output]) -> Callable[..., dict[str, Output]]
                 )
                 embeds.append(EmbedRow.with_vector(f"{frame_id}-{j:02d}", vector))
         return {
-            "1_extract": make_output("1_extract", Frame, frames),
-            "3a_detect": make_output("3a_detect", Region, regions),
-            "3b_embed": make_output("3b_embed", EmbedRow, embeds, notes={"embedder": {"same_distance": SAME}}),
+            ExtractStage: make_output(ExtractStage, frames),
+            DetectStage: make_output(DetectStage, regions),
+            EmbedStage: make_output(EmbedStage, embeds, notes={"embedder": {"same_distance": SAME}}),
         }
 
     return make
 
 
 def test_a_film_of_two_and_an_extra(
-    film: Callable[..., dict[str, Output]], run_stage: Callable[..., Output], make_context: Callable[..., Context]
+    film: Callable[..., dict[StageType, Output[Any, Any]]],
+    run_stage: Callable[..., Output],
+    make_context: Callable[..., Context],
 ) -> None:
     vectors, _ = people([20, 12], strangers=1, seed=6)
     a, b, extra = iter(vectors[:20]), iter(vectors[20:32]), vectors[32]
@@ -280,7 +284,7 @@ def test_a_film_of_two_and_an_extra(
     assert by_cluster[NOISE][0].confidence == 0
     assert all(row.confidence > 0.3 and not row.why for row in by_cluster[0] + by_cluster[1])
     assert len({row.track for row in by_cluster[0]}) == 4
-    notes = result.info["notes"]
+    notes = result.notes
     assert notes["clusters"] == [20, 12]
     assert notes["parameters"] == {"same_distance": SAME, "min_regions": 3, "track_gap_ms": 2500}
     assert notes["noise_share"] == pytest.approx(1 / 33, abs=1e-4)
@@ -290,7 +294,9 @@ def test_a_film_of_two_and_an_extra(
 
 
 def test_a_track_votes_as_one(
-    film: Callable[..., dict[str, Output]], run_stage: Callable[..., Output], make_context: Callable[..., Context]
+    film: Callable[..., dict[StageType, Output[Any, Any]]],
+    run_stage: Callable[..., Output],
+    make_context: Callable[..., Context],
 ) -> None:
     """One still of the shot is so dark that, alone, its face would belong to nobody."""
     first, other = np.eye(8, dtype=np.float32)[:2]
@@ -304,7 +310,9 @@ def test_a_track_votes_as_one(
 
 
 def test_twins_in_every_still_stay_two(
-    film: Callable[..., dict[str, Output]], run_stage: Callable[..., Output], make_context: Callable[..., Context]
+    film: Callable[..., dict[StageType, Output[Any, Any]]],
+    run_stage: Callable[..., Output],
+    make_context: Callable[..., Context],
 ) -> None:
     same = np.eye(8, dtype=np.float32)[0]
     result = run_stage(
@@ -316,11 +324,13 @@ def test_twins_in_every_still_stay_two(
         assert first.cluster != second.cluster
     assert {row.cluster for row in result.rows} == {0, 1}
     assert {row.confidence for row in result.rows} == {0.0}  # nothing but their places tells them apart
-    assert result.info["notes"]["together"] == {"pairs": 3, "alike": 3}
+    assert result.notes.together == {"pairs": 3, "alike": 3}
 
 
 def test_all_faces_in_one_still(
-    film: Callable[..., dict[str, Output]], run_stage: Callable[..., Output], make_context: Callable[..., Context]
+    film: Callable[..., dict[StageType, Output[Any, Any]]],
+    run_stage: Callable[..., Output],
+    make_context: Callable[..., Context],
 ) -> None:
     given = film([(0, 0, [(100.0 * j, np.eye(8, dtype=np.float32)[j % 3]) for j in range(6)])])
     result = run_stage(ClusterStage(ClusterSettings(min_regions=2)), given, make_context())
@@ -328,7 +338,9 @@ def test_all_faces_in_one_still(
 
 
 def test_one_face(
-    film: Callable[..., dict[str, Output]], run_stage: Callable[..., Output], make_context: Callable[..., Context]
+    film: Callable[..., dict[StageType, Output[Any, Any]]],
+    run_stage: Callable[..., Output],
+    make_context: Callable[..., Context],
 ) -> None:
     result = run_stage(
         ClusterStage(ClusterSettings(map="pca")),
@@ -342,16 +354,18 @@ def test_one_face(
 def test_no_face_is_a_finished_stage_without_rows(
     make_output: Callable[..., Output], run_stage: Callable[..., Output], make_context: Callable[..., Context]
 ) -> None:
-    given = {"1_extract": make_output("1_extract", Frame, []), "2_dedupe": make_output("2_dedupe", Frame, [])}
-    given["3a_detect"] = run_stage(DetectStage(DetectSettings()), given, make_context())
-    given["3b_embed"] = run_stage(EmbedStage(EmbedSettings()), given, make_context())
+    given = {ExtractStage: make_output(ExtractStage, []), DedupeStage: make_output(DedupeStage, [])}
+    given[DetectStage] = run_stage(DetectStage(DetectSettings()), given, make_context())
+    given[EmbedStage] = run_stage(EmbedStage(EmbedSettings()), given, make_context())
     result = run_stage(ClusterStage(ClusterSettings(map="pca")), given, make_context())
     assert result.rows == []
-    assert result.info["notes"]["clusters"] == []
+    assert result.notes.clusters == []
 
 
 def test_a_setting_overrides_the_embedders_distance(
-    film: Callable[..., dict[str, Output]], run_stage: Callable[..., Output], make_context: Callable[..., Context]
+    film: Callable[..., dict[StageType, Output[Any, Any]]],
+    run_stage: Callable[..., Output],
+    make_context: Callable[..., Context],
 ) -> None:
     first, second = np.eye(8, dtype=np.float32)[:2]
     near = np.asarray(0.85 * first + (1 - 0.85**2) ** 0.5 * second, np.float32)

@@ -12,11 +12,13 @@ import pytest
 from animeset_lib.cast.body_parts import join_figures
 from animeset_lib.cast.detect import DetectStage
 from animeset_lib.cast.head_box import estimated_person, head_box, head_crop
+from animeset_lib.frames.dedupe import DedupeStage
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
 from animeset_lib.models.api import Detection
 from animeset_lib.models.fakes import FAKE_FACE_RGB, FakeModels
 from animeset_lib.records import Box, DedupeRow, Frame, Region
-from animeset_lib.run.stage import Context, Output
+from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import DetectSettings
 
 
@@ -37,12 +39,12 @@ class OneAnswer(FakeModels):
 
 
 @pytest.fixture
-def stills(make_output: Callable[..., Output]) -> Callable[..., dict[str, Output]]:
+def stills(make_output: Callable[..., Output]) -> Callable[..., dict[StageType, Output[Any, Any]]]:
     """`stills(pictures)`: finished 1_extract and 2_dedupe with one still per picture, all kept."""
 
     def make(
         pictures: list[np.ndarray], duplicates: tuple[int, ...] = (), shots: tuple[int, ...] = ()
-    ) -> dict[str, Output]:
+    ) -> dict[StageType, Output[Any, Any]]:
         frames = [
             Frame(
                 id=f"abc-{i:09d}",
@@ -56,10 +58,9 @@ def stills(make_output: Callable[..., Output]) -> Callable[..., dict[str, Output
             for i, p in enumerate(pictures)
         ]
         given = {
-            "1_extract": make_output("1_extract", Frame, frames),
-            "2_dedupe": make_output(
-                "2_dedupe",
-                DedupeRow,
+            ExtractStage: make_output(ExtractStage, frames),
+            DedupeStage: make_output(
+                DedupeStage,
                 [
                     DedupeRow(id=f.id, phash="0" * 16, sharpness=1.0, dropped="duplicate" if i in duplicates else None)
                     for i, f in enumerate(frames)
@@ -67,7 +68,7 @@ def stills(make_output: Callable[..., Output]) -> Callable[..., dict[str, Output
             ),
         }
         for frame, picture in zip(frames, pictures, strict=True):
-            write_image(given["1_extract"].path / frame.file, picture)
+            write_image(given[ExtractStage].path / frame.file, picture)
         return given
 
     return make
@@ -194,7 +195,9 @@ def test_estimated_body_is_below_the_face_and_inside_the_still() -> None:
 
 
 def test_every_box_becomes_a_row_with_its_reason(
-    stills: Callable[..., dict[str, Output]], run_stage: Callable[..., Output], make_context: Callable[..., Context]
+    stills: Callable[..., dict[StageType, Output[Any, Any]]],
+    run_stage: Callable[..., Output],
+    make_context: Callable[..., Context],
 ) -> None:
     models = OneAnswer(
         face(10, 10, 60, 60, 0.9),
@@ -231,7 +234,9 @@ def logo_on(seed: int) -> np.ndarray:
 
 
 def test_a_logo_over_changing_shots_is_dropped_as_an_overlay_and_recorded(
-    stills: Callable[..., dict[str, Output]], run_stage: Callable[..., Output], make_context: Callable[..., Context]
+    stills: Callable[..., dict[StageType, Output[Any, Any]]],
+    run_stage: Callable[..., Output],
+    make_context: Callable[..., Context],
 ) -> None:
     pictures = [logo_on(seed) for seed in range(4)]
     pictures[2][100:160, 60:120] = FAKE_FACE_RGB
@@ -244,47 +249,51 @@ def test_a_logo_over_changing_shots_is_dropped_as_an_overlay_and_recorded(
         ("3", "overlay"),
     ]
     assert "same place in 4 shots" in result.rows[0].why
-    (overlay,) = result.info["notes"]["overlays"]
+    (overlay,) = result.notes.overlays
     assert (overlay["box"], overlay["faces"], overlay["shots"]) == ([220, 20, 270, 70], 4, 4)
     same_shot = run_stage(DetectStage(DetectSettings()), stills(pictures), make_context())
     assert all(row.dropped is None for row in same_shot.rows)
 
 
 def test_notes_count_stills_by_faces(
-    stills: Callable[..., dict[str, Output]], run_stage: Callable[..., Output], make_context: Callable[..., Context]
+    stills: Callable[..., dict[StageType, Output[Any, Any]]],
+    run_stage: Callable[..., Output],
+    make_context: Callable[..., Context],
 ) -> None:
     one, two = (20, 20, 70, 70), (150, 30, 200, 80)
     given = stills([drawn(), drawn(one), drawn(one, two), drawn(one, two)], duplicates=(3,))
     result = run_stage(DetectStage(DetectSettings()), given, make_context(), batch=2)
-    assert result.info["notes"]["frames"] == {"none": 1, "one": 1, "more": 1}
-    assert result.info["notes"]["detector"]["name"] == "fake-detector"
-    assert sum(result.info["notes"]["scores"]["counts"]) == 3
+    assert result.notes.frames == {"none": 1, "one": 1, "more": 1}
+    assert result.notes.detector["name"] == "fake-detector"
+    assert sum(result.notes.scores["counts"]) == 3
     region: Region = result.kept[0]
     assert region.face.xyxy == (20, 20, 70, 70)
     assert (region.width, region.height) == (300, 200)
 
 
 def test_an_unreadable_still_is_said_and_stops_nothing(
-    stills: Callable[..., dict[str, Output]],
+    stills: Callable[..., dict[StageType, Output[Any, Any]]],
     run_stage: Callable[..., Output],
     make_context: Callable[..., Context],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     given = stills([drawn((20, 20, 70, 70))] * 3)
-    (given["1_extract"].path / "f1.png").write_bytes(b"not a picture")
+    (given[ExtractStage].path / "f1.png").write_bytes(b"not a picture")
     result = run_stage(DetectStage(DetectSettings()), given, make_context())
     assert [row.frame_id for row in result.rows] == ["abc-000000000", "abc-000000002"]
-    assert result.info["notes"]["unreadable"] == ["abc-000000001"]
-    assert result.info["notes"]["frames"] == {"none": 0, "one": 2, "more": 0}
+    assert result.notes.unreadable == ["abc-000000001"]
+    assert result.notes.frames == {"none": 0, "one": 2, "more": 0}
     assert "abc-000000001 is left out" in caplog.text
 
 
 def test_no_still_at_all(
-    stills: Callable[..., dict[str, Output]], run_stage: Callable[..., Output], make_context: Callable[..., Context]
+    stills: Callable[..., dict[StageType, Output[Any, Any]]],
+    run_stage: Callable[..., Output],
+    make_context: Callable[..., Context],
 ) -> None:
     result = run_stage(DetectStage(DetectSettings()), stills([]), make_context())
     assert result.rows == []
-    assert result.info["notes"]["frames"] == {"none": 0, "one": 0, "more": 0}
+    assert result.notes.frames == {"none": 0, "one": 0, "more": 0}
 
 
 def test_another_detector_makes_another_key() -> None:
@@ -292,8 +301,10 @@ def test_another_detector_makes_another_key() -> None:
 
 
 def test_the_picture_folder_may_hold_tall_and_tiny_pictures(
-    stills: Callable[..., dict[str, Output]], run_stage: Callable[..., Output], make_context: Callable[..., Context]
+    stills: Callable[..., dict[StageType, Output[Any, Any]]],
+    run_stage: Callable[..., Output],
+    make_context: Callable[..., Context],
 ) -> None:
     given = stills([np.zeros((1, 1, 3), np.uint8), np.zeros((400, 3, 3), np.uint8)])
     assert run_stage(DetectStage(DetectSettings()), given, make_context()).rows == []
-    assert not (Path(given["1_extract"].path) / "unreadable").exists()
+    assert not (Path(given[ExtractStage].path) / "unreadable").exists()

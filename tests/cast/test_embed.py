@@ -8,19 +8,21 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+from animeset_lib.cast.detect import DetectStage
 from animeset_lib.cast.embed import EmbedStage
 from animeset_lib.cast.head_box import head_crop
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
 from animeset_lib.models.fakes import FakeEmbedder, FakeModels
 from animeset_lib.records import Box, Frame, Region
-from animeset_lib.run.stage import Context, Output
+from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import EmbedSettings
 
 COLOURS = [(200, 30, 30), (30, 200, 30), (30, 30, 200)]
 
 
 @pytest.fixture
-def given(make_output: Callable[..., Output]) -> dict[str, Output]:
+def given(make_output: Callable[..., Output]) -> dict[StageType, Output[Any, Any]]:
     """Three stills with two faces each, the second of the middle one dropped; every still has a colour of its own."""
     frames, regions = [], []
     for i in range(3):
@@ -44,20 +46,23 @@ def given(make_output: Callable[..., Output]) -> dict[str, Output]:
                 )
             )
     outputs = {
-        "1_extract": make_output("1_extract", Frame, frames),
-        "3a_detect": make_output("3a_detect", Region, regions),
+        ExtractStage: make_output(ExtractStage, frames),
+        DetectStage: make_output(DetectStage, regions),
     }
     for frame, colour in zip(frames, COLOURS, strict=True):
-        write_image(outputs["1_extract"].path / frame.file, np.full((90, 120, 3), colour, np.uint8))
+        write_image(outputs[ExtractStage].path / frame.file, np.full((90, 120, 3), colour, np.uint8))
     return outputs
 
 
 @pytest.mark.parametrize("batch", [1, 2, 16])
 def test_vectors_of_kept_regions_in_order(
-    given: dict[str, Output], run_stage: Callable[..., Output], make_context: Callable[..., Context], batch: int
+    given: dict[StageType, Output[Any, Any]],
+    run_stage: Callable[..., Output],
+    make_context: Callable[..., Context],
+    batch: int,
 ) -> None:
     result = run_stage(EmbedStage(EmbedSettings()), given, make_context(), batch=batch)
-    assert [row.id for row in result.rows] == [row.id for row in given["3a_detect"].kept]
+    assert [row.id for row in result.rows] == [row.id for row in given[DetectStage].kept]
     expected = FakeEmbedder().embed(
         [
             head_crop(np.full((90, 120, 3), COLOURS[i], np.uint8), Box(x0=10, y0=20, x1=50, y1=60))
@@ -65,7 +70,7 @@ def test_vectors_of_kept_regions_in_order(
         ]
     )
     np.testing.assert_array_equal(result.vectors, expected)
-    assert result.info["notes"]["embedder"] == {
+    assert result.notes.embedder == {
         "asked": "auto",
         **asdict(FakeEmbedder.info),
         "dim": 13,
@@ -74,9 +79,9 @@ def test_vectors_of_kept_regions_in_order(
 
 
 def test_a_still_that_went_bad_drops_its_faces_with_the_reason(
-    given: dict[str, Output], run_stage: Callable[..., Output], make_context: Callable[..., Context]
+    given: dict[StageType, Output[Any, Any]], run_stage: Callable[..., Output], make_context: Callable[..., Context]
 ) -> None:
-    (given["1_extract"].path / "f2.png").write_bytes(b"gone")
+    (given[ExtractStage].path / "f2.png").write_bytes(b"gone")
     result = run_stage(EmbedStage(EmbedSettings()), given, make_context())
     assert [row.dropped for row in result.rows] == [None, None, None, "unreadable", "unreadable"]
     assert "f2.png" in result.rows[3].why
@@ -86,10 +91,10 @@ def test_a_still_that_went_bad_drops_its_faces_with_the_reason(
 def test_no_faces(
     make_output: Callable[..., Output], run_stage: Callable[..., Output], make_context: Callable[..., Context]
 ) -> None:
-    empty = {"1_extract": make_output("1_extract", Frame, []), "3a_detect": make_output("3a_detect", Region, [])}
+    empty = {ExtractStage: make_output(ExtractStage, []), DetectStage: make_output(DetectStage, [])}
     result = run_stage(EmbedStage(EmbedSettings()), empty, make_context())
     assert result.rows == []
-    assert result.info["notes"]["embedder"]["dim"] == 13
+    assert result.notes.embedder["dim"] == 13
 
 
 def test_another_embedder_makes_another_key() -> None:

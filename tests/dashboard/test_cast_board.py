@@ -19,15 +19,19 @@ from hypothesis import strategies as st
 
 from animeset_lib.cast.cast import CAST_FILE, CastStage
 from animeset_lib.cast.cast_file import load_cast
+from animeset_lib.cast.cluster import ClusterStage
+from animeset_lib.cast.detect import DetectStage
+from animeset_lib.cast.embed import EmbedStage
 from animeset_lib.cast.sorting import NOISE, REJECTED
 from animeset_lib.dashboard.cast_board import CastBoard
 from animeset_lib.dashboard.pictures import Thumbnails
 from animeset_lib.errors import InputError
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
 from animeset_lib.models.fakes import FakeModels
 from animeset_lib.records import Box, CastRow, ClusterRow, EmbedRow, Frame, Region
 from animeset_lib.run.decisions import DecisionLog
-from animeset_lib.run.stage import Context, Output
+from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import CastSettings
 
 Face = tuple[int, int, float]
@@ -70,7 +74,9 @@ def _folder(film: Path, stage: str, rows: Sequence[Any], info: Mapping[str, Any]
     return folder
 
 
-def sort_film(film: Path, faces: Sequence[Face], *, still: npt.NDArray[Any] | None = None) -> dict[str, Output]:
+def sort_film(
+    film: Path, faces: Sequence[Face], *, still: npt.NDArray[Any] | None = None
+) -> dict[StageType, Output[Any, Any]]:
     """Finished stages up to 3c in `film`, a film's work folder, with one face per entry; `still` is what every still looks like."""
     ids = ids_of(faces)
     box = Box(x0=100, y0=60, x1=160, y1=120)
@@ -127,17 +133,19 @@ def sort_film(film: Path, faces: Sequence[Face], *, still: npt.NDArray[Any] | No
         {"inputs": {"3b_embed": key["3b_embed"]}, "notes": {"parameters": {"same_distance": 0.1}}},
     )
     return {
-        "1_extract": Output(extract, Frame, key["1_extract"]),
-        "3a_detect": Output(detect, Region, key["3a_detect"]),
-        "3b_embed": Output(embed, EmbedRow, key["3b_embed"]),
-        "3c_cluster": Output(cluster, ClusterRow, key["3c_cluster"]),
+        ExtractStage: Output(extract, ExtractStage, key["1_extract"]),
+        DetectStage: Output(detect, DetectStage, key["3a_detect"]),
+        EmbedStage: Output(embed, EmbedStage, key["3b_embed"]),
+        ClusterStage: Output(cluster, ClusterStage, key["3c_cluster"]),
     }
 
 
 _serial = itertools.count(0xABC)
 
 
-def run_cast(given: Mapping[str, Output], film: Path, decisions: Path, cast_file: Path | None = None) -> Output:
+def run_cast(
+    given: Mapping[StageType, Output[Any, Any]], film: Path, decisions: Path, cast_file: Path | None = None
+) -> Output:
     """The real stage over `given`, finished in `film`."""
     notes: dict[str, Any] = {}
     context = Context(
@@ -161,7 +169,7 @@ def run_cast(given: Mapping[str, Output], film: Path, decisions: Path, cast_file
         "notes": notes,
     }
     (out / "stage.json").write_text(json.dumps(info), encoding="utf-8")
-    return Output(out, CastRow, key)
+    return Output(out, CastStage, key)
 
 
 class Film:
@@ -257,7 +265,7 @@ def test_noise_and_rejected_faces_stand_behind_the_smallest_character(film: Film
 
 def test_there_is_no_board_without_a_finished_sorting_or_what_it_was_made_from(film: Film, tmp_path: Path) -> None:
     assert CastBoard.open(tmp_path / "work" / "nothing", film.decisions, Thumbnails()) is None
-    film.given["3a_detect"].path.rename(film.work / "elsewhere")
+    film.given[DetectStage].path.rename(film.work / "elsewhere")
     assert CastBoard.open(film.work, film.decisions, Thumbnails()) is None
 
 
@@ -523,7 +531,7 @@ def test_unknown_faces_among_known_ones_are_left_out(film: Film) -> None:
 
 def test_pictures_are_of_known_faces_only(tmp_path: Path) -> None:
     film = Film(tmp_path, still=np.full((200, 400, 3), 90, np.uint8))
-    (film.given["1_extract"].path / "3.png").write_bytes(b"not a picture")
+    (film.given[ExtractStage].path / "3.png").write_bytes(b"not a picture")
     film.board.state()
     found = film.board.pictures([RED[1], *HOSTILE, RED[0], RED[3]])
     assert set(found) == {RED[0], RED[1], RED[3]}
@@ -622,11 +630,11 @@ def check_same(board: CastBoard, cast: Output) -> None:
         assert shown[face] in {rows[rival].character for rival in rivals}
 
 
-_given: dict[Sequence[Face], dict[str, Output]] = {}
+_given: dict[Sequence[Face], dict[StageType, Output[Any, Any]]] = {}
 _place = tempfile.TemporaryDirectory()
 
 
-def _sorted(faces: Sequence[Face]) -> dict[str, Output]:
+def _sorted(faces: Sequence[Face]) -> dict[StageType, Output[Any, Any]]:
     if faces not in _given:
         _given[faces] = sort_film(Path(_place.name, str(len(_given))), faces)
     return _given[faces]

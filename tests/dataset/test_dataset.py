@@ -15,8 +15,14 @@ import cv2
 import numpy as np
 import pytest
 
+from animeset_lib.cast.cast import CastStage
+from animeset_lib.cast.embed import EmbedStage
 from animeset_lib.dataset.dataset import DatasetStage
+from animeset_lib.dataset.regularisation import RegularisationStage
+from animeset_lib.frames.dedupe import DedupeStage
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import read_image, write_image
+from animeset_lib.pictures.crop import CropStage
 from animeset_lib.records import (
     AttributeRow,
     Box,
@@ -35,8 +41,9 @@ from animeset_lib.records import (
     RegularisationRow,
     TagRow,
 )
-from animeset_lib.run.stage import Context, Output
+from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import CaptionSettings, DatasetSettings
+from animeset_lib.words.caption import CaptionStage
 
 FILM = Film(
     id="0123456789ab",
@@ -55,7 +62,7 @@ MODEL = {
     "licence": "Apache-2.0",
     "source": "x",
 }
-Given = dict[str, Output]
+Given = dict[StageType, Output[Any, Any]]
 
 
 def picture(seed: int, height: int = 96, width: int = 64) -> np.ndarray:
@@ -274,11 +281,11 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
         given = {
             name: _output(make_output, name, kind, rows[name], notes.get(name, {})) for name, kind in types.items()
         }
-        info = given["6c_caption"].path / "stage.json"
+        info = given[CaptionStage].path / "stage.json"
         info.write_text(json.dumps({**json.loads(info.read_text()), "settings": CaptionSettings().model_dump()}))
-        (given["3d_cast"].path / "cast.json").write_text('{"characters": []}\n')
+        (given[CastStage].path / "cast.json").write_text('{"characters": []}\n')
         for name, pixels in pictures.items():
-            path = given["1_extract"].path.parent / name
+            path = given[ExtractStage].path.parent / name
             path.parent.mkdir(parents=True, exist_ok=True)
             write_image(path, pixels)
         return given
@@ -293,7 +300,7 @@ def _output(
         placeholder = make_output(name, EmbedRow, [EmbedRow.with_vector("x", np.ones(1, np.float32))], notes)
         (placeholder.path / "rows.jsonl").write_text("")
         np.save(placeholder.path / "vectors.npy", np.zeros((0, 1), np.float32))
-        return Output(placeholder.path, EmbedRow, placeholder.key)
+        return Output(placeholder.path, EmbedStage, placeholder.key)
     return make_output(name, kind, rows, notes)
 
 
@@ -340,7 +347,7 @@ def test_the_tree_holds_exactly_these_files(result: Output) -> None:
 
 
 def test_every_crop_has_a_row_and_its_reason(result: Output, two: Given) -> None:
-    assert [row.id for row in result.rows] == [crop.id for crop in two["5_crop"].rows]
+    assert [row.id for row in result.rows] == [crop.id for crop in two[CropStage].rows]
     by_reason = {
         reason: [row for row in result.rows if row.dropped == reason] for reason in (None, "not_selected", "unreadable")
     }
@@ -353,7 +360,7 @@ def test_every_crop_has_a_row_and_its_reason(result: Output, two: Given) -> None
 def test_pictures_are_the_crops_themselves(result: Output, two: Given) -> None:
     for row in result.kept:
         published = result.path / "tree" / row.character / row.image
-        assert published.read_bytes() == (two["5_crop"].path / two["5_crop"].by_id[row.id].file).read_bytes()
+        assert published.read_bytes() == (two[CropStage].path / two[CropStage].by_id[row.id].file).read_bytes()
         assert (
             result.path / "tree" / row.character / row.caption
         ).read_bytes().decode() == f"{row.character}, solo, blue_hair, anime_style\n"
@@ -363,14 +370,14 @@ def test_pictures_are_the_crops_themselves(result: Output, two: Given) -> None:
 def test_a_folder_of_pictures_has_no_measured_shots(
     two: Given, run_stage: Callable[..., Output], make_context: Callable[..., Context]
 ) -> None:
-    info = two["1_extract"].path / "stage.json"
+    info = two[ExtractStage].path / "stage.json"
     told = json.loads(info.read_text(encoding="utf-8"))
     del told["notes"]["shots"]
     info.write_text(json.dumps(told), encoding="utf-8")
-    given = {**two, "1_extract": dataclasses.replace(two["1_extract"])}
+    given = {**two, "1_extract": dataclasses.replace(two[ExtractStage])}
     tree = run_stage(DatasetStage(DatasetSettings(min_pictures=1)), given, make_context()).path / "tree"
     covered = json.loads((tree / "rem" / "coverage.json").read_text(encoding="utf-8"))
-    assert covered["span_ms"] == [0, 1000 * (len(two["1_extract"].rows) - 1)]
+    assert covered["span_ms"] == [0, 1000 * (len(two[ExtractStage].rows) - 1)]
 
 
 def test_names_that_say_what_the_picture_shows(
@@ -394,7 +401,7 @@ def test_metadata_describes_each_picture_in_order(result: Output, two: Given) ->
     by_rank = {row.rank: row for row in result.kept if row.character == "rem"}
     for line in lines:
         row = by_rank[line["rank"]]
-        crop = two["5_crop"].by_id[row.id]
+        crop = two[CropStage].by_id[row.id]
         assert line["file_name"] == row.image
         assert line["sha256"] == hashlib.sha256((folder / line["file_name"]).read_bytes()).hexdigest()
         assert line["text"] == "rem, solo, blue_hair, anime_style"
@@ -402,7 +409,7 @@ def test_metadata_describes_each_picture_in_order(result: Output, two: Given) ->
         assert line["name"] == f"rem_x_{row.rank:04d}"
         assert line["film"] == "Ein Film.mkv"
         assert (line["frame"], line["framing"], line["box"]) == (crop.frame_id, crop.framing, [10, 10, 60, 80])
-        assert line["time_ms"] == two["1_extract"].by_id[crop.frame_id].pts_ms
+        assert line["time_ms"] == two[ExtractStage].by_id[crop.frame_id].pts_ms
         assert (line["quality"], line["identity_confidence"], line["quality_measured"]) == (0.7, 0.8, {"luma": 120.0})
 
 
@@ -443,7 +450,7 @@ def test_explain_answers_for_every_frame_figure_and_crop(result: Output, two: Gi
 
 
 def test_notes_count_what_was_lost(result: Output) -> None:
-    rem = result.info["notes"]["characters"]["rem"]
+    rem = result.notes.characters["rem"]
     assert (rem["chosen"], rem["candidates"], rem["figures"]) == (7, 8, 6)
     assert rem["lost"] == [
         {"stage": "4a_quality", "reason": "blurred", "what": "figure", "count": 1},
@@ -476,8 +483,8 @@ def test_pictures_without_anybody_are_a_set_of_their_own(
         tags={"no_humans": 0.9},
         tagger="fake-tagger",
     )
-    given = {**two, "6d_regularisation": make_output("6d_regularisation", RegularisationRow, [row])}
-    write_image(given["6d_regularisation"].path / "scenery.png", picture(3, 64, 64))
+    given = {**two, RegularisationStage: make_output(RegularisationStage, [row])}
+    write_image(given[RegularisationStage].path / "scenery.png", picture(3, 64, 64))
     tree = run_stage(DatasetStage(DatasetSettings(min_pictures=1)), given, make_context()).path / "tree"
     assert files(tree / "regularisation") == [
         *("captions/scenery_0001.txt", "images/scenery_0001.png", "metadata.jsonl"),
@@ -547,12 +554,12 @@ def test_a_character_of_which_nothing_is_left_is_listed(
             source="cluster",
             confidence=0.5,
         )
-        for row in given["3d_cast"].rows
+        for row in given[CastStage].rows
     ]
-    (given["3d_cast"].path / "rows.jsonl").write_text(
+    (given[CastStage].path / "rows.jsonl").write_text(
         "".join(row.model_dump_json() + "\n" for row in lost), encoding="utf-8"
     )
-    given["3d_cast"] = Output(given["3d_cast"].path, CastRow)
+    given[CastStage] = Output(given[CastStage].path, CastStage)
     out = run_stage(DatasetStage(DatasetSettings()), given, make_context())
     assert not (out.path / "tree" / "ram").exists()
     assert "| ram | 0 | 0 | 0 | 0 | 0 | 0 | Few pictures: 0 of the 30 wanted" in (
@@ -565,7 +572,7 @@ def test_without_characters_the_frames_are_kept_and_the_readme_says_why(
 ) -> None:
     given = make_film({})
     out = run_stage(DatasetStage(DatasetSettings()), given, make_context())
-    frame = given["2_dedupe"].kept[0].id
+    frame = given[DedupeStage].kept[0].id
     assert files(out.path / "tree") == [
         "README.md",
         "cast.json",
@@ -612,7 +619,7 @@ def test_where_linking_is_impossible_files_are_copied(
     for row in out.kept:
         copy, source = (
             out.path / "tree" / row.character / row.image,
-            two["5_crop"].path / two["5_crop"].by_id[row.id].file,
+            two[CropStage].path / two[CropStage].by_id[row.id].file,
         )
         assert copy.read_bytes() == source.read_bytes()
         assert not copy.samefile(source)
@@ -621,8 +628,8 @@ def test_where_linking_is_impossible_files_are_copied(
 def test_a_crop_that_became_unreadable_is_a_row_with_a_reason(
     two: Given, run_stage: Callable[..., Output], make_context: Callable[..., Context]
 ) -> None:
-    crop = two["5_crop"].kept[0]
-    (two["5_crop"].path / crop.file).write_bytes(b"not a picture")
+    crop = two[CropStage].kept[0]
+    (two[CropStage].path / crop.file).write_bytes(b"not a picture")
     out = run_stage(DatasetStage(DatasetSettings(min_pictures=3)), two, make_context())
     assert out.by_id[crop.id].dropped == "unreadable"
     assert crop.id not in {row.id for row in out.kept}

@@ -12,7 +12,10 @@ import pytest
 from hypothesis import given as hypothesis_given
 from hypothesis import strategies as st
 
+from animeset_lib.cast.detect import DetectStage
 from animeset_lib.dataset.regularisation import RegularisationStage, published_entries, spread
+from animeset_lib.frames.dedupe import DedupeStage
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import Picture, read_image, write_image
 from animeset_lib.models.api import TaggerInput, Tags, Thresholds
 from animeset_lib.models.fakes import FakeModels, FakeTagger
@@ -97,7 +100,7 @@ def run(
         unreadable: Sequence[str] = (),
         **settings: Any,
     ) -> Output:
-        stills = make_output("1_extract", Frame, [one for one, _ in frames])
+        stills = make_output(ExtractStage, [one for one, _ in frames])
         for one, picture in frames:
             if picture is None:
                 (stills.path / one.file).write_bytes(b"\x89PNG\r\n")
@@ -108,9 +111,9 @@ def run(
             for one, _ in frames
         ]
         inputs = {
-            "1_extract": stills,
-            "2_dedupe": make_output("2_dedupe", DedupeRow, rows),
-            "3a_detect": make_output("3a_detect", Region, list(regions), {"unreadable": list(unreadable)}),
+            ExtractStage: stills,
+            DedupeStage: make_output(DedupeStage, rows),
+            DetectStage: make_output(DetectStage, list(regions), {"unreadable": list(unreadable)}),
         }
         stage = RegularisationStage(RegularisationSettings.model_validate({"pictures": 9, **SMALL, **settings}))
         return run_stage(stage, inputs, make_context(models=WithWatcher(tagger)))

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from animeset_lib.frames.dedupe import DedupeStage, sharpness
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
 from animeset_lib.models.fakes import FakeModels
 from animeset_lib.records import Frame
@@ -60,7 +61,7 @@ def dedupe(
                     cause="change",
                 )
             )
-        given = {"1_extract": make_output("1_extract", Frame, frames)}
+        given = {ExtractStage: make_output(ExtractStage, frames)}
         stage = DedupeStage(DedupeSettings.model_validate(settings), decisions)
         return run_stage(stage, given, make_context(), batch=batch)
 
@@ -199,9 +200,9 @@ def test_only_usable_stills_are_looked_at(
         Frame(id=f"f-{i}", pts_ms=i, shot=0, file=f"{i}.png", width=1280, height=720, cause="shot", dropped=dropped)
         for i, dropped in enumerate([None, "black", None])
     ]
-    given = {"1_extract": make_output("1_extract", Frame, frames)}
-    write_image(given["1_extract"].path / "0.png", head())
-    (given["1_extract"].path / "2.png").write_bytes(b"no picture")
+    given = {ExtractStage: make_output(ExtractStage, frames)}
+    write_image(given[ExtractStage].path / "0.png", head())
+    (given[ExtractStage].path / "2.png").write_bytes(b"no picture")
     output = run_stage(DedupeStage(DedupeSettings()), given, make_context())
     assert [(row.id, row.dropped) for row in output.rows] == [("f-0", None), ("f-2", "unreadable")]
     assert "2.png" in output.rows[1].why
@@ -220,7 +221,7 @@ def test_settings_decide(dedupe: Dedupe) -> None:
 
 def test_notes_add_up(dedupe: Dedupe) -> None:
     output = dedupe([*HELD, head(mouth="open"), drawing(1, 1280, 720)])
-    notes = output.info["notes"]["dedupe"]
+    notes = output.notes.dedupe
     assert (notes["stills"], notes["kept"], notes["duplicates"], notes["unreadable"]) == (6, 3, 3, 0)
     assert notes["group_sizes"] == {"1": 2, "4": 1}
     assert sum(notes["hamming_confirmed"].values()) == 3
@@ -236,8 +237,8 @@ def test_comparisons_stay_in_proportion(dedupe: Dedupe) -> None:
         picture[y : y + 4, x : x + 4] = random.integers(0, 90)
     output = dedupe(pictures)
     assert len(output.kept) > 40
-    assert output.info["notes"]["dedupe"]["compared"] <= 60 * 16
-    assert output.info["notes"]["dedupe"]["stopped_at_most_comparisons"] > 0
+    assert output.notes.dedupe["compared"] <= 60 * 16
+    assert output.notes.dedupe["stopped_at_most_comparisons"] > 0
 
 
 # ------------------------------------------------------------------------------------------------------------- sharpness
@@ -283,7 +284,7 @@ def test_a_person_has_the_last_word(dedupe: Dedupe, tmp_path: Path) -> None:
     assert rows[2].hamming == machine[2].hamming
     assert rows[4].why.startswith("you said: a duplicate of f-003 (decision 3 of ")
     assert rows[4].ssim is None
-    notes = output.info["notes"]
+    notes = output.notes
     assert notes["dedupe"]["kept"] == 2
     assert notes["dedupe"]["duplicates"] == 3
     assert notes["decisions"] == 3
@@ -301,14 +302,14 @@ def test_a_damaged_still_cannot_be_kept(dedupe: Dedupe, tmp_path: Path) -> None:
     log.add_frames("keep", ["f-000"], words="")
     dedupe([head()])
     stills = tmp_path / "given" / "1_extract"
-    frames = Output(stills, Frame)
+    frames = Output(stills, ExtractStage)
     (stills / frames.rows[0].file).write_bytes(b"torn")
     stage = DedupeStage(DedupeSettings(), log.path)
     sentences: dict[str, object] = {}
     ctx = Context(
         FakeModels(), 1, logging.getLogger("animeset"), lambda d, t: None, lambda: None, sentences.__setitem__
     )
-    items = stage.plan({"1_extract": frames})
+    items = stage.plan({ExtractStage: frames})
     (row,) = stage.finish(list(stage.process(items, tmp_path, ctx)), items, {}, tmp_path, ctx)
     assert row.dropped == "unreadable"
     by_hand = sentences["by_hand"]

@@ -40,7 +40,7 @@ def run(make_context: MakeContext, run_stage: RunStage) -> Callable[..., Output]
 
 
 def _shots(output: Output) -> list[int]:
-    return [shot["first_ms"] for shot in output.info["notes"]["shots"]]
+    return [shot["first_ms"] for shot in output.notes.shots]
 
 
 # ------------------------------------------------------------------------------------------------------------- shots
@@ -121,7 +121,7 @@ def test_every_shot_has_a_settled_still(tmp_path: Path, run: Callable[..., Outpu
     pictures = _hold(A, 30) + _hold(smear, 2) + _hold(B, 40) + _mix(B, C, 12) + _hold(C, 40)
     output = run(write_film(tmp_path / "a.mkv", pictures))
     assert _shots(output) == pytest.approx([0, 30 * 1000 / 24, 78 * 1000 / 24], abs=250)
-    assert output.info["notes"]["shots_without_still"] == []
+    assert output.notes.shots_without_still == []
     stills = [read_image(output.path / row.file).astype(int) for row in output.kept]
     # every still is one of the three drawings: no smear, no mixture
     for still in stills:
@@ -145,8 +145,8 @@ def test_a_changed_expression_gives_a_still_and_lip_flap_does_not_flood(
 def test_a_held_drawing_gives_one_still(tmp_path: Path, run: Callable[..., Output]) -> None:
     output = run(write_film(tmp_path / "a.mkv", _hold(A, 240)))
     assert len(output.rows) == 1
-    assert output.info["notes"]["counts"] == {"decoded": 240, "considered": 240, "kept": 1, "damaged": 0}
-    assert sum(output.info["notes"]["change_since_last_still"]["frames"]) > 200
+    assert output.notes.counts == {"decoded": 240, "considered": 240, "kept": 1, "damaged": 0}
+    assert sum(output.notes.change_since_last_still["frames"]) > 200
 
 
 # ------------------------------------------------------------------------------------------------------------- modes
@@ -223,7 +223,7 @@ def test_keyframes_mode_gives_exactly_the_keyframes(tmp_path: Path, run: Callabl
 def test_ids_and_names_come_from_the_time(tmp_path: Path, run: Callable[..., Output]) -> None:
     path = write_film(tmp_path / "a.mkv", _hold(A, 24) + _hold(B, 24))
     output = run(path, image_format="webp")
-    film = output.info["notes"]["film"]["id"]
+    film = output.notes.film["id"]
     for row in output.rows:
         assert row.id == f"{film}-{row.pts_ms:09d}"
         assert row.file == f"{row.id}.webp"
@@ -236,7 +236,7 @@ def test_start_and_end_limit_the_film(tmp_path: Path, run: Callable[..., Output]
     assert min(_shots(output)) == 1000
     assert all(1000 <= row.pts_ms < 3000 for row in output.rows)
     assert len(_shots(output)) == 4
-    assert not any("early" in note for note in output.info["notes"]["film"]["notes"])
+    assert not any("early" in note for note in output.notes.film["notes"])
     with pytest.raises(InputError, match=r"extract.start_ms = 9000 .* less than"):
         run(path, start_ms=9000)
 
@@ -266,9 +266,9 @@ def test_segments_give_the_shots_of_the_whole(
     assert segments[-1].end_ms is None
     assert [a.end_ms for a in segments[:-1]] == [b.start_ms for b in segments[1:]]
     parts = run(path)
-    assert parts.info["notes"]["shots"] == whole.info["notes"]["shots"]
+    assert parts.notes.shots == whole.notes.shots
     assert len(_shots(parts)) == 9
-    assert parts.info["notes"]["counts"]["considered"] == whole.info["notes"]["counts"]["considered"]
+    assert parts.notes.counts["considered"] == whole.notes.counts["considered"]
     assert {row.shot for row in parts.rows} == set(range(9))
     assert sum(row.cause == "shot" for row in parts.rows) == 9
     assert len({row.id for row in parts.rows}) == len(parts.rows)
@@ -383,7 +383,7 @@ def test_black_bars_are_cut_off_and_recorded(tmp_path: Path, run: Callable[..., 
     pictures, expected = BARS[name]
     path = write_film(tmp_path / "a.mkv", [p for p in pictures for _ in range(6)], gop=6)
     output = run(path)
-    film = Film.model_validate(output.info["notes"]["film"])
+    film = Film.model_validate(output.notes.film)
     if expected is None:
         assert film.content_box is None
         assert {(row.width, row.height) for row in output.rows} == {(film.width, film.height)}
@@ -400,7 +400,7 @@ def test_black_bars_are_cut_off_and_recorded(tmp_path: Path, run: Callable[..., 
         assert (row.width, row.height) == (x1 - x0, y1 - y0)
         assert read_image(output.path / row.file).shape == (y1 - y0, x1 - x0, 3)
     kept = run(path, crop_black_bars=False)
-    assert Film.model_validate(kept.info["notes"]["film"]).content_box is None
+    assert Film.model_validate(kept.notes.film).content_box is None
     assert {(row.width, row.height) for row in kept.rows} == {(film.width, film.height)}
 
 
@@ -410,7 +410,7 @@ def test_bars_of_a_turned_film_with_oblong_pixels(tmp_path: Path, run: Callable[
     )
     turned = remux(path, tmp_path / "turned.mp4", source_options={"display_rotation": 90})
     output = run(turned)
-    film = Film.model_validate(output.info["notes"]["film"])
+    film = Film.model_validate(output.notes.film)
     assert film.content_box is not None
     box = film.content_box.xyxy
     # 320x240 with 4:3 pixels is 427x240; turned 240x427, the bars left and right
@@ -449,7 +449,7 @@ def test_a_film_of_one_frame(tmp_path: Path, run: Callable[..., Output]) -> None
     path = write_film(tmp_path / "a.mp4", [A])
     output = run(path)
     assert [(row.pts_ms, row.shot, row.cause) for row in output.rows] == [(0, 0, "shot")]
-    assert output.info["notes"]["shots"] == [{"first_ms": 0, "last_ms": 0}]
+    assert output.notes.shots == [{"first_ms": 0, "last_ms": 0}]
     assert len(run(path, mode="keyframes").rows) == 1
 
 
@@ -462,7 +462,7 @@ def test_a_truncated_film_is_used_and_said(
     with caplog.at_level(logging.WARNING):
         output = run(path)
     assert len(output.rows) >= 3
-    (note,) = [n for n in output.info["notes"]["film"]["notes"] if "early" in n]
+    (note,) = [n for n in output.notes.film["notes"] if "early" in n]
     assert "of 10.0 s could be decoded" in note
     assert note in caplog.text
 
@@ -474,7 +474,7 @@ def test_damaged_frames_are_left_out_and_counted(tmp_path: Path, run: Callable[.
     data[middle : middle + 4000] = b"\xff" * 4000
     path.write_bytes(data)
     output = run(path)
-    notes = output.info["notes"]
+    notes = output.notes
     assert notes["counts"]["damaged"] > 0
     assert any("damaged" in note for note in notes["film"]["notes"])
     for row in output.rows:

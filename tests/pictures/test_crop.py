@@ -7,9 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from animeset_lib.cast.detect import DetectStage
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import read_image, write_image
 from animeset_lib.models.fakes import FAKE_FACE_RGB
 from animeset_lib.pictures.crop import CropStage
+from animeset_lib.pictures.upscale import UpscaleStage
 from animeset_lib.records import Box, Crop, Frame, PlannedCrop, Region
 from animeset_lib.run.stage import Context, Output
 from animeset_lib.settings import CropSettings
@@ -56,16 +59,16 @@ def cut(
             **planned,  # type: ignore[arg-type]
         )
         given = {
-            "1_extract": make_output("1_extract", Frame, [frame]),
-            "3a_detect": make_output("3a_detect", Region, regions),
-            "4b_upscale": make_output("4b_upscale", PlannedCrop, [plan]),
+            ExtractStage: make_output(ExtractStage, [frame]),
+            DetectStage: make_output(DetectStage, regions),
+            UpscaleStage: make_output(UpscaleStage, [plan]),
         }
         picture = np.empty((HEIGHT, WIDTH, 3), np.uint8)
         picture[:] = np.linspace(20, 230, WIDTH).astype(np.uint8)[None, :, None]
         for face in (FACE, OTHER):
             x0, y0, x1, y1 = face.pixels()
             picture[y0:y1, x0:x1] = FAKE_FACE_RGB
-        still = given["1_extract"].path / "0.png"
+        still = given[ExtractStage].path / "0.png"
         if file:
             write_image(still, picture)
         else:
@@ -73,7 +76,7 @@ def cut(
         if factor > 1:
             x0, y0, x1, y1 = box.pixels()
             large = picture[y0:y1, x0:x1].repeat(factor, axis=0).repeat(factor, axis=1)
-            write_image(given["4b_upscale"].path / "f-0-00-face.png", large)
+            write_image(given[UpscaleStage].path / "f-0-00-face.png", large)
         output = run_stage(CropStage(settings or CropSettings()), given, make_context())
         return (output.rows or [None])[0], output
 

@@ -9,11 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from animeset_lib.cast.cast import CastStage
+from animeset_lib.cast.detect import DetectStage
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
 from animeset_lib.pictures.measure import find_mixture, measure_face, mixing_patch
 from animeset_lib.pictures.quality import QualityStage, find_faults, rate
 from animeset_lib.records import Box, CastRow, Frame, QualityRow, Region
-from animeset_lib.run.stage import Context, Output
+from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import QualitySettings
 
 Picture = npt.NDArray[np.uint8]
@@ -187,12 +190,12 @@ def test_a_fade_counts_the_colour_and_a_change_of_light_counts_nothing() -> None
 
 
 @pytest.fixture
-def film(make_output: Callable[..., Output]) -> Callable[..., dict[str, Output]]:
+def film(make_output: Callable[..., Output]) -> Callable[..., dict[StageType, Output[Any, Any]]]:
     """`film(pictures, faces)`: finished 1_extract, 3a_detect and 3d_cast, one face per picture, 250 ms apart."""
 
     def make(
         pictures: list[Picture], faces: list[Box], characters: list[str | None] | None = None
-    ) -> dict[str, Output]:
+    ) -> dict[StageType, Output[Any, Any]]:
         names = characters or ["anna"] * len(pictures)
         frames = [
             Frame(
@@ -225,24 +228,26 @@ def film(make_output: Callable[..., Output]) -> Callable[..., dict[str, Output]]
             for region, name in zip(regions, names, strict=True)
         ]
         given = {
-            "1_extract": make_output("1_extract", Frame, frames),
-            "3a_detect": make_output("3a_detect", Region, regions),
-            "3d_cast": make_output("3d_cast", CastRow, cast),
+            ExtractStage: make_output(ExtractStage, frames),
+            DetectStage: make_output(DetectStage, regions),
+            CastStage: make_output(CastStage, cast),
         }
         for i, picture in enumerate(pictures):
-            write_image(given["1_extract"].path / f"f{i}.png", picture)
+            write_image(given[ExtractStage].path / f"f{i}.png", picture)
         return given
 
     return make
 
 
 def test_stage_rows(
-    film: Callable[..., dict[str, Output]], make_context: Callable[..., Context], run_stage: Callable[..., Output]
+    film: Callable[..., dict[StageType, Output[Any, Any]]],
+    make_context: Callable[..., Context],
+    run_stage: Callable[..., Output],
 ) -> None:
     clean, face = draw()
     blurred = cv2.GaussianBlur(clean, (0, 0), 8).astype(np.uint8)
     given = film([clean, blurred, clean, scaled(clean, 0.1), clean], [face] * 5, ["anna", "anna", None, "anna", "anna"])
-    (given["1_extract"].path / "f4.png").write_bytes(b"no picture")
+    (given[ExtractStage].path / "f4.png").write_bytes(b"no picture")
     output = run_stage(QualityStage(LIMITS), given, make_context())
     assert [(row.id, row.dropped) for row in output.rows] == [
         ("f-000-00", None),
@@ -255,14 +260,16 @@ def test_stage_rows(
     assert rows[0].score > rows[1].score
     assert rows[0].why == ""
     assert "% of the face height" in rows[1].why
-    notes = output.info["notes"]
+    notes = output.notes
     assert sum(notes["distribution"]["blur"]["counts"]) == 3
     assert notes["beyond_limit"]["blurred"] == 1
     assert notes["limits"]["blur_percent"] == LIMITS.blur_percent
 
 
 def test_stage_finds_blends_and_is_the_same_in_any_batch(
-    film: Callable[..., dict[str, Output]], make_context: Callable[..., Context], run_stage: Callable[..., Output]
+    film: Callable[..., dict[StageType, Output[Any, Any]]],
+    make_context: Callable[..., Context],
+    run_stage: Callable[..., Output],
 ) -> None:
     one, face = draw(seed=1)
     other = draw(seed=2, hair=(220, 200, 90), at=(360, 150))[0]
@@ -280,7 +287,7 @@ def test_stage_finds_blends_and_is_the_same_in_any_batch(
 
 
 def test_an_empty_film(
-    film: Callable[..., dict[str, Output]],
+    film: Callable[..., dict[StageType, Output[Any, Any]]],
     make_context: Callable[..., Context],
     run_stage: Callable[..., Output],
 ) -> None:

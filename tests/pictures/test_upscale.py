@@ -8,17 +8,22 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from animeset_lib.cast.cast import CastStage
+from animeset_lib.cast.detect import DetectStage
+from animeset_lib.cast.embed import EmbedStage
 from animeset_lib.errors import ModelError, PictureError
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import read_image, write_image
 from animeset_lib.models.api import Picture
 from animeset_lib.models.fakes import FakeModels
+from animeset_lib.pictures.quality import QualityStage
 from animeset_lib.pictures.upscale import UpscaleStage
 from animeset_lib.records import Box, CastRow, EmbedRow, Frame, PlannedCrop, QualityRow, Region
-from animeset_lib.run.stage import Context, Output
+from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import UpscaleSettings
 
 WIDTH, HEIGHT = 960, 540
-Film = Callable[..., dict[str, Output]]
+Film = Callable[..., dict[StageType, Output[Any, Any]]]
 Run = Callable[..., Output]
 Make = Callable[..., Context]
 
@@ -31,7 +36,9 @@ def face(x: float = 450, y: float = 80, size: float = 50) -> Box:
 def film(make_output: Callable[..., Output]) -> Film:
     """`film([[("anna", box), ...], ...])`: finished stages up to 4a for stills with these figures; a name of None is noise, `-` failed quality."""
 
-    def make(stills: list[list[tuple[str | None, Box]]], missing: tuple[int, ...] = ()) -> dict[str, Output]:
+    def make(
+        stills: list[list[tuple[str | None, Box]]], missing: tuple[int, ...] = ()
+    ) -> dict[StageType, Output[Any, Any]]:
         frames, regions, vectors, cast, quality = [], [], [], [], []
         rng = np.random.default_rng(0)
         for i, figures in enumerate(stills):
@@ -66,25 +73,25 @@ def film(make_output: Callable[..., Output]) -> Film:
                     dropped = "blurred" if name == "-" else None
                     quality.append(QualityRow(id=id, measured={}, score=score, dropped=dropped))
         given = {
-            "1_extract": make_output("1_extract", Frame, frames),
-            "3a_detect": make_output("3a_detect", Region, regions),
-            "3b_embed": make_output("3b_embed", EmbedRow, vectors),
-            "3d_cast": make_output("3d_cast", CastRow, cast),
-            "4a_quality": make_output("4a_quality", QualityRow, quality),
+            ExtractStage: make_output(ExtractStage, frames),
+            DetectStage: make_output(DetectStage, regions),
+            EmbedStage: make_output(EmbedStage, vectors),
+            CastStage: make_output(CastStage, cast),
+            QualityStage: make_output(QualityStage, quality),
         }
         for i in range(len(stills)):
             if i not in missing:
                 picture = (
                     np.random.default_rng(i).integers(0, 255, (HEIGHT, WIDTH, 1), dtype=np.uint8).repeat(3, axis=2)
                 )
-                write_image(given["1_extract"].path / f"{i}.png", picture)
+                write_image(given[ExtractStage].path / f"{i}.png", picture)
         return given
 
     return make
 
 
 def run(
-    film: dict[str, Output], run_stage: Run, make_context: Make, **settings: object
+    film: dict[StageType, Output[Any, Any]], run_stage: Run, make_context: Make, **settings: object
 ) -> tuple[list[PlannedCrop], Output]:
     output = run_stage(UpscaleStage(UpscaleSettings(**{"upscaler": "fake", **settings})), film, make_context())  # type: ignore[arg-type]
     return output.rows, output
@@ -105,13 +112,13 @@ def test_enlarged_files_are_the_box_times_the_factor(film: Film, run_stage: Run,
             continue
         assert row.upscaler == "fake-upscaler"
         assert row.file == f"{row.id}.png"
-        still = read_image(given["1_extract"].path / given["1_extract"].by_id[row.frame_id].file)
+        still = read_image(given[ExtractStage].path / given[ExtractStage].by_id[row.frame_id].file)
         # the fake repeats pixels, so the border must be exactly those of the box
         expected = still[y0:y1, x0:x1].repeat(row.factor, axis=0).repeat(row.factor, axis=1)
         assert np.array_equal(read_image(output.path / row.file), expected)
         assert (x1 - x0) * row.factor % 64 == 0 or row.box.area * row.factor**2 >= 1024**2
     assert {2, 4} <= factors
-    notes = output.info["notes"]
+    notes = output.notes
     assert sum(notes["enlarged"].values()) == sum(row.factor > 1 for row in rows)
     assert notes["enlarged_pixels"] == sum(round(row.box.area) * row.factor**2 for row in rows if row.factor > 1)
 
@@ -145,8 +152,8 @@ def test_every_figure_that_passed_has_a_row_with_a_reason(film: Film, run_stage:
     reason = next(row.why for row in rows if row.dropped == "not_preselected")
     assert reason.startswith("6 of the character's 12 figures were chosen")
     assert len({row.id for row in rows}) == len(rows)
-    assert sum(output.info["notes"]["framings"]["anna"].values()) == 6
-    assert output.info["notes"]["framings"]["berta"] == {}
+    assert sum(output.notes.framings["anna"].values()) == 6
+    assert output.notes.framings["berta"] == {}
 
 
 def test_few_figures_are_framed_several_times(film: Film, run_stage: Run, make_context: Make) -> None:
@@ -175,7 +182,7 @@ def test_framings_without_a_share_are_explained(film: Film, run_stage: Run, make
 def test_others_stay_out_of_the_picture(film: Film, run_stage: Run, make_context: Make) -> None:
     given = film([[("anna", face(300, 100, 60)), ("berta", face(520, 100, 60)), (None, face(400, 330, 60))]] * 3)
     rows, _ = run(given, run_stage, make_context, min_pictures=9)
-    faces = {region.id: region.face for region in given["3a_detect"].rows}
+    faces = {region.id: region.face for region in given[DetectStage].rows}
     kept = [row for row in rows if row.dropped is None]
     assert len(kept) > 6
     for row in kept:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from animeset_lib.cast.cast import CastStage
+from animeset_lib.cast.detect import DetectStage
 from animeset_lib.pipeline.stages_on_disk import stages_with
 from animeset_lib.records import DedupeRow, Frame, Region
 
@@ -69,7 +71,7 @@ def test_the_last_run_counts_even_if_another_one_was_made_later(film: Path) -> N
 
 
 def test_what_is_found_knows_its_rows_and_key(film: Path) -> None:
-    outputs = stages_with(film, "3a_detect")
+    outputs = stages_with(film, DetectStage)
     assert outputs is not None
     kinds = {name: (output.row_type, output.key, output.rows) for name, output in outputs.items()}
     assert kinds == {
@@ -109,4 +111,4 @@ def test_what_is_not_finished_does_not_count(film: Path) -> None:
 def test_stages_of_another_version_are_none(film: Path) -> None:
     _stage(film, "3d_cast", "a", 9, {"0_older": "a"})
     _stage(film, "0_older", "a", 8, {})
-    assert stages_with(film, "3d_cast") is None
+    assert stages_with(film, CastStage) is None

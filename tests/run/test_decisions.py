@@ -18,10 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from animeset_lib.cast.cast import cast_rows
+from animeset_lib.cast.cast import CastStage, cast_rows
 from animeset_lib.cast.names import character_name
 from animeset_lib.dataset.dataset import DatasetStage
 from animeset_lib.errors import BusyError, InputError
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
 from animeset_lib.records import (
     AttributeRow,
@@ -676,11 +677,11 @@ def test_what_was_decided_is_published_and_said(
         "6d_regularisation": (RegularisationRow, []),
     }
     given = {stage: make_output(stage, *made, notes=notes.get(stage)) for stage, made in given_rows.items()}
-    write_image(given["1_extract"].path / "f.png", np.zeros((99, 99, 3), np.uint8))
-    (given["3d_cast"].path / "cast.json").write_text("{}")
+    write_image(given[ExtractStage].path / "f.png", np.zeros((99, 99, 3), np.uint8))
+    (given[CastStage].path / "cast.json").write_text("{}")
     without = run_stage(DatasetStage(DatasetSettings()), given, make_context()).path / "tree"
     assert not (without / "decisions.jsonl").exists()
-    (given["3d_cast"].path / "decisions.jsonl").write_text("".join(f"{decision.line}\n" for decision in out))
+    (given[CastStage].path / "decisions.jsonl").write_text("".join(f"{decision.line}\n" for decision in out))
     tree = run_stage(DatasetStage(DatasetSettings()), given, make_context()).path / "tree"
     assert DecisionLog(tree / "decisions.jsonl").all == out
     card = (tree / "README.md").read_text(encoding="utf-8")

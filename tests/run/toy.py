@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from animeset_lib.models.api import ModelProvider
 from animeset_lib.records import EmbedRow, Film, Record
-from animeset_lib.run.stage import Context, Output, Stage, WholeSet
+from animeset_lib.run.stage import Context, Output, Stage, StageType, WholeSet
 
 FILM = Film(id="0123456789ab", name="toy", source_name="toy.mkv", kind="video", width=64, height=36)
 
@@ -43,7 +43,7 @@ class Numbers(Stage):
     def fingerprint(self, models: ModelProvider) -> Mapping[str, str]:
         return {"film": FILM.id}
 
-    def plan(self, given: Mapping[str, Output]) -> Sequence[Number]:
+    def plan(self, given: Mapping[StageType, Output[Any, Any]]) -> Sequence[Number]:
         return [Number(f"n{i}", i) for i in range(7)]
 
     def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> Iterable[Record]:
@@ -60,7 +60,12 @@ class Numbers(Stage):
             )
 
     def finish(
-        self, rows: list[Any], items: Sequence[Any], given: Mapping[str, Output], out: Path, ctx: Context
+        self,
+        rows: list[Any],
+        items: Sequence[Any],
+        given: Mapping[StageType, Output[Any, Any]],
+        out: Path,
+        ctx: Context,
     ) -> Sequence[Record]:
         ctx.note("sum", sum(item.value for item in items))
         return rows
@@ -75,7 +80,7 @@ class Vectors(Stage):
     row: ClassVar[type[Record]] = EmbedRow
     batch: ClassVar[int] = 2
 
-    def plan(self, given: Mapping[str, Output]) -> Sequence[Record]:
+    def plan(self, given: Mapping[StageType, Output[Any, Any]]) -> Sequence[Record]:
         return given["1_numbers"].kept
 
     def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> Iterable[Record]:
@@ -91,7 +96,7 @@ class Tree(Stage):
     needs: ClassVar[tuple[str, ...]] = ("1_numbers", "2_vectors")
     row: ClassVar[type[Record]] = Record
 
-    def plan(self, given: Mapping[str, Output]) -> Sequence[WholeSet]:
+    def plan(self, given: Mapping[StageType, Output[Any, Any]]) -> Sequence[WholeSet]:
         return [WholeSet(given)]
 
     def process(self, batch: Sequence[Any], out: Path, ctx: Context) -> Iterable[Record]:

@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from animeset_lib.cast.cluster import ClusterStage
 from animeset_lib.media import write_image
+from animeset_lib.pictures.crop import CropStage
 from animeset_lib.records import Box, ClusterRow, Crop, TagRow
-from animeset_lib.run.stage import Context, Output
+from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import AttributesSettings
 from animeset_lib.words.attributes import AttributesStage, groupings
+from animeset_lib.words.tag import TagStage
 
 SKIN, RED, BLUE = (240, 205, 180), (200, 40, 40), (40, 60, 190)
 
@@ -49,7 +52,7 @@ def tagged(crop_id: str, *tags: str, **changes: Any) -> TagRow:
 
 
 @pytest.fixture
-def inputs(make_output: Callable[..., Output]) -> dict[str, Output]:
+def inputs(make_output: Callable[..., Output]) -> dict[StageType, Output[Any, Any]]:
     """Six tracks of two figures each in red (with a tag for it), six in blue (without), a picture with two faces, one that cannot be read."""
     crops, tags, clusters, pictures = [], [], [], {}
     for track in range(12):
@@ -68,18 +71,18 @@ def inputs(make_output: Callable[..., Output]) -> dict[str, Output]:
     tags.append(tagged("gone", dropped="unreadable", why="cut short"))
     pictures["two.png"] = figure(RED)
     given = {
-        "3c_cluster": make_output("3c_cluster", ClusterRow, clusters),
-        "5_crop": make_output("5_crop", Crop, crops),
-        "6a_tag": make_output("6a_tag", TagRow, tags),
+        ClusterStage: make_output(ClusterStage, clusters),
+        CropStage: make_output(CropStage, crops),
+        TagStage: make_output(TagStage, tags),
     }
     for name, picture in pictures.items():
-        write_image(given["5_crop"].path / name, picture)
-    (given["5_crop"].path / "broken.png").write_bytes(b"no picture")
+        write_image(given[CropStage].path / name, picture)
+    (given[CropStage].path / "broken.png").write_bytes(b"no picture")
     return given
 
 
 def test_outfits_and_emotions_are_found_over_all_pictures(
-    inputs: dict[str, Output], run_stage: Callable[..., Output], make_context: Callable[..., Context]
+    inputs: dict[StageType, Output[Any, Any]], run_stage: Callable[..., Output], make_context: Callable[..., Context]
 ) -> None:
     out = run_stage(AttributesStage(AttributesSettings()), inputs, make_context())
     kinds = {row.id: (row.outfit, row.emotion, row.background, row.view) for row in out.kept}
@@ -97,7 +100,7 @@ def test_outfits_and_emotions_are_found_over_all_pictures(
     assert kinds["two"][1:] == ("unknown", "indoors", "unknown")
     assert out.by_id["broken"].dropped == "unreadable"
     assert "gone" not in out.by_id
-    assert out.info["notes"]["attributes"]["rem"]["emotion"] == {"angry": 12, "smile": 12, "unknown": 1}
+    assert out.notes.attributes["rem"]["emotion"] == {"angry": 12, "smile": 12, "unknown": 1}
     ids = [row.id for row in out.kept]
     wears, moods = groupings(out, ids, "rem")
     assert {s.name: (s.figures, s.tracks) for s in moods.subsets} == {"angry": (12, 6), "smile": (12, 6)}
@@ -124,22 +127,21 @@ def test_tags_are_cleaned_and_the_pictures_of_a_track_agree(
     crops = [crop(f"c{n}", f"r{n}").model_copy(update={"framing": "face", "frame_id": f"f-{n}"}) for n in range(4)]
     tags = [tagged(f"c{n}", "very_long_hair", "letterboxed", *own) for n, own in enumerate(said)]
     given = {
-        "3c_cluster": make_output(
-            "3c_cluster",
-            ClusterRow,
+        ClusterStage: make_output(
+            ClusterStage,
             [ClusterRow(id=f"r{n}", track=1, cluster=0, confidence=1, x=0, y=0) for n in range(4)],
         ),
-        "5_crop": make_output("5_crop", Crop, crops),
-        "6a_tag": make_output("6a_tag", TagRow, tags),
+        CropStage: make_output(CropStage, crops),
+        TagStage: make_output(TagStage, tags),
     }
     for one in crops:
-        write_image(given["5_crop"].path / one.file, figure(RED))
+        write_image(given[CropStage].path / one.file, figure(RED))
     out = run_stage(AttributesStage(AttributesSettings()), given, make_context())
     assert all("blue_eyes" in row.tags and "green_eyes" not in row.tags for row in out.rows)
     assert all({"letterboxed", "long_hair"}.isdisjoint(row.tags) for row in out.rows)
     assert out.by_id["c0"].removed["long_hair"] == "very_long_hair says it more exactly"
     assert "blue_eyes" in out.by_id["c3"].added
-    assert out.info["notes"]["tags_removed"]["letterboxed"] == 4
+    assert out.notes.tags_removed["letterboxed"] == 4
     alone = run_stage(AttributesStage(AttributesSettings(vote=False, blacklist="very_*")), given, make_context())
     assert "green_eyes" in alone.by_id["c3"].tags
     assert "very_long_hair" not in alone.by_id["c0"].tags

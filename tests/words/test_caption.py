@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from animeset_lib.cast.cluster import ClusterStage
 from animeset_lib.errors import InputError
 from animeset_lib.models.fakes import FakeModels
+from animeset_lib.pictures.crop import CropStage
 from animeset_lib.records import AttributeRow, Box, ClusterRow, Crop
-from animeset_lib.run.stage import Context, Output
+from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import CaptionSettings
+from animeset_lib.words.attributes import AttributesStage
 from animeset_lib.words.caption import CaptionStage, published_traits
 from animeset_lib.words.traits import leaks_of
 from animeset_lib.words.vocabulary import background_of
@@ -55,7 +58,7 @@ def track(crop_id: str, number: int) -> ClusterRow:
 
 
 @pytest.fixture
-def inputs(make_output: Callable[..., Output]) -> dict[str, Output]:
+def inputs(make_output: Callable[..., Output]) -> dict[StageType, Output[Any, Any]]:
     crops = [
         crop("a"),
         crop("b"),
@@ -74,15 +77,15 @@ def inputs(make_output: Callable[..., Output]) -> dict[str, Output]:
         kind("broken", dropped="unreadable", why="cut short"),
     ]
     return {
-        "3c_cluster": make_output("3c_cluster", ClusterRow, [track(one.id, i) for i, one in enumerate(crops)]),
-        "5_crop": make_output("5_crop", Crop, crops),
-        "6b_attributes": make_output("6b_attributes", AttributeRow, tags),
+        ClusterStage: make_output(ClusterStage, [track(one.id, i) for i, one in enumerate(crops)]),
+        CropStage: make_output(CropStage, crops),
+        AttributesStage: make_output(AttributesStage, tags),
     }
 
 
 @pytest.fixture
 def captions(
-    inputs: dict[str, Output], run_stage: Callable[..., Output], make_context: Callable[..., Context]
+    inputs: dict[StageType, Output[Any, Any]], run_stage: Callable[..., Output], make_context: Callable[..., Context]
 ) -> Callable[..., Output]:
     """`captions(traits="[rem]...", core_traits="drop")` → the finished stage."""
 
@@ -107,7 +110,7 @@ def test_rows(captions: Callable[..., Output]) -> None:
         "r": ("エミリア, solo, grey_hair, anime_style", "emiria_unknown_unknown_unknown"),
     }
     assert out.by_id["a"].tags == ("solo", "blue_hair", "dress", "smile")
-    assert out.info["notes"]["core_traits"] == {"rem": ["blue_hair"], "エミリア": ["grey_hair"]}
+    assert out.notes.core_traits == {"rem": ["blue_hair"], "エミリア": ["grey_hair"]}
 
 
 @pytest.mark.parametrize(
@@ -198,5 +201,5 @@ def test_no_crops_no_captions(
     }
     out = run_stage(CaptionStage(CaptionSettings()), empty, make_context())
     assert out.rows == []
-    assert out.info["notes"]["core_traits"] == {}
+    assert out.notes.core_traits == {}
     assert published_traits(out) == {}

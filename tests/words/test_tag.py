@@ -11,6 +11,7 @@ import pytest
 from animeset_lib.media import write_image
 from animeset_lib.models.api import TaggerInput, Tags, Thresholds
 from animeset_lib.models.fakes import FakeModels, FakeTagger
+from animeset_lib.pictures.crop import CropStage
 from animeset_lib.records import Box, Crop
 from animeset_lib.run.stage import Context, Output
 from animeset_lib.settings import TagSettings
@@ -47,7 +48,7 @@ def crops(make_output: Callable[..., Output]) -> Output:
         crop("c"),
         crop("broken"),
     ]
-    output = make_output("5_crop", Crop, rows)
+    output = make_output(CropStage, rows)
     for name, color in (("a", RED), ("b", BLUE), ("c", BLUE)):
         write_image(output.path / f"{name}.png", np.full((8, 8, 3), color, np.uint8))
     (output.path / "broken.png").write_bytes(b"\x89PNG\r\n")
@@ -89,7 +90,7 @@ def test_only_scores_that_reach_the_threshold(
 ) -> None:
     out = run_stage(TagStage(TagSettings(general_min=0.95)), {"5_crop": crops}, make_context())
     assert [row.general for row in out.kept] == [{}, {"blue_hair": 0.9804}, {"blue_hair": 0.9804}]
-    assert out.info["notes"]["crops_without_tags"] == 1
+    assert out.notes.crops_without_tags == 1
 
 
 def test_the_tagger_gets_what_is_known_about_the_crop(
@@ -118,7 +119,7 @@ def test_notes_and_fingerprint_name_the_tagger(
 ) -> None:
     stage = TagStage(TagSettings())
     assert stage.fingerprint(FakeModels()) == {"tagger": "fake-tagger-1"}
-    notes = run_stage(stage, {"5_crop": crops}, make_context()).info["notes"]
+    notes = run_stage(stage, {"5_crop": crops}, make_context()).notes
     assert notes["model"]["name"] == "fake-tagger"
     assert notes["tag_frequencies"] == {"blue_hair": 2, "portrait": 2, "solo": 2, "red_hair": 1}
 
@@ -126,7 +127,7 @@ def test_notes_and_fingerprint_name_the_tagger(
 def test_no_crops_no_rows(
     make_output: Callable[..., Output], run_stage: Callable[..., Output], make_context: Callable[..., Context]
 ) -> None:
-    out = run_stage(TagStage(TagSettings()), {"5_crop": make_output("5_crop", Crop, [])}, make_context())
+    out = run_stage(TagStage(TagSettings()), {CropStage: make_output(CropStage, [])}, make_context())
     assert out.rows == []
     assert not [path for path in Path(out.path).iterdir() if path.suffix == ".png"]
 
