@@ -49,7 +49,7 @@ from animeset_lib.pictures.quality import QualityStage
 from animeset_lib.pictures.upscale import UpscaleStage
 from animeset_lib.records import CaptionRow, Crop, DatasetRow, Frame
 from animeset_lib.run.stage import Context, Given, Item, Notes, StageType, WholeStage
-from animeset_lib.settings import DatasetSettings
+from animeset_lib.settings import DatasetSettings, Mix
 from animeset_lib.words.attributes import AttributesStage, groupings
 from animeset_lib.words.caption import CaptionStage
 from animeset_lib.words.subsets import Subset
@@ -93,6 +93,7 @@ class DatasetStage(WholeStage[DatasetRow, DatasetNotes]):
     """Chooses each character's set and lays out the published tree. Crops are linked or copied, never encoded again."""
 
     settings: DatasetSettings
+    mix: Mix = Mix()
 
     name: ClassVar[str] = "7_dataset"
     version: ClassVar[str] = "3"
@@ -115,7 +116,7 @@ class DatasetStage(WholeStage[DatasetRow, DatasetNotes]):
     def finish(
         self, rows: Sequence[DatasetRow], items: Sequence[Item], given: Given, out: Path, ctx: Context
     ) -> tuple[Sequence[DatasetRow], DatasetNotes]:
-        rows = _Builder(self.settings, given, out / TREE, ctx).build()
+        rows = _Builder(self.settings, self.mix, given, out / TREE, ctx).build()
         found = _summaries(given, rows, list(fates(given, rows)))
         for summary in found:
             few = len(summary.chosen) < self.settings.min_pictures
@@ -147,8 +148,9 @@ class DatasetStage(WholeStage[DatasetRow, DatasetNotes]):
 class _Builder:
     """Lays out one film's tree. May be interrupted anywhere and started again over what is there: equal input, equal files."""
 
-    def __init__(self, settings: DatasetSettings, given: Given, tree: Path, ctx: Context) -> None:
+    def __init__(self, settings: DatasetSettings, mix: Mix, given: Given, tree: Path, ctx: Context) -> None:
         self._settings = settings
+        self._mix = mix
         self._given = given
         self._tree = tree
         self._ctx = ctx
@@ -209,7 +211,7 @@ class _Builder:
                     continue
                 tiles[crop.id] = fit_tile(picture)
                 candidates.append(self._candidate(crop, _thumb(picture)))
-            choice = choose(candidates, self._settings, self._ctx.check_cancel)
+            choice = choose(candidates, self._settings, self._mix, self._ctx.check_cancel)
             for crop_id, why in choice.rejected.items():
                 rows[crop_id] = DatasetRow(id=crop_id, character=character, dropped="not_selected", why=why)
             chosen = [_chosen(self._given, crop_id, captions[crop_id]) for crop_id in choice.ranked]
@@ -286,7 +288,7 @@ class _Builder:
         noted = self._given[ExtractStage].notes.shots
         shots = [(shot.first_ms, shot.last_ms) for shot in noted] or _shots_of(self._frames.values())
         span = (shots[0][0], shots[-1][1]) if shots else (0, 0)
-        wished = [f for f in FRAMINGS if getattr(self._settings, f"mix_{f}") > 0]
+        wished = [f for f in FRAMINGS if getattr(self._mix, f) > 0]
         return coverage(character, candidates, choice.ranked, span, shots, wished or FRAMINGS)
 
     def _write_subsets(

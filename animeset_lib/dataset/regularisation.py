@@ -29,7 +29,7 @@ from animeset_lib.models.api import ModelInfo, ModelProvider, Tagger, TaggerInpu
 from animeset_lib.pictures.framing import Shape, buckets, output_size
 from animeset_lib.records import Box, Film, Frame, RegularisationRow
 from animeset_lib.run.stage import Context, Given, Item, Notes, Output, StageType, WholeStage
-from animeset_lib.settings import RegularisationSettings
+from animeset_lib.settings import CaptionWords, RegularisationSettings, TrainingSize
 from animeset_lib.words.cleaning import Rules, clean
 from animeset_lib.words.line import order_tags
 from animeset_lib.words.spelling import clean_tag, spelled
@@ -75,6 +75,8 @@ class RegularisationStage(WholeStage[RegularisationRow, RegularisationNotes]):
     """Chooses, cuts, tags and captions up to `pictures` stills that show nobody. 0 makes none and asks no model."""
 
     settings: RegularisationSettings
+    size: TrainingSize = TrainingSize()
+    words: CaptionWords = CaptionWords()
 
     name: ClassVar[str] = "6d_regularisation"
     version: ClassVar[str] = "1"
@@ -83,7 +85,7 @@ class RegularisationStage(WholeStage[RegularisationRow, RegularisationNotes]):
     def fingerprint(self, models: ModelProvider) -> Mapping[str, str]:
         if self.settings.pictures == 0:
             return {}
-        return {"tagger": models.info("tagger", self.settings.tagger).digest}
+        return {"tagger": models.info("tagger", self.words.tagger).digest}
 
     def finish(
         self, rows: Sequence[RegularisationRow], items: Sequence[Item], given: Given, out: Path, ctx: Context
@@ -92,7 +94,7 @@ class RegularisationStage(WholeStage[RegularisationRow, RegularisationNotes]):
             ctx.log.info("6d_regularisation: not asked for (regularisation.pictures is 0)")
             return (), RegularisationNotes()
         rows = self._rows(given, out, ctx)
-        info = ctx.models.info("tagger", self.settings.tagger)
+        info = ctx.models.info("tagger", self.words.tagger)
         kept = sum(1 for row in rows if row.dropped is None)
         ctx.log.log(
             logging.INFO if kept == self.settings.pictures else logging.WARNING,
@@ -112,7 +114,7 @@ class RegularisationStage(WholeStage[RegularisationRow, RegularisationNotes]):
         """A row for every still without anybody, in the film's order; files for those that are kept."""
         stills = given[ExtractStage]
         frames = _without_anybody(given)
-        tagger = ctx.models.tagger(self.settings.tagger)
+        tagger = ctx.models.tagger(self.words.tagger)
         if not _sees_people(tagger):
             why = f"{tagger.info.name} does not see people, so somebody may be in it"
             return [_dropped(frame, "not_checked", why) for frame in frames]
@@ -171,7 +173,7 @@ class RegularisationStage(WholeStage[RegularisationRow, RegularisationNotes]):
                 score, tag = somebody[0]
                 yield _dropped(frame, "somebody_in_it", f"the tagger sees {tag} ({-score:.2f})", size, box, tagger)
                 continue
-            cleaned = clean(self._believed(tags.general, tagger), 0, Rules.of(self.settings.blacklist)).tags
+            cleaned = clean(self._believed(tags.general, tagger), 0, Rules.of(self.words.blacklist)).tags
             caption, ordered = self._caption(cleaned)
             if not caption:
                 why = "the tagger has no word for it, and caption.style is empty"
@@ -195,13 +197,13 @@ class RegularisationStage(WholeStage[RegularisationRow, RegularisationNotes]):
         """Sides of the finished picture: the bucket of the nearest ratio that fits into the still (a place may lose its sides), else multiples of
         the step; None when not even one step fits."""
         fitting = [(w, h) for w, h in buckets(self._shape) if w <= width and h <= height]
-        if not fitting or not self.settings.shrink_to_training:
+        if not fitting or not self.size.shrink_to_training:
             return output_size(width, height, self._shape, shrink=False)
         return min(fitting, key=lambda size: abs(log(size[0] / size[1] / (width / height))))
 
     @property
     def _shape(self) -> Shape:
-        return Shape(self.settings.training_px, self.settings.bucket_step_px)
+        return Shape(self.size.training_px, self.size.bucket_step_px)
 
     def _cut(self, picture: Picture) -> tuple[Picture, Box]:
         """The middle of a still in a bucket's size, never enlarged, and where it was."""
@@ -218,16 +220,16 @@ class RegularisationStage(WholeStage[RegularisationRow, RegularisationNotes]):
 
     def _believed(self, scores: Mapping[str, float], tagger: Tagger) -> dict[str, float]:
         """The tags that stage 6a_tag would have believed with these settings."""
-        own = self.settings.general_min
+        own = self.words.general_min
         fixed = tagger.thresholds.general if own is None else own
-        least = mcut(list(scores.values())) if self.settings.choice == "mcut" else fixed
+        least = mcut(list(scores.values())) if self.words.choice == "mcut" else fixed
         return {tag: score for tag, score in scores.items() if score >= least}
 
     def _caption(self, tags: Mapping[str, float]) -> tuple[str, tuple[str, ...]]:
         """One line of what the place is, without any trigger, and the tags in it in order. Empty when there is nothing to say."""
         said = tuple(tag for tag in order_tags(tags) if category_of(tag) in _IN_CAPTION)
-        words = [spelled(tag, self.settings.underscores) for tag in said]
-        style = spelled(clean_tag(self.settings.style), self.settings.underscores)
+        words = [spelled(tag, self.words.underscores) for tag in said]
+        style = spelled(clean_tag(self.words.style), self.words.underscores)
         return ", ".join(dict.fromkeys([*words, *([style] if style else [])])), said
 
 

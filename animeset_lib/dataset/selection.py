@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from animeset_lib.records import Framing
-from animeset_lib.settings import DatasetSettings
+from animeset_lib.settings import DatasetSettings, Mix
 from animeset_lib.words.vocabulary import UNKNOWN
 
 __all__ = ["THUMB_PX", "Candidate", "Choice", "choose"]
@@ -95,7 +95,10 @@ class Choice:
 
 
 def choose(
-    candidates: Sequence[Candidate], settings: DatasetSettings, check_cancel: Callable[[], None] = lambda: None
+    candidates: Sequence[Candidate],
+    settings: DatasetSettings,
+    mix: Mix = Mix(),
+    check_cancel: Callable[[], None] = lambda: None,
 ) -> Choice:
     """The set for one character: at most `max_pictures`, the same for any order of `candidates`.
 
@@ -115,7 +118,7 @@ def choose(
     pool = sorted(candidates, key=lambda c: c.id)
     if not pool:
         return Choice((), {}, {})
-    return _Greedy(pool, settings, check_cancel).run()
+    return _Greedy(pool, settings, mix, check_cancel).run()
 
 
 _Rule = Callable[[npt.NDArray[np.bool_]], npt.NDArray[np.bool_]]
@@ -184,7 +187,9 @@ class _Quota:
 class _Greedy:
     """State of one selection. Arrays are aligned with `pool`, which is sorted by id, so that equal gains fall to the same crop every time."""
 
-    def __init__(self, pool: Sequence[Candidate], settings: DatasetSettings, check_cancel: Callable[[], None]) -> None:
+    def __init__(
+        self, pool: Sequence[Candidate], settings: DatasetSettings, mix: Mix, check_cancel: Callable[[], None]
+    ) -> None:
         self._pool = pool
         self._settings = settings
         self._check_cancel = check_cancel
@@ -198,10 +203,10 @@ class _Greedy:
         shots = [c.shot for c in pool]
         self._shots = np.array(shots)
         self._shares = {
-            "face": settings.mix_face,
-            "upper_body": settings.mix_upper_body,
-            "full": settings.mix_full,
-            "frame": settings.mix_frame,
+            "face": mix.face,
+            "upper_body": mix.upper_body,
+            "full": mix.full,
+            "frame": mix.frame,
         }
         self._quotas = (
             _Quota("outfit", [c.outfit for c in pool], pool, settings.per_outfit, settings, _OUTFIT_FIGURES),

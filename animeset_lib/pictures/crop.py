@@ -20,7 +20,7 @@ from animeset_lib.pictures.framing import Shape, keep_inside, output_size
 from animeset_lib.pictures.upscale import UpscaleStage
 from animeset_lib.records import Box, Crop, Framing, PlannedCrop, Region
 from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
-from animeset_lib.settings import CropSettings
+from animeset_lib.settings import CropSettings, TrainingSize
 
 __all__ = ["CropNotes", "CropStage"]
 
@@ -52,6 +52,7 @@ class CropStage(Stage[CutItem, Crop, CropNotes]):
     """Cuts and shrinks, never enlarges; each crop's sides are multiples of the bucket step."""
 
     settings: CropSettings
+    size: TrainingSize = TrainingSize()
     name: ClassVar[str] = "5_crop"
     version: ClassVar[str] = "1"
     needs: ClassVar[tuple[StageType, ...]] = (ExtractStage, DetectStage, UpscaleStage)
@@ -106,9 +107,9 @@ class CropStage(Stage[CutItem, Crop, CropNotes]):
         else:
             factor = planned.factor
         height, width = picture.shape[:2]
-        size = output_size(width, height, self._shape, self.settings.shrink_to_training)
+        size = output_size(width, height, self._shape, self.size.shrink_to_training)
         if size is None:
-            why = f"the crop has {width}x{height} px, less than one bucket step of {self.settings.bucket_step_px} px"
+            why = f"the crop has {width}x{height} px, less than one bucket step of {self.size.bucket_step_px} px"
             return _row(item, planned.box, (width, height), "too_small", why)
         # a bucket's ratio is a few pixels off that of the box at most; what is too much goes from both sides, but not from the face
         shrink = min(width / size[0], height / size[1])
@@ -124,7 +125,7 @@ class CropStage(Stage[CutItem, Crop, CropNotes]):
 
     @property
     def _shape(self) -> Shape:
-        return Shape(self.settings.training_px, self.settings.bucket_step_px)
+        return Shape(self.size.training_px, self.size.bucket_step_px)
 
 
 def _size(box: Box) -> tuple[int, int]:

@@ -29,7 +29,7 @@ from animeset_lib.pictures.preselect import Candidate, assign_framings, preselec
 from animeset_lib.pictures.quality import QualityStage
 from animeset_lib.records import Box, Framing, PlannedCrop, Region
 from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
-from animeset_lib.settings import UpscaleSettings
+from animeset_lib.settings import SetSize, TrainingSize, UpscaleSettings
 
 __all__ = ["UpscaleNotes", "UpscaleStage"]
 
@@ -96,6 +96,8 @@ class UpscaleStage(Stage[CropItem, PlannedCrop, UpscaleNotes]):
     """Plans every crop and enlarges those below the training size; see the module's first lines."""
 
     settings: UpscaleSettings
+    size: TrainingSize = TrainingSize()
+    set_size: SetSize = SetSize()
     name: ClassVar[str] = "4b_upscale"
     version: ClassVar[str] = "2"
     needs: ClassVar[tuple[StageType, ...]] = (ExtractStage, DetectStage, EmbedStage, CastStage, QualityStage)
@@ -197,7 +199,7 @@ class UpscaleStage(Stage[CropItem, PlannedCrop, UpscaleNotes]):
         kept = [row for row in rows if row.dropped is None]
         enlarged = Counter(f"{row.upscaler} {row.factor}x" for row in kept if row.factor > 1)
         # snapping to the step takes up to one step from each side
-        enough = self.settings.training_px / self.settings.tolerance - self.settings.bucket_step_px
+        enough = self.size.training_px / self.settings.tolerance - self.size.bucket_step_px
         below = sum(row.box.area**0.5 * row.factor < enough for row in kept)
         mix = {
             character: dict(sorted(Counter(row.framing for row in kept if row.character == character).items()))
@@ -231,7 +233,7 @@ class UpscaleStage(Stage[CropItem, PlannedCrop, UpscaleNotes]):
 
     @property
     def _shape(self) -> Shape:
-        return Shape(self.settings.training_px, self.settings.bucket_step_px)
+        return Shape(self.size.training_px, self.size.bucket_step_px)
 
     @property
     def _shares(self) -> dict[Framing, float]:
@@ -240,9 +242,9 @@ class UpscaleStage(Stage[CropItem, PlannedCrop, UpscaleNotes]):
 
     def _plan_character(self, character: str, figures: Sequence[_Candidate]) -> list[CropItem]:
         usable = {figure.region.id: figure for figure in figures if figure.options}
-        limit = ceil(self.settings.candidates * self.settings.max_pictures)
+        limit = ceil(self.settings.candidates * self.set_size.max_pictures)
         chosen = preselect(self._scored(list(usable.values())), limit)
-        target = max(len(chosen), min(limit, ceil(self.settings.candidates * self.settings.min_pictures)))
+        target = max(len(chosen), min(limit, ceil(self.settings.candidates * self.set_size.min_pictures)))
         framings = assign_framings(
             [usable[id].options for id in chosen], [self._poor(usable[id]) for id in chosen], self._shares, target
         )
@@ -256,7 +258,7 @@ class UpscaleStage(Stage[CropItem, PlannedCrop, UpscaleNotes]):
             elif id not in assigned:
                 why = (
                     f"{len(chosen)} of the character's {len(usable)} figures were chosen for variety and quality "
-                    f"(upscale.candidates {self.settings.candidates:g} x dataset.max_pictures {self.settings.max_pictures})"
+                    f"(upscale.candidates {self.settings.candidates:g} x dataset.max_pictures {self.set_size.max_pictures})"
                 )
                 framing = assign_framings([figure.options], [self._poor(figure)], self._shares, 1)[0]
                 natural = framing[0] if framing else next(iter(figure.options))
@@ -290,9 +292,7 @@ class UpscaleStage(Stage[CropItem, PlannedCrop, UpscaleNotes]):
         """Framings that reach not even half the training size when enlarged as far as allowed."""
         largest = 1 if self.settings.upscaler == "none" else self.settings.max_factor
         return frozenset(
-            framing
-            for framing, box in figure.options.items()
-            if box.area**0.5 * largest < self.settings.training_px / 2
+            framing for framing, box in figure.options.items() if box.area**0.5 * largest < self.size.training_px / 2
         )
 
 

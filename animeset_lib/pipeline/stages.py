@@ -59,7 +59,11 @@ def build_pipeline(
         "extract": {"film": film, "path": path},
         "dedupe": {"decisions": decisions},
         "cast": {"references": references, "cast_file": cast_file, "decisions": decisions},
+        "upscale": {"size": settings.training_size, "set_size": settings.set_size},
+        "crop": {"size": settings.training_size},
         "caption": {"traits": traits},
+        "regularisation": {"size": settings.training_size, "words": settings.caption_words},
+        "dataset": {"mix": settings.mix},
     }
     # A frozen dataclass has the constructor its fields say; the base class cannot know it.
     kinds: dict[str, Any] = dict(PIPELINE)

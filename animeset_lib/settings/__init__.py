@@ -5,6 +5,7 @@ from animeset_lib.settings.dataset import DatasetSettings, RegularisationSetting
 from animeset_lib.settings.frames import DedupeSettings, ExtractSettings
 from animeset_lib.settings.pictures import CropSettings, QualitySettings, UpscaleSettings
 from animeset_lib.settings.section import Section
+from animeset_lib.settings.shared import CaptionWords, Mix, SetSize, TrainingSize
 from animeset_lib.settings.whole import PRESETS, Settings, describe, load_settings
 from animeset_lib.settings.words import AttributesSettings, CaptionSettings, TagSettings
 
@@ -12,6 +13,7 @@ __all__ = [
     "PRESETS",
     "AttributesSettings",
     "CaptionSettings",
+    "CaptionWords",
     "CastSettings",
     "ClusterSettings",
     "CropSettings",
@@ -20,11 +22,14 @@ __all__ = [
     "DetectSettings",
     "EmbedSettings",
     "ExtractSettings",
+    "Mix",
     "QualitySettings",
     "RegularisationSettings",
     "Section",
+    "SetSize",
     "Settings",
     "TagSettings",
+    "TrainingSize",
     "UpscaleSettings",
     "describe",
     "load_settings",

@@ -22,25 +22,6 @@ class RegularisationSettings(Section):
             description="Most pictures without anybody in them, for trainers that take a regularisation set; needs a tagging network; 0: none.",
         ),
     ] = 0
-    training_px: Annotated[
-        int, Field(ge=256, le=4096, multiple_of=64, description="Same as upscale.training_px; set there, copied here.")
-    ] = 1024
-    bucket_step_px: Annotated[
-        int, Field(ge=8, le=256, description="Same as crop.bucket_step_px; set there, copied here.")
-    ] = 64
-    shrink_to_training: Annotated[
-        bool, Field(description="Same as crop.shrink_to_training; set there, copied here.")
-    ] = True
-    tagger: Annotated[str, Field(description="Same as tag.tagger; set there, copied here.")] = "auto"
-    choice: Annotated[Literal["fixed", "mcut"], Field(description="Same as tag.choice; set there, copied here.")] = (
-        "fixed"
-    )
-    general_min: Annotated[
-        float | None, Field(ge=0, le=1, description="Same as tag.general_min; set there, copied here.")
-    ] = None
-    blacklist: Annotated[str, Field(description="Same as attributes.blacklist; set there, copied here.")] = ""
-    style: Annotated[str, Field(description="Same as caption.style; set there, copied here.")] = "anime_style"
-    underscores: Annotated[bool, Field(description="Same as caption.underscores; set there, copied here.")] = True
 
 
 class DatasetSettings(Section):
@@ -92,13 +73,3 @@ class DatasetSettings(Section):
             description="Least pictures of every emotion, as far as there are that many different ones; 0 asks for none.",
         ),
     ] = 3
-    mix_face: Annotated[float, Field(ge=0, le=1, description="Same as upscale.mix_face; set there, copied here.")] = (
-        0.35
-    )
-    mix_upper_body: Annotated[
-        float, Field(ge=0, le=1, description="Same as upscale.mix_upper_body; set there, copied here.")
-    ] = 0.35
-    mix_full: Annotated[float, Field(ge=0, le=1, description="Same as upscale.mix_full; set there, copied here.")] = 0.2
-    mix_frame: Annotated[float, Field(ge=0, le=1, description="Same as upscale.mix_frame; set there, copied here.")] = (
-        0.1
-    )

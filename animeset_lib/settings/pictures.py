@@ -102,15 +102,6 @@ class UpscaleSettings(Section):
     mix_upper_body: Annotated[float, Field(ge=0, le=1, description="Share of upper-body crops.")] = 0.35
     mix_full: Annotated[float, Field(ge=0, le=1, description="Share of full-figure crops.")] = 0.2
     mix_frame: Annotated[float, Field(ge=0, le=1, description="Share of whole frames.")] = 0.1
-    max_pictures: Annotated[
-        int, Field(ge=1, le=1000, description="Same as dataset.max_pictures; set there, copied here.")
-    ] = 100
-    min_pictures: Annotated[
-        int, Field(ge=1, le=1000, description="Same as dataset.min_pictures; set there, copied here.")
-    ] = 30
-    bucket_step_px: Annotated[
-        int, Field(ge=8, le=256, description="Same as crop.bucket_step_px; set there, copied here.")
-    ] = 64
 
 
 class CropSettings(Section):
@@ -122,6 +113,3 @@ class CropSettings(Section):
     shrink_to_training: Annotated[
         bool, Field(description="Shrink crops larger than the training size to it (area); off: keep every pixel.")
     ] = True
-    training_px: Annotated[
-        int, Field(ge=256, le=4096, multiple_of=64, description="Same as upscale.training_px; set there, copied here.")
-    ] = 1024

@@ -17,6 +17,7 @@ from animeset_lib.settings.dataset import DatasetSettings, RegularisationSetting
 from animeset_lib.settings.frames import DedupeSettings, ExtractSettings
 from animeset_lib.settings.pictures import CropSettings, QualitySettings, UpscaleSettings
 from animeset_lib.settings.section import Section
+from animeset_lib.settings.shared import CaptionWords, Mix, SetSize, TrainingSize
 from animeset_lib.settings.words import AttributesSettings, CaptionSettings, TagSettings
 
 __all__ = ["PRESETS", "Settings", "describe", "load_settings"]
@@ -40,14 +41,40 @@ class Settings(Section):
     regularisation: RegularisationSettings = RegularisationSettings()
     dataset: DatasetSettings = DatasetSettings()
 
+    @property
+    def training_size(self) -> TrainingSize:
+        return TrainingSize(
+            training_px=self.upscale.training_px,
+            bucket_step_px=self.crop.bucket_step_px,
+            shrink_to_training=self.crop.shrink_to_training,
+        )
+
+    @property
+    def set_size(self) -> SetSize:
+        return SetSize(min_pictures=self.dataset.min_pictures, max_pictures=self.dataset.max_pictures)
+
+    @property
+    def mix(self) -> Mix:
+        u = self.upscale
+        return Mix(face=u.mix_face, upper_body=u.mix_upper_body, full=u.mix_full, frame=u.mix_frame)
+
+    @property
+    def caption_words(self) -> CaptionWords:
+        return CaptionWords(
+            tagger=self.tag.tagger,
+            choice=self.tag.choice,
+            general_min=self.tag.general_min,
+            blacklist=self.attributes.blacklist,
+            style=self.caption.style,
+            underscores=self.caption.underscores,
+        )
+
     def to_toml(self) -> str:
         """The settings as TOML that `load_settings` reads back to an equal object; every value has its description above it."""
         lines: list[str] = []
         for section, value in self:
             lines += [f"# {(type(value).__doc__ or '').splitlines()[0]}", f"[{section}]"]
             for name, field in type(value).model_fields.items():
-                if (section, name) in _COPIED:
-                    continue
                 lines.append(f"# {field.description} {_range_text(field)}".rstrip())
                 setting = getattr(value, name)
                 lines.append(f"# {name} =" if setting is None else f"{name} = {_toml(setting)}")
@@ -65,28 +92,6 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 """Named sets of values that differ from the defaults. `draft`: a quick look at a film, minutes instead of an hour on a laptop."""
-
-
-# A few values are needed by two stages. They are set in one place and copied, so that each stage's key sees what it uses.
-_COPIED = {
-    ("upscale", "max_pictures"): ("dataset", "max_pictures"),
-    ("upscale", "min_pictures"): ("dataset", "min_pictures"),
-    ("upscale", "bucket_step_px"): ("crop", "bucket_step_px"),
-    ("crop", "training_px"): ("upscale", "training_px"),
-    ("regularisation", "training_px"): ("upscale", "training_px"),
-    ("regularisation", "bucket_step_px"): ("crop", "bucket_step_px"),
-    ("regularisation", "shrink_to_training"): ("crop", "shrink_to_training"),
-    ("regularisation", "tagger"): ("tag", "tagger"),
-    ("regularisation", "choice"): ("tag", "choice"),
-    ("regularisation", "general_min"): ("tag", "general_min"),
-    ("regularisation", "blacklist"): ("attributes", "blacklist"),
-    ("regularisation", "style"): ("caption", "style"),
-    ("regularisation", "underscores"): ("caption", "underscores"),
-    ("dataset", "mix_face"): ("upscale", "mix_face"),
-    ("dataset", "mix_upper_body"): ("upscale", "mix_upper_body"),
-    ("dataset", "mix_full"): ("upscale", "mix_full"),
-    ("dataset", "mix_frame"): ("upscale", "mix_frame"),
-}
 
 
 def load_settings(
@@ -116,14 +121,10 @@ def load_settings(
                 f"cannot read setting '{assignment}'; expected stage.key=value, e.g. dedupe.ssim_min=0.95"
             )
         _assign(values, section, key, _parse_value(text.strip()))
-    for (section, key), (source_section, source_key) in _COPIED.items():
-        if source_key in values.get(source_section, {}):
-            values.setdefault(section, {})[key] = values[source_section][source_key]
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        problems = [p for p in error.errors() if (p["loc"][0], p["loc"][1]) not in _COPIED]
-        raise SettingsError("; ".join(_explain(problem) for problem in problems)) from error
+        raise SettingsError("; ".join(_explain(problem) for problem in error.errors())) from error
     if settings.dataset.min_pictures > settings.dataset.max_pictures:
         raise SettingsError(
             f"dataset.min_pictures ({settings.dataset.min_pictures}) is larger than dataset.max_pictures ({settings.dataset.max_pictures}); "
@@ -137,17 +138,16 @@ def describe() -> list[dict[str, Any]]:
     rows = []
     for section, outer in Settings.model_fields.items():
         for name, field in _section_type(outer).model_fields.items():
-            if (section, name) not in _COPIED:
-                rows.append(
-                    {
-                        "section": section,
-                        "name": name,
-                        "description": field.description,
-                        "default": field.default,
-                        "range": _range_text(field),
-                        "choices": _choices(field),
-                    }
-                )
+            rows.append(
+                {
+                    "section": section,
+                    "name": name,
+                    "description": field.description,
+                    "default": field.default,
+                    "range": _range_text(field),
+                    "choices": _choices(field),
+                }
+            )
     return rows
 
 
@@ -173,14 +173,12 @@ def _take_toml(values: dict[str, dict[str, Any]], text: str, where: str) -> None
 
 
 def _assign(values: dict[str, dict[str, Any]], section: str, key: str, value: Any) -> None:
-    """Put one value in, refusing unknown names and copied settings."""
+    """Put one value in, refusing unknown names."""
     if section not in Settings.model_fields:
         raise SettingsError(
             f"unknown section '{section}'; expected one of {', '.join(Settings.model_fields)}{_nearest(section, Settings.model_fields)}"
         )
     known = _section_type(Settings.model_fields[section]).model_fields
-    if (section, key) in _COPIED:
-        raise SettingsError(f"{section}.{key} follows {'.'.join(_COPIED[section, key])}; set that instead")
     if key not in known:
         raise SettingsError(
             f"unknown setting '{section}.{key}'; expected one of {', '.join(known)}{_nearest(key, known)}"
