@@ -23,6 +23,7 @@ from animeset_lib.cast.cast_file import (
     save_cast,
 )
 from animeset_lib.cast.grouping import NOISE
+from animeset_lib.cast.name_book import KnownName, digest_of_names, who_is_known
 from animeset_lib.cast.names import character_name, is_automatic, unused_names
 from animeset_lib.cast.references import embed_references, find_references, references_digest
 from animeset_lib.errors import InputError
@@ -49,6 +50,7 @@ _REPORT = "naming.json"
 BY_A_PERSON = frozenset({"not_a_character", "by_hand"})
 """Reasons for which a row of this stage is dropped because a person said so."""
 _MACHINE = "machine_names.json"
+_BEFORE = "names_before.json"
 _SIDE_BY_SIDE = 0.1
 """Two clusters that share more than this share of the smaller one's stills are two characters, whatever a reference says; below, a false
 face or a mirror is likelier."""
@@ -75,18 +77,21 @@ class CastStage(Stage):
     `references` is a folder `<name>/*.png|jpg|webp`, `cast_file` the cast.json of an earlier film; either, both or none. `decisions` is the file of
     a `DecisionLog`, perhaps not there yet; those about faces that stand override the machine, and all that stand are written to
     `decisions.jsonl` (those about stills are in the key of 2_dedupe and thereby in this one's). They are read once
-    per object: what a person decides while the stage runs is for the next run, whose key then says so.
+    per object: what a person decides while the stage runs is for the next run, whose key then says so. `names` is whom earlier runs of the film
+    gave automatic names.
 
     `notes.machine_names` of stage.json is cluster → name and source by the machine, before decisions: with them `settle` gives what the next
-    run will.
+    run will. `notes.names_before` says of the automatic names of earlier runs which cluster bears one (`borne`), and all of
+    them (`given`).
     """
 
     settings: CastSettings
     references: Path | None = None
     cast_file: Path | None = None
     decisions: Path | None = None
+    names: tuple[KnownName, ...] = ()
     name: ClassVar[str] = "3d_cast"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     needs: ClassVar[tuple[str, ...]] = ("1_extract", "3a_detect", "3b_embed", "3c_cluster")
     row: ClassVar[type[Record]] = CastRow
 
@@ -100,6 +105,8 @@ class CastStage(Stage):
             found["cast_file"] = hashlib.sha256(self.cast_file.read_bytes()).hexdigest()
         if self._standing:
             found["decisions"] = digest_of(self._standing)
+        if self.names:
+            found["names"] = digest_of_names(self.names)
         return found
 
     @cached_property
@@ -160,7 +167,11 @@ class CastStage(Stage):
             for name in shown
             if name not in {match.name for match in named.values()}
         ]
-        name_of = name_clusters(clusters, named, [*known, *shown], self._standing)
+        taken = {*known, *shown}
+        earlier_names = [one for one in self.names if one.name not in taken]
+        before = who_is_known([row.id for row in clusters], labels, vectors, earlier_names, maker["digest"], same)
+        given_before = sorted({one.name for one in self.names})
+        name_of = name_clusters(clusters, named, taken, self._standing, before, given_before)
         source_of: dict[int, ClusterSource] = {
             cluster: named[cluster].source if cluster in named else "cluster" for cluster in name_of
         }
@@ -174,9 +185,16 @@ class CastStage(Stage):
                 "3d_cast: %d faces that were decided about are not in this run (other settings); those decisions are without effect on them",
                 settlement.absent,
             )
-        (out / _REPORT).write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        (out / _REPORT).write_text(
+            json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", newline="\n"
+        )
+        (out / _BEFORE).write_text(
+            json.dumps({"borne": before, "given": given_before}) + "\n", encoding="utf-8", newline="\n"
+        )
         machine = {str(cluster): (name, source_of[cluster]) for cluster, name in name_of.items()}
-        (out / _MACHINE).write_text(json.dumps(machine, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        (out / _MACHINE).write_text(
+            json.dumps(machine, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", newline="\n"
+        )
         if self._all_standing:
             lines = "".join(f"{decision.line}\n" for decision in self._all_standing)
             (out / DECISIONS_FILE).write_text(lines, encoding="utf-8", newline="\n")
@@ -231,6 +249,7 @@ class CastStage(Stage):
             ],
         )
         ctx.note("naming", json.loads((out / _REPORT).read_text(encoding="utf-8")))
+        ctx.note("names_before", json.loads((out / _BEFORE).read_text(encoding="utf-8")))
         ctx.note("machine_names", json.loads((out / _MACHINE).read_text(encoding="utf-8")))
         if self._standing:
             ctx.note("decisions", len(self._standing))
@@ -296,9 +315,15 @@ def match_clusters(
 
 
 def name_clusters(
-    clusters: Sequence[ClusterRow], named: Mapping[int, Match], taken: Iterable[str], decisions: Sequence[Decision]
+    clusters: Sequence[ClusterRow],
+    named: Mapping[int, Match],
+    taken: Iterable[str],
+    decisions: Sequence[Decision],
+    before: Mapping[int, str] | None = None,
+    given_before: Iterable[str] = (),
 ) -> dict[int, str]:
-    """Cluster → the machine's name of it, by cluster number: that of its match in `named`, else `character_01`, ... by size, without `taken`.
+    """Cluster → the machine's name of it, by cluster number: that of its match in `named`, else the one it bore `before`, else `character_01`, ...
+    by size, without `taken` and what was `given_before`.
 
     Where a decision tells who bore the automatic name it uses, that name stays with the cluster that now holds most of those faces (of whom
     the machine called so; nobody, where a person made the character), and no other gets it; all other names are as they
@@ -323,8 +348,11 @@ def name_clusters(
             placed.add(name)
             name_of.setdefault(cluster, name)
     every = range(max((row.cluster for row in clusters), default=NOISE) + 1)
-    by_size = dict(zip((cluster for cluster in every if cluster not in named), unused_names(known), strict=False))
-    spare = unused_names({*known, *kept_back, *by_size.values()})
+    borne = before or {}
+    spoken_for = {*known, *given_before}
+    unused = unused_names(spoken_for)
+    by_size = {cluster: borne.get(cluster) or next(unused) for cluster in every if cluster not in named}
+    spare = unused_names({*spoken_for, *kept_back, *by_size.values()})
     for cluster, name in by_size.items():
         if cluster not in name_of:
             name_of[cluster] = next(spare) if name in kept_back else name
@@ -451,5 +479,7 @@ def _cast(
         for character in earlier
         if character.name not in members
     ]
-    embedder = CastEmbedder(name=maker["name"], digest=maker["digest"], dim=maker["dim"])
+    embedder = CastEmbedder(
+        name=maker["name"], digest=maker["digest"], dim=maker["dim"], same_distance=maker["same_distance"]
+    )
     return CastFile(embedder=embedder, characters=(*characters, *absent))

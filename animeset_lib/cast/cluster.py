@@ -94,7 +94,7 @@ class ClusterStage(Stage):
             "distances": _histogram(vectors, labels),
             "together": _together(means, forbidden, same),
         }
-        (out / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        (out / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8", newline="\n")
         for i, region in enumerate(regions):
             unit = int(units[i])
             yield ClusterRow(

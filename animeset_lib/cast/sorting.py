@@ -179,7 +179,9 @@ class Sorting:
             if source != "cluster"
         }
         taken = [match.name for match in named.values()]
-        return name_clusters(self._outputs["3c_cluster"].kept, named, taken, standing)
+        earlier = self._outputs["3d_cast"].info["notes"]["names_before"]
+        before = {int(cluster): name for cluster, name in earlier["borne"].items()}
+        return name_clusters(self._outputs["3c_cluster"].kept, named, taken, standing, before, earlier["given"])
 
     def _members(self, group: str) -> list[str]:
         self._settle()

@@ -9,7 +9,7 @@ import logging
 import shutil
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -70,9 +70,15 @@ def keys_of(stages: Sequence[Stage], models: ModelProvider) -> dict[str, str]:
 
 
 def run_stages(
-    stages: Sequence[Stage], store: FilmStore, models: ModelProvider, events: Events, cancel: Cancel, threads: int
+    stages: Sequence[Stage],
+    store: FilmStore,
+    models: ModelProvider,
+    events: Events,
+    cancel: Cancel,
+    threads: int,
+    after: Mapping[str, Callable[[Mapping[str, Output]], None]] | None = None,
 ) -> dict[str, Output]:
-    """Run what is not yet there; returns all outputs by stage name.
+    """Run what is not yet there; returns all outputs by stage name. `after` a stage of that name, reused or not, gets all outputs so far.
 
     Interrupted anywhere, the same call goes on where it was: finished stages are taken as they are, finished batches of the running one too.
     Raises what a stage raises, `CancelledError` or `SpaceError`; nothing finished is lost by any of them.
@@ -87,6 +93,8 @@ def run_stages(
         finally:
             # the next stage's network needs the memory of this one's
             models.release()
+        if after is not None and stage.name in after:
+            after[stage.name](outputs)
     return outputs
 
 

@@ -66,7 +66,6 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 }
 """Named sets of values that differ from the defaults. `draft`: a quick look at a film, minutes instead of an hour on a laptop."""
 
-
 # A few values are needed by two stages. They are set in one place and copied, so that each stage's key sees what it uses.
 _COPIED = {
     ("upscale", "max_pictures"): ("dataset", "max_pictures"),

@@ -39,7 +39,7 @@ class CaptionStage(Stage):
     traits: Path | None = None
 
     name: ClassVar[str] = "6c_caption"
-    version: ClassVar[str] = "4"
+    version: ClassVar[str] = "5"
     needs: ClassVar[tuple[str, ...]] = ("3c_cluster", "5_crop", "6b_attributes")
     row: ClassVar[type[Record]] = CaptionRow
 
