@@ -2,10 +2,11 @@
 # make run                  the same with a demo film that is drawn first
 # make dashboard            the page: upload a film, Start, watch, sort the cast, download
 # make lab                  JupyterLab with the step-by-step notebooks; make docs: the same as pages to read
-# make test                 all tests that need no torch; make test-torch: those that do; make test-fiftyone: those of FiftyOne
+# make test                 the tests, some minutes; make test-all: with every kill and many examples
+# make test-torch           the tests of what needs torch; make test-fiftyone: those of FiftyOne
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run dashboard lab docs fiftyone screenshots test test-torch test-fiftyone lint format bench train-face train-identity clean
+.PHONY: help setup run dashboard lab docs fiftyone screenshots test test-all test-torch test-fiftyone lint format bench train-face train-identity clean
 
 # The first interpreter that fits; PYTHON=/path/to/python overrides. Checked by version, not by name.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3 python; do \
@@ -27,6 +28,7 @@ help:
 	@echo "make docs                 run the notebooks and write them as pages to docs/build"
 	@echo "make setup                make the environment in $(VENV)"
 	@echo "make test | lint | bench  tests, ruff and mypy, measurements"
+	@echo "make test-all             the tests with every kill and many examples, as before a merge"
 	@echo "make fiftyone             install FiftyOne (640 MB) for animeset lens; make test-fiftyone runs its tests"
 	@echo "make test-torch           installs torch as well (6 GB) and runs the tests of what builds on it"
 	@echo "make train-face DATA=folder | train-identity DATA=folder   make the shipped networks again (training/README.md)"
@@ -113,12 +115,20 @@ fiftyone: $(VENV)/.fiftyone
 screenshots: $(VENV)/.dev
 	$(BIN)/python -m tests.dashboard.screenshots docs/images
 
+# Two workers where memory allows (tests/conftest.py); ARGS='-n 0 --dist no' for none, as a debugger wants it. Each computes on one core.
+WORKERS := -n auto --dist worksteal
+test: export OMP_NUM_THREADS := 1
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) -m 'not exhaustive' $(ARGS)
 
-# The tests of models and training once more, with torch and what builds on it.
+test-all: export OMP_NUM_THREADS := 1
+test-all: $(VENV)/.dev
+	$(BIN)/python -m pytest $(WORKERS) --hypothesis-profile exhaustive $(ARGS)
+
+# Of the models' tests those that speak of torch, or use what was downloaded; the others know nothing of it and are in `make test`.
+test-torch: export OMP_NUM_THREADS := 1
 test-torch: $(VENV)/.torch
-	$(BIN)/python -m pytest tests/models tests/training $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) $$(grep -lE 'torch|mark\.weights' tests/models/test_*.py) tests/training $(ARGS)
 
 # The tests of the lens, with the real FiftyOne and a mongod of their own.
 test-fiftyone: $(VENV)/.fiftyone

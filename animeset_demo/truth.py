@@ -100,7 +100,7 @@ class DemoTruth:
         lines.append('],\n"frames": [')
         lines.append(",\n".join(json.dumps(asdict(f)) for f in self.frames))
         lines.append("]}\n")
-        path.write_text("\n".join(lines), encoding="utf-8")
+        path.write_text("\n".join(lines), encoding="utf-8", newline="\n")
 
     @staticmethod
     def load(path: Path) -> DemoTruth:

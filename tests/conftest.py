@@ -4,32 +4,105 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import numpy as np
+import psutil
 import pytest
+from filelock import FileLock
 
+from animeset_lib import open_run
 from animeset_lib.cli import main as cli
 from animeset_lib.models.fakes import FakeModels
+from animeset_lib.notebook import demo_film
 from animeset_lib.records import EmbedRow, Record
 from animeset_lib.run.stage import Context, Given, Notes, Output, Stage, StageInfo, StageType, row_of
+from tests.dashboard.browser import make_film
 
-# How long an example takes says more about what else the machine does than about the code.
-hypothesis.settings.register_profile("animeset", deadline=None)
+# How long an example takes says more about what else the machine does than about the code. On CI the examples are the same every time: a
+# change is not judged by luck. `make test-all` takes the profile `exhaustive`.
+_ALWAYS: dict[str, Any] = {"deadline": None, "derandomize": "CI" in os.environ}
+hypothesis.settings.register_profile("animeset", max_examples=30, **_ALWAYS)
+hypothesis.settings.register_profile("exhaustive", max_examples=100, **_ALWAYS)
 hypothesis.settings.load_profile("animeset")
+
+MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 
 REAL_MODELS = os.environ.get("ANIMESET_MODELS")
 """The user's own models folder; only tests marked `weights` look there."""
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`: two, for a worker with its browser, server and run takes up to 2 GB; one where there is less."""
+    return 2 if psutil.virtual_memory().available >= 4e9 else 1
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_models_and_no_network(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What a developer has downloaded must not change a test, and no test may download."""
+    """What a developer has downloaded or chosen must not change a test, and no test may download."""
+    os.environ.pop("IMAGEIO_FFMPEG_EXE", None)
     os.environ["ANIMESET_MODELS"] = str(tmp_path_factory.mktemp("no-models"))
     os.environ["ANIMESET_OFFLINE"] = "1"
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MadeOnce]:
+    """`made_once("films", fill)`: a folder that `fill(folder)` filled, once for all workers.
+
+    It is to be copied, never changed; who changed it all the same is found at the end.
+    """
+    base = tmp_path_factory.getbasetemp()
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    made: dict[Path, Path] = {}
+
+    def files(folder: Path) -> str:
+        seen = ((path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file())
+        return "".join(f"{path.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}\n" for path, stat in seen)
+
+    def folder_of(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, complete = root / "once" / name, root / "once" / f"{name}.files"
+        folder.parent.mkdir(exist_ok=True)
+        with FileLock(folder.with_name(f"{name}.lock")):
+            if not complete.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                fill(folder)
+                complete.write_text(files(folder), encoding="utf-8")
+        made[folder] = complete
+        return folder
+
+    yield folder_of
+    for folder, complete in made.items():
+        assert files(folder) == complete.read_text(encoding="utf-8"), f"a test changed {folder}; tests change copies"
+
+
+@pytest.fixture(scope="session")
+def drawn_film(made_once: MadeOnce) -> Callable[..., Path]:
+    """`drawn_film("mp4", seconds=12)`: that much of the demo film, drawn once; a test that writes to it copies it first."""
+
+    def film(suffix: str, **size: int) -> Path:
+        name = "-".join(("film", suffix, *map(str, size.values())))
+        return made_once(name, lambda folder: make_film(folder / f"film.{suffix}", **size)) / f"film.{suffix}"
+
+    return film
+
+
+@pytest.fixture(scope="session")
+def finished_demo(made_once: MadeOnce) -> Path:
+    """A project with the demo film, small (all its scenes, six frames a second), run to the data set by the models that need no download."""
+
+    def fill(folder: Path) -> None:
+        (folder / "dashboard.ipynb").touch()
+        film = demo_film(folder, width=480, height=270, fps=6)
+        open_run(film, root=folder).upto("dataset")
+
+    return made_once("demo", fill)
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ def test_every_command_is_in_the_readme() -> None:
         "settings",
         "models",
         "demo-film",
+        "notebooks",
     } == set(commands)
     for name in commands:
         assert re.search(rf"`{name}[ `]", README), f"README says nothing of `{name}`"

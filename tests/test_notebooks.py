@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import base64
 import importlib
+import io
 import json
 import re
 import shutil
@@ -13,8 +15,8 @@ from typing import Any
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from PIL import Image
 
-from animeset_lib.notebook import demo_film
 from animeset_lib.pipeline.stages import PIPELINE
 
 ROOT = Path(__file__).parents[1]
@@ -55,21 +57,27 @@ def _tree(cell: Any) -> ast.Module:
 # ------------------------------------------------------------------------------------------------------------------ running
 
 
-@pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo film, small: all its scenes, six frames a second."""
-    return demo_film(tmp_path_factory.mktemp("film"), width=480, height=270, fps=6)
-
-
-def _project(folder: Path, film: Path) -> Path:
-    """A project as a fresh clone has it, with the film in place of the one that the notebooks would draw."""
+def _project(folder: Path, demo: Path) -> Path:
+    """A project as a fresh clone has it, with the small film in place of the one that the notebooks would draw."""
     for name in _FOLDERS:
         (folder / name).mkdir(parents=True)
     shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=shutil.ignore_patterns(".*"))
     for name in _FILES:
         shutil.copy(ROOT / name, folder / name)
-    (folder / "input" / film.name).hardlink_to(film)
+    (film,) = demo.glob("input/*.mp4")
+    shutil.copy(film, folder / "input" / film.name)
     return folder
+
+
+def _give(project: Path, demo: Path, name: str) -> None:
+    """What the notebook runs first, with the settings as they are, as if it had run before: no stage further than it goes itself."""
+    source = "".join(cell.source for cell in _cells(project / "notebooks" / f"{name}.ipynb"))
+    first = re.search(r"open_run\(FILM.*?\)\.upto\(\"(\w+)\"\)|run\.finish\(\)", source)
+    assert first is not None, f"{name} runs nothing"
+    sections = list(PIPELINE)
+    for section in sections[: sections.index(first[1] or "dataset") + 1]:
+        (stage,) = demo.glob(f"work/*/{PIPELINE[section].name}-*")
+        shutil.copytree(stage, project / stage.relative_to(demo))
 
 
 def _run(project: Path, name: str, place: str) -> Any:
@@ -90,10 +98,27 @@ def _shown(notebook: Any) -> list[dict[str, Any]]:
     return [out["data"] for cell in notebook.cells for out in cell.get("outputs", []) if "data" in out]
 
 
+def _pictures(data: dict[str, Any]) -> list[str]:
+    """Addresses of the pictures in one output: its own, and those that its text or page names."""
+    own = [f"data:{kind};base64,{data[kind]}" for kind in data if kind.startswith("image/")]
+    written = "".join(data.get(kind, "") for kind in ("text/html", "text/markdown"))
+    tags = re.findall(r"""<img\b[^>]*\ssrc=(?:'([^']*)'|"([^"]*)")""", written)
+    return [*own, *(single or double for single, double in tags), *re.findall(r"!\[[^\]]*\]\(([^)]*)\)", written)]
+
+
+def _check_picture(address: str) -> None:
+    """It is in the page itself, which may be read anywhere (`make docs` puts it into another folder), and decodes."""
+    assert address.startswith("data:image/"), f"{address!r} leads nowhere once the notebook is a page"
+    Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))).load()
+
+
 def _check(notebook: Any, project: Path, before: dict[str, bytes]) -> None:
-    """There are plots, nothing floods the page, and nothing was written beside the notebooks."""
+    """There are plots, every picture can be seen, nothing floods the page, and nothing was written beside the notebooks."""
     shown = _shown(notebook)
     assert sum("image/png" in data for data in shown) >= 2
+    for data in shown:
+        for address in _pictures(data):
+            _check_picture(address)
     assert max(len(json.dumps(data)) for data in shown) < 2_000_000
     printed = [out["text"] for cell in notebook.cells for out in cell.get("outputs", []) if "text" in out]
     plain = [data["text/plain"] for data in shown if data.keys() == {"text/plain"}]
@@ -103,15 +128,17 @@ def _check(notebook: Any, project: Path, before: dict[str, bytes]) -> None:
 
 
 @pytest.mark.parametrize("name", STEPS[:-1])
-def test_notebooks_run_from_top_to_bottom(name: str, film: Path, tmp_path: Path) -> None:
-    """Each in an empty project, so none needs another; by turns from the notebooks' folder and from the project's."""
-    project = _project(tmp_path / "project", film)
+def test_notebooks_run_from_top_to_bottom(name: str, finished_demo: Path, tmp_path: Path) -> None:
+    """Each in a project of its own, so none needs another; by turns from the notebooks' folder and from the project's."""
+    project = _project(tmp_path / "project", finished_demo)
+    _give(project, finished_demo, name)
     before = _files(project / "notebooks")
     _check(_run(project, name, ("notebooks", ".")[STEPS.index(name) % 2]), project, before)
 
 
-def test_colab_runs_elsewhere_too_and_goes_on_where_it_was(film: Path, tmp_path: Path) -> None:
-    project = _project(tmp_path / "project", film)
+def test_colab_runs_elsewhere_too_and_goes_on_where_it_was(finished_demo: Path, tmp_path: Path) -> None:
+    """This one from nothing but the film."""
+    project = _project(tmp_path / "project", finished_demo)
     before = _files(project / "notebooks")
     _check(_run(project, "colab", "notebooks"), project, before)
     stages = sorted(path.name for path in (project / "work").glob("*/*-*"))

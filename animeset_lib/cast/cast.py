@@ -26,6 +26,7 @@ from animeset_lib.cast.cluster import ClusterStage
 from animeset_lib.cast.detect import DetectStage
 from animeset_lib.cast.embed import EmbedNotes, EmbedStage
 from animeset_lib.cast.grouping import NOISE
+from animeset_lib.cast.name_book import KnownName, digest_of_names, who_is_known
 from animeset_lib.cast.names import character_name, is_automatic, unused_names
 from animeset_lib.cast.references import embed_references, find_references, references_digest
 from animeset_lib.errors import InputError
@@ -95,11 +96,14 @@ class NamedCharacter(BaseModel):
 
 class CastNotes(Notes):
     """Characters by size; sentences on how they got their names; cluster → its name before decisions, with which `settle` gives what the next run
-    will; and how many decisions about faces stand."""
+    will; of the automatic names of earlier runs, which cluster bears one (`borne`), and all of them (`given`); and how many decisions about faces
+    stand."""
 
     characters: tuple[NamedCharacter, ...]
     naming: tuple[str, ...]
     machine_names: dict[int, MachineName]
+    borne: dict[int, str]
+    given: tuple[str, ...]
     decisions: int
 
 
@@ -110,15 +114,17 @@ class CastStage(WholeStage[CastRow, CastNotes]):
     `references` is a folder `<name>/*.png|jpg|webp`, `cast_file` the cast.json of an earlier film; either, both or none. `decisions` is the file of
     a `DecisionLog`, perhaps not there yet; those about faces that stand override the machine, and all that stand are written to
     `decisions.jsonl` (those about stills are in the key of 2_dedupe and thereby in this one's). They are read once
-    per object: what a person decides while the stage runs is for the next run, whose key then says so.
+    per object: what a person decides while the stage runs is for the next run, whose key then says so. `names` is whom earlier runs of the film
+    gave automatic names.
     """
 
     settings: CastSettings
     references: Path | None = None
     cast_file: Path | None = None
     decisions: Path | None = None
+    names: tuple[KnownName, ...] = ()
     name: ClassVar[str] = "3d_cast"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     needs: ClassVar[tuple[StageType, ...]] = (ExtractStage, DetectStage, EmbedStage, ClusterStage)
 
     def fingerprint(self, models: ModelProvider) -> dict[str, str]:
@@ -131,6 +137,8 @@ class CastStage(WholeStage[CastRow, CastNotes]):
             found["cast_file"] = hashlib.sha256(self.cast_file.read_bytes()).hexdigest()
         if self._standing:
             found["decisions"] = digest_of(self._standing)
+        if self.names:
+            found["names"] = digest_of_names(self.names)
         return found
 
     @cached_property
@@ -189,7 +197,11 @@ class CastStage(WholeStage[CastRow, CastNotes]):
             for name in shown
             if name not in {match.name for match in named.values()}
         ]
-        name_of = name_clusters(clusters, named, [*known, *shown], self._standing)
+        taken = {*known, *shown}
+        earlier_names = [one for one in self.names if one.name not in taken]
+        before = who_is_known([row.id for row in clusters], labels, vectors, earlier_names, maker["digest"], same)
+        given_before = sorted({one.name for one in self.names})
+        name_of = name_clusters(clusters, named, taken, self._standing, before, given_before)
         source_of: dict[int, ClusterSource] = {
             cluster: named[cluster].source if cluster in named else "cluster" for cluster in name_of
         }
@@ -219,6 +231,8 @@ class CastStage(WholeStage[CastRow, CastNotes]):
             machine_names={
                 cluster: MachineName(name=name, source=source_of[cluster]) for cluster, name in name_of.items()
             },
+            borne=before,
+            given=tuple(given_before),
             decisions=len(self._standing),
         )
         self._tell(rows, notes, ctx)
@@ -324,9 +338,15 @@ def match_clusters(
 
 
 def name_clusters(
-    clusters: Sequence[ClusterRow], named: Mapping[int, Match], taken: Iterable[str], decisions: Sequence[Decision]
+    clusters: Sequence[ClusterRow],
+    named: Mapping[int, Match],
+    taken: Iterable[str],
+    decisions: Sequence[Decision],
+    before: Mapping[int, str] | None = None,
+    given_before: Iterable[str] = (),
 ) -> dict[int, str]:
-    """Cluster → the machine's name of it, by cluster number: that of its match in `named`, else `character_01`, ... by size, without `taken`.
+    """Cluster → the machine's name of it, by cluster number: that of its match in `named`, else the one it bore `before`, else `character_01`, ...
+    by size, without `taken` and what was `given_before`.
 
     Where a decision tells who bore the automatic name it uses, that name stays with the cluster that now holds most of those faces (of whom
     the machine called so; nobody, where a person made the character), and no other gets it; all other names are as they
@@ -351,8 +371,11 @@ def name_clusters(
             placed.add(name)
             name_of.setdefault(cluster, name)
     every = range(max((row.cluster for row in clusters), default=NOISE) + 1)
-    by_size = dict(zip((cluster for cluster in every if cluster not in named), unused_names(known), strict=False))
-    spare = unused_names({*known, *kept_back, *by_size.values()})
+    borne = before or {}
+    spoken_for = {*known, *given_before}
+    unused = unused_names(spoken_for)
+    by_size = {cluster: borne.get(cluster) or next(unused) for cluster in every if cluster not in named}
+    spare = unused_names({*spoken_for, *kept_back, *by_size.values()})
     for cluster, name in by_size.items():
         if cluster not in name_of:
             name_of[cluster] = next(spare) if name in kept_back else name
@@ -477,5 +500,7 @@ def _cast(maker: EmbedNotes, rows: Sequence[CastRow], vectors: Vectors, earlier:
         for character in earlier
         if character.name not in members
     ]
-    embedder = CastEmbedder(name=maker.embedder.name, digest=maker.embedder.digest, dim=maker.dim)
+    embedder = CastEmbedder(
+        name=maker.embedder.name, digest=maker.embedder.digest, dim=maker.dim, same_distance=maker.same_distance
+    )
     return CastFile(embedder=embedder, characters=(*characters, *absent))

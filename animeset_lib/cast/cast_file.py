@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Literal, Self
 
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from animeset_lib.cast.names import character_name
 from animeset_lib.errors import InputError
+from animeset_lib.system import replace_path
 
 __all__ = ["CastCharacter", "CastEmbedder", "CastFile", "load_cast", "representatives", "save_cast"]
 
@@ -30,11 +30,13 @@ class _Frozen(BaseModel):
 
 
 class CastEmbedder(_Frozen):
-    """What made the vectors: they can be compared only with vectors of the same `digest`."""
+    """What made the vectors: they can be compared only with vectors of the same `digest`. `same_distance` is its threshold (`models.api.Embedder`);
+    None where the file does not say it, and then the file does not tell who is whom."""
 
     name: str
     digest: str
     dim: int = Field(gt=0)
+    same_distance: float | None = None
 
 
 class CastCharacter(_Frozen):
@@ -116,8 +118,8 @@ def save_cast(path: Path, cast: CastFile) -> None:
         ]
     lines += [" ]", "}", ""]
     draft = path.with_name(f"{path.name}.tmp")
-    draft.write_text("\n".join(lines), encoding="utf-8")
-    os.replace(draft, path)
+    draft.write_text("\n".join(lines), encoding="utf-8", newline="\n")
+    replace_path(draft, path)
 
 
 def representatives(vectors: Vectors) -> tuple[tuple[float, ...], ...]:

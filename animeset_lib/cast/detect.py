@@ -101,7 +101,7 @@ class DetectStage(Stage[Still, Region, DetectNotes]):
                 if isinstance(picture, InputError):
                     ctx.log.warning("3a_detect: %s is left out: %s", still.id, picture)
                     (out / UNREADABLE).mkdir(exist_ok=True)
-                    (out / UNREADABLE / f"{still.id}.txt").write_text(f"{picture}\n", encoding="utf-8")
+                    (out / UNREADABLE / f"{still.id}.txt").write_text(f"{picture}\n", encoding="utf-8", newline="\n")
                 else:
                     readable.append((still, picture))
             found = detector.detect([picture for _, picture in readable])

@@ -186,7 +186,8 @@ class Sorting:
             if source != "cluster"
         }
         taken = [match.name for match in named.values()]
-        return name_clusters(self._outputs[ClusterStage].kept, named, taken, standing)
+        notes = self._outputs[CastStage].notes
+        return name_clusters(self._outputs[ClusterStage].kept, named, taken, standing, notes.borne, notes.given)
 
     def _members(self, group: str) -> list[str]:
         self._settle()

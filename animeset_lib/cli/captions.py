@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["captions_app"]
 
-captions_app = typer.Typer(
-    name="captions",
-    help="Captions of a published film: list, edit many at once with a preview, undo. Later runs keep what you wrote.",
-    no_args_is_help=True,
-)
+captions_app = typer.Typer(name="captions", no_args_is_help=True)
 
 _SHOWN = 5
 """Changes that are written out where they were made; a preview shows all."""
@@ -58,7 +54,9 @@ def _captions(
         typer.Argument(metavar="FILM", help="A published folder, or part of its name, of the film's file name or id."),
     ],
 ) -> None:
-    """Captions of a published film: list, edit many at once with a preview, undo. Later runs keep what you wrote.
+    """List and edit the captions of a published film.
+
+    Many at once, with a preview and undo. Later runs keep what you wrote.
 
     For example:
 

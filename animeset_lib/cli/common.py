@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 from animeset_lib.settings import PRESETS
 
@@ -25,6 +28,7 @@ __all__ = [
     "console",
     "errors",
     "say",
+    "say_columns",
 ]
 
 console = Console(highlight=False)
@@ -48,6 +52,18 @@ FilmArgument = Annotated[str, typer.Argument(metavar="FILM", help="The film's fi
 def say(text: str) -> None:
     """Print as it is: file names may hold what rich would take for markup."""
     console.print(text, markup=False, soft_wrap=True)
+
+
+def say_columns(rows: Sequence[Sequence[str]]) -> None:
+    """Print `rows` as columns; what is too long is folded inside the last one in a terminal, and stays one line elsewhere."""
+    widths = [max(map(cell_len, column)) for column in list(zip(*rows, strict=True))[:-1]]
+    room = console.width - sum(widths) - 2 * len(widths)
+    for *first, last in rows:
+        start = "".join(f"{set_cell_size(text, width)}  " for text, width in zip(first, widths, strict=True))
+        fold = console.is_terminal and room > 20
+        for line in Text(last).wrap(console, room) if fold else [last]:
+            say(f"{start}{line}")
+            start = " " * cell_len(start)
 
 
 class DownloadBars:

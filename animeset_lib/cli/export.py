@@ -67,7 +67,10 @@ def export(
     output: OutputOption = Path("output"),
     as_json: JsonOption = False,
 ) -> None:
-    """Write a published film in the forms that trainers load, with configurations, balanced repeats and sample prompts."""
+    """Write a published film in the forms that trainers load.
+
+    With configurations, balanced repeats and sample prompts.
+    """
     from animeset_lib.export.plan import By, ExportOptions
     from animeset_lib.export.write import FORMATS, export_films
     from animeset_lib.pipeline import find_dataset

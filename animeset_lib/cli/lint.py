@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from animeset_lib.cli.common import JsonOption, say
+from animeset_lib.cli.common import JsonOption, say, say_columns
 from animeset_lib.errors import InputError
 
 if TYPE_CHECKING:
     from animeset_lib.export.lint import LintedSet, Report
 
 __all__ = ["lint"]
-
-_SHOWN = 5
-"""Findings of one kind in one set that are written out."""
 
 
 def lint(
@@ -41,22 +38,29 @@ def lint(
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,
     show_all: Annotated[
-        bool, typer.Option("--all", help="Write out every finding, not the first few of each kind.")
+        bool, typer.Option("--all", help="Every data set and every finding, not one example of each kind.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Load data sets the way their trainers do, and say what would stop, be left out or be learned wrong. Ends with 1 where there are errors."""
+    """Load data sets the way their trainers do; say what is wrong.
+
+    What would stop a trainer, be left out or be learned wrong. Ends with 1 where there are errors.
+    """
     from animeset_lib.export.lint import lint as run
 
     reports = [run(_place(path), format) for path in paths]
     if as_json:
         print(json.dumps([report.as_json() for report in reports], ensure_ascii=False))
     else:
-        for report in reports:
-            if len(reports) > 1:
-                say(f"{report.path}:")
-            _print(report, None if show_all else _SHOWN)
-        _print_sum(reports)
+        if show_all:
+            for report in reports:
+                if len(reports) > 1:
+                    say(f"{report.path}:")
+                for one in report.linted:
+                    _print_set(one)
+        else:
+            _print_kinds(reports)
+        _print_sum(reports, show_all)
     failed = sum(report.errors for report in reports)
     warned = sum(report.warnings for report in reports)
     if failed or (strict and warned):
@@ -77,32 +81,39 @@ def _place(path: Path) -> Path:
     return path
 
 
-def _print(report: Report, most: int | None) -> None:
-    for one in report.linted:
-        say(one.summary)
-        _print_findings(one, most)
+def _print_kinds(reports: Sequence[Report]) -> None:
+    """A line for each kind of finding, errors first, with their number and the first of them."""
+    sets = [one for report in reports for one in report.linted]
+    if len(sets) == 1:
+        say(sets[0].summary)
+    counts: Counter[tuple[str, str]] = Counter()
+    examples: dict[tuple[str, str], str] = {}
+    for report in reports:
+        for finding in report.findings:
+            kind = (finding.level, finding.code)
+            counts[kind] += 1
+            place = finding.path if len(reports) == 1 else str(report.path / finding.path)
+            examples.setdefault(kind, f"{place}: {finding.words}")
+    if counts:
+        say_columns(
+            [(level, code, str(count), examples[level, code]) for (level, code), count in sorted(counts.items())]
+        )
 
 
-def _print_sum(reports: Sequence[Report]) -> None:
+def _print_sum(reports: Sequence[Report], show_all: bool) -> None:
     """One line at the end, for whoever looks only there."""
     loaded = sum(len(report.linted) for report in reports)
     errors, warnings = (sum(getattr(report, level) for report in reports) for level in ("errors", "warnings"))
     words = ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in ((errors, "error"), (warnings, "warning")))
-    say(f"{loaded} data set{'' if loaded == 1 else 's'} looked at: {words}")
+    more = "" if show_all or (loaded == 1 and errors + warnings < 2) else "; --all writes each out"
+    say(f"{loaded} data set{'' if loaded == 1 else 's'} looked at: {words}{more}")
 
 
-def _print_findings(one: LintedSet, most: int | None) -> None:
-    kinds: dict[tuple[str, str, str], int] = defaultdict(int)
+def _print_set(one: LintedSet) -> None:
+    say(one.summary)
     name = ""
     for finding in one.findings:
-        kind = (finding.set, finding.level, finding.code)
-        kinds[kind] += 1
         if finding.set != name:
             name = finding.set
             say(f"  {name}")
-        if most is None or kinds[kind] <= most:
-            say(f"    {finding.level:<7} {finding.code}: {finding.path}: {finding.words}")
-    if most is not None:
-        for (name, level, code), count in kinds.items():
-            if count > most:
-                say(f"  {name or 'all'}: {count - most} more of {level} {code}; --all writes them out")
+        say(f"    {finding.level:<7} {finding.code}: {finding.path}: {finding.words}")

@@ -7,6 +7,7 @@ Exit codes: 0 done · 1 the input, disk or a model cannot be used · 2 wrong com
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import os
 import platform
@@ -22,6 +23,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from typer.core import TyperGroup
 
 import animeset_lib
 from animeset_lib.cli.captions import captions_app
@@ -39,18 +41,41 @@ from animeset_lib.cli.common import (
     console,
     errors,
     say,
+    say_columns,
 )
 from animeset_lib.cli.export import export
 from animeset_lib.cli.lint import lint
 from animeset_lib.cli.models import model_row, models_app
+from animeset_lib.cli.notebooks import notebooks
 from animeset_lib.cli.traits import traits
 from animeset_lib.errors import AnimesetError, CancelledError, InputError, SettingsError
 from animeset_lib.settings import load_settings
 
 __all__ = ["app", "main"]
 
+_GROUPS = {
+    "From a film to image sets": ("run", "dashboard", "status", "cancel"),
+    "Who is who": ("decide", "lens"),
+    "Published sets": ("export", "lint", "captions", "traits"),
+    "This machine": ("models", "doctor", "settings", "clean", "demo-film"),
+}
+"""Commands in the order in which they are used, as `--help` lists them."""
+
+
+class _InOrderOfUse(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [name for names in _GROUPS.values() for name in names]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        command: Any = super().get_command(ctx, cmd_name)
+        if command is not None:
+            command.rich_help_panel = next(group for group, names in _GROUPS.items() if cmd_name in names)
+        return command
+
+
 app = typer.Typer(
     name="animeset",
+    cls=_InOrderOfUse,
     help="Turn an anime film into captioned image sets, one per character, ready for LoRA training.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -60,11 +85,15 @@ app.add_typer(models_app)
 app.add_typer(captions_app)
 app.command()(export)
 app.command()(lint)
+app.command()(notebooks)
 app.command()(traits)
 
 
 def main() -> None:
     """Entry point: one clear line instead of a traceback for everything a user can mend."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8")  # Windows would take its code page for a pipe, which has no kana
     try:
         app(prog_name="animeset")
     except AnimesetError as error:
@@ -129,7 +158,11 @@ def run(
         Path | None, typer.Option(help="cast.json of an earlier film of the series: names its characters again.")
     ] = None,
     keep_work: Annotated[
-        bool, typer.Option("--keep-work", help="Keep intermediate stages for a run with other settings.")
+        bool,
+        typer.Option(
+            "--keep-work",
+            help="Keep intermediate stages for a run with other settings; a finished film's are made again.",
+        ),
     ] = False,
     until: Annotated[
         str | None,
@@ -150,7 +183,10 @@ def run(
     threads: Annotated[int, typer.Option(min=0, help="0: all cores.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Film in, one image set per character out. Run it again after an interruption and it goes on where it was."""
+    """Turn a film into captioned image sets, one per character.
+
+    Run it again after an interruption and it goes on where it was.
+    """
     from animeset_lib.pipeline import Folders, Series, fetch_models, plan_film, run_film
 
     if Path() in films:
@@ -163,7 +199,10 @@ def run(
         references = Path("references")
     if plan:
         for film in films:
-            _print_plan(plan_film(film, chosen, folders, references=references, cast=cast, device=device), as_json)
+            rows = plan_film(
+                film, chosen, folders, references=references, cast=cast, keep_work=keep_work, device=device
+            )
+            _print_plan(film, rows, as_json)
         return
     if fetch:
         with DownloadBars() as bars:
@@ -255,7 +294,7 @@ def _print_result(result: Any, work: Path, until: str | None, as_json: bool) -> 
 
 @app.command()
 def dashboard(
-    folder: Annotated[Path, typer.Argument(help="The project folder, with dashboard.ipynb in it.")] = Path(),
+    folder: Annotated[Path, typer.Argument(help="The project: films, work and results lie in it.")] = Path(),
     host: Annotated[
         str, typer.Option(help="Address to listen on; others than 127.0.0.1 let other machines in.")
     ] = "127.0.0.1",
@@ -263,11 +302,11 @@ def dashboard(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
     max_upload_gb: Annotated[float, typer.Option(min=0.001, help="Most gigabytes an uploaded file may have.")] = 50,
 ) -> None:
-    """Serve the page on which a film is uploaded, run, sorted and downloaded."""
+    """Serve the page: upload a film, run it, sort the cast, download."""
     if importlib.util.find_spec("voila") is None or importlib.util.find_spec("ipyvue") is None:
-        raise AnimesetError(
-            "the dashboard is not installed; pip install -c constraints.txt -e '.[dashboard]', or `make dashboard`"
-        )
+        from animeset_lib.models.provider import extra_command
+
+        raise AnimesetError(f"the dashboard is not installed; get it with: {extra_command('dashboard')}")
     from animeset_lib.dashboard.app import serve
 
     serve(folder, host=host, port=port, browser=browser, max_upload_gb=max_upload_gb)
@@ -292,12 +331,15 @@ def decide(
     work: WorkOption = Path("work"),
     as_json: JsonOption = False,
 ) -> None:
-    """List what was decided about a film, or decide: names, merges, who is nobody, which stills are duplicates. The next run honours it."""
-    from animeset_lib.pipeline import Folders, decisions_path, find_film
+    """List what was decided about a film, or decide.
+
+    Names, merges, who is nobody, which stills are duplicates. The next run honours it.
+    """
+    from animeset_lib.pipeline import Folders, cast_pack_path, decisions_path, find_film
     from animeset_lib.pipeline.deciding import Deciding
 
     folder = find_film(film, Folders(output, work))
-    deciding = Deciding(work / folder, decisions_path(output, folder))
+    deciding = Deciding(cast_pack_path(output, folder), decisions_path(output, folder))
     words = "" if what == "list" else deciding.decide(what, things or (), duplicate_of=of)
     state = deciding.state()
     if as_json:
@@ -322,17 +364,24 @@ def lens(
     output: OutputOption = Path("output"),
     work: WorkOption = Path("work"),
 ) -> None:
-    """Open FiftyOne on what --keep-work left: stills with duplicate groups, faces, crops, datasets. Ctrl-C saves your tags as decisions."""
+    """Open FiftyOne on a film.
+
+    Faces and dataset; after --keep-work stills with duplicate groups and crops, too. Ctrl-C saves your tags as decisions.
+    """
     from animeset_lib.notebook.fiftyone_lens import Lens
-    from animeset_lib.pipeline import Folders, decisions_path, find_film, published_folder
+    from animeset_lib.pipeline import Folders, cast_pack_path, decisions_path, find_film, published_folder
 
     folder = find_film(film, Folders(output, work))
-    opened = Lens(work / folder, decisions_path(output, folder), published_folder(output, folder))
+    opened = Lens(
+        work / folder, cast_pack_path(output, folder), decisions_path(output, folder), published_folder(output, folder)
+    )
     if not opened.available:
-        raise InputError(f"nothing of {folder} is kept; run the film with --keep-work, then open it again")
+        raise InputError(f"{folder} was not sorted yet; run the film, --until cast is enough, then open it again")
     datasets = {kind: opened.open(kind) for kind in opened.available}
     for kind, dataset in datasets.items():
         say(f"{kind}: {len(dataset)} pictures, views: {', '.join(dataset.list_saved_views())}")
+    if opened.missing:
+        say(opened.missing)
     session = opened.launch(datasets.get("faces") or next(iter(datasets.values())), port)
     say(f"FiftyOne: {session.url}  (stop with Ctrl-C, which saves your tags)")
     with suppress(KeyboardInterrupt):
@@ -346,8 +395,13 @@ def lens(
 
 
 @app.command()
-def status(work: WorkOption = Path("work"), logs: LogsOption = Path("logs"), as_json: JsonOption = False) -> None:
-    """Which films have work folders, how far each stage is, and whether a run is alive."""
+def status(
+    work: WorkOption = Path("work"),
+    logs: LogsOption = Path("logs"),
+    show_all: Annotated[bool, typer.Option("--all", help="Every stage of every film.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Which films are in work, how far each is, what is running."""
     from animeset_lib.pipeline import film_states
 
     states = film_states(work, logs)
@@ -356,15 +410,32 @@ def status(work: WorkOption = Path("work"), logs: LogsOption = Path("logs"), as_
         return
     if not states:
         say(f"No film is in {work}.")
+    if not show_all:
+        say_columns([(state["source"], _state_words(state, work)) for state in states])
+        return
     for state in states:
-        running = state["running"]
-        say(f"{state['source']}  [{'running, process ' + str(running.get('pid', '?')) if running else 'not running'}]")
-        for stage in state["stages"]:
-            unused = "" if stage["current"] else "  (no current run uses it)"
-            how = "finished" if stage["finished"] else f"in work, {stage['parts']} batches done"
-            say(f"  {stage['stage']:<11} {how}{unused}")
-        if state["progress"]:
-            say(f"  {state['progress']['stage']}: {state['progress']['done']:.0f} of {state['progress']['total']}")
+        say(f"{state['source']}: {_state_words(state, work)}")
+        say_columns([(f"  {stage['stage']}", _stage_words(stage)) for stage in state["stages"]])
+
+
+def _state_words(state: dict[str, Any], work: Path) -> str:
+    """How far a film is, in a line."""
+    if state["running"]:
+        at = state["progress"]
+        done = f"{at['stage']} {100 * at['done'] / max(at['total'], 1):.0f} %" if at else "just begun"
+        return f"running: {done} (process {state['running'].get('pid', '?')})"
+    current = [stage for stage in state["stages"] if stage["current"]]
+    finished = [stage["stage"] for stage in current if stage["finished"]]
+    words = f"finished up to {finished[-1]}" if finished else "no stage is finished"
+    words += "".join(f", {stage['stage']} begun" for stage in current if not stage["finished"])
+    words += f", {state['bytes'] / 1e6:.0f} MB in {work}{os.sep}"
+    unused = len(state["stages"]) - len(current)
+    return f"{words}; no run needs {unused} of its stages (animeset clean)" if unused else words
+
+
+def _stage_words(stage: dict[str, Any]) -> str:
+    how = "finished" if stage["finished"] else f"in work, {stage['parts']} batches done"
+    return how if stage["current"] else f"{how}, no current run uses it"
 
 
 @app.command()
@@ -374,7 +445,10 @@ def cancel(
     ] = None,
     work: WorkOption = Path("work"),
 ) -> None:
-    """Ask live runs to stop at their next safe point. Finished batches are kept."""
+    """Ask live runs to stop at their next safe point.
+
+    Finished batches are kept.
+    """
     from animeset_lib.pipeline import live_runs
     from animeset_lib.run.lock import request_cancel
 
@@ -394,7 +468,10 @@ def clean(
     yes: Annotated[bool, typer.Option("--yes", help="Remove; without it only list.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List, and with --yes remove, stage folders that no current run uses. Films that are running are left alone."""
+    """List, and with --yes remove, stages that no current run uses.
+
+    Films that are running are left alone.
+    """
     from animeset_lib.pipeline import removable, remove_unused
     from animeset_lib.run.store import folder_size
 
@@ -416,7 +493,10 @@ def clean(
 
 @app.command("settings")
 def show_settings(preset: PresetOption = "full", settings: FileOption = None, assign: SetOption = None) -> None:
-    """Print all settings with their meaning, range and value, as a TOML file for --settings."""
+    """Print all settings as a TOML file for --settings.
+
+    Each with its meaning, range and value.
+    """
     print(load_settings(settings, assign or (), preset).to_toml())
 
 
@@ -431,7 +511,10 @@ def demo_film(
     fps: Annotated[int, typer.Option(min=1, max=60)] = 24,
     seed: Annotated[int, typer.Option(min=0)] = 7,
 ) -> None:
-    """Render a small animated film drawn by this program, with the truth about every frame in a JSON file beside it."""
+    """Draw a small animated film to try things with.
+
+    The truth about every frame goes into a JSON file beside it.
+    """
     from rich.progress import Progress
 
     from animeset_demo import render_demo_film
@@ -458,7 +541,10 @@ def demo_film(
 
 @app.command()
 def doctor(as_json: JsonOption = False, device: DeviceOption = "auto") -> None:
-    """What is installed, where networks run, which rung of each model is used, what is missing and the command that gets it."""
+    """What is installed, which models are used, what is missing.
+
+    Also where networks run, and the command that gets what is missing.
+    """
     from animeset_lib.media import ffmpeg_exe
     from animeset_lib.models.engines.device import cards, choose, idle
     from animeset_lib.models.provider import Zoo, extra_command
@@ -513,12 +599,16 @@ def _children(folder: Path) -> list[Path]:
     return list(folder.iterdir()) if folder.is_dir() else []
 
 
-def _print_plan(rows: list[dict[str, Any]], as_json: bool) -> None:
+def _print_plan(film: Path, rows: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         print(json.dumps(rows, ensure_ascii=False))
         return
-    for row in rows:
-        say(f"{row['stage']:<11} {row['state']}")
+    reused = sum(row["reused"] for row in rows)
+    if reused == len(rows):
+        say(f"{film.name}: all {reused} stages are {rows[0]['state']}; nothing to run")
+        return
+    say_columns([(row["stage"], row["state"]) for row in rows])
+    say(f"{film.name}: {reused} of {len(rows)} stages reused, {len(rows) - reused} to run")
 
 
 def _cancel_on_signals(switches: list[Any]) -> None:

@@ -39,7 +39,10 @@ def traits(
     work: WorkOption = Path("work"),
     as_json: JsonOption = False,
 ) -> None:
-    """Show how often each trait is on a character's pictures and how telling that is; say which of them its captions leave to the trigger word."""
+    """What is constant about characters, and what captions say of it.
+
+    Show how often each trait is on a character's pictures and how telling that is; say which of them its captions leave to the trigger word.
+    """
     from animeset_lib.pipeline import Folders, find_film, traits_path
     from animeset_lib.words.cleaning import normalise
     from animeset_lib.words.trait_choices import changed, load_choices, save_choice

@@ -1,13 +1,20 @@
-"""Serves the page: a Jupyter server with a token, and Voila in it as an extension that shows `dashboard.ipynb` without its code."""
+"""Serves the page: a Jupyter server with a token, and Voila in it as an extension that shows `dashboard.ipynb` without its code.
+
+The notebook and Voila's settings come with animeset; the folder that is served, the project, may be an empty one.
+"""
 
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 from animeset_lib.dashboard.view_model import MAX_UPLOAD
 from animeset_lib.errors import InputError
+from animeset_lib.shipped import shipped
+from animeset_lib.system import LOCAL_SOCKETS
 
 __all__ = ["NOTEBOOK", "serve"]
 
@@ -24,23 +31,19 @@ _ONLY_FROM_HERE = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:;
 def serve(root: Path, *, host: str, port: int, browser: bool, max_upload_gb: float | None = None) -> None:
     """Serve until interrupted; prints the address, token included. `root` is the project folder, `max_upload_gb` the most an upload may have.
 
-    Raises `InputError` when it holds no `dashboard.ipynb` or the port cannot be had.
+    Raises `InputError` when there is no such folder or the port cannot be had.
     """
-    missing = [name for name in (NOTEBOOK, _CONFIG) if not (root / name).is_file()]
-    if missing:
-        raise InputError(
-            f"{' and '.join(missing)} expected in {root.resolve()}, but not there; start the dashboard in the folder of the project"
-        )
+    if not root.is_dir():
+        raise InputError(f"{root}: expected a folder for films and results, got none; make it, or name another")
     from jupyter_core.paths import jupyter_runtime_dir
     from jupyter_server.serverapp import ServerApp
     from traitlets.config import Config
 
     if max_upload_gb is not None:
         os.environ[MAX_UPLOAD] = str(max_upload_gb)  # the page lives in a kernel, a process of its own
-    os.chdir(root)  # Voila reads what may be downloaded from voila.json in the working folder
-    for folder in ("input", "output", "work", "logs"):
-        Path(folder).mkdir(exist_ok=True)
-    config = Config()
+    os.chdir(root)
+    config = Config(json.loads((shipped() / _CONFIG).read_text(encoding="utf-8")))
+    config.ServerApp.contents_manager_class = _contents()
     config.ServerApp.root_dir = str(Path.cwd())
     config.ServerApp.ip = host
     config.ServerApp.port = port
@@ -54,7 +57,7 @@ def serve(root: Path, *, host: str, port: int, browser: bool, max_upload_gb: flo
     config.MappingKernelManager.cull_idle_timeout = _CULL_S
     config.MappingKernelManager.cull_interval = 60
     config.ServerApp.tornado_settings = {"headers": {"Content-Security-Policy": _ONLY_FROM_HERE}}
-    if os.name == "posix" and len(jupyter_runtime_dir()) + 60 < _SOCKET_PATH:
+    if LOCAL_SOCKETS and len(jupyter_runtime_dir()) + 60 < _SOCKET_PATH:
         config.ConnectionFileMixin.transport = "ipc"  # other users of the machine cannot listen
     _mend_voila()
     app = ServerApp(config=config)
@@ -80,6 +83,20 @@ def _say_where(address: str, host: str) -> None:
             flush=True,
         )
     print("Stop with Ctrl-C. Runs that are going on are not stopped by that.", flush=True)
+
+
+def _contents() -> type[Any]:
+    """The project's files as the server sees them: where the page is asked for, the one that comes with animeset is there."""
+    from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
+
+    page = AsyncLargeFileManager(root_dir=str(shipped()))
+
+    class Contents(AsyncLargeFileManager):
+        async def get(self, path: str, *arguments: Any, **options: Any) -> Any:
+            get: Any = page.get if path.strip("/") == NOTEBOOK else super().get
+            return await get(path, *arguments, **options)
+
+    return Contents
 
 
 def _mend_voila() -> None:

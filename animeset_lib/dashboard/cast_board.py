@@ -3,44 +3,42 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from animeset_lib.cast.cast import CastStage
 from animeset_lib.cast.names import is_automatic
-from animeset_lib.cast.sorting import NOISE, REJECTED, Face, Sorting, group_of
-from animeset_lib.dashboard.pictures import Thumbnails, face_picture, framed
+from animeset_lib.cast.sorting import NOISE, REJECTED, Sorting, group_of
+from animeset_lib.dashboard.pictures import Thumbnails, file_uri, framed
 from animeset_lib.errors import InputError
-from animeset_lib.frames.extract import ExtractStage
-from animeset_lib.pipeline.stages_on_disk import stages_with
+from animeset_lib.pipeline.cast_pack import CastPack, open_pack
 from animeset_lib.run.decisions import DecisionLog
-from animeset_lib.run.stage import Output
 
 __all__ = ["CastBoard"]
 
-_PX = 112
 _BIG_PX = 1100
 
 
 class CastBoard(Sorting):
     """The sorting of one film with its pictures, in the form that the page shows."""
 
-    def __init__(self, outputs: dict[str, Output], log: DecisionLog, thumbs: Thumbnails) -> None:
-        """`outputs` are those of the stages up to 3d_cast, by name."""
-        super().__init__(outputs, log)
+    def __init__(self, pack: CastPack, film_work: Path, log: DecisionLog, thumbs: Thumbnails) -> None:
+        """`film_work`, which need not be there: whole stills are shown from it."""
+        super().__init__(pack.outputs, log)
+        self._pack = pack
+        self._film_work = film_work
         self._thumbs = thumbs
 
     @classmethod
-    def open(cls, film_work: Path, decisions: Path, thumbs: Thumbnails) -> CastBoard | None:
-        """The board of the film whose work folder is given; None where no finished sorting is kept."""
-        outputs = stages_with(film_work, CastStage)
-        return None if outputs is None else cls(outputs, DecisionLog(decisions), thumbs)
+    def open(cls, place: Path, film_work: Path, decisions: Path, thumbs: Thumbnails) -> CastBoard | None:
+        """The board on the film's cast pack in `place`; None where there is none."""
+        pack = open_pack(place)
+        return None if pack is None else cls(pack, film_work, DecisionLog(decisions), thumbs)
 
     @property
     def folder(self) -> Path:
         """Of the sorting that is shown; another one after a run with other settings."""
-        return self._outputs[CastStage].path
+        return self._pack.folder
 
     def state(self) -> dict[str, Any]:
         """For the page. `faces` are parallel lists; `groups` name their members by place in them, surest first."""
@@ -91,30 +89,28 @@ class CastBoard(Sorting):
 
     def pictures(self, ids: Iterable[str]) -> dict[str, str]:
         """Region id → its head as a small picture in a `data:` address; unknown ids are left out, unreadable ones are empty."""
-        faces = (
-            self._faces
-        )  # as they were last shown: this runs beside the page's own thread, and the log is for one thread
-        wanted = [faces[face] for face in ids if face in faces]
-        found = {}
-        # faces of one still one after the other, so that it is read once
-        for face in sorted(wanted, key=lambda face: face.frame.id):
-            found[face.region.id] = self._picture(face, "head", _PX, face_picture)
-        return found
+        # as they were last shown: this runs beside the page's own thread, and the log is for one thread
+        return {face: file_uri(self._pack.head(face)) for face in ids if face in self._faces}
 
     def big(self, face: str) -> dict[str, Any]:
-        """The whole still with the face framed, its time and what is known of it. Raises `InputError` for an unknown face."""
+        """The whole still with the face framed where it is kept (`still`), else the head; its time and what is known of it.
+
+        Raises `InputError` for an unknown face.
+        """
         one = self._faces.get(face)
         if one is None:
             raise InputError("this face is not in the film any more; look at the board again")
+        stills, src = self._pack.stills(self._film_work), ""
+        if stills is not None:
+            src = self._thumbs.get(
+                stills / one.frame.file, ("framed", face), _BIG_PX, lambda still: framed(still, one.region.face)
+            )
         return {
             "id": face,
-            "src": self._picture(one, "framed", _BIG_PX, framed),
+            "src": src or file_uri(self._pack.head(face)),
+            "still": bool(src),
             "time_ms": one.frame.pts_ms,
             "confidence": round(one.cluster.confidence, 2),
             "character": one.now.character or "",
             "why": one.now.why or one.cluster.why,
         }
-
-    def _picture(self, face: Face, what: str, px: int, cut: Callable[[Any, Any], Any]) -> str:
-        path = self._outputs[ExtractStage].path / face.frame.file
-        return self._thumbs.get(path, (what, face.region.id), px, lambda still: cut(still, face.region.face))

@@ -17,7 +17,7 @@ from animeset_lib.errors import InputError
 from animeset_lib.media import Picture, read_image
 from animeset_lib.records import Box
 
-__all__ = ["Thumbnails", "data_uri", "face_picture", "framed"]
+__all__ = ["Thumbnails", "data_uri", "face_picture", "file_uri", "framed"]
 
 _QUALITY = 82
 _T = TypeVar("_T")
@@ -35,6 +35,14 @@ def data_uri(picture: Picture, longest_px: int) -> str:
     )
     assert done
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+
+
+def file_uri(path: Path) -> str:
+    """A small WebP as it is in a `data:` address; empty when it cannot be read."""
+    try:
+        return "data:image/webp;base64," + base64.b64encode(path.read_bytes()).decode()
+    except OSError:
+        return ""
 
 
 def face_picture(still: Picture, face: Box) -> Picture:

@@ -25,7 +25,8 @@ from filelock import FileLock, Timeout
 
 from animeset_lib.errors import BusyError, InputError, SpaceError
 from animeset_lib.media import FilmReader, list_pictures, read_image
-from animeset_lib.run.store import full_disk_as, sync, write_json
+from animeset_lib.run.store import full_disk_as, write_json
+from animeset_lib.system import O_BINARY, replace_path, sync
 
 __all__ = [
     "FILM_SUFFIXES",
@@ -598,7 +599,7 @@ def _give_name(part: Path, target: Path) -> None:
     except OSError:
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         try:
-            os.replace(part, target)
+            replace_path(part, target)
         except OSError:
             target.unlink()
             raise
@@ -606,7 +607,7 @@ def _give_name(part: Path, target: Path) -> None:
 
 def _append(part: Path, length: int, block: memoryview) -> None:
     """Write `block` at `length`, past every short write; after an error what was written of it stays, and it is right."""
-    handle = os.open(part, os.O_WRONLY | getattr(os, "O_BINARY", 0))
+    handle = os.open(part, os.O_WRONLY | O_BINARY)
     try:
         os.lseek(handle, length, os.SEEK_SET)
         while block:

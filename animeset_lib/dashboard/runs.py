@@ -19,6 +19,7 @@ from typing import Any, Literal
 from animeset_lib.dashboard.estimates import Rates
 from animeset_lib.pipeline import Folders
 from animeset_lib.run.lock import holder, request_cancel
+from animeset_lib.system import own_session
 
 __all__ = ["Options", "Phase", "RunFollower", "Runs", "known_runs", "visible_folders"]
 
@@ -64,7 +65,7 @@ class Runs:
         logs.mkdir(parents=True, exist_ok=True)
         stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{len(self._started)}"
         settings = logs / f"start-{stamp}.toml"
-        settings.write_text(settings_toml, encoding="utf-8")
+        settings.write_text(settings_toml, encoding="utf-8", newline="\n")
         console = logs / f"start-{stamp}.log"
         words: list[str] = [sys.executable, "-m", "animeset_lib", "run", "--settings", str(settings)]
         words += ["--output", str(self.folders.output), "--work", str(self.folders.work), "--logs", str(logs)]
@@ -86,8 +87,8 @@ class Runs:
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # closing the page ends its kernel and all that belongs to it; the run shall go on
                 env=_environment(),
+                **own_session(),  # closing the page ends its kernel and all that belongs to it; the run shall go on
             )
         self._started.append(process)
         return Launch(process, console, began)

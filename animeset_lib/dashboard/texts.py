@@ -130,10 +130,10 @@ _PAGE: dict[str, tuple[str, str]] = {
         "Abgebrochen. Fertiges ist aufgehoben; „Fortsetzen“ macht dort weiter.",
     ),
     "run.paused": (
-        "Sorting is done. Look at the cast below: names, mix-ups, faces that are nobody. Then continue; to come back to the cast "
-        "afterwards, keep the intermediate pictures.",
-        "Das Sortieren ist fertig. Unten die Figuren ansehen: Namen, Verwechslungen, Gesichter ohne Figur. Dann weiter; um danach noch "
-        "einmal zu den Figuren zurückzukehren, die Zwischenbilder behalten.",
+        "Sorting is done. Look at the cast below: names, mix-ups, faces that are nobody. Then continue; you can come back to the cast "
+        "afterwards.",
+        "Das Sortieren ist fertig. Unten die Figuren ansehen: Namen, Verwechslungen, Gesichter ohne Figur. Dann weiter; zu den Figuren "
+        "kann man auch danach zurückkehren.",
     ),
     "run.log_all": ("Download log (process.log)", "Protokoll herunterladen (process.log)"),
     "run.log_own": ("Download this run's log", "Protokoll dieses Durchlaufs"),

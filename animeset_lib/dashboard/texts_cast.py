@@ -15,10 +15,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Noch ist nichts sortiert. Sobald ein Durchlauf die Gesichter sortiert hat, lassen sich die Figuren hier benennen und berichtigen.",
     ),
     "cast.why.removed": (
-        "The intermediate pictures were cleaned away when the run succeeded. Run the film again with “keep intermediate pictures” or "
-        "“pause after sorting” to work on its cast.",
-        "Nach dem geglückten Durchlauf wurden die Zwischenbilder aufgeräumt. Um die Figuren zu bearbeiten, den Film noch einmal mit "
-        "„Zwischenbilder behalten“ oder mit Anhalten nach dem Sortieren starten.",
+        "The sorted faces do not lie beside this result: an older version made it, or they were removed. Start the film again with the same "
+        "settings; it is sorted anew, and the result stays as it is.",
+        "Neben diesem Ergebnis liegen keine sortierten Gesichter: Eine ältere Version hat es gemacht, oder sie wurden entfernt. Den Film mit "
+        "denselben Einstellungen noch einmal starten; er wird neu sortiert, das Ergebnis bleibt, wie es ist.",
     ),
     "cast.why.running": (
         "The run has not reached the sorting yet. The characters appear here when it has.",
@@ -140,6 +140,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cast.big_time": ("Time", "Zeit"),
     "cast.big_sure": ("Certainty", "Sicherheit"),
     "cast.big_why": ("Why", "Warum"),
+    "cast.big_head": (
+        "The whole still is not kept; after a run with “keep intermediate pictures” it is shown here.",
+        "Das ganze Standbild ist nicht aufgehoben; nach einem Durchlauf mit „Zwischenbilder behalten“ steht es hier.",
+    ),
     "cast.big_missing": ("This picture cannot be read.", "Dieses Bild ist nicht lesbar."),
     "cast.previous": ("Previous", "Zurück"),
     "cast.next": ("Next", "Weiter"),

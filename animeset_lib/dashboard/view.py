@@ -55,6 +55,7 @@ class Dashboard:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._slowly = asyncio.Lock()
         self._phase = "idle"
+        self._sorting = self.model.sorting
         self._decided = self.model.decided
         self._waiting = ""
         self._preparing = ""
@@ -125,13 +126,19 @@ class Dashboard:
             before, self._phase = self._phase, state["phase"]
             self._show("film", "settings")
             if state["phase"] not in ("starting",):
-                self._slow("cast", self.model.open_board, then=lambda: self._show("cast"))
+                self._open_board()
             if state["phase"] not in BUSY and before in (*BUSY, ""):
                 self._slow("result", self.model.refresh_result, then=lambda: self._show("result"))
             elif state["phase"] in BUSY:
                 self._show("result")
+        elif self.model.sorting != self._sorting:
+            self._open_board()
         if self.model.decided != self._decided:
             self._show("cast")
+
+    def _open_board(self) -> None:
+        self._sorting = self.model.sorting
+        self._slow("cast", self.model.open_board, then=lambda: self._show("cast"))
 
     def _film_arrived(self, path: Path, already: bool, request: dict[str, Any]) -> None:
         self._arrived = {"key": "film.already" if already else "film.arrived", "name": path.name}
@@ -146,7 +153,9 @@ class Dashboard:
 
         def choose(message: dict[str, Any]) -> None:
             self._arrived = None
-            model.choose([str(name) for name in message["names"]])
+            name = str(message["name"])
+            # one film, not all that are ticked: a page that was not answered yet does not know what was ticked last
+            model.choose([*model.chosen, name] if message["on"] else [one for one in model.chosen if one != name])
             self._reopen()
             self._slow("film", model.look_at_chosen, then=lambda: self._show("film", "run"))
 

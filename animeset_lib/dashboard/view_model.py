@@ -28,7 +28,8 @@ from animeset_lib.dashboard.thresholds import EXPLORABLE, explore
 from animeset_lib.errors import AnimesetError, BusyError, InputError, SettingsError
 from animeset_lib.export.plan import By, ExportOptions
 from animeset_lib.export.write import FORMATS, export_films
-from animeset_lib.pipeline import Folders, decisions_path, film_folder, plan_film
+from animeset_lib.pipeline import Folders, cast_pack_path, decisions_path, film_folder, plan_film
+from animeset_lib.pipeline.cast_pack import newest_pack
 from animeset_lib.pipeline.stages_on_disk import stages_with
 from animeset_lib.published.publish import refresh_zip, zip_all, zip_folder
 from animeset_lib.records import Film
@@ -192,6 +193,7 @@ class ViewModel:
 
     def option(self, name: Literal["pause", "keep_work"], value: bool) -> None:
         self._touched = True
+        self._plan = None
         self.options = Options(**{**self.options.__dict__, name: bool(value)})
 
     def take_cast_of(self, folder: str) -> None:
@@ -358,7 +360,14 @@ class ViewModel:
         film = self._film(self.root / path)
         references = self.references if visible_folders(self.references) else None
         cast = self.root / self.options.cast if self.options.cast else None
-        rows = plan_film(self.root / path, self.form.settings, self.folders, references=references, cast=cast)
+        rows = plan_film(
+            self.root / path,
+            self.form.settings,
+            self.folders,
+            references=references,
+            cast=cast,
+            keep_work=self.options.keep_work,
+        )
         minutes = (film.duration_ms or 0) / 60_000
         settings = self.form.settings.model_dump(mode="json")
         self._plan = [
@@ -427,16 +436,24 @@ class ViewModel:
 
     # ---- cast --------------------------------------------------------------------------------------------------------------------
 
+    @property
+    def pack(self) -> Path | None:
+        """Where the cast pack of the film that is shown lies."""
+        return cast_pack_path(self.folders.output, self._follower.folder) if self._follower else None
+
+    @property
+    def sorting(self) -> Path | None:
+        """The newest sorting of the film that is shown; another one as soon as a run has sorted anew."""
+        return newest_pack(self.pack) if self.pack is not None else None
+
     def open_board(self) -> None:
-        """*Slow*: read the newest sorting of the film that is shown, if it is kept."""
-        if self._follower is None:
+        """*Slow*: read the newest sorting of the film that is shown."""
+        newest, follower, pack = self.sorting, self._follower, self.pack
+        if newest is None or follower is None or pack is None:
             self._board = None
-            return
-        folder = self._follower.folder
-        decisions = decisions_path(self.folders.output, folder)
-        fresh = CastBoard.open(self.folders.work / folder, decisions, self._thumbs)
-        if fresh is None or self._board is None or fresh.folder != self._board.folder:
-            self._board = fresh
+        elif self._board is None or self._board.folder != newest:
+            decisions = decisions_path(self.folders.output, follower.folder)
+            self._board = CastBoard.open(pack, self.folders.work / follower.folder, decisions, self._thumbs)
 
     @property
     def decided(self) -> tuple[int, int] | None:
@@ -451,9 +468,9 @@ class ViewModel:
 
     @property
     def board(self) -> CastBoard:
-        """Raises `InputError` when no sorting is kept."""
+        """Raises `InputError` when there is no sorting."""
         if self._board is None:
-            raise InputError("the sorting of this film is not kept any more; run it with a pause after sorting")
+            raise InputError("there is no sorting of this film; run it, with a pause after sorting if you like")
         return self._board
 
     def cast_state(self) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from animeset_lib.export.loaded import (
     merged,
     tag_key,
     tags_of,
+    trigger_of_export,
 )
 from animeset_lib.export.recognise import load, recognise
 from animeset_lib.frames.hashing import neighbours, perceptual_hash
@@ -456,18 +457,22 @@ class _Triggers:
     def _of(self, one: LoadedSet) -> tuple[str, ...]:
         """Keys of the set's triggers, the most frequent first; none where there is nothing to go by.
 
-        What config or folder name, if it is sure or most captions hold it; else the words that captions begin with, unless they are plain tags.
+        What our export, config or folder name, if most captions hold it; else the words that captions begin with, unless they are plain tags. What is
+        sure stands all the same, unless most captions begin with one other word: they were written anew with that.
         """
         if one.kind == "regularisation":
             return ()
         captions = [caption for picture in one.pictures for caption in picture.captions[:1] if caption.strip()]
+        exported = tag_key(trigger_of_export(one.pictures[0].path)) if one.pictures else ""
         declared = tag_key(one.trigger or "")
-        holding = sum(_holds(caption, declared) for caption in captions) if declared else 0
-        if declared and (one.trigger_is_sure or holding * 2 > len(captions)):
-            return (declared,)
+        for word in filter(None, (exported, declared)):
+            if sum(_holds(caption, word) for caption in captions) * 2 > len(captions):
+                return (word,)
         first = Counter(tag_key(tags_of(caption)[0]) for caption in captions)
         most = max(2, _TRIGGER_SHARE * len(captions))
-        return tuple(word for word, count in first.most_common() if count >= most and _is_a_name(word))
+        begin = tuple(word for word, count in first.most_common() if count >= most and _is_a_name(word))
+        anew = bool(begin) and first[begin[0]] * 2 > len(captions)
+        return (declared,) if declared and one.trigger_is_sure and not anew else begin
 
     def check(self, notes: Notes, one: LoadedSet, everyone: Mapping[str, str]) -> None:
         """Says whose captions lack the trigger, have it in another place than the rest, or name somebody else. `everyone`: key → spelling."""

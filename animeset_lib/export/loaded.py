@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -39,6 +39,7 @@ __all__ = [
     "stem_path",
     "tag_key",
     "tags_of",
+    "trigger_of_export",
     "walked",
 ]
 
@@ -197,16 +198,25 @@ class Notes:
 
     def _prefix(self, config: Path) -> str:
         """What `animeset export --path-prefix` wrote before every path of this file; empty for other files and other exports."""
-        for folder in (config.parent, *config.parent.parents):
-            try:
-                told = json.loads((folder / ".animeset-export.json").read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                if folder == self.root:
-                    return ""
-                continue
-            found = told.get("prefix") if isinstance(told, dict) else None
-            return found if isinstance(found, str) else ""
-        return ""
+        found = _told_of_export(config.parent)[1].get("prefix")
+        return found if isinstance(found, str) else ""
+
+
+def trigger_of_export(picture: Path) -> str:
+    """The trigger that `animeset export` says the pictures of this folder are captioned with; empty for other files and nobody's pictures."""
+    folder, told = _told_of_export(picture.parent)
+    triggers = told.get("triggers")
+    found = triggers.get(picture.parent.relative_to(folder).as_posix()) if isinstance(triggers, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+def _told_of_export(place: Path) -> tuple[Path, dict[str, Any]]:
+    """The export that a folder lies in, and what its marker says; empty for one that lies in none."""
+    for folder in (place, *place.parents):
+        with suppress(OSError, ValueError):
+            told = parse_json((folder / ".animeset-export.json").read_text(encoding="utf-8"))
+            return folder, told if isinstance(told, dict) else {}
+    return place, {}
 
 
 def printable(text: str) -> str:

@@ -115,22 +115,26 @@ class ExportPlan:
 
 
 class ExportFiles:
-    """The files of one export by path relative to its folder: pictures that are linked, and what is written fresh."""
+    """The files of one export by path relative to its folder: pictures that are linked, and what is written fresh.
+
+    `triggers` is folder of pictures → the trigger that their captions hold, for the linter; folders of nobody's pictures are not in it.
+    """
 
     def __init__(self) -> None:
         self.linked: dict[str, Path] = {}
         self.written: dict[str, bytes] = {}
+        self.triggers: dict[str, str] = {}
 
     def text(self, name: str, text: str) -> None:
         """A UTF-8 file with `\\n` line ends. `text` ends in a line break."""
         self.written[name] = text.encode("utf-8")
 
-    def picture(self, folder: str, picture: ExportPicture) -> str:
-        """The picture under its stem, and its caption beside it; returns the picture's file name."""
-        name = f"{picture.stem}{picture.path.suffix.lower()}"
-        self.linked[f"{folder}/{name}"] = picture.path
+    def picture(self, folder: str, picture: ExportPicture, trigger: str = "") -> None:
+        """The picture under its stem, and its caption beside it. `trigger` is that of the character it shows."""
+        self.linked[f"{folder}/{picture.stem}{picture.path.suffix.lower()}"] = picture.path
         self.text(f"{folder}/{picture.stem}.txt", f"{picture.caption}\n")
-        return name
+        if trigger:
+            self.triggers[folder] = trigger
 
 
 def make_plan(film: PublishedFilm, options: ExportOptions) -> ExportPlan:

@@ -1,7 +1,7 @@
 """Exports on the disk: each format's folder is made whole beside its place and swapped in by rename; nothing that a person changed is lost.
 
-`.animeset-export.json` in an exported folder says which format and films it holds and lists every file with its hash. That is how the next export
-knows what is its own. What trainers leave beside the pictures (caches of latents and text) is no change; a trained network is.
+`.animeset-export.json` in an exported folder says which format, films and triggers it holds and lists every file with its hash. That is how the
+next export knows what is its own. What trainers leave beside the pictures (caches of latents and text) is no change; a trained network is.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from animeset_lib.export.kohya.writer import kohya_files
 from animeset_lib.export.onetrainer.writer import onetrainer_files
 from animeset_lib.export.plan import ExportFiles, ExportOptions, ExportPlan, make_plan
 from animeset_lib.published.publish import hold_folder
-from animeset_lib.published.reader import join_films, read_film
-from animeset_lib.run.store import full_disk_as, parse_json, remove_tree, sync, write_json
+from animeset_lib.published.reader import read_film
+from animeset_lib.published.series import join_films
+from animeset_lib.run.store import full_disk_as, parse_json, remove_tree, write_json
+from animeset_lib.system import replace_path, sync
 
 __all__ = ["FORMATS", "MARKER", "Exported", "export_films", "is_export", "write_export"]
 
@@ -116,7 +118,8 @@ def write_export(
     try:
         with full_disk_as(lambda: f"the disk of {target} is full; free some space, then export again"):
             hashes = _fill(fresh, files, copy)
-            write_json(fresh / MARKER, {"format": name, "films": sorted(film_ids), "prefix": prefix, "files": hashes})
+            told = {"format": name, "films": sorted(film_ids), "prefix": prefix, "triggers": files.triggers}
+            write_json(fresh / MARKER, {**told, "files": hashes})
     except BaseException:
         remove_tree(fresh)
         raise
@@ -124,10 +127,10 @@ def write_export(
     if place.exists():
         if _changed(place, earlier["files"]):
             set_aside = _free_name(place)
-            os.replace(place, set_aside)
+            replace_path(place, set_aside)
         else:
-            os.replace(place, old)
-    os.replace(fresh, place)
+            replace_path(place, old)
+    replace_path(fresh, place)
     sync(target)
     remove_tree(old)
     return Exported(name, place, len(files.linked), set_aside)

@@ -195,7 +195,9 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
             writer.finish()
             report = walk.report(reader.damaged, kept=sum(row.dropped is None for row in rows))
         (out / "segments").mkdir(exist_ok=True)
-        (out / "segments" / f"{segment.id}.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        (out / "segments" / f"{segment.id}.json").write_text(
+            json.dumps(report, indent=1) + "\n", encoding="utf-8", newline="\n"
+        )
         return rows
 
     def _row(self, choice: Choice, box: Box, rows: Sequence[Frame]) -> Frame:

@@ -12,9 +12,9 @@ from animeset_lib.media.pictures import Picture
 
 __all__ = ["_HDR", "_frame_to_rgb", "_matrix"]
 
+
 # Slower than swscale's default, but chroma is interpolated across coloured lines instead of repeated, and values round to the nearest.
 _RGB_QUALITY = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-
 
 # AVColorSpace numbers of ITU-T H.273 to swscale's names; anything else is guessed and said in the film's notes.
 _MATRICES = {
@@ -26,13 +26,8 @@ _MATRICES = {
     9: Colorspace.BT2020,
     10: Colorspace.BT2020,
 }
-
-
 _RGB_MATRIX, _BT2020_PRIMARIES = 0, 9
-
-
 _HDR = {16: "PQ", 18: "HLG"}
-
 
 _local = threading.local()
 

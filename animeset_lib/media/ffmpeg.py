@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
+import os
+from contextlib import suppress
+from pathlib import Path
 
 from animeset_lib.errors import InputError
 
@@ -10,14 +12,16 @@ __all__ = ["ffmpeg_exe"]
 
 
 def ffmpeg_exe() -> str:
-    """The ffmpeg program: the system's, else the one that imageio-ffmpeg carries. Raises `InputError` when there is neither."""
-    if found := shutil.which("ffmpeg"):
-        return found
+    """The ffmpeg program that imageio-ffmpeg carries, or the one that IMAGEIO_FFMPEG_EXE names; never one that merely is on the system, for its
+    version would change what comes out. Raises `InputError` when there is neither."""
     import imageio_ffmpeg
 
-    try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError as problem:
-        raise InputError(
-            f"no ffmpeg program: {problem}; install ffmpeg, or set IMAGEIO_FFMPEG_EXE to its path"
-        ) from problem
+    with suppress(RuntimeError):
+        found = str(imageio_ffmpeg.get_ffmpeg_exe())
+        # without a program of its own the package goes on to look for conda's and the system's
+        if os.environ.get("IMAGEIO_FFMPEG_EXE") or Path(found).is_relative_to(Path(imageio_ffmpeg.__file__).parent):
+            return found
+    raise InputError(
+        "expected the ffmpeg program of the package imageio-ffmpeg, got none for this system; reinstall the package, "
+        "or set IMAGEIO_FFMPEG_EXE to the path of an ffmpeg 9"
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,16 +13,16 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from animeset_lib.errors import InputError
+from animeset_lib.system import replace_path
 
 __all__ = ["PICTURE_SUFFIXES", "Picture", "Progress", "list_pictures", "read_image", "write_image"]
+
 
 Picture = npt.NDArray[np.uint8]
 """`(H, W, 3)` uint8 RGB."""
 
-
 Progress = Callable[[float, float], None]
 """`progress(done, total)` in bytes."""
-
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"})
 
@@ -68,7 +67,7 @@ def write_image(path: Path, rgb: Picture) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         temporary.write_bytes(data)
-        os.replace(temporary, path)
+        replace_path(temporary, path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise

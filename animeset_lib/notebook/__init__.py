@@ -12,12 +12,14 @@ pandas and matplotlib are imported when a table or a plot is asked for.
 
 from animeset_lib.notebook.demo import demo_film
 from animeset_lib.notebook.folders import project_folder
+from animeset_lib.notebook.readme import Readme
 from animeset_lib.notebook.run import Run, StageView, open_run
 from animeset_lib.notebook.widgets import cast_board, review, whole_page
 from animeset_lib.published.captions import AddTags, RemoveTags, ReplacePattern, ReplaceTag, Selection, SetCaption
 
 __all__ = [
     "AddTags",
+    "Readme",
     "RemoveTags",
     "ReplacePattern",
     "ReplaceTag",

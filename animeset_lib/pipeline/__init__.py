@@ -7,14 +7,16 @@ from animeset_lib.pipeline.folders import (
     PLAN_FILE,
     Folders,
     captions_path,
+    cast_pack_path,
     decisions_path,
     film_folder,
     last_keys,
+    names_path,
     published_folder,
     traits_path,
 )
 from animeset_lib.pipeline.plan import film_states, live_runs, plan_film
-from animeset_lib.pipeline.run import RunResult, Series, run_film
+from animeset_lib.pipeline.run import RunResult, Series, film_stages, run_film
 from animeset_lib.pipeline.stages import PIPELINE, build_pipeline
 
 __all__ = [
@@ -25,14 +27,17 @@ __all__ = [
     "Series",
     "build_pipeline",
     "captions_path",
+    "cast_pack_path",
     "decisions_path",
     "fetch_models",
     "film_folder",
+    "film_stages",
     "film_states",
     "find_dataset",
     "find_film",
     "last_keys",
     "live_runs",
+    "names_path",
     "plan_film",
     "published_folder",
     "removable",

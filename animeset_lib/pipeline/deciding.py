@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from animeset_lib.cast.cast import CastStage
 from animeset_lib.cast.names import character_name
 from animeset_lib.cast.sorting import NOISE, REJECTED, Sorting
 from animeset_lib.errors import InputError, SettingsError
 from animeset_lib.frames.dedupe import DedupeStage
-from animeset_lib.pipeline.stages_on_disk import stages_with
+from animeset_lib.pipeline.cast_pack import open_pack
 from animeset_lib.run.decisions import DecisionLog, FrameKind, settle_frames
-from animeset_lib.run.stage import Given
 
 __all__ = ["Deciding", "What"]
 
@@ -23,15 +21,14 @@ What = Literal["name", "merge", "not-a-character", "drop", "restore", "duplicate
 class Deciding:
     """What a person may decide about one film, by names of groups and ids of faces and stills. One object is for one thread."""
 
-    def __init__(self, film_work: Path, decisions: Path) -> None:
-        """`film_work` is the film's folder below `work/`, which need not be there; `decisions` the file of its log. What is not kept cannot be
-        decided about, but undone and redone."""
+    def __init__(self, pack: Path, decisions: Path) -> None:
+        """`pack` is the film's cast pack, which need not be there; `decisions` the file of its log. Without a pack nothing can be decided, but
+        undone and redone."""
         self._log = DecisionLog(decisions)
-        self._film = film_work.name
-        sorted_stages = stages_with(film_work, CastStage)
-        self._sorting = Sorting(sorted_stages, self._log) if sorted_stages is not None else None
-        stills = sorted_stages or stages_with(film_work, DedupeStage)
-        self._stills: Mapping[str, Any] = _rows(stills)
+        self._film = pack.stem
+        found = open_pack(pack)
+        self._sorting = Sorting(found.outputs, self._log) if found is not None else None
+        self._stills: Mapping[str, Any] = found.outputs[DedupeStage].by_id if found is not None else {}
 
     def state(self) -> dict[str, Any]:
         """JSON-able: `groups` are name → face ids, `noise` and `not_a_character` among them; `stills` are those decided about, id → effect;
@@ -85,9 +82,7 @@ class Deciding:
 
     def _about_stills(self, kind: FrameKind, frames: Sequence[str], duplicate_of: str | None) -> None:
         if not self._stills:
-            raise InputError(
-                f"the stills of {self._film} are not kept; run the film with --keep-work, or --until dedupe"
-            )
+            raise InputError(f"{self._film} was not sorted yet; run the film, --until cast is enough")
         for frame in [*frames, *([duplicate_of] if duplicate_of is not None else [])]:
             if frame not in self._stills:
                 raise InputError(
@@ -105,7 +100,7 @@ class Deciding:
     def _about_faces(self, what: str, things: list[str]) -> None:
         sorting = self._sorting
         if sorting is None:
-            raise InputError(f"the sorting of {self._film} is not kept; run the film with --keep-work, or --until cast")
+            raise InputError(f"{self._film} was not sorted yet; run the film, --until cast is enough")
         target = things.pop() if what in ("name", "merge") else ""
         groups = [self._group(thing) for thing in things if thing not in sorting.faces]
         faces = [thing for thing in things if thing in sorting.faces]
@@ -163,7 +158,3 @@ _TAKES = {
     "undo": "nothing else",
     "redo": "nothing else",
 }
-
-
-def _rows(outputs: Given | None) -> Mapping[str, Any]:
-    return outputs[DedupeStage].by_id if outputs is not None else {}

@@ -9,6 +9,7 @@ from animeset_lib.errors import InputError
 from animeset_lib.pipeline.folders import (
     Folders,
     _film_folders,
+    cast_pack_path,
     decisions_path,
     film_folder,
     published_folder,
@@ -31,7 +32,7 @@ def find_film(film: str, folders: Folders) -> str:
     if Path(film).exists():
         return film_folder(media.probe(Path(film)))
     known = set(_film_folders(folders.work))
-    for suffix in (decisions_path(Path(), "").name, traits_path(Path(), "").name):
+    for suffix in (path(Path(), "").name for path in (decisions_path, traits_path, cast_pack_path)):
         known |= {path.name.removesuffix(suffix) for path in folders.output.glob(f"*{suffix}")}
     for path in published_folders(folders.output):
         ending = f"-{read_manifest(path)['film']}"

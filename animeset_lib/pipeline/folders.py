@@ -20,12 +20,15 @@ __all__ = [
     "_plan",
     "_text",
     "captions_path",
+    "cast_pack_path",
     "decisions_path",
     "film_folder",
     "last_keys",
+    "names_path",
     "published_folder",
     "traits_path",
 ]
+
 
 PLAN_FILE = "plan.json"
 """In the film's work folder: source name and the keys of the last run, for `status` and `clean`."""
@@ -50,6 +53,11 @@ def decisions_path(output: Path, folder: str) -> Path:
     return output / f"{folder}.decisions.jsonl"
 
 
+def cast_pack_path(output: Path, folder: str) -> Path:
+    """Where the film's sorting lies for the cast board (`cast_pack`). `folder` as of `film_folder`."""
+    return output / f"{folder}.cast"
+
+
 def traits_path(output: Path, folder: str) -> Path:
     """Where a person says which traits of which character the captions tell (`review.traits`). `folder` as of `film_folder`."""
     return output / f"{folder}.traits.toml"
@@ -58,6 +66,11 @@ def traits_path(output: Path, folder: str) -> Path:
 def captions_path(output: Path, folder: str) -> Path:
     """Where the captions that people wrote for a film's pictures are remembered. `folder` as of `film_folder`."""
     return output / f"{folder}.captions.jsonl"
+
+
+def names_path(output: Path, folder: str) -> Path:
+    """Where the automatic names of a film's characters are remembered (`stages.namebook`). `folder` as of `film_folder`."""
+    return output / f"{folder}.names.json"
 
 
 def published_folder(output: Path, folder: str) -> Path | None:

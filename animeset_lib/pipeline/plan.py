@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from animeset_lib import media
 from animeset_lib.models.engines.device import choose
 from animeset_lib.models.provider import Zoo
-from animeset_lib.pipeline.folders import Folders, _film_folders, _plan, decisions_path, film_folder, traits_path
-from animeset_lib.pipeline.stages import build_pipeline
+from animeset_lib.pipeline.folders import Folders, _film_folders, _plan, cast_pack_path, film_folder
+from animeset_lib.pipeline.run import _to_repeat, film_stages
 from animeset_lib.published.publish import (
     published,
 )
 from animeset_lib.run.engine import keys_of
 from animeset_lib.run.events import read_events
 from animeset_lib.run.lock import holder
-from animeset_lib.run.store import FilmStore
+from animeset_lib.run.stage import Stage
+from animeset_lib.run.store import FilmStore, folder_size
 from animeset_lib.settings import Settings
 
 __all__ = ["film_states", "live_runs", "plan_film"]
@@ -29,25 +31,25 @@ def plan_film(
     *,
     references: Path | None = None,
     cast: Path | None = None,
+    keep_work: bool = False,
     device: str = "auto",
 ) -> list[dict[str, Any]]:
     """For each stage whether a run would reuse it (`reused`), go on with it (`begun`) or run it, and in words (`state`); nothing is written."""
     film = media.probe(path)
-    decisions = decisions_path(folders.output, film_folder(film))
-    traits = traits_path(folders.output, film_folder(film))
-    stages = build_pipeline(
-        settings, film, path, references=references, cast_file=cast, decisions=decisions, traits=traits
-    )
-    keys = keys_of(stages, Zoo(device=choose(device)))
-    here = {(f.stage, f.key): f for f in FilmStore(folders.work, film_folder(film)).folders()}
-    last = list(keys)[-1]
-    if published(folders.output, film, keys[last]) is not None:
-        state = "up to date in the output"
-        return [
-            {"stage": stage, "key": key, "state": state, "reused": True, "begun": False} for stage, key in keys.items()
-        ]
+    models = Zoo(device=choose(device))
+    stages, _ = film_stages(settings, film, path, folders.output, models, references=references, cast=cast)
+    keys = keys_of(stages, models)
+    store = FilmStore(folders.work, film_folder(film))
+    here = {(f.stage, f.key): f for f in store.folders()}
+    todo: Sequence[Stage] = stages
+    if published(folders.output, film, keys[stages[-1].name]) is not None:
+        todo = _to_repeat(stages, keys, store, cast_pack_path(folders.output, film_folder(film)), keep_work)
     rows = []
     for stage, key in keys.items():
+        if stage not in {one.name for one in todo}:
+            state = "up to date in the output"
+            rows.append({"stage": stage, "key": key, "state": state, "reused": True, "begun": False})
+            continue
         found = here.get((stage, key))
         reused = found is not None and found.finished
         begun = found is not None and not found.finished
@@ -59,7 +61,7 @@ def plan_film(
 
 
 def film_states(work: Path, logs: Path) -> list[dict[str, Any]]:
-    """One entry per film in `work`: source, folder, who is running, its stages and the last progress event."""
+    """One entry per film in `work`: source, folder, who is running, its stages, the last progress event, and its size unless it is growing."""
     states = []
     for folder in _film_folders(work):
         plan = _plan(work / folder)
@@ -84,6 +86,7 @@ def film_states(work: Path, logs: Path) -> list[dict[str, Any]]:
                     for f in FilmStore(work, folder).folders()
                 ],
                 "progress": progress[-1] if progress else None,
+                "bytes": None if running else folder_size(work / folder),
             }
         )
     return states

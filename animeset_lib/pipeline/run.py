@@ -5,25 +5,32 @@ from __future__ import annotations
 import logging
 import shutil
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from animeset_lib import media
+from animeset_lib.cast.cast import CastStage
+from animeset_lib.cast.name_book import load_names, names_given
 from animeset_lib.dataset.dataset import DatasetStage
 from animeset_lib.errors import AnimesetError, CancelledError, SettingsError, SpaceError
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import clean_name
 from animeset_lib.models.engines.device import choose, idle
 from animeset_lib.models.provider import Zoo
+from animeset_lib.pipeline.cast_pack import newest_pack, write_pack
 from animeset_lib.pipeline.fetch import _models_of
 from animeset_lib.pipeline.folders import (
     PLAN_FILE,
     Folders,
     _text,
     captions_path,
+    cast_pack_path,
     decisions_path,
     film_folder,
+    names_path,
     traits_path,
 )
 from animeset_lib.pipeline.stages import PIPELINE, build_pipeline
@@ -39,10 +46,11 @@ from animeset_lib.records import Film
 from animeset_lib.run.engine import MIN_FREE_BYTES, keys_of, run_stages
 from animeset_lib.run.events import LOGGER, Events, Listener, log_files, log_refusal, warnings_as_events
 from animeset_lib.run.lock import Cancel, hold
-from animeset_lib.run.store import FilmStore, folder_size, full_disk_as, remove_tree, write_json
+from animeset_lib.run.stage import Output, Stage
+from animeset_lib.run.store import FilmStore, folder_size, full_disk_as, remove_tree, write_json, write_text
 from animeset_lib.settings import Settings
 
-__all__ = ["RunResult", "Series", "run_film"]
+__all__ = ["RunResult", "Series", "_to_repeat", "film_stages", "run_film"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,33 @@ class Series:
     cast: Path | None
 
 
+def film_stages(
+    settings: Settings, film: Film, path: Path, output: Path, models: Zoo, *, references: Path | None, cast: Path | None
+) -> tuple[tuple[Stage, ...], str]:
+    """The stages of a run on the film with what lies about it in `output`, and the key of its cast stage without the names of earlier runs.
+
+    Raises `InputError` when one of these files cannot be used.
+    """
+    folder = film_folder(film)
+
+    def build(**names: Any) -> tuple[Stage, ...]:
+        return build_pipeline(
+            settings,
+            film,
+            path,
+            references=references,
+            cast_file=cast,
+            decisions=decisions_path(output, folder),
+            traits=traits_path(output, folder),
+            **names,
+        )
+
+    stages = build()
+    key = keys_of(stages, models).get(PIPELINE["cast"].name, "")
+    names = load_names(names_path(output, folder)).for_run(key)
+    return (build(names=names) if names else stages), key
+
+
 def run_film(
     path: Path,
     settings: Settings,
@@ -87,7 +122,8 @@ def run_film(
 
     references       folder of `<name>/*.png` pictures that name characters
     cast             `cast.json` of an earlier film of the series
-    keep_work        keep intermediate stages, so that a run with other settings repeats only what changed
+    keep_work        keep intermediate stages, so that a run with other settings repeats only what changed; those of a published film that are
+                     not there any more are made again
     until            settings section of the last stage to run, such as `cast`: nothing is published then and the stages are kept
     threads          0: as many as this process may use
     device           where networks run: auto, cpu, cuda or cuda:<number>; never changes what is cut or sorted, but `auto` models may
@@ -95,19 +131,16 @@ def run_film(
     listeners        called with every event, in this thread
     on_cancel_switch the run's cancel switch is appended, for signal handlers
 
-    Human decisions about this film (`decisions_path`, `traits_path`) are honoured. Raises `AnimesetError` children as documented there. A
-    film already published with equal settings is left as it is.
+    Human decisions about this film (`decisions_path`, `traits_path`) are honoured, and once it is sorted its cast pack is written
+    (`cast_pack_path`). Raises `AnimesetError` children as documented there. A film already published with equal settings is left as it is.
     """
     began = time.monotonic()
     try:
         film = media.probe(path)
         folder = film_folder(film)
         models = Zoo(device=choose(device, threads))
-        decisions = decisions_path(folders.output, folder)
-        traits = traits_path(folders.output, folder)
-        every = build_pipeline(
-            settings, film, path, references=references, cast_file=cast, decisions=decisions, traits=traits
-        )
+        every, cast_key = film_stages(settings, film, path, folders.output, models, references=references, cast=cast)
+        pack = cast_pack_path(folders.output, folder)
         stages = every[: _last_stage(until)]
         _check_writable(folders)
         keys = keys_of(every, models)
@@ -142,8 +175,10 @@ def run_film(
                 cast=_text(cast if series is None else series.cast),
             )
             earlier = published(folders.output, film, keys[final.name]) if until is None else None
+            todo = stages if earlier is None else _to_repeat(stages, keys, store, pack, keep_work)
             if earlier is not None:
                 tidy(folders.output, film)
+            if earlier is not None and not todo:
                 if not keep_work:
                     remove_tree(store.path)
                 log.info("%s is up to date with the film and these settings", earlier.folder)
@@ -171,38 +206,29 @@ def run_film(
                         "; ".join(f"{s.name} ({models.remedy(s)})" for s in better),
                     )
                 events.emit("model", task=task, name=info.name, rung=info.rung, better=[s.name for s in better])
-            outputs = run_stages(stages, store, models, events, cancel, models.device.threads)
+
+            def write_cast_pack(outputs: Mapping[str, Output]) -> None:
+                with full_disk_as(
+                    lambda: (
+                        f"the disk of {folders.output} is full; free some space or use --output, then run the same command"
+                    )
+                ):
+                    write_pack(pack, outputs, models.device.threads, cancel.check)
+
+            after = {CastStage.name: write_cast_pack}
+            outputs = run_stages(todo, store, models, events, cancel, models.device.threads, after)
+            _remember_names(names_path(folders.output, folder), cast_key, outputs)
             if until is not None:
                 seconds = time.monotonic() - began
                 log.info("run stopped after %s in %.0f s, as asked; the stages are kept", final.name, seconds)
                 events.emit("paused", after=final.name, seconds=round(seconds, 1))
                 return RunResult(film, None, {}, tuple(dict.fromkeys(warnings)), False, folder_size(store.path))
-            dataset = outputs[DatasetStage]
-            captions = KeptCaptions(captions_path(folders.output, folder), settings.caption)
-            with full_disk_as(
-                lambda: (
-                    f"the disk of {folders.output} is full; free some space or use --output, then run the same command: only publishing is left"
-                )
-            ):
-                result = publish(
-                    dataset.path / "tree",
-                    folders.output,
-                    film,
-                    keys[final.name],
-                    settings.model_dump(mode="json"),
-                    cancel.check,
-                    captions,
-                )
-            if captions.kept:
-                log.info("%s", captions.kept)
-            for sentence in captions.told:
-                log.warning("%s", sentence)
-            if result.set_aside is not None:
-                log.warning(
-                    "the earlier dataset had been edited by hand (%s); it was moved to %s",
-                    names_in_words(result.by_hand),
-                    result.set_aside,
-                )
+            if earlier is not None:
+                result = earlier
+                log.info("%s is up to date and left as it is", earlier.folder)
+                _tell_what_was_edited(earlier.folder, captions_path(folders.output, folder), log)
+            else:
+                result = _publish(outputs[DatasetStage], folders.output, film, settings, cancel, log)
             characters = _characters(result.folder)
             events.emit("published", output=str(result.folder), zip=str(result.zip), characters=characters)
             notes = tuple(dict.fromkeys([*warnings, *outputs[ExtractStage].notes.film.notes]))
@@ -232,6 +258,62 @@ def run_film(
             log.exception("failed by an internal fault")
             events.emit("failed", message=f"{type(error).__name__}: {error}")
             raise
+
+
+def _to_repeat(
+    stages: Sequence[Stage], keys: Mapping[str, str], store: FilmStore, pack: Path, keep_work: bool
+) -> Sequence[Stage]:
+    """The stages to run again though their result is published: all where they shall be kept and are not, those up to 3d_cast where the film
+    has no cast pack of this sorting."""
+    if keep_work and any(store.finished(stage, keys[stage.name]) is None for stage in stages):
+        return stages
+    names = [stage.name for stage in stages]
+    if CastStage.name not in names or newest_pack(pack) == pack / keys[CastStage.name]:
+        return ()
+    return stages[: names.index(CastStage.name) + 1]
+
+
+def _publish(
+    dataset: Output, output: Path, film: Film, settings: Settings, cancel: Cancel, log: logging.Logger
+) -> Published:
+    """The datasets of a finished run to `output`, with the captions that people wrote; says what became of their work."""
+    captions = KeptCaptions(captions_path(output, film_folder(film)), settings.caption)
+    with full_disk_as(
+        lambda: (
+            f"the disk of {output} is full; free some space or use --output, then run the same command: only publishing is left"
+        )
+    ):
+        result = publish(
+            dataset.path / "tree",
+            output,
+            film,
+            dataset.key,
+            settings.model_dump(mode="json"),
+            cancel.check,
+            captions,
+        )
+    if captions.kept:
+        log.info("%s", captions.kept)
+    for sentence in captions.told:
+        log.warning("%s", sentence)
+    if result.set_aside is not None:
+        log.warning(
+            "the earlier dataset had been edited by hand (%s); it was moved to %s",
+            names_in_words(result.by_hand),
+            result.set_aside,
+        )
+    return result
+
+
+def _remember_names(path: Path, cast_key: str, outputs: Mapping[str, Output]) -> None:
+    """Enter the automatic names that this run gave, if it came so far; for good, whether or not it is published."""
+    if PIPELINE["cast"].name not in outputs:
+        return
+    before = load_names(path)
+    after = before.after_run(cast_key, names_given(outputs))
+    if after.names and after != before:
+        with full_disk_as(lambda: f"the disk of {path} is full; free some space, then run the same command"):
+            write_text(path, after.model_dump_json() + "\n")
 
 
 def _last_stage(until: str | None) -> int:

@@ -9,6 +9,7 @@ from animeset_lib.cast.cast import CastStage
 from animeset_lib.cast.cluster import ClusterStage
 from animeset_lib.cast.detect import DetectStage
 from animeset_lib.cast.embed import EmbedStage
+from animeset_lib.cast.name_book import KnownName
 from animeset_lib.dataset.dataset import DatasetStage
 from animeset_lib.dataset.regularisation import RegularisationStage
 from animeset_lib.frames.dedupe import DedupeStage
@@ -53,12 +54,13 @@ def build_pipeline(
     cast_file: Path | None = None,
     decisions: Path | None = None,
     traits: Path | None = None,
+    names: tuple[KnownName, ...] = (),
 ) -> tuple[Stage[Any, Any, Any], ...]:
     """The stages of `PIPELINE` with their settings and, where one reads something from outside the run, its place."""
     outside: dict[str, dict[str, Any]] = {
         "extract": {"film": film, "path": path},
         "dedupe": {"decisions": decisions},
-        "cast": {"references": references, "cast_file": cast_file, "decisions": decisions},
+        "cast": {"references": references, "cast_file": cast_file, "decisions": decisions, "names": names},
         "upscale": {"size": settings.training_size, "set_size": settings.set_size},
         "crop": {"size": settings.training_size},
         "caption": {"traits": traits},

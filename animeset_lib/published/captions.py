@@ -26,7 +26,6 @@ import re
 import subprocess
 import sys
 import unicodedata
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,9 +35,10 @@ from typing import Any, Literal
 
 from animeset_lib.errors import AnimesetError, InputError
 from animeset_lib.published.publish import EDITS, MANIFEST, hold_folder, put_text, read_manifest
-from animeset_lib.run.store import full_disk_as, sync, write_text
+from animeset_lib.run.store import full_disk_as, write_text
 from animeset_lib.settings import CaptionSettings
-from animeset_lib.words.line import write_caption
+from animeset_lib.system import sync
+from animeset_lib.words.line import trigger_in, write_caption
 from animeset_lib.words.spelling import same_word
 from animeset_lib.words.trait_choices import TraitChoices
 from animeset_lib.words.traits import core_of, left_out, table_of
@@ -132,7 +132,7 @@ class SetCaption:
 class AddTags:
     """Adds tags (several are separated by commas) that a caption does not have yet, in the order given.
 
-    A picture without a caption gets its character's trigger word first, which is the most frequent first tag of the character's captions.
+    A picture without a caption gets its character's trigger word first.
     """
 
     tags: str
@@ -510,6 +510,15 @@ class CaptionSet:
             self._make({"number": number, "kind": kind, "time": now, "words": line.words, "edit": line.number}, files)
             return _entry(line, undone=kind == "undo")
 
+    def triggers(self) -> dict[str, str]:
+        """Character → its trigger word, of those that have a caption."""
+        captions: dict[str, list[list[str]]] = {}
+        for picture in self.pictures():
+            captions.setdefault(picture.character, []).append(tags_of(picture.caption))
+        told = dict(self._traits())
+        found = {name: trigger_in(tags, told.get(name)) for name, tags in captions.items()}
+        return {name: trigger for name, trigger in found.items() if trigger}
+
     def core_traits(self) -> dict[str, list[str]]:
         """Character → its core traits, from the `traits.json` of those that have one that can be read."""
         found = {}
@@ -620,31 +629,27 @@ class CaptionSet:
             return [p.caption if p.machine_text is None else p.machine_text for p in pictures]
         if isinstance(edit, AddTags):
             tags = _given_tags(edit.tags, "add")
-            behind = {
-                name: str(traits.get("trigger", ""))
-                for name, traits in self._traits()
-                if traits.get("trigger_first") is False
-            }
-            triggers = self._triggers() if not all(tags_of(caption) for caption in captions) else {}
+            triggers = self.triggers()
+            later = {name for name, traits in self._traits() if traits.get("trigger_first") is False}
             return [
                 _with_tags(
                     picture.caption,
                     tags,
                     edit.place,
                     triggers.get(picture.character, picture.character),
-                    behind.get(picture.character, ""),
+                    triggers.get(picture.character, "") if picture.character in later else "",
                 )
                 for picture in pictures
             ]
         if isinstance(edit, RemoveTags):
             unwanted = {tag_key(tag) for tag in _given_tags(edit.tags, "remove")}
             after = [_where_other(c, [t for t in tags_of(c) if tag_key(t) not in unwanted]) for c in captions]
-            told = {name: tag_key(str(traits.get("trigger", ""))) for name, traits in self._traits()}
+            triggers = self.triggers()
             refused = [
                 p.image
                 for p in pictures
                 if (keys := [tag_key(tag) for tag in tags_of(p.caption)])
-                and any(key in unwanted and key in (keys[0], told.get(p.character)) for key in keys)
+                and any(key in unwanted and key in (keys[0], tag_key(triggers[p.character])) for key in keys)
             ]
         elif isinstance(edit, ReplaceTag):
             old, new = _given_tags(edit.old, "replace"), _given_tags(edit.new, "put in its place")
@@ -684,13 +689,6 @@ class CaptionSet:
             pruned = [tag for tag in words if left_out(tag, edit.settings.core_traits, core, choice)]
             after.append(tidy_caption(write_caption(picture.character, words, pruned, edit.settings, known)))
         return after
-
-    def _triggers(self) -> dict[str, str]:
-        """Character → the most frequent first tag of its captions."""
-        first: dict[str, Counter[str]] = {}
-        for picture in self.pictures():
-            first.setdefault(picture.character, Counter()).update(tags_of(picture.caption)[:1])
-        return {character: count.most_common(1)[0][0] for character, count in first.items() if count}
 
     # Journal
 

@@ -43,7 +43,7 @@ from animeset_lib.published.captions import (
 from animeset_lib.published.publish import EDITS, put_text, read_manifest
 from animeset_lib.run.store import full_disk_as, write_text
 from animeset_lib.settings import CaptionSettings
-from animeset_lib.words.line import trigger_of
+from animeset_lib.words.line import trigger_of, with_trigger
 
 __all__ = [
     "CaptionStore",
@@ -55,7 +55,6 @@ __all__ = [
     "harvest",
     "names_in_words",
     "overlay",
-    "with_trigger",
 ]
 
 _METADATA = "metadata.jsonl"
@@ -286,23 +285,6 @@ def overlay(tree: Path, store: CaptionStore, settings: CaptionSettings) -> Overl
             write_text(tree / character / _METADATA, "\n".join(new))
             changed.add(f"{character}/{_METADATA}")
     return Overlay(frozenset(changed), total - len(waiting), renamed, len(waiting), tuple(told))
-
-
-def with_trigger(text: str, old: str, new: str) -> str:
-    """A caption in which `new` stands where the trigger word `old` stood; everything else byte for byte. Without `old` in it, it stays as it is."""
-    parts = text.split(",")
-    keys = [tag_key(part) for part in parts]
-    if old == new or not tag_key(new) or tag_key(old) not in keys:
-        return text
-    parts = [
-        part.replace(part.strip(), new) if key == tag_key(old) else part for part, key in zip(parts, keys, strict=True)
-    ]
-    keys = [tag_key(part) for part in parts]
-    once = [
-        part for index, part in enumerate(parts) if keys[index] != tag_key(new) or index == keys.index(tag_key(new))
-    ]
-    end = text[len(text.rstrip("\r\n")) :]
-    return ",".join(once).strip() + end
 
 
 def carry_history(earlier: Path, tree: Path) -> str:

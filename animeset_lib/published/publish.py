@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import zipfile
@@ -27,7 +26,8 @@ from filelock import FileLock, Timeout
 
 from animeset_lib.errors import AnimesetError, BusyError, InputError
 from animeset_lib.records import Film
-from animeset_lib.run.store import _atomic, full_disk_as, parse_json, remove_tree, sync, write_json, write_text
+from animeset_lib.run.store import _atomic, full_disk_as, parse_json, remove_tree, write_json, write_text
+from animeset_lib.system import replace_path, sync
 
 __all__ = [
     "EDITS",
@@ -154,10 +154,10 @@ def publish(
         _write_zip(fresh, target.name, archive, _visible(fresh), check_cancel)
         if earlier is not None and by_hand:
             set_aside = _free_name(target)
-            os.replace(earlier, set_aside)
+            replace_path(earlier, set_aside)
         elif earlier is not None:
-            os.replace(earlier, old)
-        os.replace(fresh, target)
+            replace_path(earlier, old)
+        replace_path(fresh, target)
     sync(output)
     remove_tree(old)
     return Published(target, archive, set_aside, tuple(sorted(by_hand)))
@@ -174,7 +174,7 @@ def tidy(output: Path, film: Film) -> None:
         old = folder.with_name(f".{folder.name}.old")
         if _owner(old) in (None, film.id):
             if old.exists() and not folder.exists():
-                os.replace(old, folder)
+                replace_path(old, folder)
             remove_tree(old)
 
 
@@ -297,7 +297,7 @@ def _pack(
                     f"the zip {archive} does not read back ({damaged or 'files missing'}); check the disk and run the same command again"
                 )
         sync(temporary)
-        os.replace(temporary, archive)
+        replace_path(temporary, archive)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -10,18 +10,18 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from animeset_lib.cast.names import is_automatic
+from animeset_lib.cast.cast_file import CastFile, load_cast
 from animeset_lib.errors import InputError
 from animeset_lib.published.publish import read_manifest
 from animeset_lib.run.store import parse_json
+from animeset_lib.words.line import trigger_in
 from animeset_lib.words.vocabulary import UNKNOWN
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
     "PublishedFilm",
     "RegularisationSet",
     "caption_tags",
-    "join_films",
     "read_film",
 ]
 
@@ -82,8 +81,7 @@ class ExportPicture:
 class CharacterSet:
     """All pictures of one character, in the order of the manifest, those without a row last.
 
-    `trigger` is the word that `traits.json` calls so where at least half of the captions begin with it (hold it, where the template puts other
-    words first), else the most frequent first tag of the captions. `traits` and `subsets` are what `traits.json` and `subsets.json` hold, or None.
+    `trigger` is as `tags.line.trigger_in` finds it. `traits` and `subsets` are what `traits.json` and `subsets.json` hold, or None.
     """
 
     name: str
@@ -112,8 +110,8 @@ class PublishedFilm:
     characters: tuple[CharacterSet, ...]
     regularisation: RegularisationSet
     notes: tuple[str, ...]
-    counted: frozenset[str] = frozenset()
-    """Characters whose name is only the program's count in this film (`character_01`): nothing ties them to those of another film."""
+    cast: CastFile | None = None
+    """Whom the film knows by which vectors; None where it does not say."""
 
     @property
     def training_px(self) -> int | None:
@@ -145,7 +143,7 @@ def read_film(folder: Path) -> PublishedFilm:
             characters.append(
                 CharacterSet(
                     name=place.name,
-                    trigger=_trigger(pictures, traits),
+                    trigger=trigger_in([picture.tags for picture in pictures], traits),
                     pictures=pictures,
                     traits=traits,
                     subsets=_json(place / "subsets.json", folder, notes),
@@ -166,94 +164,19 @@ def read_film(folder: Path) -> PublishedFilm:
         settings=settings if isinstance(settings := manifest.get("settings"), Mapping) else {},
         characters=tuple(characters),
         regularisation=RegularisationSet(regularisation),
-        notes=tuple(notes),
-        counted=_counted(_json(folder / "cast.json", folder, notes)),
-    )
-
-
-def _counted(cast: Any) -> frozenset[str]:
-    """Automatic names that no cast file, reference picture or person gave; all automatic ones where the cast does not say."""
-    known = cast.get("characters") if isinstance(cast, Mapping) else None
-    rows = [row for row in known if isinstance(row, Mapping)] if isinstance(known, list) else []
-    return frozenset(
-        str(row.get("name")) for row in rows if is_automatic(str(row.get("name"))) and row.get("source") == "cluster"
-    )
-
-
-def join_films(films: Sequence[PublishedFilm]) -> PublishedFilm:
-    """The films of a series as one: characters of equal names are one character, in the order of the films.
-
-    Stems get the film's name in front (its id too where two films bear one name), so nothing collides. One film is given back as it is.
-    Raises `InputError` when a film is given twice, or none, or when two films counted a `character_01` of their own: that may be two people.
-    """
-    if not films:
-        raise InputError("no film was given; name at least one published film")
-    if len(films) == 1:
-        return films[0]
-    ids = [film_id for film in films for film_id in film.film_ids]
-    twice = sorted(film_id for film_id, count in Counter(ids).items() if count > 1)
-    if twice:
-        names = ", ".join(str(film.folder) for film in films if set(film.film_ids) & set(twice))
-        raise InputError(f"the film {twice[0]} was given more than once ({names}); name each film once")
-    strangers = sorted(
-        name for name, count in Counter(name for film in films for name in film.counted).items() if count > 1
-    )
-    if strangers:
-        raise InputError(
-            f"{', '.join(strangers)}: that is what each of these films calls somebody by itself, so it may be different people, who must not come "
-            f"into one set; name them (`animeset decide FILM name {strangers[0]} hana`, or the cast board), or run the later film with the cast of "
-            f"the earlier one (--cast {films[0].folder / 'cast.json'})"
-        )
-    same_name = Counter(film.name for film in films)
-    notes = [f"{film.name}: {note}" for film in films for note in film.notes]
-    merged: dict[str, list[CharacterSet]] = {}
-    apart: list[ExportPicture] = []
-    for film in films:
-        prefix = film.name if same_name[film.name] == 1 else f"{film.name}_{film.film_ids[0]}"
-        apart += _prefixed(film.regularisation.pictures, prefix)
-        for character in film.characters:
-            pictures = _prefixed(character.pictures, prefix)
-            merged.setdefault(character.name, []).append(replace(character, pictures=pictures))
-    characters = []
-    for name, parts in sorted(merged.items()):
-        pictures = tuple(picture for part in parts for picture in part.pictures)
-        triggers: Counter[str] = Counter()
-        for part in parts:
-            triggers[part.trigger] += len(part.pictures)
-        if len(triggers) > 1:
-            named = ", ".join(sorted(triggers))
-            notes.append(f"{name}: the films use different triggers ({named}); the most frequent is used")
-        characters.append(CharacterSet(name=name, trigger=_most_frequent(triggers), pictures=pictures))
-    return PublishedFilm(
-        folder=films[0].folder.parent,
-        name="series",
-        film_ids=tuple(ids),
-        sources=tuple(source for film in films for source in film.sources),
-        settings=films[0].settings,
-        characters=tuple(characters),
-        regularisation=RegularisationSet(tuple(apart)),
+        cast=_cast(folder / "cast.json", folder, notes),
         notes=tuple(notes),
     )
 
 
-def _prefixed(pictures: Iterable[ExportPicture], prefix: str) -> tuple[ExportPicture, ...]:
-    return tuple(replace(picture, stem=f"{prefix}_{picture.stem}") for picture in pictures)
-
-
-def _trigger(pictures: Sequence[ExportPicture], traits: Any) -> str:
-    """See `CharacterSet`."""
-    told = traits if isinstance(traits, Mapping) else {}
-    said, first = told.get("trigger"), told.get("trigger_first")
-    # captions may have been written anew with another trigger since, in which the character's name still stands further back
-    holding = sum(said in (picture.tags[:1] if first else picture.tags) for picture in pictures)
-    if isinstance(said, str) and 2 * holding >= len(pictures):
-        return said
-    return _most_frequent(Counter(picture.tags[0] for picture in pictures))
-
-
-def _most_frequent(counts: Mapping[str, int]) -> str:
-    """Of equally frequent ones the first by name."""
-    return min(counts, key=lambda tag: (-counts[tag], tag))
+def _cast(path: Path, film: Path, notes: list[str]) -> CastFile | None:
+    if not path.is_file() or not _is_inside(path, film):
+        return None
+    try:
+        return load_cast(path)
+    except InputError as error:
+        notes.append(f"{error}; nobody is known by it")
+        return None
 
 
 def _pictures(place: Path, base: Path, film: Path, notes: list[str]) -> tuple[ExportPicture, ...]:

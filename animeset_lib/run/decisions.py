@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from animeset_lib.errors import BusyError, InputError
 from animeset_lib.records import RecordId, safe_name
+from animeset_lib.system import O_BINARY
 
 __all__ = [
     "Decision",
@@ -311,7 +312,7 @@ class DecisionLog:
             ) from error
 
     def _write(self, decision: Decision) -> None:
-        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | O_BINARY, 0o666)
         content = decision.line.encode() + b"\n"
         with os.fdopen(handle, "r+b", buffering=0) as file:
             file.truncate(self._whole)

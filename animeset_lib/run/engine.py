@@ -9,7 +9,7 @@ import logging
 import shutil
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -72,9 +72,15 @@ def keys_of(stages: Sequence[AnyStage], models: ModelProvider) -> dict[str, str]
 
 
 def run_stages(
-    stages: Sequence[AnyStage], store: FilmStore, models: ModelProvider, events: Events, cancel: Cancel, threads: int
+    stages: Sequence[AnyStage],
+    store: FilmStore,
+    models: ModelProvider,
+    events: Events,
+    cancel: Cancel,
+    threads: int,
+    after: Mapping[StageType, Callable[[Given], None]] | None = None,
 ) -> Given:
-    """Run what is not yet there; returns all outputs.
+    """Run what is not yet there; returns all outputs. `after` a stage of that class, reused or not, gets all outputs so far.
 
     Interrupted anywhere, the same call goes on where it was: finished stages are taken as they are, finished batches of the running one too.
     Raises what a stage raises, `CancelledError` or `SpaceError`; nothing finished is lost by any of them.
@@ -91,6 +97,8 @@ def run_stages(
         finally:
             # the next stage's network needs the memory of this one's
             models.release()
+        if after is not None and stage.name in after:
+            after[stage.name](outputs)
     return outputs
 
 

@@ -37,7 +37,7 @@ class Events:
 
     def __init__(self, path: Path, listeners: tuple[Listener, ...] = ()) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("w", encoding="utf-8")
+        self._file = path.open("w", encoding="utf-8", newline="\n")
         self._listeners = listeners
         self._last_progress = 0.0
 

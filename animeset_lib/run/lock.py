@@ -46,7 +46,9 @@ def hold(work: Path, film_folder: str) -> Iterator[Cancel]:
     try:
         cancel_path.unlink(missing_ok=True)
         info_path.write_text(
-            json.dumps({"pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}), encoding="utf-8"
+            json.dumps({"pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}),
+            encoding="utf-8",
+            newline="\n",
         )
         yield Cancel(cancel_path)
     finally:

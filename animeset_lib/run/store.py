@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ import numpy as np
 from animeset_lib.errors import SpaceError
 from animeset_lib.records import EmbedRow, Record
 from animeset_lib.run.stage import Notes, Output, Stage, StageInfo, row_of
+from animeset_lib.system import replace_path, sync
 
 __all__ = [
     "FilmStore",
@@ -83,19 +83,8 @@ class _atomic:
             self._temporary.unlink(missing_ok=True)
             return
         sync(self._temporary)
-        os.replace(self._temporary, self._path)
+        replace_path(self._temporary, self._path)
         sync(self._path.parent)
-
-
-def sync(path: Path) -> None:
-    """Force a file's or folder's content to the disk. Windows cannot open folders for this and needs no such step."""
-    if path.is_dir() and os.name == "nt":
-        return
-    handle = os.open(path, os.O_RDONLY if path.is_dir() or os.name != "nt" else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def remove_tree(path: Path) -> None:
@@ -104,7 +93,7 @@ def remove_tree(path: Path) -> None:
     if doomed.exists():
         shutil.rmtree(doomed)
     if path.exists():
-        os.replace(path, doomed)
+        replace_path(path, doomed)
         shutil.rmtree(doomed)
 
 
@@ -232,7 +221,7 @@ class PartialStage(Generic[R, N]):
         if self._parts.exists():
             shutil.rmtree(self._parts)
         final = self.path.with_name(self.path.name.removesuffix(PARTIAL))
-        os.replace(self.path, final)
+        replace_path(self.path, final)
         sync(final.parent)
         return Output(final, self._stage, self._key)
 

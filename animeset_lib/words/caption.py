@@ -47,7 +47,7 @@ class CaptionStage(WholeStage[CaptionRow, CaptionNotes]):
     traits: Path | None = None
 
     name: ClassVar[str] = "6c_caption"
-    version: ClassVar[str] = "4"
+    version: ClassVar[str] = "5"
     needs: ClassVar[tuple[StageType, ...]] = (ClusterStage, CropStage, AttributesStage)
 
     def fingerprint(self, models: ModelProvider) -> Mapping[str, str]:

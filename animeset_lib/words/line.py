@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from animeset_lib.settings import CaptionSettings
 from animeset_lib.words.spelling import clean_tag, same_word, spelled
 from animeset_lib.words.vocabulary import CATEGORIES, SOLO, category_of
 
-__all__ = ["order_tags", "trigger_first", "trigger_of", "write_caption"]
+__all__ = ["order_tags", "trigger_first", "trigger_in", "trigger_of", "with_trigger", "write_caption"]
 
 _NAMES = ("{trigger}", "{charname}")
 
@@ -38,7 +39,44 @@ def trigger_of(character: str, settings: CaptionSettings) -> str:
 
 def trigger_first(settings: CaptionSettings) -> bool:
     """Whether the template begins with the trigger word."""
-    return settings.fields[0] == ("{trigger}" if "{trigger}" in settings.fields else "{charname}")
+    return settings.fields[0] in _NAMES
+
+
+def trigger_in(captions: Iterable[Sequence[str]], traits: object) -> str:
+    """The word that the training ties to a character, by its captions (tags in order) as they are now and what its traits.json holds.
+
+    It is the word that `traits` calls so, as the captions spell it, where at least half of them begin with it (hold it, where the template puts
+    other words first). Captions may have been written anew with another trigger since: then it is the tag with the character's name in it that
+    half of them hold, else the most frequent first tag; of equally frequent ones the first by name. Empty where no caption has a tag.
+    """
+    tagged = [tags for tags in captions if tags]
+    told = traits if isinstance(traits, Mapping) else {}
+    said, first = same_word(str(told.get("trigger", ""))), told.get("trigger_first")
+    counts = Counter(tag for tags in tagged for tag in (tags[:1] if first else tags) if same_word(tag) == said)
+    if 2 * counts.total() < max(1, len(tagged)) and (name := same_word(str(told.get("character", "")))):
+        named = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
+        counts = Counter(tag for tags in tagged for tag in dict.fromkeys(tags) if named.search(same_word(tag)))
+    if 2 * max(counts.values(), default=0) < max(1, len(tagged)):
+        counts = Counter(tags[0] for tags in tagged)
+    return min(counts, key=lambda tag: (-counts[tag], tag), default="")
+
+
+def with_trigger(text: str, old: str, new: str) -> str:
+    """A caption in which `new` stands where the trigger word `old` stood; everything else byte for byte. Without `old` in it, it stays as it is."""
+    parts = text.split(",")
+    keys = [same_word(part) for part in parts]
+    if old == new or not same_word(new) or same_word(old) not in keys:
+        return text
+    parts = [
+        part.replace(part.strip(), new) if key == same_word(old) else part
+        for part, key in zip(parts, keys, strict=True)
+    ]
+    keys = [same_word(part) for part in parts]
+    once = [
+        part for index, part in enumerate(parts) if keys[index] != same_word(new) or index == keys.index(same_word(new))
+    ]
+    end = text[len(text.rstrip("\r\n")) :]
+    return ",".join(once).strip() + end
 
 
 def write_caption(
@@ -54,16 +92,18 @@ def write_caption(
     pruned  tags that are not written
     scores  of the tags, 0..1; where `settings.max_tags` leaves some out, the lowest go first, those without a score before them
 
-    The trigger word is left as it is, for it must always be spelled alike; a tag that reads the same as it is left out.
+    The trigger word is left as it is, for it must always be spelled alike, and stands where the first of `{trigger}` and `{charname}` does: it holds
+    the name, which is not written a second time. A tag that reads the same as either is left out.
     """
     pruned = set(pruned)
     trigger = trigger_of(character, settings)
+    named = {same_word(trigger), same_word(clean_tag(character))}
     parts: dict[str, str] = {}
     tag_of: dict[str, str] = {}
 
     def put(text: str, tag: str | None = None) -> None:
         key = same_word(text)
-        if not key or key in parts or key == same_word(trigger):
+        if not key or key in parts or key in named:
             return
         parts[key] = text
         if tag is not None:
@@ -71,10 +111,7 @@ def write_caption(
 
     for field in settings.fields:
         if field in _NAMES:
-            name = trigger if field == "{trigger}" else clean_tag(character)
-            if same_word(name) == same_word(trigger):
-                parts.setdefault(same_word(trigger), trigger)
-            put(name)
+            parts.setdefault(same_word(trigger), trigger)
         elif field == "{style}":
             put(spelled(clean_tag(settings.style), settings.underscores))
         elif field.startswith("{"):

@@ -207,8 +207,8 @@ def test_impossible_formats_are_refused_at_the_border(width: int, height: int, l
 def test_the_default_detector_finds_the_faces_and_little_else() -> None:
     detector = Zoo().detector("auto")
     faces = found = false = 0
-    for picture, row in iter_demo_frames(width=640, height=360, length_s=30.0):
-        if row.index % 24 != 12 or row.defect is not None:
+    for picture, row in iter_demo_frames(width=640, height=360, fps=2, length_s=30.0):
+        if row.index % 2 == 0 or row.defect is not None:
             continue
         (detections,) = detector.detect([picture])
         boxes = [detection.box for detection in detections if detection.kind == "face" and detection.score >= 0.5]

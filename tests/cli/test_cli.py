@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -13,8 +14,14 @@ import av
 import cv2
 import numpy as np
 import pytest
+from rich.cells import cell_len
+from rich.console import Console
 
 from animeset_demo import iter_demo_frames
+from animeset_lib.cli import common
+from animeset_lib.pipeline import film_states
+from animeset_lib.pipeline.stages import PIPELINE
+from animeset_lib.run.lock import hold
 from tests.film_maker import write_film
 
 DRAFT = ("--preset", "draft")
@@ -150,13 +157,35 @@ def test_folder_of_pictures_is_a_film(animeset: Call, tmp_path: Path) -> None:
 def test_plan_status_clean(animeset: Call, short_film: Path) -> None:
     code, out, _ = animeset("run", *DRAFT, "--plan", short_film)
     assert code == 0
-    assert out.count("to run") == 14
+    *rows, last = out.splitlines()
+    # as wide as the longest name, 6d_regularisation, so that all states stand below each other
+    assert rows == [f"{stage.name:<17}  to run" for stage in PIPELINE.values()]
+    assert last == "short.mp4: 0 of 14 stages reused, 14 to run"
     assert animeset("run", *DRAFT, "--keep-work", short_film)[0] == 0
+    plan = ("run", *DRAFT, "--plan")
+    assert animeset(*plan, short_film)[1:] == (
+        "short.mp4: all 14 stages are up to date in the output; nothing to run\n",
+        "",
+    )
+    out = animeset(*plan, "--set", "caption.style=cel", short_film)[1].splitlines()
+    assert out[10:] == [
+        "6b_attributes      finished, reused",
+        "6c_caption         to run",
+        "6d_regularisation  to run",
+        "7_dataset          to run",
+        "short.mp4: 11 of 14 stages reused, 3 to run",
+    ]
     states = json.loads(animeset("status", "--json")[1])
     assert len(states[0]["stages"]) == 14
     assert all(stage["finished"] and stage["current"] for stage in states[0]["stages"])
+    assert re.fullmatch(r"short.mp4  finished up to 7_dataset, \d+ MB in work/\n", animeset("status")[1])
+    first, *stages = animeset("status", "--all")[1].splitlines()
+    assert first.startswith("short.mp4: finished up to 7_dataset, ")
+    assert stages == [f"  {stage.name:<17}  finished" for stage in PIPELINE.values()]
     assert "Nothing to remove" in animeset("clean")[1]
     assert animeset("run", *DRAFT, "--keep-work", "--set", "caption.style=cel", short_film)[0] == 0
+    assert animeset("status")[1].endswith("; no run needs 3 of its stages (animeset clean)\n")
+    assert animeset("status", "--all")[1].count("finished, no current run uses it") == 3
     listed = json.loads(animeset("clean", "--json")[1])
     assert sorted(Path(entry["path"]).name.split("-")[0] for entry in listed) == [
         *("6c_caption", "6d_regularisation", "7_dataset"),
@@ -263,3 +292,72 @@ def test_a_folder_without_rights_is_named(animeset: Call, monkeypatch: pytest.Mo
     assert code == 1
     assert "output/film/hana may not be read or written by you (Permission denied)" in err
     assert "something went wrong" not in err
+
+
+def _work_folder(film: str, **keys: bool) -> Path:
+    """As a run leaves it: its plan, and its stages, finished or with two batches."""
+    folder = Path("work", f"{film}-0123456789ab")
+    for stage, finished in keys.items():
+        (folder / f"{stage[1:]}-aaaaaaaaaaaa{'' if finished else '.partial'}" / "parts").mkdir(parents=True)
+    plan = {
+        "source": f"{film}.mkv",
+        "film": "0123456789ab",
+        "keys": {stage.name: "a" * 12 for stage in PIPELINE.values()},
+    }
+    (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    return folder
+
+
+def test_status_has_one_line_for_each_film(animeset: Call) -> None:
+    _work_folder("e1", _1_extract=True, _2_dedupe=True, _3a_detect=False)
+    _work_folder("e2_long", _1_extract=False)
+    folder = _work_folder("e3", _1_extract=True, _2_dedupe=True)
+    Path("logs").mkdir()
+    with hold(Path("work"), folder.name):
+        begun = animeset("status")[1].splitlines()[2]
+        event = {"time": 1.0, "kind": "progress", "stage": "3b_embed", "done": 37, "total": 100, "seconds": 1.0}
+        Path("logs", f"{folder.name}.events.jsonl").write_text(json.dumps(event) + "\n", encoding="utf-8")
+        lines = animeset("status")[1].splitlines()
+        assert film_states(Path("work"), Path("logs"))[2]["bytes"] is None, "what grows is not measured"
+    assert begun == f"e3.mkv       running: just begun (process {os.getpid()})"
+    assert lines == [
+        "e1.mkv       finished up to 2_dedupe, 3a_detect begun, 0 MB in work/",
+        "e2_long.mkv  no stage is finished, 1_extract begun, 0 MB in work/",
+        f"e3.mkv       running: 3b_embed 37 % (process {os.getpid()})",
+    ]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_columns_are_folded_in_a_terminal_only(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = "ein Satz, " * 20
+    for terminal in (True, False):
+        screen = io.StringIO()
+        monkeypatch.setattr(common, "console", Console(file=screen, width=width, force_terminal=terminal))
+        common.say_columns([("花.mkv", "short"), ("episode.mkv", long)])
+        first, *lines = screen.getvalue().splitlines()
+        assert first == "花.mkv       short"
+        if terminal:
+            assert len(lines) > 1
+            assert all(cell_len(line) <= width for line in lines)
+            assert lines[0].startswith("episode.mkv  ein Satz, ")
+            assert all(line.startswith(" " * 13 + line.strip()[0]) for line in lines[1:])
+        else:
+            assert lines == [f"episode.mkv  {long}"]
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_help_has_a_line_for_each_command_in_the_order_of_use(
+    animeset: Call, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    code, out, _ = animeset("--help")
+    assert code == 0
+    assert {len(line) for line in out.splitlines() if line} == {width}
+    _, commands = out.split("From a film to image sets")
+    rows = re.findall(r"^│ (\S+) +(\S.*?) +│$", commands, re.MULTILINE)
+    assert [name for name, _ in rows] == [
+        *("run", "dashboard", "status", "cancel", "decide", "lens", "export", "lint", "captions", "traits"),
+        *("models", "doctor", "settings", "clean", "demo-film"),
+    ]
+    assert all(words[0].isupper() and words[-1] == "." for _, words in rows), "whole sentences, none is continued"
+    assert re.findall(r"╭─ ([^─]+) ─", commands) == ["Who is who", "Published sets", "This machine"]

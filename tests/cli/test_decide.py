@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,17 +12,17 @@ from typing import Any
 import pytest
 
 from animeset_lib.pipeline import Folders, run_film
+from animeset_lib.pipeline.deciding import Deciding
 from animeset_lib.settings import load_settings
-from tests.dashboard.browser import make_film
 
 Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(drawn_film: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A film that was run until it was sorted, with its stages kept."""
     folder = tmp_path_factory.mktemp("decide")
-    film = make_film(folder / "Ein Film ß.mp4")
+    film = Path(shutil.copy(drawn_film("mp4", seconds=12), folder / "Ein Film ß.mp4"))
     settings = load_settings(None, ["extract.mode=fps", "extract.fps=3"], "draft")
     run_film(film, settings, Folders(folder / "output", folder / "work", folder / "logs"), until="cast")
     return folder
@@ -123,9 +124,38 @@ def test_films_are_found_by_file_name_or_id(decide: Command, animeset: Command, 
     )
 
 
-def test_undo_needs_no_work_folder(decide: Command, tmp_path: Path) -> None:
+def test_the_cast_of_a_finished_film_is_decided_about_though_nothing_else_is_kept(
+    decide: Command, animeset: Command, tmp_path: Path
+) -> None:
+    words = (
+        "run",
+        tmp_path / "Ein Film ß.mp4",
+        "--preset",
+        "draft",
+        "--set",
+        "extract.mode=fps",
+        "--set",
+        "extract.fps=3",
+    )
+    assert animeset(*words)[0] == 0
+    assert os.listdir(tmp_path / "work") == [".locks"]
+    before = _state(decide)
+    group = before["groups"]["character_01"]
+    still = next(iter(Deciding(next((tmp_path / "output").glob("*.cast")), tmp_path / "none")._stills))
+    assert decide("name", "character_01", "Hana")[0] == 0
+    assert decide("drop", group[0])[0] == 0
+    assert decide("keep", still)[:2] == (0, "1 still: no duplicate\n")
+    code, out, _ = animeset(*words, "--json")
+    assert code == 0
+    assert "hana" in json.loads(out)["characters"]
+    assert _state(decide)["groups"]["hana"] == group
+
+
+def test_undo_needs_no_sorting(decide: Command, tmp_path: Path) -> None:
     assert decide("name", "character_01", "hana")[0] == 0
     shutil.rmtree(tmp_path / "work")
+    shutil.rmtree(next((tmp_path / "output").glob("*.cast")))
     assert decide("undo")[0] == 0
-    assert "the sorting of Ein_Film" in decide("name", "character_01", "hana")[2]
-    assert "run the film with --keep-work, or --until dedupe" in decide("keep", "x")[2]
+    for words in (("name", "character_01", "hana"), ("keep", "x")):
+        assert "Ein_Film" in decide(*words)[2]
+        assert "was not sorted yet; run the film, --until cast is enough" in decide(*words)[2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -35,17 +36,38 @@ def test_a_good_set_gets_one_line(animeset: Call, root: Path) -> None:
     ]
 
 
-def test_errors_are_grouped_by_set_and_fail(animeset: Call, root: Path) -> None:
+def test_each_kind_is_one_line_with_a_count_and_an_example(animeset: Call, root: Path) -> None:
     write(caption(root), "mika\n")
-    write(caption(root, "mika_0002"), "")
+    for number in range(1, 9):
+        write(caption(root, f"mika_{number:04d}"), "mika, smile, smile\n")
+    write(caption(root, "mika_0009"), "")
     code, out, err = animeset("lint", root)
+    _, *kinds, last = out.splitlines()
+    assert code == 1
+    assert [re.split(r"  +", line, maxsplit=3)[:3] for line in kinds] == [
+        ["error", "empty_caption", "1"],
+        ["error", "other_trigger", "1"],
+        ["warning", "double_tag", "8"],
+    ]
+    assert kinds[1].startswith("error    other_trigger  1  hana/hana_0004.txt: names mika, the trigger of another")
+    assert kinds[2].startswith("warning  double_tag     8  mika/mika_0001.txt: says smile more than once")
+    assert last == "1 data set looked at: 2 errors, 8 warnings; --all writes each out"
+    assert err.startswith("error: 2 errors, 8 warnings in ")
+    assert "Traceback" not in err
+
+
+def test_all_writes_every_finding_out_by_set(animeset: Call, root: Path) -> None:
+    write(caption(root), "mika\n")
+    for number in range(1, 9):
+        write(caption(root, f"mika_{number:04d}"), "mika, smile, smile\n")
+    code, out, _ = animeset("lint", root, "--all")
     lines = out.splitlines()
     assert code == 1
-    assert "2 errors" in lines[0]
+    assert "1 error, 8 warnings" in lines[0]
     assert [line for line in lines if line.startswith("  ") and not line.startswith("    ")] == ["  hana", "  mika"]
     assert "    error   other_trigger: hana/hana_0004.txt: names mika, the trigger of another character" in out
-    assert err.startswith("error: 2 errors, 0 warnings in ")
-    assert "Traceback" not in err
+    assert out.count("double_tag: mika/") == 8
+    assert lines[-1] == "1 data set looked at: 1 error, 8 warnings"
 
 
 def test_warnings_fail_only_when_strict(animeset: Call, root: Path) -> None:
@@ -54,18 +76,8 @@ def test_warnings_fail_only_when_strict(animeset: Call, root: Path) -> None:
     code, out, err = animeset("lint", root, "--strict")
     assert code == 1
     assert "loads, 1 warning" in out
+    assert out.splitlines()[-1] == "1 data set looked at: 0 errors, 1 warning", "nothing more that --all would tell"
     assert "0 errors, 1 warning in" in err
-
-
-def test_many_of_a_kind_are_shortened(animeset: Call, root: Path) -> None:
-    for number in range(1, 9):
-        write(caption(root, f"hana_{number:04d}"), "hana, smile, smile\n")
-    _, out, _ = animeset("lint", root)
-    assert out.count("double_tag: hana/") == 5
-    assert "  hana: 3 more of warning double_tag; --all writes them out" in out
-    _, out, _ = animeset("lint", root, "--all")
-    assert out.count("double_tag: hana/") == 8
-    assert "more of" not in out
 
 
 def test_json_for_programs(animeset: Call, root: Path) -> None:
@@ -115,8 +127,13 @@ def test_a_picture_that_is_linked_into_two_sets_is_told_once(animeset: Call, roo
     (other / "hana" / "hana_0001.png").unlink()
     os.link(small, other / "hana" / "hana_0001.png")
     out = animeset("lint", root.parent / "both")[1]
-    assert out.count("small_picture") == 1
-    assert "said above" in out
-    two = animeset("lint", root.parent / "both" / "first", other)[1]
-    assert f"{other}:" in two.splitlines()
-    assert two.splitlines()[-1] == "2 data sets looked at: 0 errors, 2 warnings"
+    assert "small_picture  1  again/hana/hana_0001.png: " in out
+    assert "said above" in animeset("lint", root.parent / "both", "--all")[1]
+    first = root.parent / "both" / "first"
+    two = animeset("lint", first, other)[1].splitlines()
+    assert len(two) == 2, "one kind, and the sum"
+    assert two[0].startswith(f"warning  small_picture  2  {first / 'hana' / 'hana_0001.png'}: ")
+    assert two[-1] == "2 data sets looked at: 0 errors, 2 warnings; --all writes each out"
+    everything = animeset("lint", first, other, "--all")[1].splitlines()
+    assert f"{other}:" in everything
+    assert everything[-1] == "2 data sets looked at: 0 errors, 2 warnings"

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,18 +50,19 @@ def make_project(folder: Path) -> Path:
 
 
 class Server:
-    """`animeset dashboard` in a process; `url` has the token in it."""
+    """`animeset dashboard` in a process; `url` has the token in it. `python` has animeset; unset: that of this clone."""
 
-    def __init__(self, project: Path) -> None:
+    def __init__(self, project: Path, python: Path | None = None, environment: Mapping[str, str] | None = None) -> None:
         self.project = project
         self.log = project / "server.txt"
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        environment = {**(environment or {**os.environ, "PYTHONPATH": str(ROOT)}), "PYTHONUNBUFFERED": "1"}
         environment.pop("JUPYTER_TOKEN", None)
         with self.log.open("wb") as sink:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "animeset_lib", "dashboard", "--no-browser", "--port", "0", str(project)],
+                [python or sys.executable, "-m", "animeset_lib", "dashboard", "--no-browser", "--port", "0"],
                 stdout=sink,
                 stderr=subprocess.STDOUT,
+                cwd=project,
                 env=environment,
                 start_new_session=True,
             )
@@ -89,8 +90,8 @@ class Server:
 
 
 @contextmanager
-def served(project: Path) -> Iterator[Server]:
-    server = Server(project)
+def served(project: Path, python: Path | None = None, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+    server = Server(project, python, environment)
     try:
         yield server
     finally:
@@ -119,8 +120,14 @@ class Page:
         self.tab = tab
         self.faults: list[str] = []
         tab.on("pageerror", lambda error: self.faults.append(str(error)))
+        tab.on("console", self._heard)
         tab.on("dialog", lambda dialog: self.faults.append(f"dialog: {dialog.message}"))
         tab.set_default_timeout(60_000)
+
+    def _heard(self, message: Any) -> None:
+        """Vue says there, and nowhere else, what goes wrong while it draws. What the policy of the page keeps out is said there, too."""
+        if message.type == "error" and re.match(r"\w*Error: ", message.text):
+            self.faults.append(message.text)
 
     def open(self, url: str) -> Page:
         self.tab.goto(url)

@@ -281,15 +281,16 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Started]]:
         one.stop()
 
 
-@pytest.mark.parametrize("missing", ["dashboard.ipynb", "voila.json"])
-def test_a_folder_that_is_no_project_is_said_so(
-    missing: str, animeset: Callable[..., tuple[int, str, str]], tmp_path: Path
-) -> None:
-    project = make_project(tmp_path / "project")
-    (project / missing).unlink()
-    code, _, error = animeset("dashboard", "--no-browser", "--port", 0, project)
+def test_a_folder_that_is_not_there_is_said_so(animeset: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    code, _, error = animeset("dashboard", "--no-browser", "--port", 0, tmp_path / "films")
     assert code == 1
-    assert f"error: {missing} expected in {project}, but not there; start the dashboard in the folder" in error
+    assert f"error: {tmp_path / 'films'}: expected a folder for films and results, got none; make it" in error
+
+
+def test_the_page_is_the_one_that_comes_with_animeset(tmp_path: Path) -> None:
+    (tmp_path / "dashboard.ipynb").write_text("not this one", encoding="utf-8")
+    with served(tmp_path) as running:
+        assert ask(running, "/voila/render/dashboard.ipynb", token=running.token)[0] == 200
 
 
 def test_a_taken_port_is_said_so(start: Callable[..., Started], tmp_path: Path) -> None:

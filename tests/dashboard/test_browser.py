@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import struct
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,16 @@ def one() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def film(drawn_film: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve seconds with three characters."""
-    return make_film(tmp_path_factory.mktemp("film") / FILM)
+    return Path(shutil.copy(drawn_film("mp4", seconds=12), tmp_path_factory.mktemp("film") / FILM))
 
 
 @pytest.fixture(scope="module")
-def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def long_film(drawn_film: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With pictures enough that enlarging them outlasts a restart of the server on any machine."""
-    return make_film(tmp_path_factory.mktemp("film") / "long.mp4", seconds=40, width=640, height=360)
+    drawn = drawn_film("mp4", seconds=40, width=640, height=360)
+    return Path(shutil.copy(drawn, tmp_path_factory.mktemp("film") / "long.mp4"))
 
 
 @pytest.fixture
@@ -358,3 +360,30 @@ def test_a_page_leaves_no_kernel_behind_and_says_when_it_is_alone(one: Any, serv
         for kernel in kernels():
             kernel.kill()
         page.tab.wait_for_selector("#lost", timeout=60_000)
+
+
+def test_every_file_that_is_no_film_is_said(one: Any, server: Server, tmp_path: Path) -> None:
+    files = [tmp_path / "first.mkv", tmp_path / "second.mkv"]
+    for file in files:
+        file.write_text("this is a text\n" * 1000)
+    with opened(one, server) as page:
+        page.tab.set_input_files("#film-file", files)
+        page.tab.wait_for_selector('#film-error:has-text("second.mkv")')
+        assert "first.mkv" in page.text("#film-error")
+        page.tab.set_input_files("#film-file", files[0])
+        page.tab.wait_for_selector('#film-error:not(:has-text("second.mkv"))')
+
+
+def test_films_chosen_faster_than_the_page_is_answered(one: Any, server: Server, project: Path, film: Path) -> None:
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        (project / "input" / name).write_bytes(film.read_bytes())
+    with opened(one, server) as page:
+        page.tab.wait_for_selector('.films input[value="c.mp4"]')
+        page.tab.evaluate("document.querySelectorAll('.films input').forEach(box => box.click())")
+        page.tab.wait_for_selector('.film:has-text("3 films are worked on")')
+        page.tab.evaluate(
+            "document.querySelectorAll('.films input').forEach(box => box.value === 'b.mp4' || box.click())"
+        )
+        page.tab.wait_for_selector('.film:not(:has-text("films are worked on"))')
+        page.tab.wait_for_selector('.films input[value="b.mp4"]:checked')
+        assert page.tab.locator(".films input:checked").count() == 1

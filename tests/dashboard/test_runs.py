@@ -23,7 +23,7 @@ from animeset_lib.pipeline import Folders, film_folder
 from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.run.lock import holder
 from animeset_lib.settings import load_settings
-from tests.dashboard.browser import ROOT, make_film
+from tests.dashboard.browser import ROOT
 
 FOLDER = "film-0123456789ab"
 STAGES = ["1_extract", "2_dedupe", "3a_detect", "3b_embed"]
@@ -463,8 +463,8 @@ LONG = load_settings(preset="draft", assignments=["extract.mode=fps", "extract.f
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_film(tmp_path_factory.mktemp("films") / "film.mp4", seconds=6)
+def film(drawn_film: Callable[..., Path]) -> Path:
+    return drawn_film("mp4", seconds=6)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from animeset_lib.media import write_image
 from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.run.lock import holder
 from animeset_lib.settings import PRESETS
-from tests.dashboard.browser import make_film, make_project
+from tests.dashboard.browser import make_project
 
 ALL = [stage.name for stage in PIPELINE.values()]
 SORTED = ALL[: ALL.index("3d_cast") + 1]
@@ -29,11 +29,10 @@ PATIENCE_S = 240
 
 
 @pytest.fixture(scope="session")
-def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def films(drawn_film: Callable[..., Path]) -> dict[str, Path]:
     """`cast`: three characters; `short` and `other`: two films in which nobody is seen often enough to be one."""
-    folder = tmp_path_factory.mktemp("films")
     lengths = {"cast": 12, "short": 8, "other": 7}
-    return {name: make_film(folder / f"{name}.mkv", seconds=length) for name, length in lengths.items()}
+    return {name: drawn_film("mkv", seconds=length) for name, length in lengths.items()}
 
 
 @pytest.fixture
@@ -152,8 +151,12 @@ def test_from_a_film_to_a_zip_with_a_look_at_the_cast_between(page: Page, projec
 
     model.refresh_result()
     model.open_board()
-    assert model.cast_state()["why"] == "removed"  # the default: intermediate pictures go
-    assert not (project / "work" / str(model.folder)).exists()
+    assert not (project / "work" / str(model.folder)).exists()  # the default: intermediate pictures go
+    board = model.cast_state()["board"]
+    assert [group["key"] for group in board["groups"]][:2] == ["hana_spring", "character_02"]
+    assert all(uri.startswith("data:image/webp;base64,") for uri in model.board.pictures(board["ids"]).values())
+    big = model.board.big(board["ids"][0])
+    assert (big["src"].split(",")[0], big["still"]) == ("data:image/webp;base64", False)
     result = model.result_state()
     assert [one["name"] for one in result["gallery"]["characters"]] == ["character_02", "hana_spring"]
     assert (result["busy"], result["no_characters"], result["films"][0]["film"]) == (False, False, "Ein Film.mkv")
@@ -404,6 +407,37 @@ def test_a_run_that_is_killed_has_stopped_and_can_go_on(page: Page, project: Pat
     assert "7_dataset" in stages(done, "done")
 
 
+def test_after_the_end_the_cast_is_decided_about_and_pictures_are_kept_on_request(page: Page, project: Path) -> None:
+    model = page("a.mkv=cast")
+    model.start()
+    first = wait(model, "finished")
+    assert not (project / "work" / str(model.folder)).exists()
+    model.open_board()
+    assert model.board.rename("character_01", "Hana") == "hana"
+    assert model.cast_state()["changed"]
+    model.apply_decisions()
+    decided = wait(model, "finished")
+    assert set(decided["characters"]) == set(first["characters"]) - {"character_01"} | {"hana"}
+    model.open_board()
+    assert not model.cast_state()["changed"]
+
+    archive = project / "output" / "a.zip"
+    before = (archive.stat().st_mtime_ns, archive.read_bytes())
+    model.option("keep_work", True)
+    model.plan()
+    assert not any(row["reused"] for row in look(model)["plan"])
+    model.start()
+    kept = wait(model, "finished")
+    assert stages(kept, "done") == ALL
+    assert (archive.stat().st_mtime_ns, archive.read_bytes()) == before
+    model.open_board()
+    assert model.board.big(model.cast_state()["board"]["ids"][0])["still"]
+    model.explore("detect.score_min", 0.5)
+    assert not model.settings_state()["explored"]["missing"]
+    model.start()
+    assert stages(wait(model, "finished"), "done") == []
+
+
 @pytest.mark.parametrize("what", ["start", "resume"])
 def test_nothing_is_started_without_a_film(what: str, project: Path) -> None:
     model = opened(project)
@@ -434,7 +468,7 @@ def test_an_unknown_folder_is_nobodys_run(folder: str, project: Path) -> None:
     assert (look(model)["phase"], model.folder, model.result_state()["available"]) == ("idle", None, False)
     with pytest.raises(InputError, match="no dataset to look at yet"):
         model.prepare_download("film")
-    with pytest.raises(InputError, match="sorting of this film is not kept"):
+    with pytest.raises(InputError, match="no sorting of this film"):
         _ = model.board
 
 

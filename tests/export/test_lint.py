@@ -389,9 +389,13 @@ def test_a_trigger_of_several_words_is_known_from_the_traits(good: Callable[[str
     write(root / "hana" / "traits.json", json.dumps(traits))
     assert lint(root).findings == ()
     assert "ohwx hana" in lint(root).linted[0].summary
+    # all of them were written anew with another one
     write(root / "hana" / "traits.json", json.dumps({**traits, "trigger": "sks"}))
+    assert lint(root).findings == ()
+    for path in sorted(root.rglob("hana_*.txt")):
+        write(path, path.read_text(encoding="utf-8").removeprefix("ohwx hana, "))
     report = lint(root)
-    assert (codes(report), report.errors) == ({"missing_trigger"}, EACH)
+    assert (codes(report) - {"metadata_differs"}, report.errors) == ({"missing_trigger"}, EACH)
 
 
 def test_masks_fit_and_are_not_black(good: Callable[[str], Path]) -> None:

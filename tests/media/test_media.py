@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
+import os
+import re
 import shutil
+import subprocess
 import wave
 from collections.abc import Callable
 from fractions import Fraction
@@ -551,5 +555,35 @@ def test_damage_in_the_middle_costs_only_what_it_hits(tmp_path: Path) -> None:
     assert times[-1] > 3500
 
 
-def test_the_ffmpeg_program_is_there() -> None:
-    assert Path(ffmpeg_exe()).is_file()
+# ------------------------------------------------------------------------------------------------- the ffmpeg program
+
+
+def test_the_ffmpeg_program_is_the_pinned_one_whatever_comes_first_on_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, animeset: Callable[..., tuple[int, str, str]]
+) -> None:
+    fake = tmp_path / "ffmpeg"
+    fake.write_text('#!/bin/sh\necho "the system\'s $0 was run" >&2\nexit 66\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert subprocess.run(["/bin/sh", "-c", "ffmpeg -version"], capture_output=True).returncode == 66
+
+    said = subprocess.run([ffmpeg_exe(), "-version"], capture_output=True, text=True, check=True).stdout
+    assert re.match(r"\S+ version n?9\.", said)
+    assert animeset("demo-film", "demo.mp4", "--length", 2, "--width", 320, "--height", 180)[0] == 0
+    remux(tmp_path / "demo.mp4", tmp_path / "turned.mp4", source_options={"display_rotation": 90})
+    code, _, errors = animeset("run", "turned.mp4", "--until", "extract", "--set", "extract.crop_black_bars=false")
+    assert code == 0, errors
+    stills = list((tmp_path / "work").rglob("*.png"))
+    assert {read_image(still).shape for still in stills} == {(320, 180, 3)}
+    code, out, _ = animeset("doctor", "--json")
+    assert code == 0
+    assert json.loads(out)["system"]["ffmpeg"] == ffmpeg_exe()
+
+
+def test_without_the_pinned_ffmpeg_no_other_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    # what imageio-ffmpeg answers where its package carries no program and the system has one
+    monkeypatch.setattr("imageio_ffmpeg._utils._get_ffmpeg_exe", lambda: "ffmpeg")
+    with pytest.raises(InputError, match=r"got none for this system.*set IMAGEIO_FFMPEG_EXE"):
+        ffmpeg_exe()
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/opt/mine")
+    assert ffmpeg_exe() == "/opt/mine"

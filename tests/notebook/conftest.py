@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from animeset_lib import Run, open_run
-from animeset_lib.notebook import demo_film
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project folder with the demo film, small: all its scenes, six frames a second."""
-    root = tmp_path_factory.mktemp("project")
-    (root / "dashboard.ipynb").touch()
-    demo_film(root, width=480, height=270, fps=6)
-    return root
+def project(finished_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder with the small demo film."""
+    return Path(shutil.copytree(finished_demo, tmp_path_factory.mktemp("explore") / "project"))
 
 
 @pytest.fixture(scope="session")
 def run(project: Path) -> Run:
     """The film, run to the data set by the models that need no download."""
-    return open_run("input/demo-short.mp4", root=project).upto("dataset")
+    return open_run("input/demo-short.mp4", root=project)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ Skipped where FiftyOne is not installed; `make test-fiftyone` sets ANIMESET_FIFT
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -17,22 +18,32 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from animeset_lib.errors import AnimesetError, InputError
 from animeset_lib.media import probe
 from animeset_lib.notebook import fiftyone_lens as room
 from animeset_lib.notebook.fiftyone_lens import KINDS, Kind, Lens
-from animeset_lib.pipeline import Folders, RunResult, decisions_path, film_folder, published_folder, run_film
+from animeset_lib.pipeline import (
+    Folders,
+    RunResult,
+    cast_pack_path,
+    decisions_path,
+    film_folder,
+    published_folder,
+    run_film,
+)
 from animeset_lib.pipeline.stages_on_disk import stages_with
 from animeset_lib.run.decisions import DecisionLog
 from animeset_lib.settings import load_settings
-from tests.dashboard.browser import ROOT, make_film
+from tests.dashboard.browser import ROOT
 
 INSTALLED = importlib.util.find_spec("fiftyone") is not None
 MISSING = "FiftyOne is not installed here; `make test-fiftyone` installs it and runs these tests"
@@ -70,9 +81,7 @@ def database(environment: dict[str, str]) -> Iterator[str]:
     mongod = Path(package.submodule_search_locations[0]) / "db" / "bin" / "mongod"
     folder = Path(environment["HOME"]) / "database"
     folder.mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = _free_port()
     log = folder.parent / "mongod.log"
     command = [
         mongod,
@@ -95,6 +104,13 @@ def database(environment: dict[str, str]) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(PATIENCE_S)
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
 
 
 def _until(ready: Any, process: subprocess.Popen[Any]) -> None:
@@ -127,7 +143,9 @@ class Project:
 
     def lens(self) -> Lens:
         published = published_folder(self.folders.output, self.folder)
-        return Lens(self.folders.work / self.folder, self.log.path, published)
+        return Lens(
+            self.folders.work / self.folder, cast_pack_path(self.folders.output, self.folder), self.log.path, published
+        )
 
     def rows(self, stage: str) -> dict[str, Any]:
         outputs = stages_with(self.folders.work / self.folder, stage)
@@ -136,13 +154,12 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def made(drawn_film: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Project:
     if not INSTALLED:
         pytest.skip(MISSING)
     folder = tmp_path_factory.mktemp("lens")
-    project = Project(
-        make_film(folder / "Ein Film ß.mp4"), Folders(folder / "output", folder / "work", folder / "logs")
-    )
+    film = Path(shutil.copy(drawn_film("mp4", seconds=12), folder / "Ein Film ß.mp4"))
+    project = Project(film, Folders(folder / "output", folder / "work", folder / "logs"))
     project.run()
     return project
 
@@ -254,14 +271,50 @@ def test_crops_and_datasets_show_what_was_made_of_them(project: Project) -> None
 
 def test_only_what_is_kept_can_be_opened(project: Project) -> None:
     assert project.lens().available == KINDS
+    assert project.lens().missing == ""
     for stage in (project.folders.work / project.folder).glob("[3-7]*"):
         shutil.rmtree(stage)
+    lens = project.lens()
+    assert lens.available == ("stills", "faces", "dataset")
+    assert lens.missing == "no crops: their pictures are not kept. Run the film with --keep-work to have them"
+    assert len(lens.open("stills")) > 0
     shutil.rmtree(project.folders.output)
     lens = project.lens()
-    assert lens.available == ("stills",)
-    assert len(lens.open("stills")) > 0
-    with pytest.raises(InputError, match=r"the faces of .* are not kept; run the film with --keep-work"):
+    assert lens.available == ()
+    with pytest.raises(InputError, match=r"no pictures for faces of .*; run the film, --until cast is enough"):
         lens.open("faces")
+    with pytest.raises(InputError, match=r"no pictures for stills of .*; run the film with --keep-work"):
+        lens.open("stills")
+
+
+def test_a_finished_film_is_looked_at_and_decided_about_by_its_heads(project: Project) -> None:
+    cast, clusters = project.rows("3d_cast"), project.rows("3c_cluster")
+    shutil.rmtree(project.folders.work / project.folder)
+    lens = project.lens()
+    assert lens.available == ("faces", "dataset")
+    assert lens.missing == (
+        "no stills and no crops: their pictures are not kept; of faces only the heads are shown. Run the film with --keep-work to have them"
+    )
+    dataset = lens.open("faces")
+    assert len(dataset) == len(cast)
+    assert all(Path(file).is_file() for file in dataset.values("filepath"))
+    faces = _faces(dataset)
+    assert {region: face.label for region, face in faces.items()} == {
+        id: row.character or "noise" for id, row in cast.items()
+    }
+    for face in faces.values():
+        left, top, width, height = face.bounding_box
+        assert 0 < left < left + width < 1
+        assert 0 < top < top + height < 1
+    points = dataset.load_brain_results("umap")
+    at = dict(zip(points.label_ids, points.points.tolist(), strict=True))
+    assert {region: at[face.id] for region, face in faces.items()} == {
+        id: pytest.approx([clusters[id].x, clusters[id].y]) for id in faces
+    }
+    group = next(ids for name, ids in _groups(dataset).items() if name.startswith("character_"))
+    _tag_faces(dataset, group, "name:Hana")
+    assert len(lens.save_decisions().saved) == 1
+    assert set(_groups(lens.open("faces"))["hana"]) == set(group)
 
 
 # ------------------------------------------------------------------------------------------------------------- the way of a tag
@@ -401,9 +454,9 @@ def test_what_the_person_tags_for_himself_stays(project: Project, kind: Kind) ->
 def test_without_fiftyone_one_sentence_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(room.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(
-        AnimesetError, match=r"FiftyOne is not installed; `make fiftyone`.*\[fiftyone\].*Everything else works"
+        AnimesetError, match=r"FiftyOne is not installed; get it with: pip.*\[fiftyone\].*Everything else works"
     ):
-        Lens(tmp_path / "work" / "film", tmp_path / "decisions.jsonl")
+        Lens(tmp_path / "work" / "film", tmp_path / "film.cast", tmp_path / "decisions.jsonl")
 
 
 def _lens_command(project_folder: Path, environment: dict[str, str], *words: str) -> subprocess.Popen[str]:
@@ -437,9 +490,7 @@ def test_the_app_opens_and_saves_tags_when_it_is_stopped(environment: dict[str, 
     """FiftyOne starts its own mongod here, as it does for a person, and takes it along when it ends."""
     import psutil
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = _free_port()
     process = _lens_command(project.folders.output.parent, environment, project.folder, "--port", str(port))
     assert process.stdout is not None
     try:
@@ -463,3 +514,37 @@ def test_the_app_opens_and_saves_tags_when_it_is_stopped(environment: dict[str, 
     assert [line.split(":")[0] for line in lines[:4]] == list(KINDS)
     _, alive = psutil.wait_procs(databases, timeout=PATIENCE_S)
     assert alive == []
+
+
+_ASK_THE_SESSION = """
+import json, urllib.request
+from fiftyone.core.session.session import _session as session
+
+with urllib.request.urlopen(session.url) as page:
+    print(json.dumps([session.dataset.name, session.view is None, session.url, "FiftyOne" in page.read().decode()]))
+"""
+
+
+@pytest.mark.parametrize(("name", "kind"), [("02_dedupe", "stills"), ("03_characters", "faces")])
+def test_notebooks_open_the_app(
+    name: str, kind: Kind, made: Project, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """In a real kernel, which FiftyOne tells from a script; the database is the one that it starts by itself."""
+    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if "slow" not in cell.metadata.get("tags", ())]
+    (parameters,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ()))
+    assert "OPEN_FIFTYONE = False" in parameters.source
+    parameters.source = f"FILM = {str(made.film)!r}\nOPEN_FIFTYONE = True"
+    notebook.cells.append(nbformat.v4.new_code_cell(_ASK_THE_SESSION))
+    own = {name: value for name, value in os.environ.items() if not name.startswith("FIFTYONE_")}
+    port = {"FIFTYONE_DEFAULT_APP_PORT": str(_free_port())}
+    client = NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    )
+    client.execute(env={**own, **environment, **port, "PYTHONPATH": str(ROOT)})
+    printed = ["".join(out.get("text", "") for out in cell.get("outputs", ())) for cell in notebook.cells]
+    url = f"http://127.0.0.1:{port['FIFTYONE_DEFAULT_APP_PORT']}/"
+    assert json.loads(printed[-1]) == [f"animeset-{made.folder}-{kind}", True, url, True]
+    assert any(
+        f"The App is at {url}; when you have tagged something: lens.save_decisions()" in text for text in printed
+    )

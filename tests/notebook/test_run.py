@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -10,13 +14,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import animeset_lib
 from animeset_lib import Run, open_run
 from animeset_lib.errors import AnimesetError, InputError, SettingsError
-from animeset_lib.notebook import AddTags, cast_board, demo_film, project_folder, review
+from animeset_lib.media import write_image
+from animeset_lib.notebook import AddTags, Readme, cast_board, demo_film, project_folder, review
 from animeset_lib.notebook.run import spread
 from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.run.decisions import DecisionLog
@@ -177,8 +184,9 @@ def test_the_demo_film_is_drawn_once(project: Path) -> None:
     assert sorted(path.name for path in film.parent.iterdir()) == ["demo-short.mp4", "demo-short.truth.json"]
 
 
-def test_decisions_count_when_it_runs_again(project: Path, tmp_path: Path) -> None:
-    film = open_run(project / "input" / "demo-short.mp4", root=tmp_path).upto("cast")
+def test_decisions_count_when_it_runs_again(finished_demo: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(finished_demo, tmp_path / "project"))
+    film = open_run(root / "input" / "demo-short.mp4", root=root).upto("cast")
     before = film.stage("cast").output.path
     faces = [row.id for row in film.stage("cast").rows if row.character == "character_01"]
     film.decisions.parent.mkdir(exist_ok=True)
@@ -250,8 +258,8 @@ def test_the_lens_is_opened_where_fiftyone_is(
     given: list[Any] = []
 
     class Lens:
-        def __init__(self, film_work: Path, decisions: Path, published: Path | None) -> None:
-            given.extend([film_work, decisions, published])
+        def __init__(self, film_work: Path, pack: Path, decisions: Path, published: Path | None) -> None:
+            given.extend([film_work, pack, decisions, published])
 
         def open(self, kind: str) -> str:
             return f"data set of {kind}"
@@ -268,12 +276,24 @@ def test_the_lens_is_opened_where_fiftyone_is(
         importlib, "import_module", lambda name: SimpleNamespace(Lens=Lens) if name.endswith(".lens") else real(name)
     )
     assert isinstance(review(run, "faces"), Lens)
-    assert given == [run.folder, run.decisions, published.folder, "data set of faces"]
+    pack = run.folders.output / f"{run.folder.name}.cast"
+    assert given == [run.folder, pack, run.decisions, published.folder, "data set of faces"]
+    assert pack.is_dir()
     assert "http://127.0.0.1:5151/" in capsys.readouterr().out
 
 
-def test_from_captions_by_hand_to_a_trainer(run: Run, tmp_path: Path) -> None:
-    own = open_run(run.path, root=tmp_path)
+def test_a_readme_carries_its_pictures_along(tmp_path: Path) -> None:
+    write_image(tmp_path / "contact sheet.png", np.zeros((40, 2000, 3), np.uint8))
+    (tmp_path / "README.md").write_text("# hana\n\n![Sheet](contact%20sheet.png)\n\n[more](b.md)\n", encoding="utf-8")
+    shown = Readme(tmp_path / "README.md")._repr_markdown_()
+    found = re.fullmatch(r"# hana\n\n!\[Sheet\]\(data:image/jpeg;base64,(\S+)\)\n\n\[more\]\(b.md\)\n", shown)
+    assert found is not None
+    assert Image.open(io.BytesIO(base64.b64decode(found[1]))).size == (1600, 32)
+
+
+def test_from_captions_by_hand_to_a_trainer(finished_demo: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(finished_demo, tmp_path / "project"))
+    own = open_run(root / "input" / "demo-short.mp4", root=root)
     with pytest.raises(InputError, match=r"run\.finish"):
         _ = own.published
     own.finish()

@@ -35,9 +35,10 @@ from animeset_lib.published.captions import (
     tag_key,
     tags_of,
 )
-from animeset_lib.published.hand_captions import CaptionStore, HandCaption, KeptCaptions, harvest, overlay, with_trigger
+from animeset_lib.published.hand_captions import CaptionStore, HandCaption, KeptCaptions, harvest, overlay
 from animeset_lib.published.publish import EDITS, changed_files, hold_folder, publish
 from animeset_lib.settings import CaptionSettings
+from animeset_lib.words.line import with_trigger
 from tests.published.small_world import FILM, FIRST, A, B, C, Pic, World, spaced
 
 
@@ -517,7 +518,10 @@ def test_a_run_waits_for_who_is_editing(world: World, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process per kill")
-def test_killed_anywhere_the_next_run_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.exhaustive)])
+def test_killed_anywhere_the_next_run_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
     # the system itself is not killed, so nothing need reach the disk; the calls are counted all the same
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     start = World(tmp_path / "start")
@@ -571,7 +575,7 @@ def test_killed_anywhere_the_next_run_loses_nothing(tmp_path: Path, monkeypatch:
     assert 15 < calls < 98
     expected = files(clean)
     assert expected[f"Film/{A.file}"] == b"hana, mine\n"
-    for at in range(1, calls + 1):
+    for at in range(1, calls + 1, every):
         world = prepared(tmp_path / f"killed{at}")
         assert run_killed(world, at) == -signal.SIGKILL
         here = [path for path in (world.folder, world.output / ".Film.old") if path.is_dir()]

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from animeset_lib.errors import InputError
-from animeset_lib.published.reader import PublishedFilm, join_films, read_film
+from animeset_lib.published.reader import PublishedFilm, read_film
+from animeset_lib.published.series import join_films
 from tests.export.film_on_disk import Shown, make_film, write_picture
 
 
@@ -184,7 +185,11 @@ def test_a_series_joins_characters_by_name(tmp_path: Path) -> None:
     ]
     assert series.film_ids == ("0123456789ab", "b" * 12)
     assert [picture.stem for picture in series.regularisation.pictures] == ["ep1_scenery_0001", "ep2_scenery_0001"]
-    assert series.notes == ("hana: the films use different triggers (Hana, hana); the most frequent is used",)
+    assert series.notes == (
+        "hana of ep2 is joined with that of ep1 by the name alone: there are no vectors of one embedder to compare",
+        "hana: ep1 has the trigger hana; its captions get Hana, the most frequent",
+    )
+    assert {picture.tags[0] for picture in series.characters[0].pictures} == {"Hana"}
 
 
 def test_films_of_one_name_do_not_collide(tmp_path: Path) -> None:
@@ -303,22 +308,3 @@ def test_captions_written_anew_with_another_trigger_are_believed(tmp_path: Path)
     folder = make_film(tmp_path, {"hana": [Shown(caption="zzz hana, solo, hana, dress")] * 3})
     (folder / "hana" / "traits.json").write_text('{"trigger": "hana", "trigger_first": true}', encoding="utf-8")
     assert read_film(folder).characters[0].trigger == "zzz hana"
-
-
-def _cast(folder: Path, name: str, source: str) -> None:
-    (folder / "cast.json").write_text(json.dumps({"characters": [{"name": name, "source": source}]}), encoding="utf-8")
-
-
-def test_what_two_films_counted_by_themselves_is_not_joined(tmp_path: Path) -> None:
-    folders = []
-    for number in range(2):
-        folders.append(make_film(tmp_path, {"character_01": [Shown()]}, name=f"e{number}", film_id=f"{number}" * 12))
-        _cast(folders[-1], "character_01", "cluster")
-    with pytest.raises(InputError, match="character_01: that is what each of these films calls somebody by itself"):
-        join_films([read_film(folder) for folder in folders])
-    _cast(folders[1], "character_01", "cast")  # the second film knew the first one's cast
-    (joined,) = join_films([read_film(folder) for folder in folders]).characters
-    assert len(joined.pictures) == 2
-    for folder in folders:
-        _cast(folder, "hana", "cluster")
-    assert join_films([read_film(folder) for folder in folders]).characters

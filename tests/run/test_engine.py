@@ -69,6 +69,30 @@ def test_a_changed_setting_repeats_only_what_depends_on_it(toy_run: Callable[...
     assert len(_diary(root)) == 14, "the first run's folders were still there and must be reused"
 
 
+def test_asking_to_keep_after_the_end_makes_the_stages_again_and_leaves_the_result(
+    toy_run: Callable[..., RunResult], tmp_path: Path
+) -> None:
+    root = tmp_path / "a"
+    toy_run(root)
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in _files(root / "output")}
+    kept = toy_run(root, keep_work=True)
+    assert len(_diary(root)) == 14
+    assert (kept.up_to_date, kept.characters, kept.work_bytes > 0) == (False, {"hero": 6}, True)
+    stages = sorted(path.name.split("-")[0] for path in (root / "work" / FOLDER).glob("*-*"))
+    assert stages == ["1_numbers", "2_vectors", "3_tree"]
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in _files(root / "output")} == before
+    assert [event["kind"] for event in read_events(root / "logs" / f"{FOLDER}.events.jsonl")][-2:] == [
+        "published",
+        "run_finished",
+    ]
+    assert toy_run(root, keep_work=True).up_to_date
+    assert len(_diary(root)) == 14
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
 def test_success_removes_the_work_folder_unless_asked(toy_run: Callable[..., RunResult], tmp_path: Path) -> None:
     toy_run(tmp_path / "a")
     assert os.listdir(tmp_path / "a" / "work") == [".locks"]

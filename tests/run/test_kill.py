@@ -1,4 +1,7 @@
-"""The run is killed (SIGKILL) before and after every rename, sync and delete it makes; the resumed run must end byte for byte like a clean one."""
+"""The run is killed (SIGKILL) before and after every rename, sync and delete it makes; the resumed run must end byte for byte like a clean one.
+
+`make test-all` kills at each of them, `make test` at three.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,10 @@ def _assert_no_half_made_folder(work: Path) -> None:
             assert not (folder / "parts").exists()
 
 
-def test_killed_anywhere_and_resumed_is_like_never_killed(toy_run: Callable[..., RunResult], tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.exhaustive)])
+def test_killed_anywhere_and_resumed_is_like_never_killed(
+    toy_run: Callable[..., RunResult], tmp_path: Path, every: bool
+) -> None:
     clean = tmp_path / "clean"
     toy_run(clean)
     expected = _files(clean / "output")
@@ -87,20 +93,22 @@ def test_killed_anywhere_and_resumed_is_like_never_killed(toy_run: Callable[...,
     assert calls > 60, "the run makes fewer renames, syncs and deletes than it must: is the watch still in place?"
 
     root = tmp_path / "killed"
-    for when in ("before", "after"):
-        for at in range(1, calls + 1):
-            shutil.rmtree(root, ignore_errors=True)
+    anywhere = [(when, at) for when in ("before", "after") for at in range(1, calls + 1)]
+    # within a stage, while the datasets are published, and while work/ is cleared
+    somewhere = [("before", calls // 3), ("before", 7 * calls // 10), ("after", 7 * calls // 8)]
+    for when, at in anywhere if every else somewhere:
+        shutil.rmtree(root, ignore_errors=True)
 
-            def killed(when: str = when, at: int = at) -> int:
-                _watch(when, at)
-                toy_run(root)
-                return 0
+        def killed(when: str = when, at: int = at) -> int:
+            _watch(when, at)
+            toy_run(root)
+            return 0
 
-            code = _in_child(killed)
-            assert code == -signal.SIGKILL, f"{when} call {at}: exit {code}"
-            _assert_no_half_made_folder(root / "work")
-            assert _in_child(lambda: toy_run(root) and 0) == 0, f"resume failed after a kill {when} call {at}"
-            assert _files(root / "output") == expected, f"killed {when} call {at}"
-            assert [p.name for p in (root / "work").iterdir()] == [".locks"], f"leftovers after a kill {when} call {at}"
-            repeated = [item for item, times in Counter((root / "diary").read_text().split()).items() if times > 1]
-            assert len(repeated) <= 3 or "toy" in os.listdir(root / "output"), f"lost more than a batch: {repeated}"
+        code = _in_child(killed)
+        assert code == -signal.SIGKILL, f"{when} call {at}: exit {code}"
+        _assert_no_half_made_folder(root / "work")
+        assert _in_child(lambda: toy_run(root) and 0) == 0, f"resume failed after a kill {when} call {at}"
+        assert _files(root / "output") == expected, f"killed {when} call {at}"
+        assert [p.name for p in (root / "work").iterdir()] == [".locks"], f"leftovers after a kill {when} call {at}"
+        repeated = [item for item, times in Counter((root / "diary").read_text().split()).items() if times > 1]
+        assert len(repeated) <= 3 or "toy" in os.listdir(root / "output"), f"lost more than a batch: {repeated}"

@@ -1,4 +1,7 @@
-"""The real stages survive being killed, too. All calls of the engine are covered by `test_kill.py`; here a sample spread over a whole run."""
+"""The real stages survive being killed, too. All calls of the engine are covered by `test_kill.py`; here a sample spread over a whole run.
+
+`make test-all` kills nine times, `make test` twice.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from animeset_lib.models.fakes import FAKE_FACE_RGB
 from tests.film_maker import write_film
 
 ROOT = Path(__file__).parents[2]
-KILLS = 9
 
 
 def _film(path: Path) -> Path:
@@ -44,7 +47,8 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def test_real_stages_killed_and_resumed_are_like_never_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [2, pytest.param(9, marks=pytest.mark.exhaustive)])
+def test_real_stages_killed_and_resumed_are_like_never_killed(tmp_path: Path, kills: int) -> None:
     film = _film(tmp_path / "film.mkv")
     clean = _run(film, tmp_path / "clean", 0)
     assert clean.returncode == 0, clean.stderr
@@ -56,8 +60,8 @@ def test_real_stages_killed_and_resumed_are_like_never_killed(tmp_path: Path) ->
         captions = [name for name in expected if name.startswith(f"film/{character}/") and name.endswith(".txt")]
         assert len(captions) >= 3, sorted(expected)
     root = tmp_path / "killed"
-    for number in range(KILLS):
-        at = round((number + 0.5) * calls / KILLS)
+    for number in range(kills):
+        at = round((number + 0.5) * calls / kills)
         killed = _run(film, root, at)
         assert killed.returncode in (-signal.SIGKILL, 0), killed.stderr
         for folder in (root / "work").glob("film-*/*-*"):

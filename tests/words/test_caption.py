@@ -188,7 +188,7 @@ def test_the_key_knows_what_the_file_does_and_nothing_else(tmp_path: Path) -> No
 
 def test_a_trigger_and_a_limit_reach_the_captions(captions: Callable[..., Output]) -> None:
     out = captions(trigger="ohwx {charname}", max_tags=2)
-    assert lines(out)["b"] == "ohwx rem, solo, rem, blue_hair, anime_style"
+    assert lines(out)["b"] == "ohwx rem, solo, blue_hair, anime_style"
     assert published_traits(out)["rem"]["trigger"] == "ohwx rem"
 
 

@@ -43,7 +43,11 @@ def test_the_order_of_the_design() -> None:
         ({"template": "{people}, {charname}, masterpiece, {hair}"}, "solo, rem_san, masterpiece, long_hair"),
         ({"template": "{charname}"}, "rem_san"),
         ({"style": "a, b\nc"}, "rem_san, solo, long_hair, ^_^, a_b_c"),
-        ({"trigger": "ohwx {charname}"}, "ohwx rem_san, solo, rem_san, long_hair, ^_^, anime_style"),
+        ({"trigger": "ohwx {charname}"}, "ohwx rem_san, solo, long_hair, ^_^, anime_style"),
+        (
+            {"trigger": "ohwx {charname}", "template": "{charname}, {trigger}, Rem San, {hair}"},
+            "ohwx rem_san, long_hair",
+        ),
         ({"trigger": "{charname}_anime", "template": "{people}, {trigger}"}, "solo, rem_san_anime"),
         # the name is the trigger here, so it is written once, where it comes first
         ({"template": "{people}, {charname}, {hair}, {trigger}"}, "solo, rem_san, long_hair"),
@@ -85,7 +89,7 @@ def test_a_trigger_that_cannot_be_is_refused(assignments: list[str], said: str) 
         ({}, "rem_san", True),
         ({"trigger": "ohwx  {charname} "}, "ohwx rem_san", True),
         ({"template": "{people}, {charname}"}, "rem_san", False),
-        ({"template": "{charname}, {trigger}", "trigger": "x_{charname}"}, "x_rem_san", False),
+        ({"template": "{charname}, {trigger}", "trigger": "x_{charname}"}, "x_rem_san", True),
     ],
 )
 def test_the_trigger(settings: dict[str, Any], trigger: str, first: bool) -> None:

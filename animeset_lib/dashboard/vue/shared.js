@@ -57,10 +57,13 @@ const CHUNK = 4 * 1024 * 1024; // well below the 10 MB that a Jupyter server tak
 const WINDOW = 3; // chunks on their way at once: enough to keep the line busy, little enough to keep the server's memory flat
 // Sends files one after the other. The section's class in the kernel has `begin_upload`, `upload_chunk` and `stop_upload`; `target` is handed on to it.
 const uploader = {
-  data() { return { sending: null, queue: [], error: '' }; },
-  computed: { percent() { return this.sending ? (100 * this.sending.sent) / this.sending.size : 0; } },
+  data() { return { sending: null, queue: [], refused: [] }; },
+  computed: {
+    problems() { return this.state.error ? [...this.refused, this.state.error] : this.refused; },
+    percent() { return this.sending ? (100 * this.sending.sent) / this.sending.size : 0; },
+  },
   methods: {
-    enqueue(files, target) { this.error = ''; const idle = !this.sending; this.queue.push(...files.map((file, place) => ({ file, target, first: idle && place === 0 }))); if (!this.sending) this.next(); },
+    enqueue(files, target) { const idle = !this.sending; if (idle) this.refused = []; this.queue.push(...files.map((file, place) => ({ file, target, first: idle && place === 0 }))); if (!this.sending) this.next(); },
     async next() {
       const first = this.queue.shift();
       if (!first) return;
@@ -72,7 +75,7 @@ const uploader = {
       try {
         const ends = new Blob([file.slice(0, 65536), file.slice(Math.max(0, file.size - 65536))]);
         digest = await this.digest(await ends.arrayBuffer());
-      } catch (problem) { if (this.sending === now) { this.error = this.tr('film.unreadable', { name: now.name }); this.sending = null; this.next(); } return; }
+      } catch (problem) { if (this.sending === now) { this.refused.push(this.tr('film.unreadable', { name: now.name })); this.sending = null; this.next(); } return; }
       if (this.sending !== now) return;
       now.told = true;
       this.begin_upload({ name: file.name, size: file.size, fingerprint: `${digest}-${file.lastModified}`, ticket: now.ticket, first: first.first, ...(target === undefined ? {} : { target }) });
@@ -87,7 +90,7 @@ const uploader = {
     jupyter_upload_state(answer) {
       const now = this.sending;
       if (!now || answer.ticket !== now.ticket) return;
-      if (answer.refused) { this.error = answer.refused; this.sending = null; this.next(); return; }
+      if (answer.refused) { this.refused.push(answer.refused.includes(now.name) ? answer.refused : `${now.name}: ${answer.refused}`); this.sending = null; this.next(); return; }
       if (answer.done) { this.sending = null; this.next(); return; }
       if (answer.begun || answer.restart) { now.asked = answer.offset; if (answer.begun) { now.from = answer.offset; now.began = performance.now(); } }
       now.sent = answer.offset;
@@ -102,10 +105,10 @@ const uploader = {
         const offset = now.asked;
         now.asked = Math.min(now.size, offset + CHUNK);
         let data;
-        try { data = await now.file.slice(offset, offset + CHUNK).arrayBuffer(); } catch (problem) { this.error = this.tr('film.unreadable', { name: now.name }); this.stopUpload(); break; }
+        try { data = await now.file.slice(offset, offset + CHUNK).arrayBuffer(); } catch (problem) { this.refused.push(this.tr('film.unreadable', { name: now.name })); this.stopUpload(); break; }
         if (this.sending !== now) break;
         // the page is being left, or its kernel has ended: what arrived stays, and the same file goes on from there
-        try { this.upload_chunk({ ticket: now.ticket, offset }, [data]); } catch (problem) { this.error = this.tr('header.lost'); this.sending = null; this.queue = []; }
+        try { this.upload_chunk({ ticket: now.ticket, offset }, [data]); } catch (problem) { this.refused.push(this.tr('header.lost')); this.sending = null; this.queue = []; }
       }
       now.pumping = false;
     },

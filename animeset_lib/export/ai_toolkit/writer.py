@@ -27,11 +27,11 @@ def ai_toolkit_files(plan: ExportPlan) -> ExportFiles:
     for character in plan.characters:
         for one in character.sets:
             for picture in one.pictures:
-                files.picture(_join(character.name, "train", one.folder), picture)
+                files.picture(_join(character.name, "train", one.folder), picture, one.trigger)
                 if picture.mask is not None:
                     files.linked[_join(character.name, "masks", one.folder, f"{picture.stem}.png")] = picture.mask
         for picture in character.validation:
-            files.picture(f"{character.name}/validation", picture)
+            files.picture(f"{character.name}/validation", picture, character.trigger)
         files.text(f"{character.name}.yaml", _job(plan, character.name, (character,)))
     for picture in plan.regularisation:
         files.picture(REGULARISATION, picture)

@@ -23,6 +23,7 @@ from animeset_lib.export.loaded import (
     tag_key,
     tags_of,
 )
+from animeset_lib.words.line import trigger_in
 from animeset_lib.words.traits import leaks_of
 
 __all__ = ["REGULARISATION", "is_character", "is_film", "load_canonical"]
@@ -120,6 +121,9 @@ def _set(
     trigger = characters.pop() if len(characters) == 1 else name
     if isinstance(traits.get("trigger"), str):
         trigger = traits["trigger"]
+        now = trigger_in((tags_of(picture.captions[0]) for picture in loaded), traits)
+        if tag_key(name) in tag_key(now):  # captions may have been written anew with another one
+            trigger = now
     return LoadedSet(
         name,
         loaded,

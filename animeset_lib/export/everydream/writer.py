@@ -24,10 +24,10 @@ def everydream_files(plan: ExportPlan) -> ExportFiles:
         for one in character.sets:
             folder = "/".join(part for part in ("train", character.name, one.folder) if part)
             for picture in one.pictures:
-                files.picture(folder, picture)
+                files.picture(folder, picture, one.trigger)
             files.text(f"{folder}/multiply.txt", f"{one.repeats}\n")
         for picture in character.validation:
-            files.picture(f"validation/{character.name}", picture)
+            files.picture(f"validation/{character.name}", picture, character.trigger)
     if plan.regularisation:
         views = sum(character.views for character in plan.characters)
         share = min(1.0, max(0.01, _REGULARISATION_SHARE * views / len(plan.regularisation)))

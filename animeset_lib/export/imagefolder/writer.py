@@ -26,6 +26,7 @@ def huggingface_files(plan: ExportPlan) -> ExportFiles:
         for split, pictures in (("train", trained), ("validation", character.validation)):
             if pictures:
                 folder = f"{character.name}/{split}"
+                files.triggers[folder] = character.trigger
                 for picture in pictures:
                     files.linked[f"{folder}/{_name(picture)}"] = picture.path
                 files.text(f"{folder}/metadata.jsonl", "".join(_line(character, picture) for picture in pictures))

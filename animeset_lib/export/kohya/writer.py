@@ -36,12 +36,12 @@ def kohya_files(plan: ExportPlan) -> ExportFiles:
         for one in character.sets:
             folder = f"{root}/img/{_image_folder(one)}"
             for picture in one.pictures:
-                files.picture(folder, picture)
+                files.picture(folder, picture, one.trigger)
             files.text(f"{root}/{_meta_name(one)}", _metadata(one))
             if _masked(one):
                 _add_masks(files, f"{root}/{_MASKS}/{_image_folder(one)}", one)
         for picture in character.validation:
-            files.picture(f"{root}/{_VALIDATION}", picture)
+            files.picture(f"{root}/{_VALIDATION}", picture, character.trigger)
         for picture in plan.regularisation:
             files.picture(f"{root}/reg/{_REG_FOLDER}", picture)
         base = root if plan.prefix else ""

@@ -23,8 +23,8 @@ def onetrainer_files(plan: ExportPlan) -> ExportFiles:
     files = ExportFiles()
     for character in plan.characters:
         for one in character.sets:
-            _add(files, _join(character.name, "train", one.folder), one.pictures)
-        _add(files, f"{character.name}/{_VALIDATION}", character.validation)
+            _add(files, _join(character.name, "train", one.folder), one.pictures, one.trigger)
+        _add(files, f"{character.name}/{_VALIDATION}", character.validation, character.trigger)
     _add(files, REGULARISATION, plan.regularisation)
     files.text("concepts.json", _json(_concepts(plan, plan.characters)))
     files.text("samples.json", _json(_samples(plan, plan.characters)))
@@ -40,9 +40,9 @@ def _join(*parts: str) -> str:
     return "/".join(part for part in parts if part)
 
 
-def _add(files: ExportFiles, folder: str, pictures: tuple[ExportPicture, ...]) -> None:
+def _add(files: ExportFiles, folder: str, pictures: tuple[ExportPicture, ...], trigger: str = "") -> None:
     for picture in pictures:
-        files.picture(folder, picture)
+        files.picture(folder, picture, trigger)
         if picture.mask is not None:
             files.linked[f"{folder}/{picture.stem}-masklabel.png"] = picture.mask
 

@@ -10,12 +10,12 @@ import ctypes
 import functools
 import importlib.metadata
 import importlib.util
-import os
 import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from animeset_lib.errors import ModelError
+from animeset_lib.system import CUDA_DRIVER, cores
 
 __all__ = [
     "Card",
@@ -59,16 +59,11 @@ class Device:
         return f"processor, {self.threads} threads" if self.kind == "cpu" else f"cuda:{self.index} ({self.name})"
 
 
-def cores() -> int:
-    """Processor threads that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @functools.cache
 def cards() -> tuple[Card, ...]:
     """The CUDA cards that the driver knows; empty without driver or card. Asks the driver itself: torch takes seconds to import."""
     try:
-        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        driver = ctypes.CDLL(CUDA_DRIVER)
         count = ctypes.c_int()
         if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
             return ()

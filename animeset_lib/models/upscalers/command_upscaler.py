@@ -15,7 +15,6 @@ import contextlib
 import hashlib
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -34,6 +33,7 @@ from animeset_lib.errors import ModelError, PictureError
 from animeset_lib.models.api import Picture
 from animeset_lib.models.spec import Parts
 from animeset_lib.models.upscalers.tiling import check_factor
+from animeset_lib.system import end_tree, own_session, split_command
 
 __all__ = ["VERSION", "CommandUpscaler", "digest"]
 
@@ -41,7 +41,6 @@ VERSION = "1"
 _FACTORS = (2, 3, 4)
 _PLACES = ("input", "output", "factor", "width", "height")
 _PLACE = re.compile(r"\{([^{}]*)\}")
-_WINDOWS = os.name == "nt"
 _TIMEOUT_S = 15 * 60.0
 _LAST_BYTES = 4096
 _LAST_CHARACTERS = 200
@@ -104,7 +103,7 @@ class CommandUpscaler:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                start_new_session=not _WINDOWS,
+                **own_session(),
             )
         except OSError as error:
             raise ModelError(
@@ -118,7 +117,7 @@ class CommandUpscaler:
                 code = process.wait(self._timeout_s)
         finally:
             # also after its end, for what it left behind, and when this process is interrupted
-            _kill(process)
+            end_tree(process)
         if code is None:
             raise PictureError(
                 f"{self.info.name}: expected an answer within {self._timeout_s:g} s, got none and stopped the program; "
@@ -186,12 +185,9 @@ def _parse(template: str) -> _Command:
         )
 
     try:
-        words = shlex.split(template, posix=not _WINDOWS)
+        words = split_command(template)
     except ValueError as error:
         raise fault("closed quotes", str(error)) from None
-    if _WINDOWS:
-        # backslashes are kept there, and so are the quotes round a word
-        words = [word[1:-1] if len(word) > 1 and word[0] == word[-1] and word[0] in "'\"" else word for word in words]
     most = None
     if words and (prefix := re.fullmatch(r"x(\d+)", words[0])):
         most, words = int(prefix[1]), words[1:]
@@ -238,18 +234,6 @@ class _Tail:
             for line in self._kept.decode("utf-8", "replace").splitlines()
         ]
         return next((line for line in reversed(lines) if line), "none")[-_LAST_CHARACTERS:]
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the program and what it started; nothing happens where all has ended."""
-    if _WINDOWS:
-        if process.poll() is None:
-            subprocess.run(["taskkill", "/T", "/F", "/PID", str(process.pid)], capture_output=True, check=False)
-    else:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            # its number stays the group's as long as one of the group lives
-            os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def _how_it_ended(code: int) -> str:
