@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,8 +120,8 @@ def test_enlarged_files_are_the_box_times_the_factor(film: Film, run_stage: Run,
         assert (x1 - x0) * row.factor % 64 == 0 or row.box.area * row.factor**2 >= 1024**2
     assert {2, 4} <= factors
     notes = output.notes
-    assert sum(notes["enlarged"].values()) == sum(row.factor > 1 for row in rows)
-    assert notes["enlarged_pixels"] == sum(round(row.box.area) * row.factor**2 for row in rows if row.factor > 1)
+    assert sum(notes.enlarged.values()) == sum(row.factor > 1 for row in rows)
+    assert notes.enlarged_pixels == sum(round(row.box.area) * row.factor**2 for row in rows if row.factor > 1)
 
 
 def test_nothing_is_enlarged_where_it_need_not_be(film: Film, run_stage: Run, make_context: Make) -> None:
