@@ -580,7 +580,7 @@ def test_a_denser_film_follows_its_groups(film: FakeFilm, log: DecisionLog, sort
     log.add("reject", ids(sparse, 3, 4, 5), scope="group", words="")
     faces = [(n, 1, looks(RED), 0.8) for n in range(9)] + [(n, 0, looks(GREEN), 0.8) for n in range(10, 19)]
     dense = film(faces)
-    rows = [row.id for row in dense["3c_cluster"].rows]
+    rows = [row.id for row in dense[ClusterStage].rows]
     log.path.unlink()
     fresh = DecisionLog(log.path)
     assign(fresh, [rows[n] for n in (0, 3, 6)], "hana")

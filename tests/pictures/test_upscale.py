@@ -146,7 +146,7 @@ def test_every_figure_that_passed_has_a_row_with_a_reason(film: Film, run_stage:
         [(None, face())],
     ]
     rows, output = run(film(stills), run_stage, make_context, max_pictures=4, min_pictures=1, candidates=1.5)
-    passed = {row.id for row in film(stills)["4a_quality"].kept}
+    passed = {row.id for row in film(stills)[QualityStage].kept}
     assert {row.region_id for row in rows} == passed
     assert Counter(row.dropped for row in rows) == {None: 6, "not_preselected": 6, "other_face": 2}
     assert all(row.why and row.factor == 1 and row.file is None for row in rows if row.dropped)

@@ -95,6 +95,26 @@ def test_events_tell_the_whole_story(toy_run: Callable[..., RunResult], tmp_path
     assert "1 even" in log
 
 
+def test_a_stage_that_sees_everything_at_once_is_one_step_of_its_bar(
+    toy_run: Callable[..., RunResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = Tree.finish
+
+    def in_quarters(self: Tree, rows: Any, items: Any, given: Any, out: Path, ctx: Context) -> Any:
+        ctx.progress(1, 4)
+        return finish(self, rows, items, given, out, ctx)
+
+    monkeypatch.setattr(Tree, "finish", in_quarters)
+    seen: list[dict[str, Any]] = []
+    toy_run(tmp_path / "a", listeners=(seen.append,))
+    mine = [event for event in seen if event.get("stage") == "3_tree"]
+    assert [(event["kind"], event.get("items"), event.get("done"), event.get("total")) for event in mine] == [
+        ("stage_started", 1, None, None),
+        ("progress", None, 0.25, 1),
+        ("stage_finished", None, None, None),
+    ]
+
+
 def test_cancel_keeps_finished_batches(toy_run: Callable[..., RunResult], tmp_path: Path) -> None:
     root = tmp_path / "a"
     switches: list[Cancel] = []
@@ -190,6 +210,15 @@ def test_full_disk_before_and_during_a_stage(
         with pytest.raises(SpaceError, match="too little disk space"):
             toy_run(root)
     assert not (root / "diary").exists(), "nothing may start on a full disk"
+
+    with monkeypatch.context() as patch:
+
+        def fill(event: dict[str, object]) -> None:
+            if event["kind"] == "stage_started" and event["stage"] == "3_tree":
+                patch.setattr(shutil, "disk_usage", full)
+
+        with pytest.raises(SpaceError, match="too little disk space for stage 3_tree"):
+            toy_run(tmp_path / "late", listeners=(fill,))
 
     seen: list[str] = []
     write = Path.write_text
