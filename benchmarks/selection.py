@@ -184,7 +184,7 @@ def pools_of(film: Path, truth: DemoTruth, root: Path) -> list[Pool]:
     settings = load_settings(None, ("upscale.candidates=10", "tag.tagger=attributes"), "draft")
     folders = Folders(*(root / name for name in ("output", "work", "logs")))
     result = run_film(film, settings, folders, until="attributes", keep_work=True)
-    outputs = stages_with(folders.work / film_folder(result.film), "6b_attributes")
+    outputs = stages_with(folders.work / film_folder(result.film), AttributesStage)
     assert outputs is not None
     pools: dict[str, tuple[list[Candidate], list[Candidate], dict[str, PersonTruth]]] = {}
     for crop in outputs[CropStage].kept:

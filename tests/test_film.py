@@ -6,6 +6,7 @@ import json
 import logging
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
@@ -19,7 +20,7 @@ from animeset_lib.pipeline.stages import PIPELINE, build_pipeline
 from animeset_lib.run.engine import keys_of, run_stages
 from animeset_lib.run.events import Events
 from animeset_lib.run.lock import Cancel
-from animeset_lib.run.stage import Output, Stage, StageType
+from animeset_lib.run.stage import Given, Stage
 from animeset_lib.run.store import FilmStore
 from animeset_lib.settings import Settings, load_settings
 from tests.truth import Judge, b_cubed
@@ -31,13 +32,13 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DemoTruth]:
     return path, render_demo_film(path, width=640, height=360, length_s=45)
 
 
-def _outputs(path: Path, settings: Settings, folders: Folders) -> dict[StageType, Output[Any, Any]]:
+def _outputs(path: Path, settings: Settings, folders: Folders) -> Given:
     probed = media.probe(path)
     stages = build_pipeline(settings, probed, path)
     store = FilmStore(folders.work, film_folder(probed))
     keys = keys_of(stages, Zoo())
-    found = {stage.name: store.finished(stage, keys[stage.name]) for stage in stages}
-    return {name: output for name, output in found.items() if output is not None}
+    found = [store.finished(type(stage), keys[stage.name]) for stage in stages]
+    return Given(output for output in found if output is not None)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def run(film: tuple[Path, DemoTruth], tmp_path_factory: pytest.TempPathFactory) 
 
 
 def test_every_stage_of_the_pipeline_ran(run: tuple[RunResult, Judge]) -> None:
-    assert list(run[1].outputs) == [stage.name for stage in PIPELINE.values()]
+    assert [output.stage for output in run[1].outputs] == list(PIPELINE.values())
 
 
 def test_shots_are_found(run: tuple[RunResult, Judge]) -> None:
@@ -61,9 +62,10 @@ def test_shots_are_found(run: tuple[RunResult, Judge]) -> None:
 
 
 def test_bars_are_cut_off(run: tuple[RunResult, Judge]) -> None:
-    content = run[1].outputs[ExtractStage].notes.film["content_box"]
-    for edge, true in zip(("x0", "y0", "x1", "y1"), run[1].truth.film.content_box, strict=True):
-        assert abs(content[edge] - true) <= 2
+    content = run[1].outputs[ExtractStage].notes.film.content_box
+    assert content is not None
+    for edge, true in zip(content.xyxy, run[1].truth.film.content_box, strict=True):
+        assert abs(edge - true) <= 2
 
 
 def test_duplicates_go_and_expressions_stay(film: tuple[Path, DemoTruth], tmp_path: Path) -> None:
@@ -78,7 +80,7 @@ def test_duplicates_go_and_expressions_stay(film: tuple[Path, DemoTruth], tmp_pa
     assert precision >= 0.9
 
 
-def _run(stages: tuple[Stage, ...], root: Path) -> dict[StageType, Output[Any, Any]]:
+def _run(stages: tuple[Stage[Any, Any, Any], ...], root: Path) -> Given:
     store = FilmStore(root, "film")
     store.path.mkdir()
     events = Events(root / "events.jsonl")

@@ -16,7 +16,7 @@ from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.pictures.crop import CropStage
 from animeset_lib.pictures.quality import QualityStage
 from animeset_lib.records import Box, Frame, Region
-from animeset_lib.run.stage import Output, StageType
+from animeset_lib.run.stage import Given
 
 __all__ = ["Judge", "b_cubed"]
 
@@ -42,7 +42,7 @@ class Judge:
     """Numbers about one run of the demo film."""
 
     truth: DemoTruth
-    outputs: Mapping[StageType, Output[Any, Any]]
+    outputs: Given
 
     @cached_property
     def frame_of(self) -> dict[str, FrameTruth]:
@@ -56,7 +56,7 @@ class Judge:
     def shots(self, tolerance: int = 2) -> tuple[float, float]:
         """Recall and precision of shot starts within `tolerance` frames. A cross-dissolve counts as found anywhere inside it."""
         step = 1000 / self.truth.film.fps
-        found = [round(shot["first_ms"] / step) for shot in self.outputs[ExtractStage].notes.shots][1:]
+        found = [round(shot.first_ms / step) for shot in self.outputs[ExtractStage].notes.shots][1:]
         true = [shot.first for shot in self.truth.shots][1:]
         soft = {frame.index for frame in self.truth.frames if frame.defect in ("blend", "fade")}
 
@@ -160,15 +160,14 @@ class Judge:
         return dict(found)
 
     def _region(self, key: str) -> Region:
-        region: Region = self.outputs[DetectStage].by_id[key]
-        return region
+        return self.outputs[DetectStage].by_id[key]
 
     def _face(self, person: PersonTruth) -> Box:
         """The true face box in still pixels: the bars are cut off the stills."""
-        content = self.outputs[ExtractStage].notes.film["content_box"]
+        content = self.outputs[ExtractStage].notes.film.content_box
         assert person.face_xyxy is not None
         box = Box.of(person.face_xyxy)
-        return box.moved(-content["x0"], -content["y0"]) if content else box
+        return box.moved(-content.x0, -content.y0) if content else box
 
     @staticmethod
     def _wanted(person: PersonTruth, min_px: int, views: tuple[str, ...]) -> bool:
@@ -179,8 +178,7 @@ class Judge:
         )
 
     def still(self, key: str) -> Frame:
-        frame: Frame = self.outputs[ExtractStage].by_id[key]
-        return frame
+        return self.outputs[ExtractStage].by_id[key]
 
 
 def _looks(frame: FrameTruth) -> tuple[object, ...]:

@@ -10,7 +10,6 @@ import typer
 
 from animeset_lib.cli.common import FilmArgument, JsonOption, OutputOption, WorkOption, say
 from animeset_lib.errors import InputError, SettingsError
-from animeset_lib.words.caption import CaptionStage
 from animeset_lib.words.traits import Choice, table_of, traits_json
 
 __all__ = ["traits"]
@@ -84,6 +83,7 @@ def _known(output: Path, work: Path, folder: str) -> dict[str, dict[str, Any]]:
     from animeset_lib.pipeline import published_folder
     from animeset_lib.pipeline.stages_on_disk import stages_with
     from animeset_lib.run.store import parse_json
+    from animeset_lib.words.caption import CaptionStage
 
     outputs = stages_with(work / folder, CaptionStage)
     if outputs is not None and (found := outputs[CaptionStage].notes.traits):

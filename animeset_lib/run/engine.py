@@ -18,7 +18,7 @@ from animeset_lib.models.api import ModelProvider
 from animeset_lib.records import Record
 from animeset_lib.run.events import LOGGER, Events
 from animeset_lib.run.lock import Cancel
-from animeset_lib.run.stage import Context, Given, Notes, Output, Stage, StageInfo
+from animeset_lib.run.stage import Context, Given, Notes, Output, Stage, StageInfo, WholeStage
 from animeset_lib.run.store import FilmStore, full_disk_as
 
 __all__ = ["MIN_FREE_BYTES", "keys_of", "run_stages"]
@@ -135,39 +135,41 @@ def _run_stage(
     finished = sum(min(stage.batch, len(items) - start) for start in starts) - sum(
         min(stage.batch, len(items) - start) for start in todo
     )
-    events.emit("stage_started", stage=stage.name, items=len(items), todo=len(items) - finished)
-    log.info("%s: started, %d items%s", stage.name, len(items), f", {finished} already done" if finished else "")
+    # a stage that must see everything at once is one step of the bar
+    steps = 1 if isinstance(stage, WholeStage) else len(items)
+    events.emit("stage_started", stage=stage.name, items=steps, todo=steps - finished)
+    log.info("%s: started, %d items%s", stage.name, steps, f", {finished} already done" if finished else "")
+
+    def show(done: float) -> None:
+        cancel.check()
+        seconds = round(time.monotonic() - began, 1)
+        events.emit("progress", stage=stage.name, done=round(done, 2), total=steps, seconds=seconds)
+
+    def context(progress: Callable[[float, float], None]) -> Context:
+        return Context(models=models, threads=threads, log=log, progress=progress, check_cancel=cancel.check)
 
     for start in todo:
         batch = items[start : start + stage.batch]
         _check_space(store, stage)
         cancel.check()
 
-        def progress(done: float, total: float, before: int = finished, size: int = len(batch)) -> None:
-            cancel.check()
-            part = size * done / total if total else 0.0
-            events.emit(
-                "progress",
-                stage=stage.name,
-                done=round(before + part, 2),
-                total=len(items),
-                seconds=round(time.monotonic() - began, 1),
-            )
+        def part(done: float, total: float, before: int = finished, size: int = len(batch)) -> None:
+            show(before + (size * done / total if total else 0.0))
 
-        ctx = Context(models=models, threads=threads, log=log, progress=progress, check_cancel=cancel.check)
-        rows = list(stage.process(batch, begun.path, ctx))
+        rows = list(stage.process(batch, begun.path, context(part)))
         begun.add(start, ids[start : start + stage.batch], rows)
         finished += len(batch)
-        progress(0, 1, before=finished)
+        show(finished)
 
-    ctx = Context(
-        models=models,
-        threads=threads,
-        log=log,
-        progress=lambda done, total: cancel.check(),
-        check_cancel=cancel.check,
-    )
-    final, notes = stage.finish(begun.rows(starts), items, given, begun.path, ctx)
+    def rest(done: float, total: float) -> None:
+        if finished < steps:
+            show(done / total if total else 0.0)
+        else:
+            cancel.check()
+
+    _check_space(store, stage)
+    cancel.check()
+    final, notes = stage.finish(begun.rows(starts), items, given, begun.path, context(rest))
     seconds = time.monotonic() - began
     begun.seal(final, _stage_info(stage, key, given, models, final, notes, seconds))
     output = begun.commit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +19,9 @@ from animeset_lib.cast.cast import (
     CAST_FILE,
     DECISIONS_FILE,
     CastStage,
+    MachineName,
     Match,
+    NamedCharacter,
     cast_rows,
     match_clusters,
     name_clusters,
@@ -39,6 +42,7 @@ from animeset_lib.records import Box, ClusterRow, EmbedRow, Frame, Region
 from animeset_lib.run.decisions import Decision, DecisionLog, settle
 from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import CastSettings
+from tests.notes import noted
 
 Vectors = npt.NDArray[np.float32]
 RED, GREEN, BLUE = (220, 20, 20), (20, 220, 20), (20, 20, 220)
@@ -96,12 +100,12 @@ def film(make_output: Callable[..., Output]) -> FakeFilm:
                     why="" if cluster >= 0 else "far from all",
                 )
             )
-        maker = {"asked": "auto", "name": "fake-embedder", "digest": digest, "dim": 13, "same_distance": 0.1}
+        maker = noted(EmbedStage, embedder=dataclasses.replace(FakeEmbedder.info, digest=digest))
         return {
             ExtractStage: make_output(ExtractStage, frames),
-            DetectStage: make_output(DetectStage, regions, notes={"detector": {"asked": "auto"}}),
-            EmbedStage: make_output(EmbedStage, embeds, notes={"embedder": maker}),
-            ClusterStage: make_output(ClusterStage, clusters, notes={"parameters": {"same_distance": 0.1}}),
+            DetectStage: make_output(DetectStage, regions, noted(DetectStage)),
+            EmbedStage: make_output(EmbedStage, embeds, maker),
+            ClusterStage: make_output(ClusterStage, clusters, noted(ClusterStage)),
         }
 
     return make
@@ -191,10 +195,10 @@ def test_clusters_are_named_by_size_and_noise_is_dropped(
     assert names(result) == ["character_01"] * 3 + ["character_02"] * 2 + [None]
     assert [row.source for row in result.rows] == ["cluster"] * 5 + ["noise"]
     assert (result.rows[5].dropped, result.rows[5].why) == ("noise", "far from all")
-    assert result.notes.characters == [
-        {"name": "character_01", "faces": 3, "source": "cluster", "clusters": [0]},
-        {"name": "character_02", "faces": 2, "source": "cluster", "clusters": [1]},
-    ]
+    assert result.notes.characters == (
+        NamedCharacter(name="character_01", faces=3, source="cluster", clusters=(0,)),
+        NamedCharacter(name="character_02", faces=2, source="cluster", clusters=(1,)),
+    )
     cast = load_cast(result.path / CAST_FILE)
     assert [(c.name, c.regions, c.clusters, c.cluster_sizes) for c in cast.characters] == [
         ("character_01", 3, (0,), (3,)),
@@ -206,17 +210,16 @@ def test_clusters_are_named_by_size_and_noise_is_dropped(
 def test_no_faces_at_all(
     make_output: Callable[..., Output], run_stage: Callable[..., Output], make_context: Callable[..., Context]
 ) -> None:
-    maker = {"asked": "auto", "name": "fake-embedder", "digest": "d", "dim": 13, "same_distance": 0.1}
     nobody = {
         ExtractStage: make_output(ExtractStage, []),
-        DetectStage: make_output(DetectStage, [], notes={"detector": {"asked": "auto"}}),
-        EmbedStage: make_output(EmbedStage, [], notes={"embedder": maker}),
-        ClusterStage: make_output(ClusterStage, [], notes={"parameters": {"same_distance": 0.1}}),
+        DetectStage: make_output(DetectStage, [], noted(DetectStage)),
+        EmbedStage: make_output(EmbedStage, [], noted(EmbedStage)),
+        ClusterStage: make_output(ClusterStage, [], noted(ClusterStage)),
     }
     np.save(nobody[EmbedStage].path / "vectors.npy", np.zeros((0, 0), np.float32))
     result = run_stage(CastStage(CastSettings()), nobody, make_context())
     assert result.rows == []
-    assert result.notes.characters == []
+    assert result.notes.characters == ()
     assert load_cast(result.path / CAST_FILE).characters == ()
 
 
@@ -577,7 +580,7 @@ def test_a_denser_film_follows_its_groups(film: FakeFilm, log: DecisionLog, sort
     log.add("reject", ids(sparse, 3, 4, 5), scope="group", words="")
     faces = [(n, 1, looks(RED), 0.8) for n in range(9)] + [(n, 0, looks(GREEN), 0.8) for n in range(10, 19)]
     dense = film(faces)
-    rows = [row.id for row in dense["3c_cluster"].rows]
+    rows = [row.id for row in dense[ClusterStage].rows]
     log.path.unlink()
     fresh = DecisionLog(log.path)
     assign(fresh, [rows[n] for n in (0, 3, 6)], "hana")
@@ -591,10 +594,14 @@ def test_the_machine_says_what_it_calls_the_groups(film: FakeFilm, log: Decision
     """So that the board of the dashboard can settle later decisions as the next run will."""
     given = three_and_two(film)
     assign(log, ids(given, 0, 1, 2), "hana")
-    noted = sort(given).notes.machine_names
-    assert noted == {"0": ["character_01", "cluster"], "1": ["character_02", "cluster"]}
+    machine = sort(given).notes.machine_names
+    assert machine == {
+        0: MachineName(name="character_01", source="cluster"),
+        1: MachineName(name="character_02", source="cluster"),
+    }
     clusters = given[ClusterStage].rows
-    names, sources = ({int(c): pair[i] for c, pair in noted.items()} for i in (0, 1))
+    names = {cluster: called.name for cluster, called in machine.items()}
+    sources = {cluster: called.source for cluster, called in machine.items()}
     log.add("drop", ids(given, 3), scope="faces", words="")
     log.add("reject", ids(given, 0), scope="faces", words="")
     settled = settle([r.id for r in clusters], [r.cluster for r in clusters], names, sources, log.standing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.records import Box, EmbedRow, Frame, Region
 from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import ClusterSettings, DetectSettings, EmbedSettings
+from tests.notes import noted
 
 SAME = 0.3
 Vectors = npt.NDArray[np.float32]
@@ -255,7 +257,7 @@ def film(make_output: Callable[..., Output]) -> Callable[..., dict[StageType, Ou
         return {
             ExtractStage: make_output(ExtractStage, frames),
             DetectStage: make_output(DetectStage, regions),
-            EmbedStage: make_output(EmbedStage, embeds, notes={"embedder": {"same_distance": SAME}}),
+            EmbedStage: make_output(EmbedStage, embeds, noted(EmbedStage, same_distance=SAME)),
         }
 
     return make
@@ -285,12 +287,12 @@ def test_a_film_of_two_and_an_extra(
     assert all(row.confidence > 0.3 and not row.why for row in by_cluster[0] + by_cluster[1])
     assert len({row.track for row in by_cluster[0]}) == 4
     notes = result.notes
-    assert notes["clusters"] == [20, 12]
-    assert notes["parameters"] == {"same_distance": SAME, "min_regions": 3, "track_gap_ms": 2500}
-    assert notes["noise_share"] == pytest.approx(1 / 33, abs=1e-4)
-    assert sum(notes["distances"]["inside"]) == 20 * 19 / 2 + 12 * 11 / 2
-    assert sum(notes["distances"]["between"]) == 20 * 12
-    assert notes["together"]["pairs"] == 5  # three shots of two, and the extra beside both
+    assert notes.clusters == (20, 12)
+    assert (notes.same_distance, notes.min_regions, notes.track_gap_ms) == (SAME, 3, 2500)
+    assert notes.noise_share == pytest.approx(1 / 33, abs=1e-4)
+    assert sum(notes.distances.within) == 20 * 19 / 2 + 12 * 11 / 2
+    assert sum(notes.distances.between) == 20 * 12
+    assert notes.together == 5  # three shots of two, and the extra beside both
 
 
 def test_a_track_votes_as_one(
@@ -324,7 +326,7 @@ def test_twins_in_every_still_stay_two(
         assert first.cluster != second.cluster
     assert {row.cluster for row in result.rows} == {0, 1}
     assert {row.confidence for row in result.rows} == {0.0}  # nothing but their places tells them apart
-    assert result.notes.together == {"pairs": 3, "alike": 3}
+    assert (result.notes.together, result.notes.together_alike) == (3, 3)
 
 
 def test_all_faces_in_one_still(
@@ -359,7 +361,7 @@ def test_no_face_is_a_finished_stage_without_rows(
     given[EmbedStage] = run_stage(EmbedStage(EmbedSettings()), given, make_context())
     result = run_stage(ClusterStage(ClusterSettings(map="pca")), given, make_context())
     assert result.rows == []
-    assert result.notes.clusters == []
+    assert result.notes.clusters == ()
 
 
 def test_a_setting_overrides_the_embedders_distance(

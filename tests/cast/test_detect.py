@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
 from animeset_lib.cast.body_parts import join_figures
-from animeset_lib.cast.detect import DetectStage
+from animeset_lib.cast.detect import DetectNotes, DetectStage
 from animeset_lib.cast.head_box import estimated_person, head_box, head_crop
 from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
@@ -250,9 +250,14 @@ def test_a_logo_over_changing_shots_is_dropped_as_an_overlay_and_recorded(
     ]
     assert "same place in 4 shots" in result.rows[0].why
     (overlay,) = result.notes.overlays
-    assert (overlay["box"], overlay["faces"], overlay["shots"]) == ([220, 20, 270, 70], 4, 4)
+    assert (overlay.box, overlay.faces, overlay.shots) == ((220, 20, 270, 70), 4, 4)
     same_shot = run_stage(DetectStage(DetectSettings()), stills(pictures), make_context())
     assert all(row.dropped is None for row in same_shot.rows)
+
+
+def by_faces(notes: DetectNotes) -> tuple[int, int, int]:
+    """Stills without a face, with one, with more."""
+    return notes.without_face, notes.with_one_face, notes.with_more_faces
 
 
 def test_notes_count_stills_by_faces(
@@ -263,9 +268,9 @@ def test_notes_count_stills_by_faces(
     one, two = (20, 20, 70, 70), (150, 30, 200, 80)
     given = stills([drawn(), drawn(one), drawn(one, two), drawn(one, two)], duplicates=(3,))
     result = run_stage(DetectStage(DetectSettings()), given, make_context(), batch=2)
-    assert result.notes.frames == {"none": 1, "one": 1, "more": 1}
-    assert result.notes.detector["name"] == "fake-detector"
-    assert sum(result.notes.scores["counts"]) == 3
+    assert by_faces(result.notes) == (1, 1, 1)
+    assert result.notes.detector.name == "fake-detector"
+    assert sum(result.notes.score_counts) == 3
     region: Region = result.kept[0]
     assert region.face.xyxy == (20, 20, 70, 70)
     assert (region.width, region.height) == (300, 200)
@@ -281,8 +286,8 @@ def test_an_unreadable_still_is_said_and_stops_nothing(
     (given[ExtractStage].path / "f1.png").write_bytes(b"not a picture")
     result = run_stage(DetectStage(DetectSettings()), given, make_context())
     assert [row.frame_id for row in result.rows] == ["abc-000000000", "abc-000000002"]
-    assert result.notes.unreadable == ["abc-000000001"]
-    assert result.notes.frames == {"none": 0, "one": 2, "more": 0}
+    assert result.notes.unreadable == ("abc-000000001",)
+    assert by_faces(result.notes) == (0, 2, 0)
     assert "abc-000000001 is left out" in caplog.text
 
 
@@ -293,7 +298,7 @@ def test_no_still_at_all(
 ) -> None:
     result = run_stage(DetectStage(DetectSettings()), stills([]), make_context())
     assert result.rows == []
-    assert result.notes.frames == {"none": 0, "one": 0, "more": 0}
+    assert by_faces(result.notes) == (0, 0, 0)
 
 
 def test_another_detector_makes_another_key() -> None:

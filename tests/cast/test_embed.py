@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pytest
 
 from animeset_lib.cast.detect import DetectStage
-from animeset_lib.cast.embed import EmbedStage
+from animeset_lib.cast.embed import EmbedNotes, EmbedStage
 from animeset_lib.cast.head_box import head_crop
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
@@ -70,12 +70,7 @@ def test_vectors_of_kept_regions_in_order(
         ]
     )
     np.testing.assert_array_equal(result.vectors, expected)
-    assert result.notes.embedder == {
-        "asked": "auto",
-        **asdict(FakeEmbedder.info),
-        "dim": 13,
-        "same_distance": 0.1,
-    }
+    assert result.notes == EmbedNotes(asked="auto", embedder=FakeEmbedder.info, dim=13, same_distance=0.1)
 
 
 def test_a_still_that_went_bad_drops_its_faces_with_the_reason(
@@ -94,7 +89,7 @@ def test_no_faces(
     empty = {ExtractStage: make_output(ExtractStage, []), DetectStage: make_output(DetectStage, [])}
     result = run_stage(EmbedStage(EmbedSettings()), empty, make_context())
     assert result.rows == []
-    assert result.notes.embedder["dim"] == 13
+    assert result.notes.dim == 13
 
 
 def test_another_embedder_makes_another_key() -> None:

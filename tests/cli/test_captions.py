@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from animeset_lib import pipeline
 from animeset_lib.models.fakes import FakeModels
-from animeset_lib.pipeline import Folders, run_film
+from animeset_lib.pipeline import Folders, RunResult, run_film
+from animeset_lib.pipeline import run as room
 from animeset_lib.published.publish import changed_files
 from animeset_lib.settings import load_settings
 from tests.published.small_world import FIRST, A, B, C, World
@@ -217,11 +217,11 @@ def test_a_film_is_named_by_its_folder_wherever_it_is(animeset: Command, world: 
 
 
 def test_an_edit_goes_through_real_runs(animeset: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "Zoo", FakeModels)
+    monkeypatch.setattr(room, "Zoo", FakeModels)
     film = _film(tmp_path / "film.mkv")
     folders = Folders(tmp_path / "output", tmp_path / "work", tmp_path / "logs")
 
-    def run(*more: str) -> pipeline.RunResult:
+    def run(*more: str) -> RunResult:
         return run_film(film, load_settings(assignments=[*SETTINGS, *more]), folders, keep_work=True)
 
     folder = tmp_path / "output" / "film"

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from animeset_lib.run.stage import StageInfo
+from animeset_lib.words.caption import CaptionNotes, CaptionStage
 from animeset_lib.words.trait_choices import load_choices
 from animeset_lib.words.traits import Choice, Pictured, trait_table, traits_json
 
@@ -43,8 +45,9 @@ def kept(tmp_path: Path) -> Path:
     """`work/` with a finished caption stage whose settings said drop."""
     stage = tmp_path / "work" / FOLDER / "6c_caption-aaaaaaaaaaaa"
     stage.mkdir(parents=True)
-    notes = {"traits": {"hana": table("hana", "drop")}}
-    (stage / "stage.json").write_text(json.dumps({"inputs": {}, "notes": notes}), encoding="utf-8")
+    notes = CaptionNotes(core_traits={}, traits={"hana": table("hana", "drop")})
+    info = StageInfo(stage=CaptionStage.name, notes=notes.model_dump(mode="json"))
+    (stage / "stage.json").write_text(info.model_dump_json(), encoding="utf-8")
     (stage.parent / "plan.json").write_text(json.dumps({"film": FILM, "keys": {}}), encoding="utf-8")
     return stage
 

@@ -16,13 +16,19 @@ import numpy as np
 import pytest
 
 from animeset_lib.cast.cast import CastStage
+from animeset_lib.cast.cluster import ClusterStage
+from animeset_lib.cast.detect import DetectStage
 from animeset_lib.cast.embed import EmbedStage
 from animeset_lib.dataset.dataset import DatasetStage
+from animeset_lib.dataset.explain import Loss
 from animeset_lib.dataset.regularisation import RegularisationStage
 from animeset_lib.frames.dedupe import DedupeStage
-from animeset_lib.frames.extract import ExtractStage
+from animeset_lib.frames.extract import ExtractStage, ShotSpan
 from animeset_lib.media import read_image, write_image
+from animeset_lib.models.api import ModelInfo
 from animeset_lib.pictures.crop import CropStage
+from animeset_lib.pictures.quality import QualityStage
+from animeset_lib.pictures.upscale import UpscaleStage
 from animeset_lib.records import (
     AttributeRow,
     Box,
@@ -36,14 +42,17 @@ from animeset_lib.records import (
     Frame,
     PlannedCrop,
     QualityRow,
-    Record,
     Region,
     RegularisationRow,
     TagRow,
 )
 from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import CaptionSettings, DatasetSettings
+from animeset_lib.words.attributes import AttributesStage
 from animeset_lib.words.caption import CaptionStage
+from animeset_lib.words.subsets import Subset, Word
+from animeset_lib.words.tag import TagStage
+from tests.notes import noted
 
 FILM = Film(
     id="0123456789ab",
@@ -54,14 +63,9 @@ FILM = Film(
     height=360,
     duration_ms=60_000,
 )
-MODEL = {
-    "name": "fake-tagger",
-    "task": "tagger",
-    "digest": "abc123",
-    "rung": "a stand-in",
-    "licence": "Apache-2.0",
-    "source": "x",
-}
+MODEL = ModelInfo(
+    name="fake-tagger", task="tagger", digest="abc123", rung="a stand-in", licence="Apache-2.0", source="x"
+)
 Given = dict[StageType, Output[Any, Any]]
 
 
@@ -79,19 +83,13 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
     """
 
     def make(per_character: Mapping[str, int], dull: bool = False) -> Given:
-        rows: dict[str, list[Any]] = {
-            name: []
-            for name in (
-                *("1_extract", "2_dedupe", "3a_detect", "3b_embed", "3c_cluster", "3d_cast"),
-                *("4a_quality", "4b_upscale", "5_crop", "6a_tag", "6b_attributes", "6c_caption", "6d_regularisation"),
-            )
-        }
+        rows: dict[StageType, list[Any]] = {stage: [] for stage in DatasetStage.needs}
         pictures: dict[str, np.ndarray] = {}
         box = Box(x0=10, y0=10, x1=60, y1=80)
 
         def frame(number: int, duplicate_of: str | None = None) -> str:
             frame_id = f"{FILM.id}-{number * 1000:09d}"
-            rows["1_extract"].append(
+            rows[ExtractStage].append(
                 Frame(
                     id=frame_id,
                     pts_ms=number * 1000,
@@ -103,7 +101,7 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
                 )
             )
             dropped = {"dropped": "duplicate", "why": f"like {duplicate_of}: ssim 0.99"} if duplicate_of else {}
-            rows["2_dedupe"].append(
+            rows[DedupeStage].append(
                 DedupeRow(id=frame_id, phash="0" * 16, sharpness=1, duplicate_of=duplicate_of, **dropped)
             )
             pictures[f"1_extract/stills/{frame_id}.png"] = picture(1000 + number, 36, 64)
@@ -111,7 +109,7 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
 
         def figure(frame_id: str, character: str | None, seed: int, blurred: bool = False) -> str:
             region = f"{frame_id}-00"
-            rows["3a_detect"].append(
+            rows[DetectStage].append(
                 Region(
                     id=region,
                     frame_id=frame_id,
@@ -124,10 +122,10 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
                 )
             )
             vector = np.random.default_rng(seed).normal(size=8)
-            rows["3b_embed"].append(EmbedRow.with_vector(region, vector / np.linalg.norm(vector)))
+            rows[EmbedStage].append(EmbedRow.with_vector(region, vector / np.linalg.norm(vector)))
             cluster = -1 if character is None else sorted(per_character).index(character)
-            rows["3c_cluster"].append(ClusterRow(id=region, track=seed, cluster=cluster, confidence=0.8, x=0, y=0))
-            rows["3d_cast"].append(
+            rows[ClusterStage].append(ClusterRow(id=region, track=seed, cluster=cluster, confidence=0.8, x=0, y=0))
+            rows[CastStage].append(
                 CastRow(
                     id=region,
                     character=character,
@@ -138,12 +136,12 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
             )
             if character is not None:
                 why = {"dropped": "blurred", "why": "edge width 12.0 px, at most 9"} if blurred else {}
-                rows["4a_quality"].append(QualityRow(id=region, measured={"luma": 120.0}, score=0.7, **why))
+                rows[QualityStage].append(QualityRow(id=region, measured={"luma": 120.0}, score=0.7, **why))
             return region
 
         def crop(region: str, character: str, framing: Any, seed: int, readable: bool = True) -> None:
             crop_id, frame_id = f"{region}-{framing}", region.rpartition("-")[0]
-            rows["4b_upscale"].append(
+            rows[UpscaleStage].append(
                 PlannedCrop(
                     id=crop_id,
                     region_id=region,
@@ -156,7 +154,7 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
                     upscaler=None,
                 )
             )
-            rows["5_crop"].append(
+            rows[CropStage].append(
                 Crop(
                     id=crop_id,
                     region_id=region,
@@ -175,7 +173,7 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
             )
             pictures[f"5_crop/crops/{crop_id}.png"] = picture(seed)
             broken = {} if readable else {"dropped": "unreadable", "why": "the file is cut short"}
-            rows["6a_tag"].append(
+            rows[TagStage].append(
                 TagRow(
                     id=crop_id,
                     general={"blue_hair": 0.9, f"tag_{seed % 3}": 0.5} if readable else {},
@@ -184,17 +182,17 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
                 )
             )
             if readable:
-                rows["6b_attributes"].append(
+                rows[AttributesStage].append(
                     AttributeRow(
                         id=crop_id,
-                        tags={**rows["6a_tag"][-1].general, "solo": 1.0},
+                        tags={**rows[TagStage][-1].general, "solo": 1.0},
                         outfit="unknown" if dull else "dress",
                         emotion="unknown" if dull else ("smile", "angry")[seed % 2],
                         background="unknown",
                         view="unknown",
                     )
                 )
-                rows["6c_caption"].append(
+                rows[CaptionStage].append(
                     CaptionRow(
                         id=crop_id,
                         caption=f"{character}, solo, blue_hair, anime_style",
@@ -210,7 +208,7 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
                 crop(region, character, "face", 2 * number)
                 crop(region, character, "full", 2 * number + 1)
                 number += 1
-        frame(number, duplicate_of=rows["1_extract"][0].id if rows["1_extract"] else f"{FILM.id}-none")
+        frame(number, duplicate_of=rows[ExtractStage][0].id if rows[ExtractStage] else f"{FILM.id}-none")
         frame(number + 1)
         if per_character:
             first = next(iter(per_character))
@@ -218,50 +216,37 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
             figure(frame(number + 3), first, number + 3, blurred=True)
             crop(figure(frame(number + 4), first, number + 4), first, "face", 2 * number + 8, readable=False)
 
-        types: dict[str, type[Record]] = {
-            "1_extract": Frame,
-            "2_dedupe": DedupeRow,
-            "3a_detect": Region,
-            "3b_embed": EmbedRow,
-            "3c_cluster": ClusterRow,
-            "3d_cast": CastRow,
-            "4a_quality": QualityRow,
-            "4b_upscale": PlannedCrop,
-            "5_crop": Crop,
-            "6a_tag": TagRow,
-            "6b_attributes": AttributeRow,
-            "6c_caption": CaptionRow,
-            "6d_regularisation": RegularisationRow,
-        }
-        notes = {
-            "1_extract": {
-                "film": FILM.model_dump(mode="json"),
-                "shots": [{"first_ms": 1000 * n, "last_ms": 1000 * n + 900} for n in range(len(rows["1_extract"]))],
+        notes: dict[StageType, dict[str, Any]] = {
+            ExtractStage: {
+                "film": FILM,
+                "shots": tuple(
+                    ShotSpan(first_ms=1000 * n, last_ms=1000 * n + 900) for n in range(len(rows[ExtractStage]))
+                ),
             },
-            "6a_tag": {"model": MODEL},
-            "6b_attributes": {
+            TagStage: {"model": MODEL},
+            AttributesStage: {
                 "subsets": {
-                    name: [
-                        {
-                            "name": "smile",
-                            "kind": "emotion",
-                            "ids": [
+                    name: (
+                        Subset(
+                            name="smile",
+                            kind="emotion",
+                            ids=tuple(
                                 row.id
-                                for row, made in zip(rows["6b_attributes"], rows["6c_caption"], strict=True)
+                                for row, made in zip(rows[AttributesStage], rows[CaptionStage], strict=True)
                                 if row.emotion == "smile" and made.caption.startswith(f"{name},")
-                            ],
-                            "figures": 3,
-                            "tracks": 2,
-                            "share": 0.5,
-                            "words": [{"tag": "grin", "share": 0.5, "lift": 2.0}],
-                            "colours": [],
-                        }
-                    ]
+                            ),
+                            figures=3,
+                            tracks=2,
+                            share=0.5,
+                            words=(Word("grin", 0.5, 2.0),),
+                            colours=(),
+                        ),
+                    )
                     for name in per_character
                 }
             },
-            "6c_caption": {
-                "core_traits": {name: ["blue_hair"] for name in per_character},
+            CaptionStage: {
+                "core_traits": dict.fromkeys(per_character, ("blue_hair",)),
                 "traits": {
                     name: {
                         "character": name,
@@ -279,10 +264,12 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
             },
         }
         given = {
-            name: _output(make_output, name, kind, rows[name], notes.get(name, {})) for name, kind in types.items()
+            stage: make_output(stage, found, noted(stage, **notes.get(stage, {}))) for stage, found in rows.items()
         }
         info = given[CaptionStage].path / "stage.json"
-        info.write_text(json.dumps({**json.loads(info.read_text()), "settings": CaptionSettings().model_dump()}))
+        info.write_text(
+            json.dumps({**json.loads(info.read_text()), "settings": {"settings": CaptionSettings().model_dump()}})
+        )
         (given[CastStage].path / "cast.json").write_text('{"characters": []}\n')
         for name, pixels in pictures.items():
             path = given[ExtractStage].path.parent / name
@@ -291,17 +278,6 @@ def make_film(make_output: Callable[..., Output]) -> Callable[..., Given]:
         return given
 
     return make
-
-
-def _output(
-    make_output: Callable[..., Output], name: str, kind: type[Record], rows: list[Any], notes: dict[str, Any]
-) -> Output:
-    if kind is EmbedRow and not rows:
-        placeholder = make_output(name, EmbedRow, [EmbedRow.with_vector("x", np.ones(1, np.float32))], notes)
-        (placeholder.path / "rows.jsonl").write_text("")
-        np.save(placeholder.path / "vectors.npy", np.zeros((0, 1), np.float32))
-        return Output(placeholder.path, EmbedStage, placeholder.key)
-    return make_output(name, kind, rows, notes)
 
 
 def files(tree: Path) -> list[str]:
@@ -374,7 +350,7 @@ def test_a_folder_of_pictures_has_no_measured_shots(
     told = json.loads(info.read_text(encoding="utf-8"))
     del told["notes"]["shots"]
     info.write_text(json.dumps(told), encoding="utf-8")
-    given = {**two, "1_extract": dataclasses.replace(two[ExtractStage])}
+    given = {**two, ExtractStage: dataclasses.replace(two[ExtractStage])}
     tree = run_stage(DatasetStage(DatasetSettings(min_pictures=1)), given, make_context()).path / "tree"
     covered = json.loads((tree / "rem" / "coverage.json").read_text(encoding="utf-8"))
     assert covered["span_ms"] == [0, 1000 * (len(two[ExtractStage].rows) - 1)]
@@ -423,7 +399,7 @@ def test_nothing_absolute_leaks(result: Output, tmp_path: Path) -> None:
 
 def test_explain_answers_for_every_frame_figure_and_crop(result: Output, two: Given) -> None:
     lines = json_lines(result.path / "tree" / "explain.jsonl")
-    expected = [row.id for stage in ("1_extract", "3a_detect", "4b_upscale") for row in two[stage].rows]
+    expected = [row.id for stage in (ExtractStage, DetectStage, UpscaleStage) for row in two[stage].rows]
     assert [line["id"] for line in lines] == expected
     assert all(line["why"] for line in lines)
     dropped = {(line["what"], line["stage"], line["reason"]) for line in lines if line["state"] == "dropped"}
@@ -451,12 +427,12 @@ def test_explain_answers_for_every_frame_figure_and_crop(result: Output, two: Gi
 
 def test_notes_count_what_was_lost(result: Output) -> None:
     rem = result.notes.characters["rem"]
-    assert (rem["chosen"], rem["candidates"], rem["figures"]) == (7, 8, 6)
-    assert rem["lost"] == [
-        {"stage": "4a_quality", "reason": "blurred", "what": "figure", "count": 1},
-        {"stage": "6a_tag", "reason": "unreadable", "what": "crop", "count": 1},
-        {"stage": "7_dataset", "reason": "not_selected", "what": "crop", "count": 1},
-    ]
+    assert (rem.chosen, rem.candidates, rem.figures) == (7, 8, 6)
+    assert rem.lost == (
+        Loss(stage="4a_quality", reason="blurred", what="figure", count=1),
+        Loss(stage="6a_tag", reason="unreadable", what="crop", count=1),
+        Loss(stage="7_dataset", reason="not_selected", what="crop", count=1),
+    )
 
 
 def kinds(result: Output, row: Any) -> str:
@@ -483,7 +459,7 @@ def test_pictures_without_anybody_are_a_set_of_their_own(
         tags={"no_humans": 0.9},
         tagger="fake-tagger",
     )
-    given = {**two, RegularisationStage: make_output(RegularisationStage, [row])}
+    given = {**two, RegularisationStage: make_output(RegularisationStage, [row], noted(RegularisationStage))}
     write_image(given[RegularisationStage].path / "scenery.png", picture(3, 64, 64))
     tree = run_stage(DatasetStage(DatasetSettings(min_pictures=1)), given, make_context()).path / "tree"
     assert files(tree / "regularisation") == [

@@ -23,6 +23,7 @@ from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.records import Box, DedupeRow, Film, Frame, Region
 from animeset_lib.run.stage import Context, Output
 from animeset_lib.settings import RegularisationSettings, load_settings
+from tests.notes import noted
 
 WIDTH, HEIGHT = 640, 360
 SMALL = {"training_px": 256, "bucket_step_px": 64}
@@ -113,7 +114,7 @@ def run(
         inputs = {
             ExtractStage: stills,
             DedupeStage: make_output(DedupeStage, rows),
-            DetectStage: make_output(DetectStage, list(regions), {"unreadable": list(unreadable)}),
+            DetectStage: make_output(DetectStage, list(regions), noted(DetectStage, unreadable=tuple(unreadable))),
         }
         stage = RegularisationStage(RegularisationSettings.model_validate({"pictures": 9, **SMALL, **settings}))
         return run_stage(stage, inputs, make_context(models=WithWatcher(tagger)))

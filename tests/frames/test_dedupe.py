@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -221,11 +220,11 @@ def test_settings_decide(dedupe: Dedupe) -> None:
 
 def test_notes_add_up(dedupe: Dedupe) -> None:
     output = dedupe([*HELD, head(mouth="open"), drawing(1, 1280, 720)])
-    notes = output.notes.dedupe
-    assert (notes["stills"], notes["kept"], notes["duplicates"], notes["unreadable"]) == (6, 3, 3, 0)
-    assert notes["group_sizes"] == {"1": 2, "4": 1}
-    assert sum(notes["hamming_confirmed"].values()) == 3
-    assert sum(notes["hamming_refused"].values()) == notes["compared"] - 3
+    notes = output.notes
+    assert (notes.stills, notes.kept, notes.duplicates, notes.unreadable) == (6, 3, 3, 0)
+    assert notes.group_sizes == {1: 2, 4: 1}
+    assert sum(notes.hamming_confirmed.values()) == 3
+    assert sum(notes.hamming_refused.values()) == notes.compared - 3
 
 
 def test_comparisons_stay_in_proportion(dedupe: Dedupe) -> None:
@@ -237,8 +236,8 @@ def test_comparisons_stay_in_proportion(dedupe: Dedupe) -> None:
         picture[y : y + 4, x : x + 4] = random.integers(0, 90)
     output = dedupe(pictures)
     assert len(output.kept) > 40
-    assert output.notes.dedupe["compared"] <= 60 * 16
-    assert output.notes.dedupe["stopped_at_most_comparisons"] > 0
+    assert output.notes.compared <= 60 * 16
+    assert output.notes.stopped_at_most_comparisons > 0
 
 
 # ------------------------------------------------------------------------------------------------------------- sharpness
@@ -285,36 +284,27 @@ def test_a_person_has_the_last_word(dedupe: Dedupe, tmp_path: Path) -> None:
     assert rows[4].why.startswith("you said: a duplicate of f-003 (decision 3 of ")
     assert rows[4].ssim is None
     notes = output.notes
-    assert notes["dedupe"]["kept"] == 2
-    assert notes["dedupe"]["duplicates"] == 3
-    assert notes["decisions"] == 3
-    assert notes["by_hand"] == {
-        "taken_out": 2,
-        "kept": 1,
-        "told": [
-            "1 stills that were decided about are not in this run (other settings); those decisions are without effect on them"
-        ],
-    }
+    assert notes.kept == 2
+    assert notes.duplicates == 3
+    assert notes.decisions == 3
+    assert (notes.taken_out, notes.kept_by_hand) == (2, 1)
+    assert notes.remarks == (
+        "1 stills that were decided about are not in this run (other settings); those decisions are without effect on them",
+    )
 
 
-def test_a_damaged_still_cannot_be_kept(dedupe: Dedupe, tmp_path: Path) -> None:
+def test_a_damaged_still_cannot_be_kept(
+    dedupe: Dedupe, make_context: Callable[..., Context], run_stage: Callable[..., Output], tmp_path: Path
+) -> None:
     log = DecisionLog(tmp_path / "decisions.jsonl")
     log.add_frames("keep", ["f-000"], words="")
     dedupe([head()])
     stills = tmp_path / "given" / "1_extract"
     frames = Output(stills, ExtractStage)
     (stills / frames.rows[0].file).write_bytes(b"torn")
-    stage = DedupeStage(DedupeSettings(), log.path)
-    sentences: dict[str, object] = {}
-    ctx = Context(
-        FakeModels(), 1, logging.getLogger("animeset"), lambda d, t: None, lambda: None, sentences.__setitem__
-    )
-    items = stage.plan({ExtractStage: frames})
-    (row,) = stage.finish(list(stage.process(items, tmp_path, ctx)), items, {}, tmp_path, ctx)
-    assert row.dropped == "unreadable"
-    by_hand = sentences["by_hand"]
-    assert isinstance(by_hand, dict)
-    assert by_hand["told"][0].startswith("f-000 cannot be kept, as decision 1 of ")
+    output = run_stage(DedupeStage(DedupeSettings(), log.path), {ExtractStage: frames}, make_context())
+    assert [row.dropped for row in output.rows] == ["unreadable"]
+    assert output.notes.remarks[0].startswith("f-000 cannot be kept, as decision 1 of ")
 
 
 def test_the_key_knows_decisions_about_stills_only(tmp_path: Path) -> None:

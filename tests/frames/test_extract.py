@@ -16,11 +16,11 @@ import pytest
 
 from animeset_lib.errors import InputError
 from animeset_lib.frames import extract
-from animeset_lib.frames.extract import ExtractStage, Segment
+from animeset_lib.frames.extract import ExtractStage, FrameCounts, Segment, ShotSpan
 from animeset_lib.frames.shots import ShotDetector, small_color
 from animeset_lib.media import FilmReader, ffmpeg_exe, probe, read_image, write_image
-from animeset_lib.records import Film, Frame
-from animeset_lib.run.stage import Context, Output
+from animeset_lib.records import Frame
+from animeset_lib.run.stage import Context, Given, Output
 from animeset_lib.settings import ExtractSettings
 from tests.film_maker import Picture, drawing, face, remux, write_film
 
@@ -40,7 +40,7 @@ def run(make_context: MakeContext, run_stage: RunStage) -> Callable[..., Output]
 
 
 def _shots(output: Output) -> list[int]:
-    return [shot["first_ms"] for shot in output.notes.shots]
+    return [shot.first_ms for shot in output.notes.shots]
 
 
 # ------------------------------------------------------------------------------------------------------------- shots
@@ -121,7 +121,7 @@ def test_every_shot_has_a_settled_still(tmp_path: Path, run: Callable[..., Outpu
     pictures = _hold(A, 30) + _hold(smear, 2) + _hold(B, 40) + _mix(B, C, 12) + _hold(C, 40)
     output = run(write_film(tmp_path / "a.mkv", pictures))
     assert _shots(output) == pytest.approx([0, 30 * 1000 / 24, 78 * 1000 / 24], abs=250)
-    assert output.notes.shots_without_still == []
+    assert output.notes.shots_without_still == ()
     stills = [read_image(output.path / row.file).astype(int) for row in output.kept]
     # every still is one of the three drawings: no smear, no mixture
     for still in stills:
@@ -145,8 +145,8 @@ def test_a_changed_expression_gives_a_still_and_lip_flap_does_not_flood(
 def test_a_held_drawing_gives_one_still(tmp_path: Path, run: Callable[..., Output]) -> None:
     output = run(write_film(tmp_path / "a.mkv", _hold(A, 240)))
     assert len(output.rows) == 1
-    assert output.notes.counts == {"decoded": 240, "considered": 240, "kept": 1, "damaged": 0}
-    assert sum(output.notes.change_since_last_still["frames"]) > 200
+    assert output.notes.counts == FrameCounts(decoded=240, considered=240, kept=1, damaged=0)
+    assert sum(output.notes.change_since_last_still.frames) > 200
 
 
 # ------------------------------------------------------------------------------------------------------------- modes
@@ -223,7 +223,7 @@ def test_keyframes_mode_gives_exactly_the_keyframes(tmp_path: Path, run: Callabl
 def test_ids_and_names_come_from_the_time(tmp_path: Path, run: Callable[..., Output]) -> None:
     path = write_film(tmp_path / "a.mkv", _hold(A, 24) + _hold(B, 24))
     output = run(path, image_format="webp")
-    film = output.notes.film["id"]
+    film = output.notes.film.id
     for row in output.rows:
         assert row.id == f"{film}-{row.pts_ms:09d}"
         assert row.file == f"{row.id}.webp"
@@ -236,7 +236,7 @@ def test_start_and_end_limit_the_film(tmp_path: Path, run: Callable[..., Output]
     assert min(_shots(output)) == 1000
     assert all(1000 <= row.pts_ms < 3000 for row in output.rows)
     assert len(_shots(output)) == 4
-    assert not any("early" in note for note in output.notes.film["notes"])
+    assert not any("early" in note for note in output.notes.film.notes)
     with pytest.raises(InputError, match=r"extract.start_ms = 9000 .* less than"):
         run(path, start_ms=9000)
 
@@ -260,7 +260,7 @@ def test_segments_give_the_shots_of_the_whole(
     whole = run(path)
     monkeypatch.setattr(extract, "SEGMENT_MS", 2500)
     stage = ExtractStage(ExtractSettings(), probe(path), path)
-    segments = [item for item in stage.plan({}) if isinstance(item, Segment)]
+    segments = [item for item in stage.plan(Given()) if isinstance(item, Segment)]
     assert len(segments) >= 4
     assert segments[0].start_ms == 0
     assert segments[-1].end_ms is None
@@ -268,7 +268,7 @@ def test_segments_give_the_shots_of_the_whole(
     parts = run(path)
     assert parts.notes.shots == whole.notes.shots
     assert len(_shots(parts)) == 9
-    assert parts.notes.counts["considered"] == whole.notes.counts["considered"]
+    assert parts.notes.counts.considered == whole.notes.counts.considered
     assert {row.shot for row in parts.rows} == set(range(9))
     assert sum(row.cause == "shot" for row in parts.rows) == 9
     assert len({row.id for row in parts.rows}) == len(parts.rows)
@@ -284,7 +284,7 @@ def test_threads_and_order_do_not_change_a_byte(
     for threads, backwards in ((1, False), (4, True)):
         out = tmp_path / f"out{threads}"
         out.mkdir()
-        items = list(stage.plan({}))
+        items = list(stage.plan(Given()))
         rows: dict[str, list[Any]] = {}
         for item in reversed(items) if backwards else items:
             rows[item.id] = list(stage.process([item], out, replace(make_context(), threads=threads)))
@@ -313,7 +313,7 @@ def test_cancelling_stops_in_the_middle(tmp_path: Path, make_context: MakeContex
     path = write_film(tmp_path / "a.mkv", [drawing(i) for i in range(100)])
     stage = ExtractStage(ExtractSettings(), probe(path), path)
     with pytest.raises(Stop):
-        list(stage.process(stage.plan({}), tmp_path, replace(make_context(), check_cancel=stop)))
+        list(stage.process(stage.plan(Given()), tmp_path, replace(make_context(), check_cancel=stop)))
 
 
 def test_a_full_disk_is_an_error_not_a_missing_file(
@@ -326,7 +326,7 @@ def test_a_full_disk_is_an_error_not_a_missing_file(
     path = write_film(tmp_path / "a.mkv", _hold(A, 30))
     stage = ExtractStage(ExtractSettings(), probe(path), path)
     with pytest.raises(OSError, match="No space"):
-        list(stage.process(stage.plan({}), tmp_path, make_context()))
+        list(stage.process(stage.plan(Given()), tmp_path, make_context()))
 
 
 # -------------------------------------------------------------------------------------------------------- black bars
@@ -383,7 +383,7 @@ def test_black_bars_are_cut_off_and_recorded(tmp_path: Path, run: Callable[..., 
     pictures, expected = BARS[name]
     path = write_film(tmp_path / "a.mkv", [p for p in pictures for _ in range(6)], gop=6)
     output = run(path)
-    film = Film.model_validate(output.notes.film)
+    film = output.notes.film
     if expected is None:
         assert film.content_box is None
         assert {(row.width, row.height) for row in output.rows} == {(film.width, film.height)}
@@ -400,7 +400,7 @@ def test_black_bars_are_cut_off_and_recorded(tmp_path: Path, run: Callable[..., 
         assert (row.width, row.height) == (x1 - x0, y1 - y0)
         assert read_image(output.path / row.file).shape == (y1 - y0, x1 - x0, 3)
     kept = run(path, crop_black_bars=False)
-    assert Film.model_validate(kept.notes.film).content_box is None
+    assert kept.notes.film.content_box is None
     assert {(row.width, row.height) for row in kept.rows} == {(film.width, film.height)}
 
 
@@ -410,7 +410,7 @@ def test_bars_of_a_turned_film_with_oblong_pixels(tmp_path: Path, run: Callable[
     )
     turned = remux(path, tmp_path / "turned.mp4", source_options={"display_rotation": 90})
     output = run(turned)
-    film = Film.model_validate(output.notes.film)
+    film = output.notes.film
     assert film.content_box is not None
     box = film.content_box.xyxy
     # 320x240 with 4:3 pixels is 427x240; turned 240x427, the bars left and right
@@ -449,7 +449,7 @@ def test_a_film_of_one_frame(tmp_path: Path, run: Callable[..., Output]) -> None
     path = write_film(tmp_path / "a.mp4", [A])
     output = run(path)
     assert [(row.pts_ms, row.shot, row.cause) for row in output.rows] == [(0, 0, "shot")]
-    assert output.notes.shots == [{"first_ms": 0, "last_ms": 0}]
+    assert output.notes.shots == (ShotSpan(first_ms=0, last_ms=0),)
     assert len(run(path, mode="keyframes").rows) == 1
 
 
@@ -462,7 +462,7 @@ def test_a_truncated_film_is_used_and_said(
     with caplog.at_level(logging.WARNING):
         output = run(path)
     assert len(output.rows) >= 3
-    (note,) = [n for n in output.notes.film["notes"] if "early" in n]
+    (note,) = [n for n in output.notes.film.notes if "early" in n]
     assert "of 10.0 s could be decoded" in note
     assert note in caplog.text
 
@@ -475,8 +475,8 @@ def test_damaged_frames_are_left_out_and_counted(tmp_path: Path, run: Callable[.
     path.write_bytes(data)
     output = run(path)
     notes = output.notes
-    assert notes["counts"]["damaged"] > 0
-    assert any("damaged" in note for note in notes["film"]["notes"])
+    assert notes.counts.damaged > 0
+    assert any("damaged" in note for note in notes.film.notes)
     for row in output.rows:
         still = read_image(output.path / row.file).astype(int)
         assert min(np.abs(still - drawing(i)).mean() for i in range(20)) < 12
@@ -513,7 +513,7 @@ def test_few_frames_are_held_at_a_time(
     monkeypatch.setattr(extract, "FilmReader", Reader)
     path = write_film(tmp_path / "a.mkv", [drawing(i) for i in range(200)])
     stage = ExtractStage(ExtractSettings(mode="fps", fps=24, crop_black_bars=False), probe(path), path)
-    rows = list(stage.process(stage.plan({}), tmp_path, make_context()))
+    rows = list(stage.process(stage.plan(Given()), tmp_path, make_context()))
     assert len(rows) == 200
     assert all(isinstance(row, Frame) for row in rows)
     assert most < 30

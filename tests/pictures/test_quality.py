@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -261,9 +262,9 @@ def test_stage_rows(
     assert rows[0].why == ""
     assert "% of the face height" in rows[1].why
     notes = output.notes
-    assert sum(notes["distribution"]["blur"]["counts"]) == 3
-    assert notes["beyond_limit"]["blurred"] == 1
-    assert notes["limits"]["blur_percent"] == LIMITS.blur_percent
+    assert sum(notes.distribution["blur"].counts) == 3
+    assert notes.beyond_limit["blurred"] == 1
+    assert notes.limits == LIMITS
 
 
 def test_stage_finds_blends_and_is_the_same_in_any_batch(

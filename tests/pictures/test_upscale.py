@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,8 +120,8 @@ def test_enlarged_files_are_the_box_times_the_factor(film: Film, run_stage: Run,
         assert (x1 - x0) * row.factor % 64 == 0 or row.box.area * row.factor**2 >= 1024**2
     assert {2, 4} <= factors
     notes = output.notes
-    assert sum(notes["enlarged"].values()) == sum(row.factor > 1 for row in rows)
-    assert notes["enlarged_pixels"] == sum(round(row.box.area) * row.factor**2 for row in rows if row.factor > 1)
+    assert sum(notes.enlarged.values()) == sum(row.factor > 1 for row in rows)
+    assert notes.enlarged_pixels == sum(round(row.box.area) * row.factor**2 for row in rows if row.factor > 1)
 
 
 def test_nothing_is_enlarged_where_it_need_not_be(film: Film, run_stage: Run, make_context: Make) -> None:
@@ -145,7 +146,7 @@ def test_every_figure_that_passed_has_a_row_with_a_reason(film: Film, run_stage:
         [(None, face())],
     ]
     rows, output = run(film(stills), run_stage, make_context, max_pictures=4, min_pictures=1, candidates=1.5)
-    passed = {row.id for row in film(stills)["4a_quality"].kept}
+    passed = {row.id for row in film(stills)[QualityStage].kept}
     assert {row.region_id for row in rows} == passed
     assert Counter(row.dropped for row in rows) == {None: 6, "not_preselected": 6, "other_face": 2}
     assert all(row.why and row.factor == 1 and row.file is None for row in rows if row.dropped)

@@ -11,8 +11,11 @@ import pytest
 
 from animeset_lib.cast.cast import CastStage
 from animeset_lib.cast.detect import DetectStage
+from animeset_lib.frames.dedupe import DedupeStage
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.pipeline.stages_on_disk import stages_with
-from animeset_lib.records import DedupeRow, Frame, Region
+from animeset_lib.run.stage import StageType
+from tests.run.toy import Numbers
 
 
 def _key(letter: str) -> str:
@@ -42,19 +45,19 @@ def film(tmp_path: Path) -> Path:
     return film
 
 
-def _found(film: Path, last: str) -> dict[str, str] | None:
+def _found(film: Path, last: StageType) -> dict[str, str] | None:
     outputs = stages_with(film, last)
-    return None if outputs is None else {name: output.path.name for name, output in outputs.items()}
+    return None if outputs is None else {output.stage.name: output.path.name for output in outputs}
 
 
 def test_the_newest_with_all_it_was_made_from(film: Path) -> None:
     newest = {name: f"{name}-{_key(letter)}" for name, letter in (("1_extract", "a"), ("2_dedupe", "b"))}
-    assert _found(film, "3a_detect") == {**newest, "3a_detect": f"3a_detect-{_key('b')}"}
+    assert _found(film, DetectStage) == {**newest, "3a_detect": f"3a_detect-{_key('b')}"}
     os.utime(film / f"3a_detect-{_key('c')}" / "stage.json", ns=(6, 6))
     older = {**newest, "2_dedupe": f"2_dedupe-{_key('a')}"}
-    assert _found(film, "3a_detect") == {**older, "3a_detect": f"3a_detect-{_key('c')}"}
-    assert _found(film, "2_dedupe") == newest
-    assert _found(film, "1_extract") == {"1_extract": f"1_extract-{_key('a')}"}
+    assert _found(film, DetectStage) == {**older, "3a_detect": f"3a_detect-{_key('c')}"}
+    assert _found(film, DedupeStage) == newest
+    assert _found(film, ExtractStage) == {"1_extract": f"1_extract-{_key('a')}"}
 
 
 def test_the_last_run_counts_even_if_another_one_was_made_later(film: Path) -> None:
@@ -62,10 +65,10 @@ def test_the_last_run_counts_even_if_another_one_was_made_later(film: Path) -> N
     (film / "plan.json").write_text(
         json.dumps({"keys": {"3a_detect": _key("c"), "2_dedupe": _key("e")}}), encoding="utf-8"
     )
-    found = _found(film, "3a_detect")
+    found = _found(film, DetectStage)
     assert found is not None
     assert found["3a_detect"] == f"3a_detect-{_key('c')}"
-    assert _found(film, "2_dedupe") == {
+    assert _found(film, DedupeStage) == {
         name: f"{name}-{_key(x)}" for name, x in (("1_extract", "a"), ("2_dedupe", "b"))
     }
 
@@ -73,27 +76,26 @@ def test_the_last_run_counts_even_if_another_one_was_made_later(film: Path) -> N
 def test_what_is_found_knows_its_rows_and_key(film: Path) -> None:
     outputs = stages_with(film, DetectStage)
     assert outputs is not None
-    kinds = {name: (output.row_type, output.key, output.rows) for name, output in outputs.items()}
-    assert kinds == {
-        "1_extract": (Frame, _key("a"), []),
-        "2_dedupe": (DedupeRow, _key("b"), []),
-        "3a_detect": (Region, _key("b"), []),
-    }
+    assert [(output.stage, output.key, output.rows) for output in outputs] == [
+        (ExtractStage, _key("a"), []),
+        (DedupeStage, _key("b"), []),
+        (DetectStage, _key("b"), []),
+    ]
 
 
 def test_none_when_one_of_them_is_gone(film: Path) -> None:
     shutil.rmtree(film / f"2_dedupe-{_key('b')}")
-    assert _found(film, "3a_detect") is None
-    assert _found(film, "2_dedupe") == {
+    assert _found(film, DetectStage) is None
+    assert _found(film, DedupeStage) == {
         "1_extract": f"1_extract-{_key('a')}",
         "2_dedupe": f"2_dedupe-{_key('a')}",
     }
     shutil.rmtree(film / f"1_extract-{_key('a')}")
-    assert _found(film, "2_dedupe") is None
+    assert _found(film, DedupeStage) is None
 
 
-@pytest.mark.parametrize("last", ["3d_cast", "9_unheard_of"])
-def test_none_when_there_is_none(last: str, film: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("last", [CastStage, Numbers])
+def test_none_when_there_is_none(last: StageType, film: Path, tmp_path: Path) -> None:
     assert stages_with(film, last) is None
     assert stages_with(tmp_path / "work" / "nowhere", last) is None
 
@@ -103,7 +105,7 @@ def test_what_is_not_finished_does_not_count(film: Path) -> None:
     partial.rename(partial.with_name(f"{partial.name}.partial"))
     (film / f"3a_detect-{_key('e')}").mkdir()
     (film / "3a_detect-notes").mkdir()
-    found = _found(film, "3a_detect")
+    found = _found(film, DetectStage)
     assert found is not None
     assert found["3a_detect"] == f"3a_detect-{_key('b')}"
 

@@ -19,28 +19,23 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from animeset_lib.cast.cast import CastStage, cast_rows
+from animeset_lib.cast.cluster import ClusterStage
+from animeset_lib.cast.detect import DetectStage
+from animeset_lib.cast.embed import EmbedStage
 from animeset_lib.cast.names import character_name
 from animeset_lib.dataset.dataset import DatasetStage
 from animeset_lib.errors import BusyError, InputError
+from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
 from animeset_lib.records import (
-    AttributeRow,
     Box,
-    CaptionRow,
-    CastRow,
     ClusterRow,
-    Crop,
     DedupeRow,
     EmbedRow,
     Film,
     Frame,
-    PlannedCrop,
-    QualityRow,
-    Record,
     Region,
-    RegularisationRow,
-    TagRow,
 )
 from animeset_lib.run import decisions as room
 from animeset_lib.run.decisions import (
@@ -53,8 +48,9 @@ from animeset_lib.run.decisions import (
     settle,
     settle_frames,
 )
-from animeset_lib.run.stage import Context, Output
+from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import DatasetSettings
+from tests.notes import noted
 
 NOW = "2025-12-31T23:59:59+00:00"
 
@@ -657,26 +653,19 @@ def test_what_was_decided_is_published_and_said(
         ClusterRow(id=i, track=0, cluster=c, confidence=1, x=0, y=0) for i, c in zip(ids, (0, 1, -1), strict=True)
     ]
     rows, _ = cast_rows(clusters, ["f", "f", "f"], outcome(["a", "b"], out, noise="n"))
-    notes: dict[str, Any] = {
-        "1_extract": {"film": film.model_dump(mode="json"), "shots": []},
-        "3d_cast": {"decisions": 2},
+    notes: dict[StageType, dict[str, Any]] = {ExtractStage: {"film": film}, CastStage: {"decisions": 2}}
+    made: dict[StageType, list[Any]] = {
+        ExtractStage: [frame],
+        DedupeStage: [DedupeRow(id="f", phash="", sharpness=1)],
+        DetectStage: regions,
+        EmbedStage: [EmbedRow.with_vector(i, np.ones(1)) for i in ids],
+        ClusterStage: clusters,
+        CastStage: rows,
     }
-    given_rows: dict[str, tuple[type[Record], list[Any]]] = {
-        "1_extract": (Frame, [frame]),
-        "2_dedupe": (DedupeRow, [DedupeRow(id="f", phash="", sharpness=1)]),
-        "3a_detect": (Region, regions),
-        "3b_embed": (EmbedRow, [EmbedRow.with_vector(i, np.ones(1)) for i in ids]),
-        "3c_cluster": (ClusterRow, clusters),
-        "3d_cast": (CastRow, rows),
-        "4a_quality": (QualityRow, []),
-        "4b_upscale": (PlannedCrop, []),
-        "5_crop": (Crop, []),
-        "6a_tag": (TagRow, []),
-        "6b_attributes": (AttributeRow, []),
-        "6c_caption": (CaptionRow, []),
-        "6d_regularisation": (RegularisationRow, []),
+    given = {
+        stage: make_output(stage, made.get(stage, []), noted(stage, **notes.get(stage, {})))
+        for stage in DatasetStage.needs
     }
-    given = {stage: make_output(stage, *made, notes=notes.get(stage)) for stage, made in given_rows.items()}
     write_image(given[ExtractStage].path / "f.png", np.zeros((99, 99, 3), np.uint8))
     (given[CastStage].path / "cast.json").write_text("{}")
     without = run_stage(DatasetStage(DatasetSettings()), given, make_context()).path / "tree"

@@ -16,10 +16,10 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from animeset_lib import pipeline
 from animeset_lib.errors import AnimesetError, BusyError, CancelledError, SettingsError, SpaceError
 from animeset_lib.models.fakes import FakeModels
-from animeset_lib.pipeline import RunResult, film_states, removable, remove_unused
+from animeset_lib.pipeline import Folders, RunResult, film_states, removable, remove_unused
+from animeset_lib.pipeline import run as room
 from animeset_lib.pipeline.stages import build_pipeline
 from animeset_lib.run import lock
 from animeset_lib.run.engine import keys_of
@@ -27,7 +27,7 @@ from animeset_lib.run.events import read_events
 from animeset_lib.run.lock import Cancel, hold, holder, request_cancel
 from animeset_lib.run.stage import Context
 from animeset_lib.settings import load_settings
-from tests.run.toy import FILM, Knob, Numbers, Tree, Vectors, toy_stages
+from tests.run.toy import FILM, Knob, Numbers, NumbersNotes, Tree, Vectors, toy_stages
 
 FOLDER = "toy-0123456789ab"
 
@@ -52,7 +52,10 @@ def test_files_of_a_kept_run_are_exactly_these(toy_run: Callable[..., RunResult]
     )
     assert result.characters == {"hero": 6}
     stage = json.loads((film / f"1_numbers-{keys['1_numbers']}" / "stage.json").read_text())
-    assert (stage["rows"], stage["kept"], stage["dropped"], stage["notes"]) == (7, 6, {"even": 1}, {"sum": 21})
+    assert (stage["rows"], stage["kept"], stage["dropped"], stage["notes"]) == (
+        *(7, 6, {"even": 1}),
+        {"film": FILM.model_dump(mode="json"), "sum": 21},
+    )
 
 
 def test_a_changed_setting_repeats_only_what_depends_on_it(toy_run: Callable[..., RunResult], tmp_path: Path) -> None:
@@ -114,6 +117,26 @@ def test_events_tell_the_whole_story(toy_run: Callable[..., RunResult], tmp_path
     for stage in ("1_numbers", "2_vectors", "3_tree"):
         assert f"{stage}: finished" in log
     assert "1 even" in log
+
+
+def test_a_stage_that_sees_everything_at_once_is_one_step_of_its_bar(
+    toy_run: Callable[..., RunResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = Tree.finish
+
+    def in_quarters(self: Tree, rows: Any, items: Any, given: Any, out: Path, ctx: Context) -> Any:
+        ctx.progress(1, 4)
+        return finish(self, rows, items, given, out, ctx)
+
+    monkeypatch.setattr(Tree, "finish", in_quarters)
+    seen: list[dict[str, Any]] = []
+    toy_run(tmp_path / "a", listeners=(seen.append,))
+    mine = [event for event in seen if event.get("stage") == "3_tree"]
+    assert [(event["kind"], event.get("items"), event.get("done"), event.get("total")) for event in mine] == [
+        ("stage_started", 1, None, None),
+        ("progress", None, 0.25, 1),
+        ("stage_finished", None, None, None),
+    ]
 
 
 def test_cancel_keeps_finished_batches(toy_run: Callable[..., RunResult], tmp_path: Path) -> None:
@@ -212,6 +235,15 @@ def test_full_disk_before_and_during_a_stage(
             toy_run(root)
     assert not (root / "diary").exists(), "nothing may start on a full disk"
 
+    with monkeypatch.context() as patch:
+
+        def fill(event: dict[str, object]) -> None:
+            if event["kind"] == "stage_started" and event["stage"] == "3_tree":
+                patch.setattr(shutil, "disk_usage", full)
+
+        with pytest.raises(SpaceError, match="too little disk space for stage 3_tree"):
+            toy_run(tmp_path / "late", listeners=(fill,))
+
     seen: list[str] = []
     write = Path.write_text
 
@@ -242,21 +274,12 @@ def test_half_written_folder_of_another_version_is_not_mistaken(
     assert result.characters == {"hero": 6}
 
 
-def test_notes_outside_finish_and_double_ids_are_faults(
+def test_double_ids_are_a_fault(
     toy_run: Callable[..., RunResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(Numbers, "plan", lambda self, given: [FILM, FILM])
-        with pytest.raises(AnimesetError, match="equal ids"):
-            toy_run(tmp_path / "a")
-
-    def notes_too_early(self: Numbers, batch: Any, out: Path, ctx: Context) -> list[Any]:
-        ctx.note("early", 1)
-        return []
-
-    monkeypatch.setattr(Numbers, "process", notes_too_early)
-    with pytest.raises(AnimesetError, match="outside finish"):
-        toy_run(tmp_path / "b")
+    monkeypatch.setattr(Numbers, "plan", lambda self, given: [FILM, FILM])
+    with pytest.raises(AnimesetError, match="equal ids"):
+        toy_run(tmp_path / "a")
 
 
 def test_full_disk_while_publishing_costs_only_the_publishing(
@@ -333,15 +356,17 @@ def test_clean_sees_only_what_a_run_made(toy_run: Callable[..., RunResult], tmp_
 def test_output_and_work_may_not_lie_inside_each_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for output, work in (("x", "x"), ("x/o", "x"), ("x", "x/w")):
         with pytest.raises(SettingsError, match="inside each other"):
-            pipeline._check_writable(pipeline.Folders(tmp_path / output, tmp_path / work, tmp_path / "logs"))
+            room._check_writable(Folders(tmp_path / output, tmp_path / work, tmp_path / "logs"))
 
 
 def test_what_stages_warn_of_reaches_the_caller(
     toy_run: Callable[..., RunResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def warn(self: Numbers, rows: list[Any], items: Any, given: Any, out: Path, ctx: Context) -> list[Any]:
+    def warn(
+        self: Numbers, rows: list[Any], items: Any, given: Any, out: Path, ctx: Context
+    ) -> tuple[list[Any], NumbersNotes]:
         ctx.log.warning("only %d rows", len(rows))
-        return rows
+        return rows, NumbersNotes(film=FILM, sum=0)
 
     monkeypatch.setattr(Numbers, "finish", warn)
     seen: list[str] = []

@@ -111,10 +111,9 @@ def test_outfits_and_emotions_are_found_over_all_pictures(
 def test_no_crops_no_rows(
     make_output: Callable[..., Output], run_stage: Callable[..., Output], make_context: Callable[..., Context]
 ) -> None:
-    kinds = {"3c_cluster": ClusterRow, "5_crop": Crop, "6a_tag": TagRow}
     out = run_stage(
         AttributesStage(AttributesSettings()),
-        {name: make_output(name, kind, []) for name, kind in kinds.items()},
+        {stage: make_output(stage, []) for stage in (ClusterStage, CropStage, TagStage)},
         make_context(),
     )
     assert out.rows == []

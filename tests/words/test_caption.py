@@ -16,7 +16,7 @@ from animeset_lib.records import AttributeRow, Box, ClusterRow, Crop
 from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import CaptionSettings
 from animeset_lib.words.attributes import AttributesStage
-from animeset_lib.words.caption import CaptionStage, published_traits
+from animeset_lib.words.caption import CaptionStage
 from animeset_lib.words.traits import leaks_of
 from animeset_lib.words.vocabulary import background_of
 
@@ -110,7 +110,7 @@ def test_rows(captions: Callable[..., Output]) -> None:
         "r": ("エミリア, solo, grey_hair, anime_style", "emiria_unknown_unknown_unknown"),
     }
     assert out.by_id["a"].tags == ("solo", "blue_hair", "dress", "smile")
-    assert out.notes.core_traits == {"rem": ["blue_hair"], "エミリア": ["grey_hair"]}
+    assert out.notes.core_traits == {"rem": ("blue_hair",), "エミリア": ("grey_hair",)}
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_person_decides_per_character(captions: Callable[..., Output], tmp_pat
     out = captions(file)
     assert lines(out)["a"] == "rem, solo, smile, anime_style"
     assert lines(out)["r"] == "エミリア, solo, grey_hair, anime_style"
-    rem, emilia = (published_traits(out)[name] for name in ("rem", "エミリア"))
+    rem, emilia = (out.notes.traits[name] for name in ("rem", "エミリア"))
     assert (rem["policy"], rem["settings_policy"], rem["dropped"]) == (
         "drop",
         "keep",
@@ -152,7 +152,7 @@ def test_a_person_decides_per_character(captions: Callable[..., Output], tmp_pat
     for row in out.rows:
         name = "エミリア" if row.id == "r" else "rem"
         if row.id != "two":
-            assert leaks_of(published_traits(out)[name], row.caption.split(", ")) == []
+            assert leaks_of(out.notes.traits[name], row.caption.split(", ")) == []
 
 
 def test_a_character_that_is_not_there_is_said(
@@ -189,17 +189,14 @@ def test_the_key_knows_what_the_file_does_and_nothing_else(tmp_path: Path) -> No
 def test_a_trigger_and_a_limit_reach_the_captions(captions: Callable[..., Output]) -> None:
     out = captions(trigger="ohwx {charname}", max_tags=2)
     assert lines(out)["b"] == "ohwx rem, solo, blue_hair, anime_style"
-    assert published_traits(out)["rem"]["trigger"] == "ohwx rem"
+    assert out.notes.traits["rem"]["trigger"] == "ohwx rem"
 
 
 def test_no_crops_no_captions(
     make_output: Callable[..., Output], run_stage: Callable[..., Output], make_context: Callable[..., Context]
 ) -> None:
-    empty = {
-        name: make_output(name, kind, [])
-        for name, kind in (("3c_cluster", ClusterRow), ("5_crop", Crop), ("6b_attributes", AttributeRow))
-    }
+    empty = {stage: make_output(stage, []) for stage in (ClusterStage, CropStage, AttributesStage)}
     out = run_stage(CaptionStage(CaptionSettings()), empty, make_context())
     assert out.rows == []
     assert out.notes.core_traits == {}
-    assert published_traits(out) == {}
+    assert out.notes.traits == {}

@@ -59,7 +59,7 @@ def crops(make_output: Callable[..., Output]) -> Output:
 def test_scores_by_crop(
     crops: Output, run_stage: Callable[..., Output], make_context: Callable[..., Context], batch: int
 ) -> None:
-    out = run_stage(TagStage(TagSettings()), {"5_crop": crops}, make_context(), batch=batch)
+    out = run_stage(TagStage(TagSettings()), {CropStage: crops}, make_context(), batch=batch)
     assert {row.id: row.general for row in out.rows} == {
         "a": {"portrait": 0.9, "solo": 0.9, "red_hair": 0.7843},
         "b": {"blue_hair": 0.9804},
@@ -75,7 +75,7 @@ def test_scores_by_crop(
 def test_unreadable_crop_is_a_row_with_a_reason(
     crops: Output, run_stage: Callable[..., Output], make_context: Callable[..., Context]
 ) -> None:
-    out = run_stage(TagStage(TagSettings()), {"5_crop": crops}, make_context())
+    out = run_stage(TagStage(TagSettings()), {CropStage: crops}, make_context())
     assert [(row.id, row.dropped) for row in out.rows] == [
         ("a", None),
         ("b", None),
@@ -88,7 +88,7 @@ def test_unreadable_crop_is_a_row_with_a_reason(
 def test_only_scores_that_reach_the_threshold(
     crops: Output, run_stage: Callable[..., Output], make_context: Callable[..., Context]
 ) -> None:
-    out = run_stage(TagStage(TagSettings(general_min=0.95)), {"5_crop": crops}, make_context())
+    out = run_stage(TagStage(TagSettings(general_min=0.95)), {CropStage: crops}, make_context())
     assert [row.general for row in out.kept] == [{}, {"blue_hair": 0.9804}, {"blue_hair": 0.9804}]
     assert out.notes.crops_without_tags == 1
 
@@ -105,7 +105,7 @@ def test_the_tagger_gets_what_is_known_about_the_crop(
 
     models = FakeModels()
     models._tagger = Spy()
-    run_stage(TagStage(TagSettings()), {"5_crop": crops}, make_context(models=models))
+    run_stage(TagStage(TagSettings()), {CropStage: crops}, make_context(models=models))
     assert [(one.framing, one.face, one.faces) for one in seen] == [
         ("face", crops.by_id["a"].face, crops.by_id["a"].faces),
         ("frame", crops.by_id["b"].face, ()),
@@ -119,9 +119,9 @@ def test_notes_and_fingerprint_name_the_tagger(
 ) -> None:
     stage = TagStage(TagSettings())
     assert stage.fingerprint(FakeModels()) == {"tagger": "fake-tagger-1"}
-    notes = run_stage(stage, {"5_crop": crops}, make_context()).notes
-    assert notes["model"]["name"] == "fake-tagger"
-    assert notes["tag_frequencies"] == {"blue_hair": 2, "portrait": 2, "solo": 2, "red_hair": 1}
+    notes = run_stage(stage, {CropStage: crops}, make_context()).notes
+    assert notes.model.name == "fake-tagger"
+    assert notes.tag_frequencies == {"blue_hair": 2, "portrait": 2, "solo": 2, "red_hair": 1}
 
 
 def test_no_crops_no_rows(
@@ -168,7 +168,7 @@ def test_thresholds_per_category(
 ) -> None:
     models = FakeModels()
     models._tagger = Sure()
-    out = run_stage(TagStage(TagSettings.model_validate(settings)), {"5_crop": crops}, make_context(models=models))
+    out = run_stage(TagStage(TagSettings.model_validate(settings)), {CropStage: crops}, make_context(models=models))
     for row in out.kept:
         assert set(row.general) == general
         assert set(row.character) == character
