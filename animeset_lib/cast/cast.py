@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from animeset_lib.cast.cast_file import (
@@ -27,12 +26,13 @@ from animeset_lib.cast.detect import DetectStage
 from animeset_lib.cast.embed import EmbedNotes, EmbedStage
 from animeset_lib.cast.grouping import NOISE
 from animeset_lib.cast.name_book import KnownName, digest_of_names, who_is_known
-from animeset_lib.cast.names import character_name, is_automatic, unused_names
+from animeset_lib.cast.names import character_name, is_automatic
+from animeset_lib.cast.naming import ClusterSource, Match, Vectors, cast_rows, match_clusters, name_clusters
 from animeset_lib.cast.references import embed_references, find_references, references_digest
 from animeset_lib.errors import InputError
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.models.api import ModelProvider
-from animeset_lib.records import CastRow, ClusterRow
+from animeset_lib.records import CastRow
 from animeset_lib.run.decisions import Decision, DecisionLog, Settlement, about_faces, digest_of, settle
 from animeset_lib.run.stage import Context, Given, Item, Notes, StageType, WholeStage
 from animeset_lib.settings import CastSettings
@@ -44,34 +44,15 @@ __all__ = [
     "CastNotes",
     "CastStage",
     "MachineName",
-    "Match",
     "NamedCharacter",
-    "cast_rows",
-    "match_clusters",
-    "name_clusters",
+    "names_given",
 ]
+
 
 CAST_FILE = "cast.json"
 DECISIONS_FILE = "decisions.jsonl"
 BY_A_PERSON = frozenset({"not_a_character", "by_hand"})
 """Reasons for which a row of this stage is dropped because a person said so."""
-_SIDE_BY_SIDE = 0.1
-"""Two clusters that share more than this share of the smaller one's stills are two characters, whatever a reference says; below, a false
-face or a mirror is likelier."""
-
-Vectors = npt.NDArray[np.float32]
-Source = Literal["reference", "cast"]
-ClusterSource = Literal["cluster", "reference", "cast"]
-
-
-@dataclass(frozen=True)
-class Match:
-    """A cluster that looks like a known character. `share` of its faces voted for `name`."""
-
-    cluster: int
-    name: str
-    source: Source
-    share: float
 
 
 class MachineName(BaseModel):
@@ -199,7 +180,7 @@ class CastStage(WholeStage[CastRow, CastNotes]):
         ]
         taken = {*known, *shown}
         earlier_names = [one for one in self.names if one.name not in taken]
-        before = who_is_known([row.id for row in clusters], labels, vectors, earlier_names, maker["digest"], same)
+        before = who_is_known([row.id for row in clusters], labels, vectors, earlier_names, maker.embedder.digest, same)
         given_before = sorted({one.name for one in self.names})
         name_of = name_clusters(clusters, named, taken, self._standing, before, given_before)
         source_of: dict[int, ClusterSource] = {
@@ -293,162 +274,24 @@ def _characters(rows: Sequence[CastRow]) -> tuple[NamedCharacter, ...]:
     )
 
 
-def match_clusters(
-    labels: npt.NDArray[np.int64],
-    vectors: Vectors,
-    stills: Sequence[str],
-    known: Mapping[str, Vectors],
-    source: Source,
-    same_distance: float,
-    least_share: float,
-) -> tuple[dict[int, Match], list[str]]:
-    """Cluster → the known character it is, for those clusters that are one; and sentences about conflicts.
-
-    `labels`, `vectors` and `stills` (still ids) are row-aligned faces, `known` is name → `(K, D)` vectors. Each face votes for the name with
-    the nearest vector, if it is within `same_distance`; a cluster takes the name that at least `least_share` of its faces voted for.
-    Several clusters may be one character, but not two that stand side by side: then the better match keeps the name.
-    """
-    matches: list[Match] = []
-    names = sorted(known)
-    if names and len(labels):
-        nearest = np.stack([(1.0 - vectors @ known[name].T).min(axis=1) for name in names], axis=1)
-        vote = np.where(nearest.min(axis=1) <= same_distance, nearest.argmin(axis=1), -1)
-        for cluster in range(int(labels.max()) + 1):
-            votes = vote[labels == cluster]
-            counts = np.bincount(votes[votes >= 0], minlength=len(names))
-            share = float(counts.max()) / len(votes)
-            if counts.max() and share >= least_share:
-                matches.append(Match(cluster, names[int(counts.argmax())], source, round(share, 4)))
-    named: dict[int, Match] = {}
-    told: list[str] = []
-    seen: dict[str, set[str]] = {}
-    for match in sorted(matches, key=lambda m: (-m.share, m.cluster)):
-        here = {still for still, label in zip(stills, labels, strict=True) if label == match.cluster}
-        there = seen.setdefault(match.name, set())
-        if len(here & there) > max(1.0, _SIDE_BY_SIDE * min(len(here), len(there))):
-            told.append(
-                f"cluster {match.cluster} looks like {match.name} too ({match.share:.0%} of its faces), but stands beside the better match in "
-                f"{len(here & there)} stills; it keeps a name of its own"
-            )
-            continue
-        there |= here
-        named[match.cluster] = match
-        told.append(f"cluster {match.cluster} is {match.name} ({match.share:.0%} of its faces, {source})")
-    return named, told
-
-
-def name_clusters(
-    clusters: Sequence[ClusterRow],
-    named: Mapping[int, Match],
-    taken: Iterable[str],
-    decisions: Sequence[Decision],
-    before: Mapping[int, str] | None = None,
-    given_before: Iterable[str] = (),
-) -> dict[int, str]:
-    """Cluster → the machine's name of it, by cluster number: that of its match in `named`, else the one it bore `before`, else `character_01`, ...
-    by size, without `taken` and what was `given_before`.
-
-    Where a decision tells who bore the automatic name it uses, that name stays with the cluster that now holds most of those faces (of whom
-    the machine called so; nobody, where a person made the character), and no other gets it; all other names are as they
-    would be without decisions. A decision that does not tell changes nothing: faces were moved to the group that was called so, and
-    in unchanged groups it still is.
-    """
-    known = set(taken)
-    bearing: dict[str, str] = {}
-    kept_back: set[str] = set()
-    by_person: set[str] = set()
-    for decision in decisions:
-        name = decision.character
-        if name is not None and decision.bearers is not None and is_automatic(name) and name not in known:
-            kept_back.add(name)
-            bearing |= {face: name for face in decision.bearers if face not in by_person}
-        by_person |= set(decision.faces) if name is not None else set()
-    held = Counter((bearing[row.id], row.cluster) for row in clusters if row.id in bearing and row.cluster != NOISE)
-    name_of = {cluster: match.name for cluster, match in named.items()}
-    placed: set[str] = set()
-    for (name, cluster), _ in sorted(held.items(), key=lambda entry: (-entry[1], entry[0])):
-        if name not in placed:
-            placed.add(name)
-            name_of.setdefault(cluster, name)
-    every = range(max((row.cluster for row in clusters), default=NOISE) + 1)
-    borne = before or {}
-    spoken_for = {*known, *given_before}
-    unused = unused_names(spoken_for)
-    by_size = {cluster: borne.get(cluster) or next(unused) for cluster in every if cluster not in named}
-    spare = unused_names({*spoken_for, *kept_back, *by_size.values()})
-    for cluster, name in by_size.items():
-        if cluster not in name_of:
-            name_of[cluster] = next(spare) if name in kept_back else name
-    return {cluster: name_of[cluster] for cluster in every}
-
-
-def cast_rows(
-    clusters: Sequence[ClusterRow], stills: Sequence[str], settlement: Settlement
-) -> tuple[list[CastRow], list[str]]:
-    """A row per face, and sentences about conflicts. Where a still holds one character twice, one face keeps it: one that a person named before
-    one that only its group names, then the surer one. Pictures that are not to be used stand in nobody's way.
-
-    A face that a person picked out is as sure as can be; one that was only in a group keeps the machine's confidence.
-    """
-    best: dict[tuple[str, str], int] = {}
-    both_decided: dict[str, list[str]] = defaultdict(list)
-    for i, (row, still, face) in enumerate(zip(clusters, stills, settlement.faces, strict=True)):
-        if face.character is None or face.dropped is not None:
-            continue
-        spot = (still, face.character)
-        if spot not in best:
-            best[spot] = i
-            continue
-        rival = settlement.faces[best[spot]]
-        if face.listed and rival.listed:
-            both_decided[face.character].append(still)
-        if (face.listed, row.confidence) > (rival.listed, clusters[best[spot]].confidence):
-            best[spot] = i
-    rows = []
-    for i, (row, still, face) in enumerate(zip(clusters, stills, settlement.faces, strict=True)):
-        if face.dropped is None and face.character is not None and best[still, face.character] != i:
-            winner = clusters[best[still, face.character]]
-            by_person = settlement.faces[best[still, face.character]].listed and not face.listed
-            reason = (
-                "by your decision"
-                if by_person
-                else f"with more confidence ({winner.confidence:.2f} to {row.confidence:.2f})"
-            )
-            rows.append(
-                CastRow(
-                    id=row.id,
-                    dropped="same_frame",
-                    why=f"{winner.id} in the same still is {face.character} {reason}",
-                    character=None,
-                    cluster=row.cluster,
-                    source="noise",
-                    confidence=row.confidence,
-                )
-            )
-            continue
-        picked = face.listed and face.decision is not None and (face.decision.scope == "faces" or row.cluster == NOISE)
-        machine = 0.0 if row.cluster == NOISE else row.confidence
-        rows.append(
-            CastRow(
-                id=row.id,
-                dropped=face.dropped,
-                why=row.why if face.dropped == "noise" else face.why,
-                character=face.character,
-                cluster=row.cluster,
-                source=face.source,
-                confidence=1.0 if picked and face.character is not None else machine,
-            )
+def names_given(given: Given) -> list[KnownName]:
+    """The automatic names of a finished 3d_cast, by the machine, before decisions."""
+    clusters: dict[str, list[str]] = defaultdict(list)
+    names = given[CastStage].notes.machine_names
+    for row in given[ClusterStage].kept:
+        if row.cluster != NOISE and is_automatic(names[row.cluster].name):
+            clusters[names[row.cluster].name].append(row.id)
+    embedded = given[EmbedStage]
+    place = {row.id: i for i, row in enumerate(embedded.rows)}
+    return [
+        KnownName(
+            name=name,
+            embedder=embedded.notes.embedder.digest,
+            faces=tuple(faces),
+            vectors=representatives(embedded.vectors[[place[face] for face in faces]]),
         )
-    told = [
-        f"you named two faces {name} in {_count(len(set(where)), 'still')} ({', '.join(sorted(set(where))[:3])}"
-        f"{', ...' if len(set(where)) > 3 else ''}); the surer one keeps the name"
-        for name, where in sorted(both_decided.items())
+        for name, faces in sorted(clusters.items())
     ]
-    return rows, told
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _is_renamed(match: Match, rows: Sequence[CastRow], settlement: Settlement) -> bool:

@@ -8,8 +8,8 @@ what it read before and is up to date, whatever later runs have entered.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +19,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from animeset_lib.cast.cast_file import representatives
 from animeset_lib.cast.grouping import NOISE
 from animeset_lib.cast.likeness import ONE_PERSON, likeness
-from animeset_lib.cast.names import is_automatic
 from animeset_lib.errors import InputError
-from animeset_lib.run.stage import Output
 
-__all__ = ["KnownName", "NameBook", "digest_of_names", "load_names", "names_given", "who_is_known"]
+__all__ = ["KnownName", "NameBook", "digest_of_names", "load_names", "who_is_known"]
 
 _BY_FACES = 0.25
 """A cluster is whom its faces were before when they are at least this share of it and most of those that are known; as for decisions about groups."""
@@ -75,26 +73,6 @@ def load_names(path: Path) -> NameBook:
 def digest_of_names(names: Sequence[KnownName]) -> str:
     """SHA-256 of entries, in order."""
     return hashlib.sha256("".join(one.model_dump_json() for one in names).encode()).hexdigest()
-
-
-def names_given(outputs: Mapping[str, Output]) -> list[KnownName]:
-    """The automatic names of a finished 3d_cast, by the machine, before decisions."""
-    clusters: dict[str, list[str]] = defaultdict(list)
-    names = {int(c): name for c, (name, _) in outputs["3d_cast"].info["notes"]["machine_names"].items()}
-    for row in outputs["3c_cluster"].kept:
-        if row.cluster != NOISE and is_automatic(names[row.cluster]):
-            clusters[names[row.cluster]].append(row.id)
-    place = {row.id: i for i, row in enumerate(outputs["3b_embed"].rows)}
-    vectors, digest = outputs["3b_embed"].vectors, outputs["3b_embed"].info["notes"]["embedder"]["digest"]
-    return [
-        KnownName(
-            name=name,
-            embedder=digest,
-            faces=tuple(faces),
-            vectors=representatives(vectors[[place[face] for face in faces]]),
-        )
-        for name, faces in sorted(clusters.items())
-    ]
 
 
 def who_is_known(

@@ -278,14 +278,14 @@ def recaption(
 
     With the settings of the run but for --set (such as --set caption.underscores=false), and with what `animeset traits` says.
     """
-    from animeset_lib.pipeline import traits_path
+    from animeset_lib.pipeline import FilmFiles, Folders
     from animeset_lib.published.captions import Recaption
     from animeset_lib.words.trait_choices import load_choices
 
     captions = _open(context, output)
     where = _where(captions, character, image, tag, missing)
     chosen = _caption_settings(captions.folder, assign or (), settings)
-    choices = load_choices(traits_path(captions.folder.parent, _film_folder(captions.folder)))
+    choices = load_choices(FilmFiles(Folders(output=captions.folder.parent), _film_folder(captions.folder)).traits)
     edit = Recaption(chosen, captions.core_traits(), choices, include_edited, where)
     words = " ".join(["recaption", *(assign or ())])
     left = 0 if include_edited else len(captions.written_by_hand(where))
@@ -501,7 +501,7 @@ def _assigned(settings: CaptionSettings) -> dict[str, Any]:
 
 
 def _film_folder(folder: Path) -> str:
-    """`film_folder` of the film whose published folder this is."""
+    """The name (`FilmFiles`) of the film whose published folder this is."""
     from animeset_lib.published.publish import read_manifest
 
     film = read_manifest(folder)["film"]

@@ -335,11 +335,11 @@ def decide(
 
     Names, merges, who is nobody, which stills are duplicates. The next run honours it.
     """
-    from animeset_lib.pipeline import Folders, cast_pack_path, decisions_path, find_film
+    from animeset_lib.pipeline import Folders, find_film
     from animeset_lib.pipeline.deciding import Deciding
 
-    folder = find_film(film, Folders(output, work))
-    deciding = Deciding(cast_pack_path(output, folder), decisions_path(output, folder))
+    files = find_film(film, Folders(output, work))
+    deciding = Deciding(files.cast_pack, files.decisions)
     words = "" if what == "list" else deciding.decide(what, things or (), duplicate_of=of)
     state = deciding.state()
     if as_json:
@@ -369,14 +369,12 @@ def lens(
     Faces and dataset; after --keep-work stills with duplicate groups and crops, too. Ctrl-C saves your tags as decisions.
     """
     from animeset_lib.notebook.fiftyone_lens import Lens
-    from animeset_lib.pipeline import Folders, cast_pack_path, decisions_path, find_film, published_folder
+    from animeset_lib.pipeline import Folders, find_film
 
-    folder = find_film(film, Folders(output, work))
-    opened = Lens(
-        work / folder, cast_pack_path(output, folder), decisions_path(output, folder), published_folder(output, folder)
-    )
+    files = find_film(film, Folders(output, work))
+    opened = Lens(files.work, files.cast_pack, files.decisions, files.published)
     if not opened.available:
-        raise InputError(f"{folder} was not sorted yet; run the film, --until cast is enough, then open it again")
+        raise InputError(f"{files.name} was not sorted yet; run the film, --until cast is enough, then open it again")
     datasets = {kind: opened.open(kind) for kind in opened.available}
     for kind, dataset in datasets.items():
         say(f"{kind}: {len(dataset)} pictures, views: {', '.join(dataset.list_saved_views())}")

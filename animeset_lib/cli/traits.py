@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from animeset_lib.cli.common import FilmArgument, JsonOption, OutputOption, WorkOption, say
 from animeset_lib.errors import InputError, SettingsError
 from animeset_lib.words.traits import Choice, table_of, traits_json
+
+if TYPE_CHECKING:
+    from animeset_lib.pipeline import FilmFiles
 
 __all__ = ["traits"]
 
@@ -42,13 +45,13 @@ def traits(
 
     Show how often each trait is on a character's pictures and how telling that is; say which of them its captions leave to the trigger word.
     """
-    from animeset_lib.pipeline import Folders, find_film, traits_path
+    from animeset_lib.pipeline import Folders, find_film
     from animeset_lib.words.cleaning import normalise
     from animeset_lib.words.trait_choices import changed, load_choices, save_choice
 
-    folder = find_film(film, Folders(output, work))
-    path = traits_path(output, folder)
-    known = _known(output, work, folder)
+    files = find_film(film, Folders(output, work))
+    path, folder = files.traits, files.name
+    known = _known(files)
     stale = reset and character in load_choices(path).of
     if character is not None and character not in known and not stale:
         raise SettingsError(f"there is no character '{character}' in {folder}; there are {', '.join(known) or 'none'}")
@@ -78,25 +81,25 @@ def traits(
         )
 
 
-def _known(output: Path, work: Path, folder: str) -> dict[str, dict[str, Any]]:
+def _known(files: FilmFiles) -> dict[str, dict[str, Any]]:
     """Character → what its traits.json says: of the last run that kept its stages, else as it was published."""
-    from animeset_lib.pipeline import published_folder
     from animeset_lib.pipeline.stages_on_disk import stages_with
     from animeset_lib.run.store import parse_json
     from animeset_lib.words.caption import CaptionStage
 
-    outputs = stages_with(work / folder, CaptionStage)
+    outputs = stages_with(files.work, CaptionStage)
     if outputs is not None and (found := outputs[CaptionStage].notes.traits):
         return found
-    place = published_folder(output, folder)
-    files = sorted(place.glob("*/traits.json")) if place is not None else []
-    if not files:
+    place = files.published
+    written = sorted(place.glob("*/traits.json")) if place is not None else []
+    if not written:
         raise InputError(
-            f"nothing is known of the traits of {folder}: no stages are kept in {work}, and {place or output} holds no traits.json; "
+            f"nothing is known of the traits of {files.name}: no stages are kept in {files.folders.work}, and "
+            f"{place or files.folders.output} holds no traits.json; "
             "run the film again"
         )
     try:
-        found = {one["character"]: one for one in (parse_json(file.read_text(encoding="utf-8")) for file in files)}
+        found = {one["character"]: one for one in (parse_json(file.read_text(encoding="utf-8")) for file in written)}
         for one in found.values():
             _row(one, Choice())
     except (OSError, ValueError, KeyError, TypeError) as error:

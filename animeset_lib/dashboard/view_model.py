@@ -28,7 +28,7 @@ from animeset_lib.dashboard.thresholds import EXPLORABLE, explore
 from animeset_lib.errors import AnimesetError, BusyError, InputError, SettingsError
 from animeset_lib.export.plan import By, ExportOptions
 from animeset_lib.export.write import FORMATS, export_films
-from animeset_lib.pipeline import Folders, cast_pack_path, decisions_path, film_folder, plan_film
+from animeset_lib.pipeline import FilmFiles, Folders, plan_film
 from animeset_lib.pipeline.cast_pack import newest_pack
 from animeset_lib.pipeline.stages_on_disk import stages_with
 from animeset_lib.published.publish import refresh_zip, zip_all, zip_folder
@@ -232,11 +232,11 @@ class ViewModel:
     def _begin(self, paths: Sequence[Path], options: Options) -> None:
         films = [self._film(self.root / path) for path in paths]
         for film in films:
-            if holder(self.folders.work, film_folder(film)) is not None:
+            if holder(self.folders.work, FilmFiles.of(film).name) is not None:
                 raise BusyError(f"{film.source_name} is being worked on already; wait for that run or cancel it")
         if len(paths) > 1:
             options = replace(options, pause=False)
-        folder = film_folder(films[0])
+        folder = FilmFiles.of(films[0]).name
         launch = self._runs.start(paths, self.form.to_toml(), options)
         self._follower = RunFollower(self.folders, folder)
         self._launch = launch
@@ -437,9 +437,14 @@ class ViewModel:
     # ---- cast --------------------------------------------------------------------------------------------------------------------
 
     @property
+    def _files(self) -> FilmFiles | None:
+        """Everything about the film that is shown."""
+        return FilmFiles(self.folders, self._follower.folder) if self._follower else None
+
+    @property
     def pack(self) -> Path | None:
         """Where the cast pack of the film that is shown lies."""
-        return cast_pack_path(self.folders.output, self._follower.folder) if self._follower else None
+        return self._files.cast_pack if self._files is not None else None
 
     @property
     def sorting(self) -> Path | None:
@@ -448,20 +453,19 @@ class ViewModel:
 
     def open_board(self) -> None:
         """*Slow*: read the newest sorting of the film that is shown."""
-        newest, follower, pack = self.sorting, self._follower, self.pack
-        if newest is None or follower is None or pack is None:
+        newest, files, pack = self.sorting, self._files, self.pack
+        if newest is None or files is None or pack is None:
             self._board = None
         elif self._board is None or self._board.folder != newest:
-            decisions = decisions_path(self.folders.output, follower.folder)
-            self._board = CastBoard.open(pack, self.folders.work / follower.folder, decisions, self._thumbs)
+            self._board = CastBoard.open(pack, files.work, files.decisions, self._thumbs)
 
     @property
     def decided(self) -> tuple[int, int] | None:
         """Changes whenever something was decided about the film that is shown, here or by another page or program."""
-        if self._follower is None:
+        if self._files is None:
             return None
         try:
-            status = decisions_path(self.folders.output, self._follower.folder).stat()
+            status = self._files.decisions.stat()
         except OSError:
             return None
         return status.st_mtime_ns, status.st_size

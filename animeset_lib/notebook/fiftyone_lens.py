@@ -41,9 +41,9 @@ from animeset_lib.pictures.quality import QualityStage
 from animeset_lib.pipeline.cast_pack import CastPack, open_pack
 from animeset_lib.pipeline.stages_on_disk import stages_with
 from animeset_lib.published.captions import CaptionSet
-from animeset_lib.records import AttributeRow, Box, CaptionRow, Crop, DatasetRow, DedupeRow, QualityRow, TagRow
+from animeset_lib.records import Box, Crop, DedupeRow, QualityRow
 from animeset_lib.run.decisions import DecisionLog, FrameKind, settle_frames
-from animeset_lib.run.stage import Given, Output
+from animeset_lib.run.stage import Given, StageType
 from animeset_lib.shipped import extra_command
 from animeset_lib.words.attributes import AttributesStage
 from animeset_lib.words.caption import CaptionStage
@@ -317,16 +317,14 @@ class Lens:
             dataset.save_view(reason.replace("_", " "), faces(f("quality_reason") == reason))
 
     def _build_crops(self, dataset: Any) -> None:
-        last = next(
-            stage
-            for stage in ("7_dataset", "6c_caption", "6b_attributes", "6a_tag", "5_crop")
-            if stages_with(self._work, stage)
-        )
-        outputs = self._outputs(last)
-        tagged: dict[str, TagRow] = outputs[TagStage].by_id if "6a_tag" in outputs else {}
-        kinds: dict[str, AttributeRow] = outputs[AttributesStage].by_id if "6b_attributes" in outputs else {}
-        captions: dict[str, CaptionRow] = outputs[CaptionStage].by_id if "6c_caption" in outputs else {}
-        chosen: dict[str, DatasetRow] = outputs[DatasetStage].by_id if "7_dataset" in outputs else {}
+        later: tuple[StageType, ...] = (DatasetStage, CaptionStage, AttributesStage, TagStage, CropStage)
+        outputs = next((kept for stage in later if (kept := stages_with(self._work, stage)) is not None), None)
+        if outputs is None:
+            raise InputError(f"the crops of {self._work.name} are not kept any more; run the film with --keep-work")
+        tagged = outputs[TagStage].by_id if TagStage in outputs else {}
+        kinds = outputs[AttributesStage].by_id if AttributesStage in outputs else {}
+        captions = outputs[CaptionStage].by_id if CaptionStage in outputs else {}
+        chosen = outputs[DatasetStage].by_id if DatasetStage in outputs else {}
         quality = outputs[QualityStage].by_id
         samples = []
         for crop in outputs[CropStage].kept:
@@ -665,12 +663,6 @@ class Lens:
                     dataset.set_values(f"faces.detections.{name}", values)
 
     # ---- rows ------------------------------------------------------------------------------------------------------------------------
-
-    def _outputs(self, last: str) -> dict[str, Output]:
-        outputs = stages_with(self._work, last)
-        if outputs is None:
-            raise InputError(f"{last} of {self._work.name} is not kept any more; run the film with --keep-work")
-        return outputs
 
     def _pack(self) -> CastPack:
         pack = open_pack(self._place)

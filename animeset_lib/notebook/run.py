@@ -21,16 +21,7 @@ from animeset_lib.models.provider import Zoo
 from animeset_lib.notebook.bars import watching
 from animeset_lib.notebook.demo import DEMO_FILM, demo_film
 from animeset_lib.notebook.folders import find_film, needed, project_folder
-from animeset_lib.pipeline import (
-    Folders,
-    RunResult,
-    decisions_path,
-    film_folder,
-    film_stages,
-    published_folder,
-    run_film,
-    traits_path,
-)
+from animeset_lib.pipeline import FilmFiles, Folders, RunResult, film_stages, run_film
 from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.published.captions import CaptionSet
 from animeset_lib.records import Film
@@ -136,12 +127,16 @@ class Run:
     @property
     def folder(self) -> Path:
         """Where the film's stages lie; inside `work/`, which `animeset clean` empties."""
-        return self.folders.work / film_folder(self.film)
+        return self._files.work
+
+    @property
+    def _files(self) -> FilmFiles:
+        return FilmFiles.of(self.film, self.folders)
 
     @property
     def decisions(self) -> Path:
         """The file of what a person decided about the cast; honoured by every run of this film."""
-        return decisions_path(self.folders.output, film_folder(self.film))
+        return self._files.decisions
 
     @property
     def outputs(self) -> Given:
@@ -151,13 +146,13 @@ class Run:
             self.settings,
             self.film,
             self.path,
-            self.folders.output,
+            self._files,
             models,
             references=self._references,
             cast=self._cast,
         )
         keys = keys_of(stages, models)
-        store = FilmStore(self.folders.work, film_folder(self.film))
+        store = FilmStore(self.folders.work, self._files.name)
         found = Given()
         for stage in stages:
             output = store.finished(type(stage), keys[stage.name])
@@ -184,7 +179,7 @@ class Run:
     @property
     def published(self) -> Path:
         """Where the film's datasets are. Raises `InputError` when none are published yet."""
-        found = published_folder(self.folders.output, film_folder(self.film))
+        found = self._files.published
         if found is None:
             raise InputError(
                 f"no dataset of {self.film.source_name} is published in {self.folders.output}; publish one: run.finish()"
@@ -206,7 +201,7 @@ class Run:
 
         Raises `SettingsError` for an unknown policy.
         """
-        path = traits_path(self.folders.output, film_folder(self.film))
+        path = self._files.traits
         wanted = policy is not None or drop or keep
         before = load_choices(path).get(character)
         save_choice(path, character, changed(before, policy=policy, drop=drop, keep=keep) if wanted else Choice())

@@ -13,7 +13,7 @@ from animeset_lib.dashboard.view_model import ViewModel
 from animeset_lib.dataset.dataset import DatasetStage
 from animeset_lib.errors import AnimesetError
 from animeset_lib.notebook.folders import project_folder
-from animeset_lib.pipeline import cast_pack_path
+from animeset_lib.pipeline import FilmFiles
 from animeset_lib.pipeline.cast_pack import write_pack
 from animeset_lib.published.publish import published
 from animeset_lib.shipped import extra_command
@@ -89,7 +89,7 @@ def review(run: Run, kind: str) -> Any:
         return None
     here = run.outputs
     there = published(run.folders.output, run.film, here[DatasetStage].key) if DatasetStage in here else None
-    pack = cast_pack_path(run.folders.output, run.folder.name)
+    pack = FilmFiles.of(run.film, run.folders).cast_pack
     lens = importlib.import_module(_LENS).Lens(
         run.folder, pack, run.decisions, there.folder if there is not None else None
     )

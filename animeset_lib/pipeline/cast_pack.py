@@ -85,7 +85,7 @@ def write_pack(place: Path, outputs: Given, threads: int, check_cancel: Callable
     `outputs` are those of the stages up to 3d_cast, at least. Killed anywhere, `place` holds the earlier pack or this one, whole; the next
     call removes what is left over.
     """
-    target = place / outputs[CastStage.name].key
+    target = place / outputs[CastStage].key
     if not target.is_dir():
         fresh = place / f".{target.name}.new"
         remove_tree(fresh)

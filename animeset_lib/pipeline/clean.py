@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from animeset_lib.pipeline.folders import _film_folders, _plan
+from animeset_lib.pipeline.folders import film_folders, last_plan
 from animeset_lib.run.lock import hold, holder
 from animeset_lib.run.store import FilmStore, remove_tree
 
@@ -14,10 +14,12 @@ __all__ = ["removable", "remove_unused"]
 def removable(work: Path, everything: bool) -> list[Path]:
     """What `clean` may remove: stage folders no key of the film's last run uses, or whole film folders; never a running film's."""
     found: list[Path] = []
-    for folder in _film_folders(work):
+    for folder in film_folders(work):
         if holder(work, folder) is not None:
             continue
-        found += [work / folder] if everything else FilmStore(work, folder).unused(_plan(work / folder).get("keys", {}))
+        found += (
+            [work / folder] if everything else FilmStore(work, folder).unused(last_plan(work / folder).get("keys", {}))
+        )
     return found
 
 

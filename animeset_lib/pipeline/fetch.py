@@ -11,7 +11,7 @@ from animeset_lib.models.provider import Zoo
 from animeset_lib.models.weights import OfflineError
 from animeset_lib.settings import Settings
 
-__all__ = ["_models_of", "fetch_models"]
+__all__ = ["fetch_models", "models_of"]
 
 
 def fetch_models(
@@ -24,7 +24,7 @@ def fetch_models(
     Raises `ModelError` when a model that was asked for by name cannot be had; the next rung would be another one than the user wants.
     """
     models = Zoo(device=choose(device))
-    for task, name in _models_of(settings):
+    for task, name in models_of(settings):
         try:
             models.fetch_best(task, name, progress)
         except OfflineError as error:
@@ -38,7 +38,7 @@ def fetch_models(
             listener(f"{error}. The run goes on with the next {task} that is here.")
 
 
-def _models_of(settings: Settings) -> list[tuple[Task, str]]:
+def models_of(settings: Settings) -> list[tuple[Task, str]]:
     """The models this run asks for."""
     asked: list[tuple[Task, str]] = [
         ("detector", settings.detect.detector),

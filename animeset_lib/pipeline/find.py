@@ -6,15 +6,7 @@ from pathlib import Path
 
 from animeset_lib import media
 from animeset_lib.errors import InputError
-from animeset_lib.pipeline.folders import (
-    Folders,
-    _film_folders,
-    cast_pack_path,
-    decisions_path,
-    film_folder,
-    published_folder,
-    traits_path,
-)
+from animeset_lib.pipeline.folders import FilmFiles, Folders, film_folders
 from animeset_lib.published.publish import (
     find_published,
     published_folders,
@@ -24,15 +16,16 @@ from animeset_lib.published.publish import (
 __all__ = ["find_dataset", "find_film"]
 
 
-def find_film(film: str, folders: Folders) -> str:
-    """The folder name (`film_folder`) of a film that was run: `film` is its file, or part of its name or id.
+def find_film(film: str, folders: Folders) -> FilmFiles:
+    """The files of a film that was run: `film` is its file, or part of its name or id.
 
     Raises `InputError` when none or several match.
     """
     if Path(film).exists():
-        return film_folder(media.probe(Path(film)))
-    known = set(_film_folders(folders.work))
-    for suffix in (path(Path(), "").name for path in (decisions_path, traits_path, cast_pack_path)):
+        return FilmFiles.of(media.probe(Path(film)), folders)
+    known = set(film_folders(folders.work))
+    nameless = FilmFiles(folders, "")
+    for suffix in (path.name for path in (nameless.decisions, nameless.traits, nameless.cast_pack)):
         known |= {path.name.removesuffix(suffix) for path in folders.output.glob(f"*{suffix}")}
     for path in published_folders(folders.output):
         ending = f"-{read_manifest(path)['film']}"
@@ -47,7 +40,7 @@ def find_film(film: str, folders: Folders) -> str:
             f"{'several films match' if found else 'no film matches'} '{film}' in {folders.work} and {folders.output}; expected a film's file, or "
             f"part of the name or id of one of: {there}"
         )
-    return found[0]
+    return FilmFiles(folders, found[0])
 
 
 def find_dataset(film: str, output: Path) -> Path:
@@ -60,7 +53,7 @@ def find_dataset(film: str, output: Path) -> Path:
         return find_published(film, output)
     if "film" in read_manifest(path.parent):
         raise InputError(f"{path} is one character's folder; name the film's: {path.parent}")
-    found = published_folder(output, film_folder(media.probe(path)))
+    found = FilmFiles.of(media.probe(path), Folders(output=output)).published
     if found is None:
         raise InputError(f"no dataset of {film} is published in {output}; run it first: animeset run {film}")
     return found

@@ -9,15 +9,15 @@ from typing import Any
 from animeset_lib import media
 from animeset_lib.models.engines.device import choose
 from animeset_lib.models.provider import Zoo
-from animeset_lib.pipeline.folders import Folders, _film_folders, _plan, cast_pack_path, film_folder
-from animeset_lib.pipeline.run import _to_repeat, film_stages
+from animeset_lib.pipeline.folders import FilmFiles, Folders, film_folders, last_plan
+from animeset_lib.pipeline.run import film_stages, to_repeat
+from animeset_lib.pipeline.stages import AnyStage
 from animeset_lib.published.publish import (
     published,
 )
 from animeset_lib.run.engine import keys_of
 from animeset_lib.run.events import read_events
 from animeset_lib.run.lock import holder
-from animeset_lib.run.stage import Stage
 from animeset_lib.run.store import FilmStore, folder_size
 from animeset_lib.settings import Settings
 
@@ -36,14 +36,14 @@ def plan_film(
 ) -> list[dict[str, Any]]:
     """For each stage whether a run would reuse it (`reused`), go on with it (`begun`) or run it, and in words (`state`); nothing is written."""
     film = media.probe(path)
+    files = FilmFiles.of(film, folders)
     models = Zoo(device=choose(device))
-    stages, _ = film_stages(settings, film, path, folders.output, models, references=references, cast=cast)
+    stages, _ = film_stages(settings, film, path, files, models, references=references, cast=cast)
     keys = keys_of(stages, models)
-    store = FilmStore(folders.work, film_folder(film))
-    here = {(f.stage, f.key): f for f in store.folders()}
-    todo: Sequence[Stage] = stages
+    here = {(f.stage, f.key): f for f in FilmStore(folders.work, files.name).folders()}
+    todo: Sequence[AnyStage] = stages
     if published(folders.output, film, keys[stages[-1].name]) is not None:
-        todo = _to_repeat(stages, keys, store, cast_pack_path(folders.output, film_folder(film)), keep_work)
+        todo = to_repeat(stages, keys, files, keep_work)
     rows = []
     for stage, key in keys.items():
         if stage not in {one.name for one in todo}:
@@ -63,8 +63,8 @@ def plan_film(
 def film_states(work: Path, logs: Path) -> list[dict[str, Any]]:
     """One entry per film in `work`: source, folder, who is running, its stages, the last progress event, and its size unless it is growing."""
     states = []
-    for folder in _film_folders(work):
-        plan = _plan(work / folder)
+    for folder in film_folders(work):
+        plan = last_plan(work / folder)
         keys = plan.get("keys", {})
         running = holder(work, folder)
         progress = (
@@ -94,4 +94,4 @@ def film_states(work: Path, logs: Path) -> list[dict[str, Any]]:
 
 def live_runs(work: Path) -> list[str]:
     """Film folders with a live run."""
-    return [folder for folder in _film_folders(work) if holder(work, folder) is not None]
+    return [folder for folder in film_folders(work) if holder(work, folder) is not None]

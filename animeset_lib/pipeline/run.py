@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from animeset_lib import media
-from animeset_lib.cast.cast import CastStage
-from animeset_lib.cast.name_book import load_names, names_given
+from animeset_lib.cast.cast import CastStage, names_given
+from animeset_lib.cast.name_book import load_names
 from animeset_lib.dataset.dataset import DatasetStage
 from animeset_lib.errors import AnimesetError, CancelledError, SettingsError, SpaceError
 from animeset_lib.frames.extract import ExtractStage
@@ -21,36 +21,20 @@ from animeset_lib.media import clean_name
 from animeset_lib.models.engines.device import choose, idle
 from animeset_lib.models.provider import Zoo
 from animeset_lib.pipeline.cast_pack import newest_pack, write_pack
-from animeset_lib.pipeline.fetch import _models_of
-from animeset_lib.pipeline.folders import (
-    PLAN_FILE,
-    Folders,
-    _text,
-    captions_path,
-    cast_pack_path,
-    decisions_path,
-    film_folder,
-    names_path,
-    traits_path,
-)
-from animeset_lib.pipeline.stages import PIPELINE, build_pipeline
+from animeset_lib.pipeline.fetch import models_of
+from animeset_lib.pipeline.folders import FilmFiles, Folders
+from animeset_lib.pipeline.stages import PIPELINE, AnyStage, build_pipeline
 from animeset_lib.published.hand_captions import CaptionStore, KeptCaptions, harvest, names_in_words
-from animeset_lib.published.publish import (
-    Published,
-    changed_files,
-    publish,
-    published,
-    tidy,
-)
+from animeset_lib.published.publish import Published, changed_files, publish, published, tidy
 from animeset_lib.records import Film
 from animeset_lib.run.engine import MIN_FREE_BYTES, keys_of, run_stages
 from animeset_lib.run.events import LOGGER, Events, Listener, log_files, log_refusal, warnings_as_events
 from animeset_lib.run.lock import Cancel, hold
-from animeset_lib.run.stage import Output, Stage
+from animeset_lib.run.stage import Given, Output
 from animeset_lib.run.store import FilmStore, folder_size, full_disk_as, remove_tree, write_json, write_text
 from animeset_lib.settings import Settings
 
-__all__ = ["RunResult", "Series", "_to_repeat", "film_stages", "run_film"]
+__all__ = ["RunResult", "Series", "film_stages", "run_film", "to_repeat"]
 
 
 @dataclass(frozen=True)
@@ -76,31 +60,36 @@ class Series:
     cast: Path | None
 
 
-def film_stages(
-    settings: Settings, film: Film, path: Path, output: Path, models: Zoo, *, references: Path | None, cast: Path | None
-) -> tuple[tuple[Stage, ...], str]:
-    """The stages of a run on the film with what lies about it in `output`, and the key of its cast stage without the names of earlier runs.
+@dataclass(frozen=True)
+class _Plan:
+    """What a run will do, known before anything is written. `stages` end where the run does; `keys` are those of all stages, and `cast_key` is that
+    of the cast stage without the names of earlier runs."""
 
-    Raises `InputError` when one of these files cannot be used.
-    """
-    folder = film_folder(film)
+    film: Film
+    path: Path
+    files: FilmFiles
+    settings: Settings
+    models: Zoo
+    stages: tuple[AnyStage, ...]
+    keys: Mapping[str, str]
+    cast_key: str
+    keep_work: bool
+    until: str | None
 
-    def build(**names: Any) -> tuple[Stage, ...]:
-        return build_pipeline(
-            settings,
-            film,
-            path,
-            references=references,
-            cast_file=cast,
-            decisions=decisions_path(output, folder),
-            traits=traits_path(output, folder),
-            **names,
-        )
 
-    stages = build()
-    key = keys_of(stages, models).get(PIPELINE["cast"].name, "")
-    names = load_names(names_path(output, folder)).for_run(key)
-    return (build(names=names) if names else stages), key
+@dataclass(frozen=True)
+class _Running:
+    """A run that holds its film's lock. `warnings` are those logged so far."""
+
+    events: Events
+    cancel: Cancel
+    warnings: list[str]
+    log: logging.Logger
+    began: float
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.began
 
 
 def run_film(
@@ -131,120 +120,119 @@ def run_film(
     listeners        called with every event, in this thread
     on_cancel_switch the run's cancel switch is appended, for signal handlers
 
-    Human decisions about this film (`decisions_path`, `traits_path`) are honoured, and once it is sorted its cast pack is written
-    (`cast_pack_path`). Raises `AnimesetError` children as documented there. A film already published with equal settings is left as it is.
+    What people decided about this film (`FilmFiles`) is honoured, and once it is sorted its cast pack is written. Raises `AnimesetError`
+    children as documented there. A film already published with equal settings is left as it is.
     """
     began = time.monotonic()
+    with _refusals_logged(path, folders):
+        plan = _plan(path, settings, folders, references, cast, keep_work, until, Zoo(device=choose(device, threads)))
+    with _running(plan, began, listeners, on_cancel_switch) as run:
+        _announce(plan, run, series, cast)
+        earlier = _published_before(plan)
+        todo = plan.stages if earlier is None else to_repeat(plan.stages, plan.keys, plan.files, keep_work)
+        if earlier is not None and not todo:
+            return _left_as_it_is(plan, run, earlier)
+        _make_room(plan)
+        _say_models(plan, run)
+        outputs = _sorted_and_made(plan, run, todo)
+        if until is not None:
+            return _paused(plan, run)
+        result = _publish(plan, run, outputs[DatasetStage]) if earlier is None else _kept(plan, run, earlier)
+        return _finished(plan, run, result, outputs)
+
+
+def film_stages(
+    settings: Settings,
+    film: Film,
+    path: Path,
+    files: FilmFiles,
+    models: Zoo,
+    *,
+    references: Path | None,
+    cast: Path | None,
+) -> tuple[tuple[AnyStage, ...], str]:
+    """The stages of a run on the film with what lies about it in `output`, and the key of its cast stage without the names of earlier runs.
+
+    Raises `InputError` when one of these files cannot be used.
+    """
+
+    def build(**names: Any) -> tuple[AnyStage, ...]:
+        return build_pipeline(
+            settings,
+            film,
+            path,
+            references=references,
+            cast_file=cast,
+            decisions=files.decisions,
+            traits=files.traits,
+            **names,
+        )
+
+    stages = build()
+    key = keys_of(stages, models).get(CastStage.name, "")
+    names = load_names(files.names).for_run(key)
+    return (build(names=names) if names else stages), key
+
+
+def to_repeat(
+    stages: Sequence[AnyStage], keys: Mapping[str, str], files: FilmFiles, keep_work: bool
+) -> Sequence[AnyStage]:
+    """The stages to run again though their result is published: all where they shall be kept and are not, those up to 3d_cast where the film
+    has no cast pack of this sorting."""
+    store = FilmStore(files.folders.work, files.name)
+    if keep_work and any(store.finished(type(stage), keys[stage.name]) is None for stage in stages):
+        return stages
+    kinds = [type(stage) for stage in stages]
+    if CastStage not in kinds or newest_pack(files.cast_pack) == files.cast_pack / keys[CastStage.name]:
+        return ()
+    return stages[: kinds.index(CastStage) + 1]
+
+
+@contextmanager
+def _refusals_logged(path: Path, folders: Folders) -> Iterator[None]:
+    """A run that cannot begin has no log of its own; why goes into `logs/process.log`."""
     try:
-        film = media.probe(path)
-        folder = film_folder(film)
-        models = Zoo(device=choose(device, threads))
-        every, cast_key = film_stages(settings, film, path, folders.output, models, references=references, cast=cast)
-        pack = cast_pack_path(folders.output, folder)
-        stages = every[: _last_stage(until)]
-        _check_writable(folders)
-        keys = keys_of(every, models)
+        yield
     except AnimesetError as error:
         with suppress(OSError):  # what is wrong with the film is worth more than that the log cannot be written
             log_refusal(folders.logs, clean_name(path.name), str(error))
         raise
+
+
+def _plan(
+    path: Path,
+    settings: Settings,
+    folders: Folders,
+    references: Path | None,
+    cast: Path | None,
+    keep_work: bool,
+    until: str | None,
+    models: Zoo,
+) -> _Plan:
+    film = media.probe(path)
+    files = FilmFiles.of(film, folders)
+    every, cast_key = film_stages(settings, film, path, files, models, references=references, cast=cast)
+    stages = every[: _last_stage(until)]
+    _check_writable(folders)
+    keys = keys_of(every, models)
+    return _Plan(film, path, files, settings, models, stages, keys, cast_key, keep_work, until)
+
+
+@contextmanager
+def _running(
+    plan: _Plan, began: float, listeners: tuple[Listener, ...], on_cancel_switch: list[Cancel] | None
+) -> Iterator[_Running]:
+    """Holds the film's lock, its log and its events; however the run ends, they say so."""
+    log = logging.getLogger(LOGGER)
     with ExitStack() as stack:
-        cancel = stack.enter_context(hold(folders.work, folder))
-        own_log = stack.enter_context(log_files(folders.logs, folder))
+        cancel = stack.enter_context(hold(plan.files.folders.work, plan.files.name))
+        stack.enter_context(log_files(plan.files.folders.logs, plan.files.name))
         if on_cancel_switch is not None:
             on_cancel_switch.append(cancel)
-        log = logging.getLogger(LOGGER)
-        events = stack.enter_context(closing(Events(own_log.with_suffix(".events.jsonl"), listeners)))
+        events = stack.enter_context(closing(Events(plan.files.events, listeners)))
         warnings = stack.enter_context(warnings_as_events(events))
         try:
-            store = FilmStore(folders.work, folder)
-            final = stages[-1]
-            log.info("run started: %s (%s, %dx%d)", film.source_name, film.id, film.width, film.height)
-            events.emit(
-                "run_started",
-                film=film.source_name,
-                folder=folder,
-                path=str(path),
-                duration_ms=film.duration_ms,
-                stages=[s.name for s in stages],
-                keys=keys,
-                settings=settings.model_dump(mode="json"),
-                until=until,
-                keep_work=keep_work,
-                series=None if series is None else (series.paths, series.place),
-                cast=_text(cast if series is None else series.cast),
-            )
-            earlier = published(folders.output, film, keys[final.name]) if until is None else None
-            todo = stages if earlier is None else _to_repeat(stages, keys, store, pack, keep_work)
-            if earlier is not None:
-                tidy(folders.output, film)
-            if earlier is not None and not todo:
-                if not keep_work:
-                    remove_tree(store.path)
-                log.info("%s is up to date with the film and these settings", earlier.folder)
-                _tell_what_was_edited(earlier.folder, captions_path(folders.output, folder), log)
-                characters = _characters(earlier.folder)
-                events.emit("published", output=str(earlier.folder), zip=str(earlier.zip), characters=characters)
-                events.emit("run_finished", seconds=round(time.monotonic() - began, 1))
-                return RunResult(film, earlier, characters, (*film.notes, *warnings), True, 0)
-            store.path.mkdir(parents=True, exist_ok=True)
-            _check_space(folders, path)
-            write_json(store.path / PLAN_FILE, {"source": film.source_name, "film": film.id, "keys": keys})
-            for note in film.notes:
-                log.warning("%s", note)
-            log.info("device: %s", models.device.words)
-            for sentence in idle(models.device):
-                log.warning("%s", sentence)
-            for task, asked in _models_of(settings):
-                info = models.info(task, asked)
-                better = [row.spec for row in models.better(task)] if asked == "auto" else []
-                log.info("%s: %s (%s) %s", task, info.name, info.digest, info.rung)
-                if better:
-                    log.info(
-                        "%s: better rungs that are not here: %s",
-                        task,
-                        "; ".join(f"{s.name} ({models.remedy(s)})" for s in better),
-                    )
-                events.emit("model", task=task, name=info.name, rung=info.rung, better=[s.name for s in better])
-
-            def write_cast_pack(outputs: Mapping[str, Output]) -> None:
-                with full_disk_as(
-                    lambda: (
-                        f"the disk of {folders.output} is full; free some space or use --output, then run the same command"
-                    )
-                ):
-                    write_pack(pack, outputs, models.device.threads, cancel.check)
-
-            after = {CastStage.name: write_cast_pack}
-            outputs = run_stages(todo, store, models, events, cancel, models.device.threads, after)
-            _remember_names(names_path(folders.output, folder), cast_key, outputs)
-            if until is not None:
-                seconds = time.monotonic() - began
-                log.info("run stopped after %s in %.0f s, as asked; the stages are kept", final.name, seconds)
-                events.emit("paused", after=final.name, seconds=round(seconds, 1))
-                return RunResult(film, None, {}, tuple(dict.fromkeys(warnings)), False, folder_size(store.path))
-            if earlier is not None:
-                result = earlier
-                log.info("%s is up to date and left as it is", earlier.folder)
-                _tell_what_was_edited(earlier.folder, captions_path(folders.output, folder), log)
-            else:
-                result = _publish(outputs[DatasetStage], folders.output, film, settings, cancel, log)
-            characters = _characters(result.folder)
-            events.emit("published", output=str(result.folder), zip=str(result.zip), characters=characters)
-            notes = tuple(dict.fromkeys([*warnings, *outputs[ExtractStage].notes.film.notes]))
-            kept_bytes = 0
-            if keep_work:
-                kept_bytes = folder_size(store.path)
-            else:
-                remove_tree(store.path)
-            seconds = time.monotonic() - began
-            log.info(
-                "run finished in %.0f s: %s",
-                seconds,
-                ", ".join(f"{n} {c}" for n, c in characters.items()) or "no characters",
-            )
-            events.emit("run_finished", seconds=round(seconds, 1))
-            return RunResult(film, result, characters, notes, False, kept_bytes)
+            yield _Running(events, cancel, warnings, log, began)
         except CancelledError as error:
             log.info("cancelled: %s", error)
             events.emit("cancelled", message=str(error))
@@ -260,55 +248,88 @@ def run_film(
             raise
 
 
-def _to_repeat(
-    stages: Sequence[Stage], keys: Mapping[str, str], store: FilmStore, pack: Path, keep_work: bool
-) -> Sequence[Stage]:
-    """The stages to run again though their result is published: all where they shall be kept and are not, those up to 3d_cast where the film
-    has no cast pack of this sorting."""
-    if keep_work and any(store.finished(stage, keys[stage.name]) is None for stage in stages):
-        return stages
-    names = [stage.name for stage in stages]
-    if CastStage.name not in names or newest_pack(pack) == pack / keys[CastStage.name]:
-        return ()
-    return stages[: names.index(CastStage.name) + 1]
+def _announce(plan: _Plan, run: _Running, series: Series | None, cast: Path | None) -> None:
+    film = plan.film
+    given = cast if series is None else series.cast
+    run.log.info("run started: %s (%s, %dx%d)", film.source_name, film.id, film.width, film.height)
+    run.events.emit(
+        "run_started",
+        film=film.source_name,
+        folder=plan.files.name,
+        path=str(plan.path),
+        duration_ms=film.duration_ms,
+        stages=[stage.name for stage in plan.stages],
+        keys=plan.keys,
+        settings=plan.settings.model_dump(mode="json"),
+        until=plan.until,
+        keep_work=plan.keep_work,
+        series=None if series is None else (series.paths, series.place),
+        cast=None if given is None else str(given),
+    )
 
 
-def _publish(
-    dataset: Output, output: Path, film: Film, settings: Settings, cancel: Cancel, log: logging.Logger
-) -> Published:
-    """The datasets of a finished run to `output`, with the captions that people wrote; says what became of their work."""
-    captions = KeptCaptions(captions_path(output, film_folder(film)), settings.caption)
-    with full_disk_as(
-        lambda: (
-            f"the disk of {output} is full; free some space or use --output, then run the same command: only publishing is left"
-        )
-    ):
-        result = publish(
-            dataset.path / "tree",
-            output,
-            film,
-            dataset.key,
-            settings.model_dump(mode="json"),
-            cancel.check,
-            captions,
-        )
-    if captions.kept:
-        log.info("%s", captions.kept)
-    for sentence in captions.told:
-        log.warning("%s", sentence)
-    if result.set_aside is not None:
-        log.warning(
-            "the earlier dataset had been edited by hand (%s); it was moved to %s",
-            names_in_words(result.by_hand),
-            result.set_aside,
-        )
-    return result
+def _published_before(plan: _Plan) -> Published | None:
+    """What lies in the output of exactly this film with exactly these settings, tidied."""
+    if plan.until is not None:
+        return None
+    earlier = published(plan.files.folders.output, plan.film, plan.keys[DatasetStage.name])
+    if earlier is not None:
+        tidy(plan.files.folders.output, plan.film)
+    return earlier
 
 
-def _remember_names(path: Path, cast_key: str, outputs: Mapping[str, Output]) -> None:
-    """Enter the automatic names that this run gave, if it came so far; for good, whether or not it is published."""
-    if PIPELINE["cast"].name not in outputs:
-        return
+def _left_as_it_is(plan: _Plan, run: _Running, earlier: Published) -> RunResult:
+    if not plan.keep_work:
+        remove_tree(plan.files.work)
+    run.log.info("%s is up to date with the film and these settings", earlier.folder)
+    _say_what_was_edited(earlier.folder, plan.files.captions, run.log)
+    characters = _say_published(run, earlier)
+    run.events.emit("run_finished", seconds=round(run.seconds, 1))
+    return RunResult(plan.film, earlier, characters, (*plan.film.notes, *run.warnings), True, 0)
+
+
+def _make_room(plan: _Plan) -> None:
+    plan.files.work.mkdir(parents=True, exist_ok=True)
+    _check_space(plan.files.folders, plan.path)
+    write_json(plan.files.plan, {"source": plan.film.source_name, "film": plan.film.id, "keys": dict(plan.keys)})
+
+
+def _say_models(plan: _Plan, run: _Running) -> None:
+    """Notes about the film, the device and which rung of each ladder answers."""
+    for note in plan.film.notes:
+        run.log.warning("%s", note)
+    run.log.info("device: %s", plan.models.device.words)
+    for sentence in idle(plan.models.device):
+        run.log.warning("%s", sentence)
+    for task, asked in models_of(plan.settings):
+        info = plan.models.info(task, asked)
+        better = [row.spec for row in plan.models.better(task)] if asked == "auto" else []
+        run.log.info("%s: %s (%s) %s", task, info.name, info.digest, info.rung)
+        if better:
+            remedies = "; ".join(f"{spec.name} ({plan.models.remedy(spec)})" for spec in better)
+            run.log.info("%s: better rungs that are not here: %s", task, remedies)
+        run.events.emit("model", task=task, name=info.name, rung=info.rung, better=[spec.name for spec in better])
+
+
+def _sorted_and_made(plan: _Plan, run: _Running, todo: Sequence[AnyStage]) -> Given:
+    """Runs the stages; once the faces are sorted, the cast pack is written and the names that were given are remembered."""
+    output, threads = plan.files.folders.output, plan.models.device.threads
+
+    def write_cast_pack(outputs: Given) -> None:
+        with full_disk_as(
+            lambda: f"the disk of {output} is full; free some space or use --output, then run the same command"
+        ):
+            write_pack(plan.files.cast_pack, outputs, threads, run.cancel.check)
+
+    store = FilmStore(plan.files.folders.work, plan.files.name)
+    outputs = run_stages(todo, store, plan.models, run.events, run.cancel, threads, {CastStage: write_cast_pack})
+    if CastStage in outputs:
+        _remember_names(plan.files.names, plan.cast_key, outputs)
+    return outputs
+
+
+def _remember_names(path: Path, cast_key: str, outputs: Given) -> None:
+    """Enter the automatic names that this run gave, for good, whether or not it is published."""
     before = load_names(path)
     after = before.after_run(cast_key, names_given(outputs))
     if after.names and after != before:
@@ -316,16 +337,63 @@ def _remember_names(path: Path, cast_key: str, outputs: Mapping[str, Output]) ->
             write_text(path, after.model_dump_json() + "\n")
 
 
-def _last_stage(until: str | None) -> int:
-    """How many stages run. Raises `SettingsError` for an unknown section."""
-    if until is None:
-        return len(PIPELINE)
-    if until not in PIPELINE:
-        raise SettingsError(f"unknown stage '{until}' to run until; expected one of {', '.join(PIPELINE)}")
-    return list(PIPELINE).index(until) + 1
+def _paused(plan: _Plan, run: _Running) -> RunResult:
+    last = plan.stages[-1].name
+    run.log.info("run stopped after %s in %.0f s, as asked; the stages are kept", last, run.seconds)
+    run.events.emit("paused", after=last, seconds=round(run.seconds, 1))
+    return RunResult(plan.film, None, {}, tuple(dict.fromkeys(run.warnings)), False, folder_size(plan.files.work))
 
 
-def _tell_what_was_edited(folder: Path, captions: Path, log: logging.Logger) -> None:
+def _publish(plan: _Plan, run: _Running, dataset: Output[Any, Any]) -> Published:
+    """The data sets of a finished run to `output`, with the captions that people wrote; says what became of their work."""
+    output = plan.files.folders.output
+    captions = KeptCaptions(plan.files.captions, plan.settings.caption)
+    full = f"the disk of {output} is full; free some space or use --output, then run the same command: only publishing is left"
+    with full_disk_as(lambda: full):
+        settings = plan.settings.model_dump(mode="json")
+        result = publish(dataset.path / "tree", output, plan.film, dataset.key, settings, run.cancel.check, captions)
+    if captions.kept:
+        run.log.info("%s", captions.kept)
+    for sentence in captions.told:
+        run.log.warning("%s", sentence)
+    if result.set_aside is not None:
+        run.log.warning(
+            "the earlier dataset had been edited by hand (%s); it was moved to %s",
+            names_in_words(result.by_hand),
+            result.set_aside,
+        )
+    return result
+
+
+def _kept(plan: _Plan, run: _Running, earlier: Published) -> Published:
+    run.log.info("%s is up to date and left as it is", earlier.folder)
+    _say_what_was_edited(earlier.folder, plan.files.captions, run.log)
+    return earlier
+
+
+def _finished(plan: _Plan, run: _Running, result: Published, outputs: Given) -> RunResult:
+    characters = _say_published(run, result)
+    notes = tuple(dict.fromkeys([*run.warnings, *outputs[ExtractStage].notes.film.notes]))
+    kept_bytes = folder_size(plan.files.work) if plan.keep_work else 0
+    if not plan.keep_work:
+        remove_tree(plan.files.work)
+    words = ", ".join(f"{name} {count}" for name, count in characters.items()) or "no characters"
+    run.log.info("run finished in %.0f s: %s", run.seconds, words)
+    run.events.emit("run_finished", seconds=round(run.seconds, 1))
+    return RunResult(plan.film, result, characters, notes, False, kept_bytes)
+
+
+def _say_published(run: _Running, result: Published) -> dict[str, int]:
+    """Character → pictures, after telling those who watch."""
+    images = sorted(result.folder.glob("*/dataset/images/*"))
+    characters = {path.parents[2].name: 0 for path in images}
+    for path in images:
+        characters[path.parents[2].name] += 1
+    run.events.emit("published", output=str(result.folder), zip=str(result.zip), characters=characters)
+    return characters
+
+
+def _say_what_was_edited(folder: Path, captions: Path, log: logging.Logger) -> None:
     """Remember the captions that were edited in a folder that is up to date, and say what else was."""
     found = harvest(folder, CaptionStore(captions))
     if found.by_hand:
@@ -340,11 +408,13 @@ def _tell_what_was_edited(folder: Path, captions: Path, log: logging.Logger) -> 
         )
 
 
-def _characters(folder: Path) -> dict[str, int]:
-    counts = {p.parent.parent.parent.name: 0 for p in sorted(folder.glob("*/dataset/images/*"))}
-    for picture in folder.glob("*/dataset/images/*"):
-        counts[picture.parent.parent.parent.name] += 1
-    return counts
+def _last_stage(until: str | None) -> int:
+    """How many stages run. Raises `SettingsError` for an unknown section."""
+    if until is None:
+        return len(PIPELINE)
+    if until not in PIPELINE:
+        raise SettingsError(f"unknown stage '{until}' to run until; expected one of {', '.join(PIPELINE)}")
+    return list(PIPELINE).index(until) + 1
 
 
 def _check_writable(folders: Folders) -> None:

@@ -24,7 +24,9 @@ from animeset_lib.words.attributes import AttributesStage
 from animeset_lib.words.caption import CaptionStage
 from animeset_lib.words.tag import TagStage
 
-__all__ = ["PIPELINE", "build_pipeline"]
+__all__ = ["PIPELINE", "AnyStage", "build_pipeline"]
+
+AnyStage = Stage[Any, Any, Any]
 
 PIPELINE: dict[str, StageType] = {
     "extract": ExtractStage,
@@ -55,7 +57,7 @@ def build_pipeline(
     decisions: Path | None = None,
     traits: Path | None = None,
     names: tuple[KnownName, ...] = (),
-) -> tuple[Stage[Any, Any, Any], ...]:
+) -> tuple[AnyStage, ...]:
     """The stages of `PIPELINE` with their settings and, where one reads something from outside the run, its place."""
     outside: dict[str, dict[str, Any]] = {
         "extract": {"film": film, "path": path},

@@ -18,7 +18,7 @@ from animeset_lib.models.api import ModelProvider
 from animeset_lib.records import Record
 from animeset_lib.run.events import LOGGER, Events
 from animeset_lib.run.lock import Cancel
-from animeset_lib.run.stage import Context, Given, Notes, Output, Stage, StageInfo, WholeStage
+from animeset_lib.run.stage import Context, Given, Notes, Output, Stage, StageInfo, StageType, WholeStage
 from animeset_lib.run.store import FilmStore, full_disk_as
 
 __all__ = ["MIN_FREE_BYTES", "keys_of", "run_stages"]
@@ -97,8 +97,8 @@ def run_stages(
         finally:
             # the next stage's network needs the memory of this one's
             models.release()
-        if after is not None and stage.name in after:
-            after[stage.name](outputs)
+        if after is not None and type(stage) in after:
+            after[type(stage)](outputs)
     return outputs
 
 
