@@ -422,12 +422,12 @@ MODELS: tuple[ModelSpec, ...] = (
     _realesrgan(
         "realesrgan",
         realesrgan_ncnn.ANIMEVIDEO,
-        "By name only: Real-ESRGAN for animation by its own package, in an environment of its own; the picture of realesr-animevideov3.",
+        "By name only: Real-ESRGAN for animation by its own package, in an environment of its own; the network of realesr-animevideov3.",
     ),
     _realesrgan(
-        "realesrgan-package-x4plus-anime",
+        "realesrgan-package-anime",
         realesrgan_ncnn.X4PLUS_ANIME,
-        "By name only: Real-ESRGAN for drawings, 4x only, by its own package; the picture of realesrgan-x4plus-anime.",
+        "By name only: Real-ESRGAN for drawings, 4x only, by its own package; the network of realesrgan-x4plus-anime.",
     ),
     # --- taggers
     _wd(

@@ -73,7 +73,7 @@ PICTURES: dict[str, Callable[[], Picture]] = {
 
 
 # seconds per picture; their tiles have tests of their own
-SLOW = ("realesrgan-x4plus-anime", "realesrgan-anime-6b", "realesrgan-package-x4plus-anime")
+SLOW = ("realesrgan-x4plus-anime", "realesrgan-anime-6b", "realesrgan-package-anime")
 UPSCALING = [
     param(provider, name, kind, id=f"{name}-{kind}")
     for provider, task, name in MODELS

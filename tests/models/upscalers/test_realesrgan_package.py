@@ -194,7 +194,7 @@ def test_the_weights_are_made_once_and_are_part_of_the_digest(
     tmp_path: Path, starts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     zoo = Zoo(weights=Weights(tmp_path))
-    for name in ("realesrgan", "realesrgan-package-x4plus-anime"):
+    for name in ("realesrgan", "realesrgan-package-anime"):
         with pytest.raises(ModelError, match=f"the upscaler {name} is not present: .*Get it with: make realesrgan$"):
             zoo.info("upscaler", name)
     monkeypatch.setenv("ANIMESET_REALESRGAN", sys.executable)
@@ -221,7 +221,7 @@ def test_auto_never_takes_it(starts: Path, monkeypatch: pytest.MonkeyPatch, tmp_
     names = [row.spec.name for row in rows]
     assert {row.spec.name: row.present for row in rows}["realesrgan"]
     assert names.index("realesrgan") > names.index("lanczos"), "which is always present"
-    assert names.index("realesrgan-package-x4plus-anime") > names.index("lanczos")
+    assert names.index("realesrgan-package-anime") > names.index("lanczos")
 
 
 real = pytest.mark.skipif("ANIMESET_REALESRGAN_TESTS" not in os.environ, reason="make test-realesrgan runs these")
@@ -263,4 +263,8 @@ def test_the_package_makes_the_picture_of_our_adapter(
         f"package {seconds[0]:.2f} s (start {start:.1f} s), ncnn {seconds[1]:.2f} s"
     )
     assert apart(pictures[0], picture.repeat(factor, 0).repeat(factor, 1)) > 50, "the network does something"
-    assert apart(*pictures) <= 2
+    if factor == 4:
+        assert difference.max() <= 2
+    else:
+        # clipped before the picture is reduced, not after it
+        assert difference.mean() < 0.5
