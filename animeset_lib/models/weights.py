@@ -1,6 +1,7 @@
 """Weight files: where they lie, whether they are what they should be, and how they come here (`download.py` brings the bytes).
 
 <folder>/<model>/<file>          a file that was checked, or that a person put there
+<folder>/<model>/<other>         a file that was made here from another form of the weights (`made_once`)
 <folder>/<model>/record.json     per file its SHA-256 and where it came from
 <folder>/.incoming/<model>/      what is arriving; renamed from there into its place once it is whole and checked
 <folder>/.incoming/*.lock        one process at a time per model
@@ -16,7 +17,7 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -40,7 +41,7 @@ from animeset_lib.models.download import (
 from animeset_lib.models.spec import HubFile, WeightFile
 from animeset_lib.system import replace_path
 
-__all__ = ["FileState", "OfflineError", "Progress", "Weights", "models_folder"]
+__all__ = ["FileState", "OfflineError", "Progress", "Weights", "made_once", "models_folder"]
 
 _LOG = logging.getLogger("animeset")
 
@@ -94,6 +95,20 @@ def models_folder() -> Path:
     import pooch
 
     return Path(pooch.os_cache("animeset")) / "models"
+
+
+def made_once(model: str, name: str, make: Callable[[IO[bytes]], None]) -> Path:
+    """The file `name` beside the model's downloads; where there is none, what `make` writes. Raises `ModelError` or `SpaceError`."""
+    path = models_folder() / model / name
+    if not path.is_file():
+        with _writing(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f".{name}.{os.getpid()}.tmp")
+            with temporary.open("wb") as file:
+                make(file)
+            _sync(temporary)
+            os.replace(temporary, path)
+    return path
 
 
 class Weights:

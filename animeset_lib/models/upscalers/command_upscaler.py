@@ -13,16 +13,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
-import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -31,6 +28,7 @@ from PIL import Image
 
 from animeset_lib.errors import ModelError, PictureError
 from animeset_lib.models.api import Picture
+from animeset_lib.models.engines.child_process import Tail, how_it_ended
 from animeset_lib.models.spec import Parts
 from animeset_lib.models.upscalers.tiling import check_factor
 from animeset_lib.system import end_tree, own_session, split_command
@@ -42,8 +40,6 @@ _FACTORS = (2, 3, 4)
 _PLACES = ("input", "output", "factor", "width", "height")
 _PLACE = re.compile(r"\{([^{}]*)\}")
 _TIMEOUT_S = 15 * 60.0
-_LAST_BYTES = 4096
-_LAST_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,7 @@ class CommandUpscaler:
             tail = self._run([str(self._command.program), *words])
             return self._read(made, width, height, factor, tail)
 
-    def _run(self, command: list[str]) -> _Tail:
+    def _run(self, command: list[str]) -> Tail:
         """What the program wrote to its error output."""
         try:
             process = subprocess.Popen(
@@ -110,7 +106,7 @@ class CommandUpscaler:
                 f"{self.info.name}: expected {command[0]} to be a program, got a file that cannot be started ({error}); check the template"
             ) from error
         assert process.stderr is not None
-        tail = _Tail(process.stderr)
+        tail = Tail(process.stderr)
         code = None
         try:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -125,11 +121,11 @@ class CommandUpscaler:
             )
         if code != 0:
             raise PictureError(
-                f"{self.info.name}: expected exit code 0, got {_how_it_ended(code)}; its last words: {tail.last_line()}; try it by hand"
+                f"{self.info.name}: expected exit code 0, got {how_it_ended(code)}; its last words: {tail.last_line()}; try it by hand"
             )
         return tail
 
-    def _read(self, made: Path, width: int, height: int, factor: int, tail: _Tail) -> Picture:
+    def _read(self, made: Path, width: int, height: int, factor: int, tail: Tail) -> Picture:
         def fault(expected: str, got: str) -> PictureError:
             return PictureError(
                 f"{self.info.name}: expected {expected}, got {got}; its last words: {tail.last_line()}; check the template, try it by hand"
@@ -210,39 +206,6 @@ def _parse(template: str) -> _Command:
             "a program that can be run", f"`{words[0]}`, which is neither a file that may be run nor on the PATH"
         )
     return _Command(Path(found).absolute(), tuple(words[1:]), most)
-
-
-class _Tail:
-    """Reads a stream to its end, however long, and keeps the last of it. A program whose stream nobody reads would stop."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._kept = b""
-        self._stream = stream
-        # a daemon: what the program started may have fled and hold the stream open
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self) -> None:
-        with self._stream:
-            while block := os.read(self._stream.fileno(), 1 << 16):
-                self._kept = (self._kept + block)[-_LAST_BYTES:]
-
-    def last_line(self) -> str:
-        self._thread.join(timeout=2)
-        lines = [
-            "".join(c for c in line if c.isprintable()).strip()
-            for line in self._kept.decode("utf-8", "replace").splitlines()
-        ]
-        return next((line for line in reversed(lines) if line), "none")[-_LAST_CHARACTERS:]
-
-
-def _how_it_ended(code: int) -> str:
-    if code > 0:
-        return f"exit code {code}"
-    try:
-        return f"an end by signal {-code} ({signal.Signals(-code).name})"
-    except ValueError:
-        return f"an end by signal {-code}"
 
 
 def _rgb(pixels: npt.NDArray[np.uint8 | np.uint16]) -> npt.NDArray[np.float32]:

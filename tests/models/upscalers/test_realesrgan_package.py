@@ -1,193 +1,270 @@
-"""Real-ESRGAN's own package: which network the weights ask for, and what is said where the package does not import.
+"""The package realesrgan as a process of another environment: small programs play the good worker, the dying, the hanging and the lying one.
 
-The package imports in few environments, so a stand-in takes its place here; the last test needs the real one and is skipped without it.
+With the real environment (`make test-realesrgan`) its pictures are compared with those of our own adapter.
 """
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from animeset_lib.errors import ModelError
-from animeset_lib.models.upscalers import realesrgan_package, spandrel_upscaler
-from animeset_lib.models.upscalers.realesrgan_package import RealEsrganPackage
-from tests.models.drawn import REMEDY, apart, noise, scene, upscaler_parts
+from animeset_lib.errors import ModelError, PictureError
+from animeset_lib.models.provider import Zoo
+from animeset_lib.models.upscalers import realesrgan_package
+from animeset_lib.models.upscalers.realesrgan_ncnn import ANIMEVIDEO, X4PLUS_ANIME, Network, RealEsrganNcnn
+from animeset_lib.models.upscalers.realesrgan_package import RealEsrganPackage, environment, weights
+from animeset_lib.models.weights import Weights, models_folder
+from tests.models.drawn import apart, noise, scene, upscaler_parts
 
-torch = pytest.importorskip("torch")
+ROOT = Path(__file__).parents[3]
 
-STAND_IN = {
-    "realesrgan/__init__.py": """
-made = []
-class RealESRGANer:
-    def __init__(self, scale, model_path, model, tile, pre_pad, half, device):
-        made.append((scale, model_path, model.wishes, tile, pre_pad, half, str(device)))
-        if model.wishes.get("num_feat") == 5:
-            raise RuntimeError("Error(s) in loading state_dict for RRDBNet: no")
-        self.scale, self.seen = scale, []
-    def enhance(self, bgr):
-        self.seen.append(bgr.copy())
-        if bgr[0, 0, 0] == 13:
-            raise RuntimeError("CUDA out of memory. Tried to allocate 3 GiB")
-        return bgr.repeat(self.scale, 0).repeat(self.scale, 1), "RGB"
-""",
-    "realesrgan/archs/__init__.py": "",
-    "realesrgan/archs/srvgg_arch.py": "class SRVGGNetCompact:\n    def __init__(self, **wishes): self.wishes = wishes\n",
-    "basicsr/__init__.py": "",
-    "basicsr/archs/__init__.py": "",
-    "basicsr/archs/rrdbnet_arch.py": "class RRDBNet:\n    def __init__(self, **wishes): self.wishes = wishes\n",
-}
+posix = pytest.mark.skipif(os.name == "nt", reason="the workers are scripts with a #! line")
 
+HEAD = f"""#!{sys.executable}
+import json, os, signal, subprocess, sys, time
+def say(head, content=b""):
+    os.write(1, (head if isinstance(head, bytes) else json.dumps(head).encode()) + b"\\n")
+    sys.stdout.buffer.write(content); sys.stdout.buffer.flush()
+def enlarged(number):
+    \"\"\"The question read, and its picture four times as large.\"\"\"
+    import numpy as np
+    size = json.loads(sys.stdin.buffer.readline())
+    rgb = np.frombuffer(sys.stdin.buffer.read(size["height"] * size["width"] * 3), np.uint8)
+    return rgb.reshape(size["height"], size["width"], 3).repeat(4, 0).repeat(4, 1).tobytes()
+open(os.environ["STARTS"], "a").write(f"{{os.getpid()}} {{' '.join(sys.argv[1:])}}\\n")
+"""
+READY = 'say({"bytes": 0})\n'
+SERVE = 'number = 0\nwhile sys.stdin.buffer.peek(1):\n    large = enlarged(number); number += 1\n    say({"bytes": len(large)}, large)\n'
 
-def _forget() -> None:
-    for name in [name for name in sys.modules if name.split(".")[0] in ("realesrgan", "basicsr")]:
-        del sys.modules[name]
+Worker = Callable[..., RealEsrganPackage]
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name, text in STAND_IN.items():
-        path = tmp_path / "site" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    monkeypatch.syspath_prepend(tmp_path / "site")
-    _forget()
-    import realesrgan
-
-    yield realesrgan
-    _forget()
+def starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with one line per start of a worker: its number and its arguments."""
+    monkeypatch.setenv("STARTS", str(tmp_path / "starts"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ANIMESET_REALESRGAN", raising=False)
+    return tmp_path / "starts"
 
 
-def rrdb(features: int = 8, channels: int = 3, grow: int = 4) -> dict[str, Any]:
-    state = {"conv_first.weight": torch.zeros(features, channels, 3, 3)}
-    for block in range(6):
-        state[f"body.{block}.rdb1.conv1.weight"] = torch.zeros(grow, features, 3, 3)
-    return state
+@pytest.fixture
+def worker(tmp_path: Path, starts: Path, monkeypatch: pytest.MonkeyPatch) -> Worker:
+    """An adapter whose Python is a program with this body."""
+
+    def make(body: str, timeout_s: float = 60, tile: int = 64) -> RealEsrganPackage:
+        python = tmp_path / ".venv-realesrgan" / "bin" / "python"
+        python.parent.mkdir(parents=True, exist_ok=True)
+        python.write_text(HEAD + body)
+        python.chmod(0o755)
+        return RealEsrganPackage(upscaler_parts(tmp_path / "w.npz"), ANIMEVIDEO, timeout_s=timeout_s, tile=tile)
+
+    return make
 
 
-def compact(features: int = 8, convolutions: int = 16, scale: int = 4) -> dict[str, Any]:
-    state = {"body.0.weight": torch.zeros(features, 3, 3, 3), "body.1.weight": torch.zeros(features)}
-    last = 2 * convolutions + 2
-    state[f"body.{last}.weight"] = torch.zeros(3 * scale**2, features, 3, 3)
-    return state
+def gone(number: int) -> bool:
+    """Whether the process goes within ten seconds (a zombie has gone)."""
+    for _ in range(100):
+        try:
+            if Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
+                return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.1)
+    return False
 
 
-def written(path: Path, content: Any) -> Path:
-    torch.save(content, path)
-    return path
-
-
-WEIGHTS = {
-    "anime 6B": (rrdb(), "params_ema", 4, {"scale": 4, "num_feat": 8, "num_block": 6, "num_grow_ch": 4}, 52),
-    "x2plus": (rrdb(channels=12), "params_ema", 2, {"scale": 2, "num_feat": 8, "num_block": 6, "num_grow_ch": 4}, 104),
-    "animevideov3": (compact(), "params", 4, {"num_feat": 8, "num_conv": 16, "upscale": 4, "act_type": "prelu"}, 18),
-    "general": (
-        compact(16, 32, 2),
-        "params",
-        2,
-        {"num_feat": 16, "num_conv": 32, "upscale": 2, "act_type": "prelu"},
-        34,
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", WEIGHTS)
-def test_the_weights_decide_which_network_it_is(tmp_path: Path, package: Any, kind: str) -> None:
-    state, key, scale, wishes, margin = WEIGHTS[kind]
-    file = written(tmp_path / "a.pth", {key: state})
-    upscaler = RealEsrganPackage(upscaler_parts(file))
-    assert package.made == [(scale, str(file), {"num_in_ch": 3, "num_out_ch": 3} | wishes, 0, 0, False, "cpu")]
-    assert upscaler.factors == tuple(f for f in (2, 3, 4) if f <= scale)
-    picture = noise(4, 3)
-    assert np.array_equal(upscaler.upscale(picture, 2), picture.repeat(2, 0).repeat(2, 1))
-    (seen,) = upscaler._upsampler.seen
-    assert seen.shape == (4 + 2 * margin, 3 + 2 * margin, 3)
-    assert np.array_equal(seen[margin : margin + 4, margin : margin + 3], picture[..., ::-1]), (
-        "BGR, as the package takes it"
-    )
+@posix
+def test_one_worker_makes_all_pictures_and_ends_with_the_adapter(tmp_path: Path, starts: Path, worker: Worker) -> None:
+    upscaler = worker(READY + SERVE)
+    assert upscaler.factors == (2, 3, 4)
+    assert not starts.exists(), "nothing is started before it is needed"
+    for shape in ((5, 7), (90, 70)):
+        picture = noise(*shape)[:, ::-1]
+        assert np.array_equal(upscaler.upscale(picture, 4), picture.repeat(4, 0).repeat(4, 1))
+    flat = np.full((6, 9, 3), (10, 100, 250), np.uint8)
+    for factor in (2, 3):
+        assert np.array_equal(upscaler.upscale(flat, factor), flat.repeat(factor, 0).repeat(factor, 1))
     with pytest.raises(ModelError, match="not by 7"):
-        upscaler.upscale(picture, 7)
+        upscaler.upscale(flat, 7)
+    (line,) = starts.read_text().splitlines()
+    number, *arguments = line.split()
+    script = Path(realesrgan_package.__file__).with_name("realesrgan_worker.py")
+    assert arguments == ["-I", str(script), str(tmp_path / "w.npz"), "cpu", "2"]
+    del upscaler
+    assert gone(int(number))
 
 
-def test_tiles_and_factors_below_the_networks(tmp_path: Path, package: Any) -> None:
-    upscaler = RealEsrganPackage(upscaler_parts(written(tmp_path / "a.pth", {"params": compact()})), tile=8)
-    picture = noise(11, 19)
-    assert np.array_equal(upscaler.upscale(picture, 4), picture.repeat(4, 0).repeat(4, 1))
-    assert len(upscaler._upsampler.seen) == 6
-    assert upscaler.upscale(picture, 3).shape == (33, 57, 3)
-    with pytest.raises(ModelError, match=r"does not fit into memory with tiles of 8 px.*realesrgan-anime-6b"):
-        upscaler.upscale(np.full((3, 3, 3), 13, np.uint8), 2)
-
-
-FAULTS: dict[str, tuple[Any, str]] = {
-    "no weights": (b"<html>", "got a file that is damaged"),
-    "bare": (rrdb(), r"under `params_ema` or `params`, got conv_first.weight, body.0"),
-    "a list": ([1], "got list"),
-    "restores": ({"params": rrdb(channels=48)}, "enlarges by 2 or more"),
-    "compact restores": ({"params": compact(scale=1)}, "enlarges by 2 or more"),
-    "unknown": ({"params": {"a": torch.zeros(1)}}, "got a, ..."),
-    "does not fit": ({"params": rrdb(features=5)}, "got others .Error"),
+FAULTS = {
+    "dies": (
+        "enlarged(0); print('no more', file=sys.stderr); sys.exit(3)",
+        "a whole answer, got exit code 3; .*: no more",
+    ),
+    "is killed": ("enlarged(0); os.kill(os.getpid(), 9)", r"a whole answer, got an end by signal 9 \(SIGKILL\)"),
+    "does not read": ("sys.exit(0)", "a whole answer, got exit code 0"),
+    "dies within": ("enlarged(0); os.write(1, b'{\"bytes\": 110592}\\nhalf')", "a whole answer, got exit code 0"),
+    "garbage": ("enlarged(0); say(b'\\xff' * 3000); time.sleep(600)", "an answer of .* bytes, got b'.xff"),
+    "no line": ("enlarged(0); os.write(1, b'x' * 1000000); time.sleep(600)", "an answer of .* bytes, got b'xxx"),
+    "deep": ("enlarged(0); say(b'[' * 4000); time.sleep(600)", "an answer of .* bytes, got b'\\[\\["),
+    "another size": ("enlarged(0); say({'bytes': 5}, b'12345'); time.sleep(600)", "an answer of 110592 bytes, got b'{"),
+    "hangs": ("enlarged(0); time.sleep(600)", "an answer within 8 s, got none and stopped the program"),
+    "hangs within": ("enlarged(0); say({'bytes': 110592}); time.sleep(600)", "an answer within 8 s, got none"),
 }
 
 
+@posix
 @pytest.mark.parametrize("kind", FAULTS)
-def test_a_file_that_is_no_such_network_is_one_sentence(tmp_path: Path, package: Any, kind: str) -> None:
-    content, got = FAULTS[kind]
-    file = tmp_path / "a.pth"
-    file.write_bytes(content) if isinstance(content, bytes) else written(file, content)
-    with pytest.raises(ModelError, match=f"a.pth: expected .*{got}.*; {REMEDY}$"):
-        RealEsrganPackage(upscaler_parts(file))
+def test_a_failure_is_one_sentence_and_the_next_picture_has_a_new_worker(
+    tmp_path: Path, starts: Path, worker: Worker, kind: str
+) -> None:
+    body, words = FAULTS[kind]
+    upscaler = worker(
+        f"{READY}if len(open(os.environ['STARTS']).readlines()) == 1:\n    {body}\n    sys.exit(0)\n{SERVE}",
+        timeout_s=8 if "hangs" in kind else 60,
+    )
+    picture = noise(8, 8)
+    with pytest.raises(PictureError, match=f"^tested: expected {words}") as caught:
+        upscaler.upscale(picture, 4)
+    assert "\n" not in str(caught.value)
+    assert "its last words: " in str(caught.value)
+    assert gone(int(starts.read_text().split()[0]))
+    upscaler._timeout_s = 60
+    assert np.array_equal(upscaler.upscale(picture, 4), picture.repeat(4, 0).repeat(4, 1))
+    assert len(starts.read_text().splitlines()) == 2
 
 
+@posix
+def test_an_error_that_the_worker_reports_leaves_it_alive(starts: Path, worker: Worker) -> None:
+    upscaler = worker(READY + "enlarged(0); say({'error': 'RuntimeError: no memory'})\n" + SERVE)
+    with pytest.raises(PictureError, match=r"^tested failed: RuntimeError: no memory; close other programs"):
+        upscaler.upscale(noise(3, 4), 2)
+    assert upscaler.upscale(noise(3, 4), 2).shape == (6, 8, 3)
+    assert len(starts.read_text().splitlines()) == 1
+
+
+@posix
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("body", "words"),
     [
-        (
-            "from torchvision_of_today.transforms.functional_tensor import rgb_to_grayscale",
-            "cannot be imported here .ModuleNotFoundError: No module named 'torchvision_of_today'.*torchvision",
-        ),
-        ("raise AttributeError('numpy 2')", "cannot be imported here .AttributeError: numpy 2"),
-        (None, "is not installed"),
+        ("print('No module named torch', file=sys.stderr); sys.exit(1)", "got exit code 1; its last words: No module"),
+        ("say({'bytes': 7})", "expected an answer of 0 bytes"),
+        ("time.sleep(600)", "expected an answer within 2 s"),
     ],
 )
-def test_a_package_that_does_not_import_names_what_does_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, words: str
+def test_a_worker_that_does_not_get_ready_is_the_environments_fault(
+    tmp_path: Path, worker: Worker, body: str, words: str
 ) -> None:
-    _forget()
-    if text is not None:
-        (tmp_path / "realesrgan").mkdir()
-        (tmp_path / "realesrgan" / "__init__.py").write_text(text)
-    elif any((Path(place) / "realesrgan").is_dir() for place in sys.path):
-        pytest.skip("the package is installed")
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModelError, match=f"{words}.*upscale.upscaler=realesrgan-anime-6b$"):
-        RealEsrganPackage(upscaler_parts(tmp_path / "a.pth"))
-    _forget()
+    with pytest.raises(ModelError, match=f"tested does not start with .*{words}.*`make realesrgan`.*w.npz") as caught:
+        worker(body, timeout_s=2).upscale(noise(3, 4), 2)
+    assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["anime 6B", "x2plus", "animevideov3"])
-def test_the_real_package_and_spandrel_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    pytest.importorskip("spandrel")
-    try:
-        from basicsr.archs.rrdbnet_arch import RRDBNet
-        from realesrgan.archs.srvgg_arch import SRVGGNetCompact
-    except Exception as error:  # the reason why there is a stand-in above
-        pytest.skip(f"no working realesrgan: {error}")
-    torch.manual_seed(4)
-    if name == "animevideov3":
-        network, key = SRVGGNetCompact(num_feat=64, num_conv=16, upscale=4), "params"
+@posix
+def test_a_python_that_is_none_is_the_environments_fault(tmp_path: Path, worker: Worker) -> None:
+    upscaler = worker(READY)
+    (tmp_path / ".venv-realesrgan/bin/python").write_bytes(b"\x7fELF no program")
+    with pytest.raises(ModelError, match=r"tested does not start with .*`make realesrgan`"):
+        upscaler.upscale(noise(3, 4), 2)
+
+
+def test_the_environment_is_in_this_folder_or_named(
+    tmp_path: Path, starts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ModelError, match=r"expected \.venv-realesrgan in .*`make realesrgan` makes it.*got neither$"):
+        environment()
+    monkeypatch.setenv("ANIMESET_REALESRGAN", str(tmp_path / "gone"))
+    with pytest.raises(ModelError, match=r"got `.*gone`, which is no file$"):
+        environment()
+    (tmp_path / "named").touch()
+    monkeypatch.setenv("ANIMESET_REALESRGAN", str(tmp_path / "named"))
+    assert environment() == tmp_path / "named"
+    here = tmp_path / ".venv-realesrgan" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    here.parent.mkdir(parents=True)
+    here.touch()
+    assert environment() == here
+
+
+def test_the_weights_are_made_once_and_are_part_of_the_digest(
+    tmp_path: Path, starts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zoo = Zoo(weights=Weights(tmp_path))
+    for name in ("realesrgan", "realesrgan-package-anime"):
+        with pytest.raises(ModelError, match=f"the upscaler {name} is not present: .*Get it with: make realesrgan$"):
+            zoo.info("upscaler", name)
+    monkeypatch.setenv("ANIMESET_REALESRGAN", sys.executable)
+    monkeypatch.setenv("ANIMESET_MODELS", str(tmp_path / "models"))
+    first = zoo.info("upscaler", "realesrgan").digest
+    (file,) = weights(ANIMEVIDEO)
+    assert list((tmp_path / "models").rglob("*.*")) == [file]
+    assert file.parent == models_folder() / "realesrgan"
+    with np.load(file) as state:
+        assert state["body.34.weight"].shape == (48, 64, 3, 3)
+    changed = file.stat().st_mtime_ns
+    assert zoo.info("upscaler", "realesrgan").digest == first
+    assert weights(ANIMEVIDEO) == (file,)
+    assert file.stat().st_mtime_ns == changed
+    file.write_bytes(file.read_bytes() + b"x")
+    assert zoo.info("upscaler", "realesrgan").digest != first
+    assert weights(X4PLUS_ANIME) != (file,)
+
+
+def test_auto_never_takes_it(starts: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ANIMESET_REALESRGAN", sys.executable)
+    monkeypatch.setenv("ANIMESET_MODELS", str(tmp_path / "models"))
+    rows = [row for row in Zoo(weights=Weights(tmp_path)).overview() if row.spec.task == "upscaler"]
+    names = [row.spec.name for row in rows]
+    assert {row.spec.name: row.present for row in rows}["realesrgan"]
+    assert names.index("realesrgan") > names.index("lanczos"), "which is always present"
+    assert names.index("realesrgan-package-anime") > names.index("lanczos")
+
+
+real = pytest.mark.skipif("ANIMESET_REALESRGAN_TESTS" not in os.environ, reason="make test-realesrgan runs these")
+
+
+@real
+@pytest.mark.parametrize(
+    ("network", "factor", "shape"),
+    [
+        (ANIMEVIDEO, 2, (270, 300)),
+        (ANIMEVIDEO, 3, (270, 300)),
+        (ANIMEVIDEO, 4, (270, 300)),
+        (X4PLUS_ANIME, 4, (60, 140)),
+    ],
+)
+@pytest.mark.parametrize("raw", [False, True], ids=["with colours put back", "raw"])
+def test_the_package_makes_the_picture_of_our_adapter(
+    network: Network, factor: int, shape: tuple[int, int], raw: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    if raw:
+        for module in ("realesrgan_package", "realesrgan_ncnn"):
+            monkeypatch.setattr(f"animeset_lib.models.upscalers.{module}.put_colours_back", lambda large, picture: None)
+    picture = scene(*shape)
+    package = RealEsrganPackage(upscaler_parts(*weights(network)), network)
+    ours = RealEsrganNcnn(upscaler_parts(), network)
+    begin = time.perf_counter()
+    package.upscale(picture[:9, :9], factor)
+    start = time.perf_counter() - begin
+    seconds, pictures = [], []
+    for upscaler in (package, ours):
+        upscaler.upscale(picture[:9, :9], factor)
+        begin = time.perf_counter()
+        pictures.append(upscaler.upscale(picture, factor))
+        seconds.append(time.perf_counter() - begin)
+    difference = np.abs(pictures[0].astype(int) - pictures[1])
+    print(
+        f"\n{network.files[factor]} {shape[1]}x{shape[0]}: at most {difference.max()}, in the mean {difference.mean():.4f}; "
+        f"package {seconds[0]:.2f} s (start {start:.1f} s), ncnn {seconds[1]:.2f} s"
+    )
+    assert apart(pictures[0], picture.repeat(factor, 0).repeat(factor, 1)) > 50, "the network does something"
+    if factor == 4:
+        assert difference.max() <= 2
     else:
-        network, key = RRDBNet(3, 3, scale=2 if name == "x2plus" else 4, num_block=6), "params_ema"
-    for weights in network.parameters():
-        torch.nn.init.uniform_(weights, -0.06, 0.06)
-    file = written(tmp_path / "a.pth", {key: network.state_dict()})
-    for module in (realesrgan_package, spandrel_upscaler):
-        monkeypatch.setattr(module, "put_colours_back", lambda large, picture: None)
-    picture = scene(24, 37)
-    ours = spandrel_upscaler.SpandrelUpscaler(upscaler_parts(file)).upscale(picture, 2)
-    assert ours.std() > 5, "the network does something"
-    assert apart(RealEsrganPackage(upscaler_parts(file)).upscale(picture, 2), ours) <= 2
+        # clipped before the picture is reduced, not after it
+        assert difference.mean() < 0.5

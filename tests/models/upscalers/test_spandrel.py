@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 
 from animeset_lib.errors import ModelError, PictureError
-from animeset_lib.models.upscalers import spandrel_upscaler
+from animeset_lib.models.upscalers import ncnn_weights, spandrel_upscaler
 from animeset_lib.models.upscalers.realesrgan_ncnn import ANIMEVIDEO, X4PLUS_ANIME, RealEsrganNcnn
 from animeset_lib.models.upscalers.spandrel_upscaler import SpandrelUpscaler
 from animeset_lib.models.upscalers.tiling import window
-from tests.models import ncnn_weights
 from tests.models.drawn import REMEDY, apart, drawing, noise, scene, upscaler_parts
 
 torch = pytest.importorskip("torch")
@@ -397,7 +396,7 @@ def test_ncnn_and_torch_agree_on_the_animation_network(
     if raw:
         for module in ("spandrel_upscaler", "realesrgan_ncnn"):
             monkeypatch.setattr(f"animeset_lib.models.{module}.put_colours_back", lambda large, picture: None)
-    file = _official(tmp_path, ncnn_weights.compact(_param(ANIMEVIDEO, 4)))
+    file = _official(tmp_path, ncnn_weights.state_dict(_param(ANIMEVIDEO, 4)))
     upscaler = SpandrelUpscaler(upscaler_parts(file), tile=64)
     assert (upscaler._model.architecture.id, upscaler._model.tags, upscaler._scale, upscaler._margin) == (
         "Compact",
@@ -417,7 +416,7 @@ def test_ncnn_and_torch_agree_on_the_animation_network(
 
 
 def test_ncnn_and_torch_agree_on_the_drawing_network(tmp_path: Path) -> None:
-    file = _official(tmp_path, ncnn_weights.rrdb(_param(X4PLUS_ANIME, 4)))
+    file = _official(tmp_path, ncnn_weights.state_dict(_param(X4PLUS_ANIME, 4)))
     upscaler = SpandrelUpscaler(upscaler_parts(file))
     assert (upscaler._model.architecture.id, upscaler._model.tags, upscaler._margin) == ("ESRGAN", ["64nf", "6nb"], 52)
     picture = scene(30, 40)
