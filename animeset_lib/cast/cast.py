@@ -249,7 +249,8 @@ class CastStage(WholeStage[CastRow, CastNotes]):
             raise InputError(
                 f"the vectors in {self.cast_file} were made by the embedder {cast.embedder.name} ({cast.embedder.digest[:12]}), this run uses "
                 f"{maker.embedder.name} ({maker.embedder.digest[:12]}); they cannot be compared. "
-                f"Use the same embedder (embed.embedder={cast.embedder.name}), or name the characters with reference pictures instead of the cast file"
+                f"Use the same embedder (embed.embedder={cast.embedder.name}), "
+                "or name the characters with reference pictures instead of the cast file"
             )
         return cast.characters
 
