@@ -17,7 +17,7 @@ __all__ = ["SHIPPED", "Network", "open_network", "shipped"]
 
 _LOG = logging.getLogger("animeset")
 
-SHIPPED = Path(__file__).parent / "shipped"
+SHIPPED = Path(__file__).parents[1] / "shipped"
 """The networks that come with animeset; `training/` makes them again."""
 
 
