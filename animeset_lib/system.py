@@ -18,6 +18,7 @@ __all__ = [
     "CUDA_DRIVER",
     "LOCAL_SOCKETS",
     "O_BINARY",
+    "VENV_PYTHON",
     "cores",
     "end_tree",
     "own_session",
@@ -28,6 +29,8 @@ __all__ = [
 
 WINDOWS = os.name == "nt"
 O_BINARY = getattr(os, "O_BINARY", 0)
+VENV_PYTHON = "Scripts/python.exe" if WINDOWS else "bin/python"
+"""The interpreter of a virtual environment, below its folder."""
 CUDA_DRIVER = "nvcuda.dll" if WINDOWS else "libcuda.so.1"
 LOCAL_SOCKETS = not WINDOWS
 """Whether kernels can be spoken to by sockets in the file system."""

@@ -39,7 +39,6 @@ __all__ = ["VERSION", "RealEsrganPackage", "environment", "weights"]
 VERSION = "2"
 _SCALE = 4
 _ENVIRONMENT = ".venv-realesrgan"
-_WINDOWS = os.name == "nt"
 _TIMEOUT_S = 5 * 60.0
 _LINE_BYTES, _SHOWN_BYTES = 4096, 80
 _LAST_BREATH_S = 5.0
@@ -48,7 +47,7 @@ _LAST_BREATH_S = 5.0
 
 def environment() -> Path:
     """The Python of the package's environment. Raises `ModelError` where there is none."""
-    python = Path(_ENVIRONMENT, "Scripts/python.exe" if _WINDOWS else "bin/python").absolute()
+    python = Path(_ENVIRONMENT, VENV_PYTHON).absolute()
     if python.is_file():
         return python
     named = os.environ.get("ANIMESET_REALESRGAN", "")
@@ -146,7 +145,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            start_new_session=not _WINDOWS,
+            **own_session(),
         )
         assert self._process.stderr is not None
         self._tail = Tail(self._process.stderr)
