@@ -27,6 +27,7 @@ from animeset_lib.cast.sorting import NOISE, REJECTED
 from animeset_lib.dashboard.cast_board import CastBoard
 from animeset_lib.dashboard.pictures import Thumbnails
 from animeset_lib.errors import InputError
+from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
 from animeset_lib.models.fakes import FakeModels

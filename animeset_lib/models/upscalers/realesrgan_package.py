@@ -32,7 +32,7 @@ from animeset_lib.models.upscalers.ncnn_weights import state_dict
 from animeset_lib.models.upscalers.realesrgan_ncnn import Network
 from animeset_lib.models.upscalers.tiling import check_factor, enlarge, put_colours_back, tiles
 from animeset_lib.models.weights import made_once
-from animeset_lib.system import end_tree
+from animeset_lib.system import VENV_PYTHON, end_tree, own_session
 
 __all__ = ["VERSION", "RealEsrganPackage", "environment", "weights"]
 
