@@ -33,7 +33,8 @@ from animeset_lib.errors import InputError
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.models.api import ModelProvider
 from animeset_lib.records import CastRow
-from animeset_lib.run.decisions import Decision, DecisionLog, Settlement, about_faces, digest_of, settle
+from animeset_lib.run.decisions import Decision, DecisionLog, about_faces, digest_of
+from animeset_lib.run.settling import Settlement, settle
 from animeset_lib.run.stage import Context, Given, Item, Notes, StageType, WholeStage
 from animeset_lib.settings import CastSettings
 

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from animeset_lib.cast.grouping import NOISE
 from animeset_lib.cast.names import is_automatic, unused_names
 from animeset_lib.records import CastRow, ClusterRow
-from animeset_lib.run.decisions import Decision, Settlement
+from animeset_lib.run.decisions import Decision
+from animeset_lib.run.settling import Settlement
 
 __all__ = ["ClusterSource", "Match", "Vectors", "cast_rows", "match_clusters", "name_clusters"]
 

@@ -18,7 +18,8 @@ from animeset_lib.errors import InputError
 from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.records import ClusterRow, Frame, Region
-from animeset_lib.run.decisions import Decision, DecisionLog, Settled, about_faces, about_frames, digest_of, settle
+from animeset_lib.run.decisions import Decision, DecisionLog, about_faces, about_frames, digest_of
+from animeset_lib.run.settling import Settled, settle
 from animeset_lib.run.stage import Given, StageInfo, StageType
 
 __all__ = ["NOISE", "REJECTED", "Face", "Sorting", "group_of"]

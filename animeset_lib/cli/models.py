@@ -173,7 +173,7 @@ def models_import(
 
 
 def _families() -> tuple[Any, ...]:
-    from animeset_lib.models.zoo import FAMILIES
+    from animeset_lib.models.families import FAMILIES
 
     return FAMILIES
 

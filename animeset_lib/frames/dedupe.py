@@ -29,7 +29,8 @@ from animeset_lib.frames.similarity import Similarity, analysis_picture, may_hav
 from animeset_lib.media import read_image, write_image
 from animeset_lib.models.api import ModelProvider
 from animeset_lib.records import DedupeRow
-from animeset_lib.run.decisions import Decision, DecisionLog, about_frames, digest_of, settle_frames
+from animeset_lib.run.decisions import Decision, DecisionLog, about_frames, digest_of
+from animeset_lib.run.settling import settle_frames
 from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
 from animeset_lib.settings import DedupeSettings
 

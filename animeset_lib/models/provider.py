@@ -19,9 +19,10 @@ from animeset_lib.errors import ModelError
 from animeset_lib.models.api import Detector, Embedder, ModelInfo, Tagger, Task, Upscaler
 from animeset_lib.models.combined import CombinedDetector, CombinedTagger
 from animeset_lib.models.engines.device import Device, free_memory, onnx_uses, torch_uses
+from animeset_lib.models.families import FAMILIES
 from animeset_lib.models.spec import Family, ModelSpec, Parts
 from animeset_lib.models.weights import Weights
-from animeset_lib.models.zoo import EXTRAS, FAMILIES, MODELS
+from animeset_lib.models.zoo import EXTRAS, MODELS
 
 __all__ = ["Shown", "Zoo", "extra_command"]
 

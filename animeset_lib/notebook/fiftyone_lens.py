@@ -42,7 +42,8 @@ from animeset_lib.pipeline.cast_pack import CastPack, open_pack
 from animeset_lib.pipeline.stages_on_disk import stages_with
 from animeset_lib.published.captions import CaptionSet
 from animeset_lib.records import Box, Crop, DedupeRow, QualityRow
-from animeset_lib.run.decisions import DecisionLog, FrameKind, settle_frames
+from animeset_lib.run.decisions import DecisionLog, FrameKind
+from animeset_lib.run.settling import settle_frames
 from animeset_lib.run.stage import Given, StageType
 from animeset_lib.shipped import extra_command
 from animeset_lib.words.attributes import AttributesStage

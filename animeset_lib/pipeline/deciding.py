@@ -11,7 +11,8 @@ from animeset_lib.cast.sorting import NOISE, REJECTED, Sorting
 from animeset_lib.errors import InputError, SettingsError
 from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.pipeline.cast_pack import open_pack
-from animeset_lib.run.decisions import DecisionLog, FrameKind, settle_frames
+from animeset_lib.run.decisions import DecisionLog, FrameKind
+from animeset_lib.run.settling import settle_frames
 
 __all__ = ["Deciding", "What"]
 

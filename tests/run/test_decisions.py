@@ -38,16 +38,8 @@ from animeset_lib.records import (
     Region,
 )
 from animeset_lib.run import decisions as room
-from animeset_lib.run.decisions import (
-    Decision,
-    DecisionLog,
-    Settlement,
-    about_faces,
-    about_frames,
-    digest_of,
-    settle,
-    settle_frames,
-)
+from animeset_lib.run.decisions import Decision, DecisionLog, about_faces, about_frames, digest_of
+from animeset_lib.run.settling import Settlement, settle, settle_frames
 from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import DatasetSettings
 from tests.notes import noted
