@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from animeset_lib.cast.cast import DECISIONS_FILE, CastStage
-from animeset_lib.cast.naming import Match, name_clusters
 from animeset_lib.cast.cluster import ClusterStage
 from animeset_lib.cast.detect import DetectStage
 from animeset_lib.cast.names import character_name, unused_names
+from animeset_lib.cast.naming import Match, name_clusters
 from animeset_lib.errors import InputError
 from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from animeset_lib.dashboard.settings_form import BASIC, SettingsForm
 from animeset_lib.errors import SettingsError
-from animeset_lib.settings import _COPIED, PRESETS, Settings, describe, load_settings
+from animeset_lib.settings import PRESETS, Settings, describe, load_settings
 
 SOME_CHANGES: dict[str, Any] = {
     "extract.mode": "fps",
@@ -45,10 +45,9 @@ def _everything(form: SettingsForm) -> tuple[Any, ...]:
 # ---- what it offers --------------------------------------------------------------------------------------------------------------
 
 
-def test_every_setting_once_in_pipeline_order_and_no_copied_one() -> None:
+def test_every_setting_once_in_pipeline_order() -> None:
     keys = list(_fields(SettingsForm()))
     assert keys == [f"{row['section']}.{row['name']}" for row in describe()]
-    assert not {".".join(copied) for copied in _COPIED} & set(keys)
     assert [group["section"] for group in SettingsForm().state()["groups"]] == [
         section for section in Settings.model_fields if any(key.startswith(f"{section}.") for key in keys)
     ]
