@@ -7,7 +7,7 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,12 +147,13 @@ def run_cast(given: Given, film: Path, decisions: Path, cast_file: Path | None =
     items = stage.plan(given)
     rows, notes = stage.finish(list(stage.process(items, out, context)), items, given, out, context)
     (out / "rows.jsonl").write_text("".join(row.model_dump_json() + "\n" for row in rows), encoding="utf-8")
-    info = {
-        "inputs": {need.name: given[need].key for need in stage.needs},
-        "fingerprint": stage.fingerprint(context.models),
-        "notes": notes.model_dump(mode="json"),
-    }
-    (out / "stage.json").write_text(json.dumps(info), encoding="utf-8")
+    info = StageInfo(
+        stage=stage.name,
+        inputs={need.name: given[need].key for need in stage.needs},
+        fingerprint=dict(stage.fingerprint(context.models)),
+        notes=notes.model_dump(mode="json"),
+    )
+    (out / "stage.json").write_text(info.model_dump_json(), encoding="utf-8")
     return Output(out, CastStage, key)
 
 
@@ -605,12 +606,12 @@ def check_promise(faces: Sequence[Face], steps: Sequence[Step], cast_file: Path 
                 board = fresh
 
 
-def _board(given: Mapping[str, Output], cast: Output, decisions: Path) -> CastBoard:
-    pack = CastPack(cast.path, {**given, "3d_cast": cast})
+def _board(given: Given, cast: Output[CastRow, CastNotes], decisions: Path) -> CastBoard:
+    pack = CastPack(cast.path, given.having(cast))
     return CastBoard(pack, cast.path.parent, DecisionLog(decisions), Thumbnails())
 
 
-def check_same(board: CastBoard, cast: Output) -> None:
+def check_same(board: CastBoard, cast: Output[CastRow, CastNotes]) -> None:
     shown = shown_groups(board)
     rows = {row.id: row for row in cast.rows}
     ids = board.state()["ids"]

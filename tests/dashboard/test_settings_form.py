@@ -146,7 +146,7 @@ def test_what_is_refused_leaves_all_as_it_was(name: str, value: Any, says: str) 
 def test_back_to_the_default_is_no_change() -> None:
     form = SettingsForm()
     form.set("dataset.max_pictures", 50)
-    assert (form.changed, form.settings.upscale.max_pictures) == ({"dataset.max_pictures": 50}, 50)
+    assert (form.changed, form.settings.set_size.max_pictures) == ({"dataset.max_pictures": 50}, 50)
     form.set("dataset.max_pictures", 100)
     assert (form.changed, form.settings) == ({}, Settings())
     form.set("dataset.max_pictures", 100.0)
@@ -157,7 +157,7 @@ def test_reset_one_or_all() -> None:
     form = _changed_form("draft")
     form.reset("upscale.training_px")
     assert form.changed == {name: value for name, value in SOME_CHANGES.items() if name != "upscale.training_px"}
-    assert form.settings.crop.training_px == PRESETS["draft"]["upscale"]["training_px"]
+    assert form.settings.training_size.training_px == PRESETS["draft"]["upscale"]["training_px"]
     form.reset("never.set")
     assert len(form.changed) == len(SOME_CHANGES) - 1
     form.reset()

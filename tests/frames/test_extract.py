@@ -288,7 +288,7 @@ def test_threads_and_order_do_not_change_a_byte(
         rows: dict[str, list[Any]] = {}
         for item in reversed(items) if backwards else items:
             rows[item.id] = list(stage.process([item], out, replace(make_context(), threads=threads)))
-        final = stage.finish([row for item in items for row in rows[item.id]], items, {}, out, make_context())
+        final, _ = stage.finish([row for item in items for row in rows[item.id]], items, Given(), out, make_context())
         files = {str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
         found.append(files | {"rows": "\n".join(row.model_dump_json() for row in final).encode()})
     assert found[0] == found[1]

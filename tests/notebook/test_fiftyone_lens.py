@@ -542,7 +542,7 @@ def test_notebooks_open_the_app(
     client.execute(env={**own, **environment, **port, "PYTHONPATH": str(ROOT)})
     printed = ["".join(out.get("text", "") for out in cell.get("outputs", ())) for cell in notebook.cells]
     url = f"http://127.0.0.1:{port['FIFTYONE_DEFAULT_APP_PORT']}/"
-    assert json.loads(printed[-1]) == [f"animeset-{made.folder}-{kind}", True, url, True]
+    assert json.loads(printed[-1]) == [f"animeset-{made.files.name}-{kind}", True, url, True]
     assert any(
         f"The App is at {url}; when you have tagged something: lens.save_decisions()" in text for text in printed
     )
