@@ -274,7 +274,9 @@ def test_the_lens_is_opened_where_fiftyone_is(
     real = importlib.import_module
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: True)
     monkeypatch.setattr(
-        importlib, "import_module", lambda name: SimpleNamespace(Lens=Lens) if name.endswith(".lens") else real(name)
+        importlib,
+        "import_module",
+        lambda name: SimpleNamespace(Lens=Lens) if name.endswith(".fiftyone_lens") else real(name),
     )
     assert isinstance(review(run, "faces"), Lens)
     pack = run.folders.output / f"{run.folder.name}.cast"

@@ -23,7 +23,7 @@ from animeset_lib.models.engines.device import Device
 from animeset_lib.models.spec import Parts
 
 REMEDY = "give another file"
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:torch.*", "ignore::Warning:ultralytics.*")
 
 

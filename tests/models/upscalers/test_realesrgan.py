@@ -62,7 +62,7 @@ def test_process_ends_cleanly_after_use() -> None:
         "upscaler = RealEsrganNcnn(upscaler_parts(), ANIMEVIDEO)\n"
         "print(upscaler.upscale(np.zeros((5, 7, 3), np.uint8), 2).shape)\n"
     )
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=120, check=False
     )
