@@ -150,7 +150,7 @@ test-all: $(VENV)/.dev
 # Of the models' tests those that speak of torch, or use what was downloaded; the others know nothing of it and are in `make test`.
 test-torch: export OMP_NUM_THREADS := 1
 test-torch: $(VENV)/.torch
-	$(BIN)/python -m pytest $(WORKERS) $$(grep -lE 'torch|mark\.weights' tests/models/test_*.py) tests/training $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) $$(grep -rlE --include='test_*.py' 'torch|mark\.weights' tests/models) tests/training $(ARGS)
 
 # The tests of the lens, with the real FiftyOne and a mongod of their own.
 test-fiftyone: $(VENV)/.fiftyone

@@ -37,7 +37,7 @@ from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import read_image
 from animeset_lib.pictures.crop import CropStage
 from animeset_lib.pictures.quality import QualityStage
-from animeset_lib.pipeline import Folders, film_folder, run_film
+from animeset_lib.pipeline import FilmFiles, Folders, run_film
 from animeset_lib.pipeline.stages_on_disk import stages_with
 from animeset_lib.records import Box
 from animeset_lib.run.stage import Given
@@ -184,7 +184,7 @@ def pools_of(film: Path, truth: DemoTruth, root: Path) -> list[Pool]:
     settings = load_settings(None, ("upscale.candidates=10", "tag.tagger=attributes"), "draft")
     folders = Folders(*(root / name for name in ("output", "work", "logs")))
     result = run_film(film, settings, folders, until="attributes", keep_work=True)
-    outputs = stages_with(folders.work / film_folder(result.film), AttributesStage)
+    outputs = stages_with(FilmFiles.of(result.film, folders).work, AttributesStage)
     assert outputs is not None
     pools: dict[str, tuple[list[Candidate], list[Candidate], dict[str, PersonTruth]]] = {}
     for crop in outputs[CropStage].kept:

@@ -57,7 +57,7 @@ _OF_AN_EMPTY_FILM: dict[StageType, dict[str, Any]] = {
         "noise_share": 0.0,
         "distances": DistanceHistogram(edges=(), within=(), between=()),
     },
-    CastStage: {"characters": (), "naming": (), "machine_names": {}, "decisions": 0},
+    CastStage: {"characters": (), "naming": (), "machine_names": {}, "borne": {}, "given": (), "decisions": 0},
     QualityStage: {"distribution": {}, "limits": QualitySettings(), "beyond_limit": {}},
     UpscaleStage: {
         "model": None,

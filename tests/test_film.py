@@ -15,7 +15,7 @@ from animeset_demo import DemoTruth, render_demo_film
 from animeset_lib import media
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.models.provider import Zoo
-from animeset_lib.pipeline import Folders, RunResult, film_folder, run_film
+from animeset_lib.pipeline import FilmFiles, Folders, RunResult, run_film
 from animeset_lib.pipeline.stages import PIPELINE, build_pipeline
 from animeset_lib.run.engine import keys_of, run_stages
 from animeset_lib.run.events import Events
@@ -35,7 +35,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DemoTruth]:
 def _outputs(path: Path, settings: Settings, folders: Folders) -> Given:
     probed = media.probe(path)
     stages = build_pipeline(settings, probed, path)
-    store = FilmStore(folders.work, film_folder(probed))
+    store = FilmStore(folders.work, FilmFiles.of(probed).name)
     keys = keys_of(stages, Zoo())
     found = [store.finished(type(stage), keys[stage.name]) for stage in stages]
     return Given(output for output in found if output is not None)

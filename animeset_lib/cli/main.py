@@ -57,7 +57,7 @@ _GROUPS = {
     "From a film to image sets": ("run", "dashboard", "status", "cancel"),
     "Who is who": ("decide", "lens"),
     "Published sets": ("export", "lint", "captions", "traits"),
-    "This machine": ("models", "doctor", "settings", "clean", "demo-film"),
+    "This machine": ("models", "doctor", "settings", "clean", "demo-film", "notebooks"),
 }
 """Commands in the order in which they are used, as `--help` lists them."""
 

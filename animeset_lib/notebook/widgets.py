@@ -81,7 +81,7 @@ def _dashboard() -> Any:
 def review(run: Run, kind: str) -> Any:
     """Open the film of `run` in the FiftyOne App where FiftyOne is installed; else say in one line how to get it, and return None.
 
-    `kind` is one of `review.lens.KINDS`: stills (duplicates), faces (clusters on the map), crops, dataset. What is shown is what was run last.
+    `kind` is one of `fiftyone_lens.KINDS`: stills (duplicates), faces (clusters on the map), crops, dataset. What is shown is what was run last.
     Returns the lens: after tagging in the App, `lens.save_decisions()` makes decisions of the tags, and the next `run.upto(...)` honours them.
     """
     if importlib.util.find_spec("fiftyone") is None or importlib.util.find_spec(_LENS) is None:

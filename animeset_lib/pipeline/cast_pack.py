@@ -7,7 +7,6 @@ stills are not in it.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -30,7 +29,7 @@ from animeset_lib.prefetch import ahead
 from animeset_lib.records import Box
 from animeset_lib.run.stage import Given, Output
 from animeset_lib.run.store import FilmStore, remove_tree, write_json
-from animeset_lib.system import sync
+from animeset_lib.system import replace_path, sync
 
 __all__ = ["HEAD_PX", "CastPack", "newest_pack", "open_pack", "write_pack"]
 
@@ -98,7 +97,7 @@ def write_pack(place: Path, outputs: Given, threads: int, check_cancel: Callable
                     sync(folder / file)
             write_json(folder / "stage.json", output.info.model_copy(update=_DIFFERS).model_dump(mode="json"))
         _write_heads(fresh, outputs, threads, check_cancel)
-        os.replace(fresh, target)
+        replace_path(fresh, target)
         sync(place)
     for path in place.iterdir():
         if path != target:

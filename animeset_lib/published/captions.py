@@ -14,7 +14,7 @@ with `caption_by` (`machine` or `hand`) and, where a person wrote it, `machine_t
 an `undo` or `redo` line names the edit it is about. Each is on the disk before the first file changes and is followed by a `finished` line after
 the last one. So an edit that was killed in between is known by its missing `finished`, and is completed when the captions are next opened:
 files that still say what they said before get the new text, and files that somebody has changed by hand since are left alone.
-One process at a time writes (`run.publish.hold_folder`).
+One process at a time writes (`published.publish.hold_folder`).
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ class Recaption:
     """Captions written anew from the pictures' `tags`, with other settings than the run's: template, trigger, style, underscores, which traits.
 
     core             character → its core traits, as `CaptionSet.core_traits` gives them; what is core was measured by the run
-    choices          what a person wants of single characters (`review.traits.load_choices`); it comes before `settings.core_traits`
+    choices          what a person wants of single characters (`words.trait_choices.load_choices`); it comes before `settings.core_traits`
     include_edited   also captions that a person wrote; without it those stay, and only the program's (or an earlier Recaption's) become others
     """
 

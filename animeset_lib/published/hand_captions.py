@@ -308,7 +308,7 @@ def carry_history(earlier: Path, tree: Path) -> str:
 
 
 class KeptCaptions:
-    """Captions by hand for `run.publish.publish`: a `HandWork` that says what it did."""
+    """Captions by hand for `published.publish.publish`: a `HandWork` that says what it did."""
 
     def __init__(self, store: Path, settings: CaptionSettings) -> None:
         """`settings` are those of the run whose result is published."""

@@ -51,7 +51,7 @@ __all__ = [
 
 MANIFEST = "animeset.json"
 EDITS = "caption_edits.jsonl"
-"""The journal of caption edits in a published folder (`review/captions.py`)."""
+"""The journal of caption edits in a published folder (`published/captions.py`)."""
 
 _COMPRESSED = (".png", ".webp", ".jpg", ".jpeg")
 _PATIENCE_S = 10.0

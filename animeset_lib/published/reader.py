@@ -81,7 +81,7 @@ class ExportPicture:
 class CharacterSet:
     """All pictures of one character, in the order of the manifest, those without a row last.
 
-    `trigger` is as `tags.line.trigger_in` finds it. `traits` and `subsets` are what `traits.json` and `subsets.json` hold, or None.
+    `trigger` is as `words.line.trigger_in` finds it. `traits` and `subsets` are what `traits.json` and `subsets.json` hold, or None.
     """
 
     name: str

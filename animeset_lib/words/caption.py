@@ -39,7 +39,7 @@ class CaptionNotes(Notes):
 class CaptionStage(WholeStage[CaptionRow, CaptionNotes]):
     """Writes captions. Which traits are core can only be known from all pictures of a character, hence all at once.
 
-    `traits` is the file in which a person says which traits are told (`review.traits`), perhaps not there. It is read once per object: what is
+    `traits` is the file in which a person says which traits are told (`words.trait_choices`), perhaps not there. It is read once per object: what is
     changed while the stage runs is for the next run, whose key then says so.
     """
 

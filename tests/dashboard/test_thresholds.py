@@ -23,7 +23,7 @@ from animeset_lib.models.fakes import FakeModels
 from animeset_lib.pictures.quality import QualityStage
 from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.records import Box, CastRow, DedupeRow, Frame, QualityRow, Region
-from animeset_lib.run.stage import Context, Output, StageType
+from animeset_lib.run.stage import Context, Given, Output
 from animeset_lib.settings import DedupeSettings, DetectSettings, QualitySettings, Settings, describe
 from tests.film_maker import drawing
 from tests.talking_head import Picture, brighter, compressed, head, noisy
@@ -57,7 +57,7 @@ def stills(make_output: MakeOutput) -> Callable[[Sequence[Picture]], Output]:
     return make
 
 
-def _look(name: str, value: float, outputs: dict[StageType, Output[Any, Any]]) -> Explored:
+def _look(name: str, value: float, outputs: Given) -> Explored:
     found = explore(name, value, Settings(), outputs, Thumbnails())
     assert found is not None
     assert (found.name, found.limit) == (name, value)
@@ -92,7 +92,7 @@ def test_every_entry_is_a_number_setting_of_the_stage_it_names() -> None:
     settings = {f"{row['section']}.{row['name']}": row for row in describe()}
     for name, limit in EXPLORABLE.items():
         assert name in settings
-        assert PIPELINE[name.partition(".")[0]].name == limit.stage
+        assert PIPELINE[name.partition(".")[0]] is limit.stage
         assert settings[name]["range"].startswith(("(at least", "(more than"))
 
 
@@ -115,12 +115,12 @@ def test_dedupe_drops_as_many_as_a_rerun(
     for seed, gain in enumerate((0.95, 0.85, 0.75, 0.65, 0.55, 0.45)):
         clean = drawing(20 + seed)
         pictures += [clean, brighter(clean, gain)]
-    given = {ExtractStage: stills(pictures)}
+    given = Given([stills(pictures)])
     first = run_stage(DedupeStage(DedupeSettings(ssim_min=0.5, local_ssim_min=0.1)), given, make_context())
     values = [getattr(row, field) for row in first.rows if row.dropped]
     assert len(set(values)) >= 5
     limit = round(_between(values, share), 4)
-    found = _look(f"dedupe.{name}", limit, {**given, "2_dedupe": first})
+    found = _look(f"dedupe.{name}", limit, given.having(first))
     settings = DedupeSettings.model_validate({"ssim_min": 0.5, "local_ssim_min": 0.1, name: limit})
     again = run_stage(DedupeStage(settings), given, make_context())
     assert 0 < found.dropped < found.total == len(values)
@@ -130,7 +130,7 @@ def test_dedupe_drops_as_many_as_a_rerun(
 
 def test_a_duplicate_just_at_the_limit_goes(make_output: MakeOutput, stills: Callable[..., Output]) -> None:
     rows = [DedupeRow(id="f-000", phash="0" * 16, sharpness=1, dropped="duplicate", ssim=0.95, local_ssim=0.8)]
-    outputs = {ExtractStage: stills([drawing(1)]), DedupeStage: make_output(DedupeStage, rows)}
+    outputs = Given([stills([drawing(1)]), make_output(DedupeStage, rows)])
     assert [_look("dedupe.ssim_min", value, outputs).dropped for value in (0.9499, 0.95, 0.9501)] == [1, 1, 0]
 
 
@@ -178,7 +178,7 @@ def test_detect_drops_as_many_as_a_rerun(
 ) -> None:
     frames = stills([drawing(seed) for seed in range(len(SIZES))])
     kept = [DedupeRow(id=frame.id, phash="0" * 16, sharpness=1) for frame in frames.rows]
-    given = {ExtractStage: frames, DedupeStage: make_output(DedupeStage, kept)}
+    given = Given([frames, make_output(DedupeStage, kept)])
 
     def detected(**settings: Any) -> Output:
         stage = DetectStage(DetectSettings.model_validate(settings))
@@ -187,7 +187,7 @@ def test_detect_drops_as_many_as_a_rerun(
         return output
 
     before = detected()
-    outputs = {**given, "3a_detect": before}
+    outputs = given.having(before)
     counts = set()
     for limit in limits:
         found = _look(f"detect.{name}", limit, outputs)
@@ -222,7 +222,7 @@ def figures(
     make_output: MakeOutput,
     run_stage: RunStage,
     make_context: Callable[..., Context],
-) -> tuple[dict[StageType, Output[Any, Any]], Callable[..., Output]]:
+) -> tuple[Given, Callable[..., Output]]:
     """Finished stages up to 4a_quality with default limits, and a function that runs 4a_quality with others."""
     drawn = _figures()
     frames = stills([picture for picture, _ in drawn])
@@ -243,11 +243,7 @@ def figures(
             )
         )
     cast = [CastRow(id=r.id, character="hero", cluster=0, source="cluster", confidence=1) for r in regions]
-    given = {
-        ExtractStage: frames,
-        DetectStage: make_output(DetectStage, regions),
-        CastStage: make_output(CastStage, cast),
-    }
+    given = Given([frames, make_output(DetectStage, regions), make_output(CastStage, cast)])
 
     def measured(**limits: float) -> Output:
         output = run_stage(QualityStage(QualitySettings.model_validate(limits)), given, make_context())
@@ -255,7 +251,7 @@ def figures(
 
     first = measured()
     assert len(first.rows) == len(drawn)
-    return {**given, "4a_quality": first}, measured
+    return given.having(first), measured
 
 
 REASONS = {
@@ -271,9 +267,7 @@ REASONS = {
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7])
-def test_quality_drops_as_many_as_a_rerun(
-    share: float, figures: tuple[dict[StageType, Output[Any, Any]], Callable[..., Output]]
-) -> None:
+def test_quality_drops_as_many_as_a_rerun(share: float, figures: tuple[Given, Callable[..., Output]]) -> None:
     outputs, measured = figures
     assert {f"quality.{key}" for key in REASONS} == {name for name in EXPLORABLE if name.startswith("quality.")}
     rows = outputs[QualityStage].rows
@@ -298,10 +292,7 @@ def test_lines_that_are_sharp_in_pixels_are_not_counted_as_blurred(
         QualityRow(id=f"f-00{n}", measured={**other, "blur": 3.0, "blur_px": px}, score=1)
         for n, px in enumerate((0.7, 2))
     ]
-    outputs = {
-        ExtractStage: stills([drawing(1), drawing(2)]),
-        QualityStage: make_output(QualityStage, rows),
-    }
+    outputs = Given([stills([drawing(1), drawing(2)]), make_output(QualityStage, rows)])
     found = _look("quality.blur_percent", 2.0, outputs)
     assert (found.dropped, found.total, [entry["dropped"] for entry in found.border]) == (1, 2, [True, False])
 
@@ -322,7 +313,7 @@ def test_the_border_shows_the_nearest_six_of_each_side(make_output: MakeOutput, 
         )
         for n in range(20)
     ]
-    outputs = {ExtractStage: frames, DetectStage: make_output(DetectStage, regions)}
+    outputs = Given([frames, make_output(DetectStage, regions)])
     found = _look("detect.score_min", 0.5, outputs)
     assert [(entry["value"], entry["dropped"]) for entry in found.border] == [
         *((value, True) for value in (0.45, 0.4, 0.35, 0.3, 0.25, 0.2)),
@@ -337,11 +328,11 @@ def test_the_border_shows_the_nearest_six_of_each_side(make_output: MakeOutput, 
 def test_what_cannot_be_told(make_output: MakeOutput, stills: Callable[..., Output], tmp_path: Path) -> None:
     frames = stills([drawing(1)])
     dropped = QualityRow(id="f-000-00", measured={}, score=0, dropped="unreadable")
-    outputs = {ExtractStage: frames, QualityStage: make_output(QualityStage, [dropped])}
+    outputs = Given([frames, make_output(QualityStage, [dropped])])
     for name in ("caption.style", "nonsense", "detect.score_min", "quality.dark_luma"):
         assert explore(name, 1.0, Settings(), outputs, Thumbnails()) is None, name
     kept = DedupeRow(id="f-000", phash="0" * 16, sharpness=1)
-    outputs[DedupeStage] = make_output(DedupeStage, [kept])
+    outputs = outputs.having(make_output(DedupeStage, [kept]))
     assert explore("dedupe.ssim_min", 0.9, Settings(), outputs, Thumbnails()) is None
 
 
@@ -349,6 +340,6 @@ def test_a_picture_that_is_gone_leaves_the_counts(make_output: MakeOutput, still
     frames = stills([drawing(1)])
     (frames.path / "f-000.png").unlink()
     row = DedupeRow(id="f-000", phash="0" * 16, sharpness=1, dropped="duplicate", ssim=0.95, local_ssim=0.8)
-    outputs = {ExtractStage: frames, DedupeStage: make_output(DedupeStage, [row])}
+    outputs = Given([frames, make_output(DedupeStage, [row])])
     found = _look("dedupe.ssim_min", 0.9, outputs)
     assert (found.dropped, found.total, found.border) == (1, 1, [])

@@ -22,11 +22,11 @@ from animeset_lib.models.fakes import FakeModels, FakeTagger
 from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.records import Box, DedupeRow, Film, Frame, Region
 from animeset_lib.run.stage import Context, Output
-from animeset_lib.settings import RegularisationSettings, load_settings
+from animeset_lib.settings import CaptionWords, RegularisationSettings, TrainingSize, load_settings
 from tests.notes import noted
 
 WIDTH, HEIGHT = 640, 360
-SMALL = {"training_px": 256, "bucket_step_px": 64}
+SMALL = TrainingSize(training_px=256, bucket_step_px=64)
 
 
 def noise(seed: int, width: int = WIDTH, height: int = HEIGHT) -> Picture:
@@ -99,7 +99,9 @@ def run(
         regions: Sequence[Region] = (),
         dropped: frozenset[str] = frozenset(),
         unreadable: Sequence[str] = (),
-        **settings: Any,
+        pictures: int = 9,
+        size: TrainingSize = SMALL,
+        **words: Any,
     ) -> Output:
         stills = make_output(ExtractStage, [one for one, _ in frames])
         for one, picture in frames:
@@ -116,7 +118,7 @@ def run(
             DedupeStage: make_output(DedupeStage, rows),
             DetectStage: make_output(DetectStage, list(regions), noted(DetectStage, unreadable=tuple(unreadable))),
         }
-        stage = RegularisationStage(RegularisationSettings.model_validate({"pictures": 9, **SMALL, **settings}))
+        stage = RegularisationStage(RegularisationSettings(pictures=pictures), size, CaptionWords(**words))
         return run_stage(stage, inputs, make_context(models=WithWatcher(tagger)))
 
     return start
@@ -166,8 +168,8 @@ def test_the_tagger_has_the_last_word(run: Run, tags: dict[str, float], reason: 
 
 def test_spelling_style_and_blacklist_follow_the_settings(run: Run) -> None:
     tags = {"starry_sky": 0.9, "forest": 0.8, "bird": 0.7}
-    settings = {"style": "cel_shading", "underscores": False, "blacklist": "bird, x*"}
-    (row,) = run(Watcher(tags), [(frame("f-0", 0), noise(0))], **settings).rows
+    words = {"style": "cel_shading", "underscores": False, "blacklist": "bird, x*"}
+    (row,) = run(Watcher(tags), [(frame("f-0", 0), noise(0))], **words).rows
     assert row.caption == "starry sky, forest, cel shading"
     assert row.tags == {"starry_sky": 0.9, "forest": 0.8}
     (silent,) = run(Watcher({}), [(frame("f-0", 0), noise(0))], style="").rows
@@ -218,7 +220,7 @@ def test_what_is_no_picture_is_a_row_with_a_reason(
 
 
 @pytest.mark.parametrize(
-    ("still", "settings", "size", "box"),
+    ("still", "trained", "size", "box"),
     [
         ((640, 360), {}, (320, 192), (20, 0, 620, 360)),
         ((640, 360), {"shrink_to_training": False}, (640, 320), (0, 20, 640, 340)),
@@ -228,7 +230,7 @@ def test_what_is_no_picture_is_a_row_with_a_reason(
     ids=["shrunk to a bucket", "cut only", "a wide one loses its sides", "a small one stays small"],
 )
 def test_the_middle_in_a_size_that_trainers_take(
-    run: Run, still: tuple[int, int], settings: dict[str, Any], size: tuple[int, int], box: tuple[int, ...]
+    run: Run, still: tuple[int, int], trained: dict[str, Any], size: tuple[int, int], box: tuple[int, ...]
 ) -> None:
     width, height = still
     picture = np.zeros((height, width, 3), np.uint8)
@@ -239,7 +241,9 @@ def test_the_middle_in_a_size_that_trainers_take(
         def tag(self, inputs: Sequence[TaggerInput]) -> list[Tags]:
             return [Tags(general=FOREST, character={}, rating={}) for _ in inputs]
 
-    out = run(Content(), [(frame("f-0", 0, width=width, height=height), picture)], **settings)
+    out = run(
+        Content(), [(frame("f-0", 0, width=width, height=height), picture)], size=SMALL.model_copy(update=trained)
+    )
     (row,) = out.rows
     assert (row.width, row.height) == size
     assert row.box.xyxy == pytest.approx(box, abs=1)
@@ -299,19 +303,16 @@ def test_equal_input_gives_equal_bytes(run: Run, tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in again.path.iterdir()} == before
 
 
-def test_the_copied_settings_are_those_of_their_sources() -> None:
+def test_size_and_words_are_those_that_other_sections_set() -> None:
     settings = load_settings(
         assignments=["upscale.training_px=768", "caption.style=cel", "caption.underscores=false", "tag.general_min=0.5"]
-    ).regularisation
-    assert (settings.training_px, settings.style, settings.underscores, settings.general_min) == (
-        768,
-        "cel",
-        False,
-        0.5,
     )
+    assert settings.training_size.training_px == 768
+    words = settings.caption_words
+    assert (words.style, words.underscores, words.general_min) == ("cel", False, 0.5)
     defaults = load_settings()
     for name, section in {"tagger": "tag", "choice": "tag", "blacklist": "attributes", "style": "caption"}.items():
-        assert getattr(defaults.regularisation, name) == getattr(getattr(defaults, section), name)
+        assert getattr(defaults.caption_words, name) == getattr(getattr(defaults, section), name)
 
 
 def test_it_comes_before_the_dataset() -> None:

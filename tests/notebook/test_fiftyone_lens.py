@@ -27,22 +27,22 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from animeset_lib.cast.cast import CastStage
+from animeset_lib.cast.cluster import ClusterStage
+from animeset_lib.cast.detect import DetectStage
+from animeset_lib.dataset.dataset import DatasetStage
 from animeset_lib.errors import AnimesetError, InputError
+from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.media import probe
 from animeset_lib.notebook import fiftyone_lens as room
 from animeset_lib.notebook.fiftyone_lens import KINDS, Kind, Lens
-from animeset_lib.pipeline import (
-    Folders,
-    RunResult,
-    cast_pack_path,
-    decisions_path,
-    film_folder,
-    published_folder,
-    run_film,
-)
+from animeset_lib.pictures.crop import CropStage
+from animeset_lib.pipeline import FilmFiles, Folders, RunResult, run_film
 from animeset_lib.pipeline.stages_on_disk import stages_with
 from animeset_lib.run.decisions import DecisionLog
+from animeset_lib.run.stage import StageType
 from animeset_lib.settings import load_settings
+from animeset_lib.words.caption import CaptionStage
 from tests.dashboard.browser import ROOT
 
 INSTALLED = importlib.util.find_spec("fiftyone") is not None
@@ -129,12 +129,12 @@ class Project:
     folders: Folders
 
     @property
-    def folder(self) -> str:
-        return film_folder(probe(self.film))
+    def files(self) -> FilmFiles:
+        return FilmFiles.of(probe(self.film), self.folders)
 
     @property
     def log(self) -> DecisionLog:
-        return DecisionLog(decisions_path(self.folders.output, self.folder))
+        return DecisionLog(self.files.decisions)
 
     def run(self) -> RunResult:
         # four stills a second, so that there are duplicates
@@ -142,13 +142,11 @@ class Project:
         return run_film(self.film, settings, self.folders, keep_work=True)
 
     def lens(self) -> Lens:
-        published = published_folder(self.folders.output, self.folder)
-        return Lens(
-            self.folders.work / self.folder, cast_pack_path(self.folders.output, self.folder), self.log.path, published
-        )
+        files = self.files
+        return Lens(files.work, files.cast_pack, files.decisions, files.published)
 
-    def rows(self, stage: str) -> dict[str, Any]:
-        outputs = stages_with(self.folders.work / self.folder, stage)
+    def rows(self, stage: StageType) -> dict[str, Any]:
+        outputs = stages_with(self.files.work, stage)
         assert outputs is not None
         return outputs[stage].by_id
 
@@ -204,7 +202,7 @@ def _groups(dataset: Any) -> dict[str, list[str]]:
 
 
 def test_stills_show_their_duplicate_groups(project: Project) -> None:
-    rows = project.rows("2_dedupe")
+    rows = project.rows(DedupeStage)
     dataset = project.lens().open("stills")
     assert dataset.persistent
     assert dataset.values("frame_id") == list(rows)
@@ -227,7 +225,7 @@ def test_stills_show_their_duplicate_groups(project: Project) -> None:
 
 
 def test_faces_lie_on_our_map_and_are_found_by_our_vectors(project: Project) -> None:
-    cast, clusters, regions = (project.rows(stage) for stage in ("3d_cast", "3c_cluster", "3a_detect"))
+    cast, clusters, regions = (project.rows(stage) for stage in (CastStage, ClusterStage, DetectStage))
     dataset = project.lens().open("faces")
     faces = _faces(dataset)
     assert set(faces) == set(cast)
@@ -255,7 +253,7 @@ def test_faces_lie_on_our_map_and_are_found_by_our_vectors(project: Project) -> 
 
 def test_crops_and_datasets_show_what_was_made_of_them(project: Project) -> None:
     lens = project.lens()
-    crops, captions, final = (project.rows(stage) for stage in ("5_crop", "6c_caption", "7_dataset"))
+    crops, captions, final = (project.rows(stage) for stage in (CropStage, CaptionStage, DatasetStage))
     dataset = lens.open("crops")
     assert dataset.values("crop_id") == list(crops)
     assert dataset.values("caption") == [captions[id].caption for id in crops]
@@ -272,7 +270,7 @@ def test_crops_and_datasets_show_what_was_made_of_them(project: Project) -> None
 def test_only_what_is_kept_can_be_opened(project: Project) -> None:
     assert project.lens().available == KINDS
     assert project.lens().missing == ""
-    for stage in (project.folders.work / project.folder).glob("[3-7]*"):
+    for stage in (project.files.work).glob("[3-7]*"):
         shutil.rmtree(stage)
     lens = project.lens()
     assert lens.available == ("stills", "faces", "dataset")
@@ -288,8 +286,8 @@ def test_only_what_is_kept_can_be_opened(project: Project) -> None:
 
 
 def test_a_finished_film_is_looked_at_and_decided_about_by_its_heads(project: Project) -> None:
-    cast, clusters = project.rows("3d_cast"), project.rows("3c_cluster")
-    shutil.rmtree(project.folders.work / project.folder)
+    cast, clusters = project.rows(CastStage), project.rows(ClusterStage)
+    shutil.rmtree(project.files.work)
     lens = project.lens()
     assert lens.available == ("faces", "dataset")
     assert lens.missing == (
@@ -323,7 +321,7 @@ def test_a_finished_film_is_looked_at_and_decided_about_by_its_heads(project: Pr
 def test_tags_become_decisions_that_the_next_run_honours(project: Project) -> None:
     lens = project.lens()
     stills, faces = lens.open("stills"), lens.open("faces")
-    dedupe, cast, regions = (project.rows(stage) for stage in ("2_dedupe", "3d_cast", "3a_detect"))
+    dedupe, cast, regions = (project.rows(stage) for stage in (DedupeStage, CastStage, DetectStage))
     groups = {name: sorted(ids) for name, ids in _groups(faces).items() if name.startswith("character_")}
     assert len(groups) >= 2
     first, second, *rest = sorted(groups, key=lambda name: -len(groups[name]))
@@ -361,7 +359,7 @@ def test_tags_become_decisions_that_the_next_run_honours(project: Project) -> No
     assert dict(zip(stills.values("frame_id"), stills.values("decided"), strict=True))[kept] == "duplicate"
 
     project.run()
-    dedupe, cast = project.rows("2_dedupe"), project.rows("3d_cast")
+    dedupe, cast = project.rows(DedupeStage), project.rows(CastStage)
     assert dedupe[kept].dropped == "duplicate"
     assert dedupe[kept].why.startswith("you said: a duplicate")
     assert dedupe[dropped].dropped is None
@@ -370,7 +368,7 @@ def test_tags_become_decisions_that_the_next_run_honours(project: Project) -> No
     assert cast[outsider].dropped == "not_a_character"
     assert cast[renamed].character == "rem"
     assert {cast[face].character for face in merged} <= {second}
-    published = published_folder(project.folders.output, project.folder)
+    published = project.files.published
     assert published is not None
     assert (published / "hana" / "dataset" / "images").is_dir()
     assert DecisionLog(published / "decisions.jsonl").digest == project.log.digest
@@ -379,13 +377,13 @@ def test_tags_become_decisions_that_the_next_run_honours(project: Project) -> No
 
 
 def test_naming_does_not_repeat_deduplication(project: Project) -> None:
-    before = {path.name for path in (project.folders.work / project.folder).glob("[12]*")}
+    before = {path.name for path in (project.files.work).glob("[12]*")}
     lens = project.lens()
     dataset = lens.open("faces")
     _tag_faces(dataset, [next(iter(_faces(dataset)))], "name:hana")
     lens.save_decisions()
     project.run()
-    assert {path.name for path in (project.folders.work / project.folder).glob("[12]*")} == before
+    assert {path.name for path in (project.files.work).glob("[12]*")} == before
 
 
 def test_tags_on_crops_speak_of_their_faces(project: Project) -> None:
@@ -491,7 +489,7 @@ def test_the_app_opens_and_saves_tags_when_it_is_stopped(environment: dict[str, 
     import psutil
 
     port = _free_port()
-    process = _lens_command(project.folders.output.parent, environment, project.folder, "--port", str(port))
+    process = _lens_command(project.folders.output.parent, environment, project.files.name, "--port", str(port))
     assert process.stdout is not None
     try:
         lines = []
@@ -544,7 +542,7 @@ def test_notebooks_open_the_app(
     client.execute(env={**own, **environment, **port, "PYTHONPATH": str(ROOT)})
     printed = ["".join(out.get("text", "") for out in cell.get("outputs", ())) for cell in notebook.cells]
     url = f"http://127.0.0.1:{port['FIFTYONE_DEFAULT_APP_PORT']}/"
-    assert json.loads(printed[-1]) == [f"animeset-{made.folder}-{kind}", True, url, True]
+    assert json.loads(printed[-1]) == [f"animeset-{made.files.name}-{kind}", True, url, True]
     assert any(
         f"The App is at {url}; when you have tagged something: lens.save_decisions()" in text for text in printed
     )

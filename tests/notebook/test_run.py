@@ -21,6 +21,7 @@ from PIL import Image
 
 import animeset_lib
 from animeset_lib import Run, open_run
+from animeset_lib.cast.cast import CastStage
 from animeset_lib.errors import AnimesetError, InputError, SettingsError
 from animeset_lib.media import write_image
 from animeset_lib.notebook import AddTags, Readme, cast_board, demo_film, project_folder, review
@@ -57,7 +58,7 @@ def test_opening_reads_the_film_and_runs_nothing(project: Path, tmp_path: Path) 
 
 def test_a_finished_run_is_found_again(run: Run, project: Path) -> None:
     again = open_run("input/demo-short.mp4", root=project)
-    assert list(again.outputs) == [stage.name for stage in PIPELINE.values()]
+    assert [output.stage for output in again.outputs] == list(PIPELINE.values())
     before = (run.folders.logs / f"{run.folder.name}.events.jsonl").stat().st_mtime_ns
     assert again.upto("5_crop") is again
     assert (run.folders.logs / f"{run.folder.name}.events.jsonl").stat().st_mtime_ns == before, "nothing had to run"
@@ -70,7 +71,7 @@ def test_a_change_repeats_only_what_it_touches(run: Run) -> None:
     assert other.stage("crop").output.path == run.stage("crop").output.path
     assert other.stage("caption").output.path != run.stage("caption").output.path
     assert run.settings.caption.core_traits == "keep", "the first run stays as it is"
-    assert run.change("upscale.training_px=768").settings.crop.training_px == 768, "copies follow"
+    assert run.change("upscale.training_px=768").settings.training_size.training_px == 768
     assert run.change("dedupe.ssim_min=0.8").change("quality.dark_luma=1").settings.dedupe.ssim_min == 0.8
 
 
@@ -191,7 +192,7 @@ def test_decisions_count_when_it_runs_again(finished_demo: Path, tmp_path: Path)
     faces = [row.id for row in film.stage("cast").rows if row.character == "character_01"]
     film.decisions.parent.mkdir(exist_ok=True)
     DecisionLog(film.decisions).add("assign", faces, scope="group", character="hana", words="character_01 → hana")
-    assert "3d_cast" not in film.outputs, "the sorting on the disk does not know the decision"
+    assert CastStage not in film.outputs, "the sorting on the disk does not know the decision"
     film.upto("cast")
     assert film.stage("cast").output.path != before
     assert {row.character for row in film.stage("cast").rows if row.id in faces} == {"hana"}
@@ -202,7 +203,7 @@ def test_finishing_publishes_and_keeps_the_stages(run: Run) -> None:
     assert result.published is not None
     assert result.published.zip.is_file()
     assert result.characters == dict(Counter(row.character for row in run.stage("dataset").rows if row.rank))
-    assert list(run.outputs) == [stage.name for stage in PIPELINE.values()]
+    assert [output.stage for output in run.outputs] == list(PIPELINE.values())
     assert run.finish().up_to_date
 
 
@@ -273,7 +274,9 @@ def test_the_lens_is_opened_where_fiftyone_is(
     real = importlib.import_module
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: True)
     monkeypatch.setattr(
-        importlib, "import_module", lambda name: SimpleNamespace(Lens=Lens) if name.endswith(".lens") else real(name)
+        importlib,
+        "import_module",
+        lambda name: SimpleNamespace(Lens=Lens) if name.endswith(".fiftyone_lens") else real(name),
     )
     assert isinstance(review(run, "faces"), Lens)
     pack = run.folders.output / f"{run.folder.name}.cast"

@@ -15,7 +15,7 @@ from animeset_lib.pictures.crop import CropStage
 from animeset_lib.pictures.upscale import UpscaleStage
 from animeset_lib.records import Box, Crop, Frame, PlannedCrop, Region
 from animeset_lib.run.stage import Context, Output
-from animeset_lib.settings import CropSettings
+from animeset_lib.settings import CropSettings, TrainingSize
 
 WIDTH, HEIGHT = 2000, 1200
 FACE = Box(x0=900, y0=300, x1=1100, y1=500)
@@ -30,7 +30,7 @@ def cut(
     """`cut(box, factor)`: one planned crop of a still with two magenta faces on a grey ramp, through the stage."""
 
     def make(
-        box: Box, factor: int = 1, settings: CropSettings | None = None, file: bool = True, **planned: object
+        box: Box, factor: int = 1, size: TrainingSize = TrainingSize(), file: bool = True, **planned: object
     ) -> tuple[Crop, Output]:
         frame = Frame(id="f-0", pts_ms=0, shot=0, file="0.png", width=WIDTH, height=HEIGHT, cause="shot")
         regions = [
@@ -77,7 +77,7 @@ def cut(
             x0, y0, x1, y1 = box.pixels()
             large = picture[y0:y1, x0:x1].repeat(factor, axis=0).repeat(factor, axis=1)
             write_image(given[UpscaleStage].path / "f-0-00-face.png", large)
-        output = run_stage(CropStage(settings or CropSettings()), given, make_context())
+        output = run_stage(CropStage(CropSettings(), size), given, make_context())
         return (output.rows or [None])[0], output
 
     return make
@@ -123,7 +123,7 @@ def test_pixels_are_cut_unchanged_when_nothing_must_shrink(cut: Cut) -> None:
 
 
 def test_every_pixel_stays_when_shrinking_is_off(cut: Cut) -> None:
-    row, output = cut(Box(x0=0, y0=0, x1=1290, y1=1200), settings=CropSettings(shrink_to_training=False))
+    row, output = cut(Box(x0=0, y0=0, x1=1290, y1=1200), size=TrainingSize(shrink_to_training=False))
     assert (row.width, row.height) == (1280, 1152)
     check_face(row, output)
 

@@ -21,7 +21,7 @@ from animeset_lib.pictures.quality import QualityStage
 from animeset_lib.pictures.upscale import UpscaleStage
 from animeset_lib.records import Box, CastRow, EmbedRow, Frame, PlannedCrop, QualityRow, Region
 from animeset_lib.run.stage import Context, Output, StageType
-from animeset_lib.settings import UpscaleSettings
+from animeset_lib.settings import Section, SetSize, TrainingSize, UpscaleSettings
 
 WIDTH, HEIGHT = 960, 540
 Film = Callable[..., dict[StageType, Output[Any, Any]]]
@@ -94,7 +94,14 @@ def film(make_output: Callable[..., Output]) -> Film:
 def run(
     film: dict[StageType, Output[Any, Any]], run_stage: Run, make_context: Make, **settings: object
 ) -> tuple[list[PlannedCrop], Output]:
-    output = run_stage(UpscaleStage(UpscaleSettings(**{"upscaler": "fake", **settings})), film, make_context())  # type: ignore[arg-type]
+    """`settings` of the stage, of the training size and of the size of a set."""
+
+    def of(kind: type[Section]) -> dict[str, object]:
+        return {name: value for name, value in settings.items() if name in kind.model_fields}
+
+    own = UpscaleSettings.model_validate({"upscaler": "fake", **of(UpscaleSettings)})
+    stage = UpscaleStage(own, TrainingSize.model_validate(of(TrainingSize)), SetSize.model_validate(of(SetSize)))
+    output = run_stage(stage, film, make_context())
     return output.rows, output
 
 
@@ -226,7 +233,7 @@ def test_a_picture_that_cannot_be_enlarged_is_a_row_with_the_reason(
     film: Film, run_stage: Run, make_context: Make
 ) -> None:
     given = film([[("anna", face(30 + i, 20, 40))] for i in range(4)])
-    stage = UpscaleStage(UpscaleSettings(upscaler="fake", min_pictures=1))
+    stage = UpscaleStage(UpscaleSettings(upscaler="fake"), set_size=SetSize(min_pictures=1))
     output = run_stage(stage, given, make_context(models=Fails({1})))
     assert [row.dropped for row in output.rows].count("not_enlarged") == 1
     (failed,) = [row for row in output.rows if row.dropped == "not_enlarged"]
@@ -238,7 +245,7 @@ def test_when_nothing_can_be_enlarged_the_run_stops_and_can_go_on(
     film: Film, run_stage: Run, make_context: Make
 ) -> None:
     given = film([[("anna", face(30 + i, 20, 40))] for i in range(4)])
-    stage = UpscaleStage(UpscaleSettings(upscaler="fake", min_pictures=1))
+    stage = UpscaleStage(UpscaleSettings(upscaler="fake"), set_size=SetSize(min_pictures=1))
     with pytest.raises(
         ModelError, match=r"all pictures so far failed with the upscaler fake; the last one: the program ended"
     ):
@@ -248,6 +255,6 @@ def test_when_nothing_can_be_enlarged_the_run_stops_and_can_go_on(
 
 def test_failures_in_batches_of_one_are_counted_together(film: Film, run_stage: Run, make_context: Make) -> None:
     given = film([[("anna", face(30 + i, 20, 40))] for i in range(4)])
-    stage = UpscaleStage(UpscaleSettings(upscaler="fake", min_pictures=1))
+    stage = UpscaleStage(UpscaleSettings(upscaler="fake"), set_size=SetSize(min_pictures=1))
     with pytest.raises(ModelError, match="all pictures so far failed"):
         run_stage(stage, given, make_context(models=Fails(set(range(4)))), batch=1)

@@ -6,25 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from animeset_lib import pipeline
 from animeset_lib.cast.cast_file import load_cast
 from animeset_lib.cast.name_book import load_names
 from animeset_lib.models.fakes import FakeModels
-from animeset_lib.pipeline import Folders, RunResult, film_folder, names_path, run_film
+from animeset_lib.pipeline import FilmFiles, Folders, RunResult, run_film
+from animeset_lib.pipeline import run as room
 from animeset_lib.settings import load_settings
 from tests.run.killed_run import SETTINGS
 from tests.run.test_kill_pipeline import _film
 
 
 def test_names_are_kept_and_an_unchanged_run_is_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "Zoo", FakeModels)
+    monkeypatch.setattr(room, "Zoo", FakeModels)
     film, folders = _film(tmp_path / "film.mkv"), Folders(tmp_path / "output", tmp_path / "work", tmp_path / "logs")
 
     def run(*more: str) -> RunResult:
         return run_film(film, load_settings(assignments=[*SETTINGS, *more]), folders, keep_work=True)
 
     first = run()
-    book = names_path(folders.output, film_folder(first.film))
+    book = FilmFiles.of(first.film, folders).names
     entered = load_names(book)
     assert {one.name for one in entered.names} == {"character_01", "character_02"}
     assert run().up_to_date

@@ -23,7 +23,7 @@ def test_later_source_wins(tmp_path: Path) -> None:
     file.write_text("[dataset]\nmax_pictures = 50\nmin_pictures = 20\n")
     settings = load_settings(file, ["dataset.max_pictures=60"], "draft")
     assert (settings.dataset.max_pictures, settings.dataset.min_pictures) == (60, 20)
-    assert settings.upscale.max_pictures == 60, "a copied setting follows its source"
+    assert settings.set_size.max_pictures == 60, "a view of it follows"
     assert settings.upscale.training_px == PRESETS["draft"]["upscale"]["training_px"]
 
 
@@ -38,7 +38,7 @@ def test_later_source_wins(tmp_path: Path) -> None:
         ("nonsense", "stage.key=value"),
         ("dataset.min_pictures=200", "larger than dataset.max_pictures"),
         ("dataset.max_pictures=12", "set both, such as dataset.min_pictures=12"),
-        ("crop.training_px=512", "follows upscale.training_px"),
+        ("crop.training_px=512", r"unknown setting 'crop\.training_px'"),
     ],
 )
 def test_refusals_name_the_way_out(assignment: str, says: str) -> None:

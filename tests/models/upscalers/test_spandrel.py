@@ -395,7 +395,7 @@ def test_ncnn_and_torch_agree_on_the_animation_network(
 ) -> None:
     if raw:
         for module in ("spandrel_upscaler", "realesrgan_ncnn"):
-            monkeypatch.setattr(f"animeset_lib.models.{module}.put_colours_back", lambda large, picture: None)
+            monkeypatch.setattr(f"animeset_lib.models.upscalers.{module}.put_colours_back", lambda large, picture: None)
     file = _official(tmp_path, ncnn_weights.state_dict(_param(ANIMEVIDEO, 4)))
     upscaler = SpandrelUpscaler(upscaler_parts(file), tile=64)
     assert (upscaler._model.architecture.id, upscaler._model.tags, upscaler._scale, upscaler._margin) == (
