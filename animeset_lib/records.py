@@ -48,6 +48,9 @@ def safe_name(text: str, *, fallback: str = "film", max_length: int = 80) -> str
 
     Unicode letters and digits stay (a film may be called `Ein Film – ßäü`); everything else becomes one underscore.
     The result is at most `max_length` bytes of UTF-8, cut at a character border. Different texts may give equal names.
+
+    >>> safe_name("Ein Film: Teil 2.mkv"), safe_name("con"), safe_name("...")
+    ('Ein_Film_Teil_2.mkv', 'film_con', 'film')
     """
     name = re.sub(r"[^\w.-]+", "_", text, flags=re.UNICODE)
     name = re.sub(r"_{2,}", "_", name).strip("._- ")
@@ -63,7 +66,14 @@ class _Frozen(BaseModel):
 
 
 class Box(_Frozen):
-    """A rectangle `xyxy` in pixels, half-open. Raises `ValueError` when it is empty, reversed or not finite."""
+    """A rectangle `xyxy` in pixels, half-open. Raises `ValueError` when it is empty, reversed or not finite.
+
+    >>> face = Box.of((10, 10, 30, 30))
+    >>> face.width, face.center, round(face.iou(face.moved(10, 0)), 2)
+    (20.0, (20.0, 20.0), 0.33)
+    >>> face.clip(20, 20).xyxy, face.clip(5, 5)
+    ((10.0, 10.0, 20.0, 20.0), None)
+    """
 
     x0: float
     y0: float

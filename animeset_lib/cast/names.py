@@ -25,6 +25,9 @@ def character_name(text: str) -> str:
 
     Accents go; letters of other scripts stay, for nobody can be asked how they are read. At most 40 bytes. Raises `InputError` when nothing is left,
     and for the name of a folder that is no character's.
+
+    >>> character_name("Rem (Re:Zero)"), character_name("Jürgen")
+    ('rem_re_zero', 'juergen')
     """
     spelled = unicodedata.normalize("NFC", text).casefold().translate(_SPELLED)
     # Only Latin letters lose their marks: in kana and other scripts the mark makes it another letter.
@@ -53,7 +56,11 @@ def is_automatic(name: str) -> bool:
 
 
 def unused_names(taken: Iterable[str]) -> Iterator[str]:
-    """`character_01`, `character_02`, ... without those in `taken`."""
+    """`character_01`, `character_02`, ... without those in `taken`.
+
+    >>> next(unused_names(["character_01", "hana"]))
+    'character_02'
+    """
     used = set(taken)
     for number in count(1):
         name = f"character_{number:02d}"

@@ -122,7 +122,11 @@ class PublishedFilm:
 
 
 def caption_tags(caption: str) -> tuple[str, ...]:
-    """The parts of a caption between commas, without surrounding white space and without empty ones."""
+    """The parts of a caption between commas, without surrounding white space and without empty ones.
+
+    >>> caption_tags("hana, 1girl, , smile\\n")
+    ('hana', '1girl', 'smile')
+    """
     return tuple(tag for tag in (part.strip() for part in caption.split(",")) if tag)
 
 

@@ -138,7 +138,13 @@ class Output(Generic[R, N]):
 
 
 class Given:
-    """Finished outputs by the class of their stage: `given[ExtractStage].rows` are `Frame`s, and the type checker knows."""
+    """Finished outputs by the class of their stage: `given[ExtractStage].rows` are `Frame`s, and the type checker knows.
+
+    >>> from animeset_lib.frames.extract import ExtractStage
+    >>> given = Given([Output(Path("work/film/1_extract-abc"), ExtractStage, key="abc")])
+    >>> given[ExtractStage].key, ExtractStage in given, len(given.only([]))
+    ('abc', True, 0)
+    """
 
     def __init__(self, outputs: Iterable[Output[Any, Any]] = ()) -> None:
         self._outputs: dict[type[Stage[Any, Any, Any]], Output[Any, Any]] = {output.stage: output for output in outputs}

@@ -100,6 +100,12 @@ def load_settings(
     """Preset, then TOML file, then the text `toml` of one, then `stage.key=value` assignments, the later one winning.
 
     Raises `SettingsError` for an unreadable file, an unknown name (with the nearest valid one) or a value out of range (with the range).
+
+    >>> load_settings(preset="draft", assignments=["dedupe.ssim_min=0.95"]).dedupe.ssim_min
+    0.95
+    >>> load_settings(assignments=["dedupe.ssim_mni=0.95"])
+    Traceback (most recent call last):
+    animeset_lib.errors.SettingsError: unknown setting 'dedupe.ssim_mni'; expected one of ...(did you mean 'ssim_min'?)
     """
     if preset not in PRESETS:
         raise SettingsError(

@@ -17,7 +17,11 @@ _NAMES = ("{trigger}", "{charname}")
 
 
 def order_tags(general: Mapping[str, float]) -> tuple[str, ...]:
-    """Clean booru tags by category, then score, then name; each once."""
+    """Clean booru tags by category, then score, then name; each once.
+
+    >>> order_tags({"smile": 0.9, "solo": 0.99, "blue hair": 0.8, "1girl": 0.98})
+    ('1girl', 'solo', 'blue_hair', 'smile')
+    """
     scores: dict[str, float] = {}
     for raw, score in general.items():
         if tag := clean_tag(raw):
@@ -29,6 +33,9 @@ def order_tags(general: Mapping[str, float]) -> tuple[str, ...]:
 def trigger_of(character: str, settings: CaptionSettings) -> str:
     """The word that the training ties to the character, as every caption spells it: `settings.trigger`, or the character's name where that is empty
     or the template has no `{trigger}`. One line without commas; a trigger may hold spaces, a name has underscores instead.
+
+    >>> trigger_of("hana", CaptionSettings()), trigger_of("hana", CaptionSettings(trigger="{charname} (my film)"))
+    ('hana', 'hana (my film)')
     """
     name = clean_tag(character)
     if "{trigger}" not in settings.fields or not settings.trigger:
@@ -62,7 +69,11 @@ def trigger_in(captions: Iterable[Sequence[str]], traits: object) -> str:
 
 
 def with_trigger(text: str, old: str, new: str) -> str:
-    """A caption in which `new` stands where the trigger word `old` stood; everything else byte for byte. Without `old` in it, it stays as it is."""
+    """A caption in which `new` stands where the trigger word `old` stood; everything else byte for byte. Without `old` in it, it stays as it is.
+
+    >>> with_trigger("character_01, 1girl, smile", "character_01", "hana")
+    'hana, 1girl, smile'
+    """
     parts = text.split(",")
     keys = [same_word(part) for part in parts]
     if old == new or not same_word(new) or same_word(old) not in keys:
@@ -94,6 +105,9 @@ def write_caption(
 
     The trigger word is left as it is, for it must always be spelled alike, and stands where the first of `{trigger}` and `{charname}` does: it holds
     the name, which is not written a second time. A tag that reads the same as either is left out.
+
+    >>> write_caption("hana", ["1girl", "blue_hair", "smile"], ["blue_hair"], CaptionSettings(underscores=False))
+    'hana, 1girl, smile, anime style'
     """
     pruned = set(pruned)
     trigger = trigger_of(character, settings)
