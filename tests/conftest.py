@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from animeset_lib import open_run
 from animeset_lib.cli import main as cli
-from animeset_lib.models.fakes import FakeModels
+from tests.fakes import FakeModels
 from animeset_lib.notebook import demo_film
 from animeset_lib.records import EmbedRow, Record
 from animeset_lib.run.stage import Context, Given, Notes, Output, Stage, StageInfo, StageType, row_of

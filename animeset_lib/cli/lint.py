@@ -32,8 +32,8 @@ def lint(
     format: Annotated[
         str | None,
         typer.Option(
-            help="Not recognised but said: animeset, kohya (-folders, -config, -metadata), onetrainer, ai-toolkit, huggingface, "
-            "everydream or folder."
+            help="Not recognised but said: animeset, kohya (-folders, -config, -metadata), onetrainer, ai-toolkit, huggingface "
+            "or folder."
         ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,

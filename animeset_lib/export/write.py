@@ -17,7 +17,6 @@ from typing import Any
 
 from animeset_lib.errors import InputError
 from animeset_lib.export.ai_toolkit.writer import ai_toolkit_files
-from animeset_lib.export.everydream.writer import everydream_files
 from animeset_lib.export.imagefolder.writer import huggingface_files
 from animeset_lib.export.kohya.writer import kohya_files
 from animeset_lib.export.onetrainer.writer import onetrainer_files
@@ -35,7 +34,6 @@ FORMATS: Mapping[str, Callable[[ExportPlan], ExportFiles]] = {
     "onetrainer": onetrainer_files,
     "ai-toolkit": ai_toolkit_files,
     "huggingface": huggingface_files,
-    "everydream": everydream_files,
 }
 """Name, which is also the folder's → what makes its files."""
 

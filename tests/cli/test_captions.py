@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from animeset_lib.models.fakes import FakeModels
+from tests.fakes import FakeModels
 from animeset_lib.pipeline import Folders, RunResult, run_film
 from animeset_lib.pipeline import run as room
 from animeset_lib.published.publish import changed_files

@@ -29,7 +29,7 @@ from animeset_lib.dashboard.pictures import Thumbnails
 from animeset_lib.errors import InputError
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
-from animeset_lib.models.fakes import FakeModels
+from tests.fakes import FakeModels
 from animeset_lib.pipeline.cast_pack import CastPack, write_pack
 from animeset_lib.records import Box, CastRow, ClusterRow, DedupeRow, EmbedRow, Frame, Region
 from animeset_lib.run.decisions import DecisionLog

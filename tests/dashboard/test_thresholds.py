@@ -19,7 +19,7 @@ from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
 from animeset_lib.models.api import Detection
-from animeset_lib.models.fakes import FakeModels
+from tests.fakes import FakeModels
 from animeset_lib.pictures.quality import QualityStage
 from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.records import Box, CastRow, DedupeRow, Frame, QualityRow, Region

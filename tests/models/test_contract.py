@@ -10,7 +10,7 @@ import pytest
 
 from animeset_lib.errors import ModelError
 from animeset_lib.models.api import ModelInfo, ModelProvider, Picture, TaggerInput
-from animeset_lib.models.fakes import FAKE_FACE_RGB, FakeModels
+from tests.fakes import FAKE_FACE_RGB, FakeModels
 from animeset_lib.models.provider import Zoo
 from animeset_lib.models.weights import Weights
 from animeset_lib.records import Box

@@ -10,7 +10,7 @@ import pytest
 from animeset_lib.cast.detect import DetectStage
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import read_image, write_image
-from animeset_lib.models.fakes import FAKE_FACE_RGB
+from tests.fakes import FAKE_FACE_RGB
 from animeset_lib.pictures.crop import CropStage
 from animeset_lib.pictures.upscale import UpscaleStage
 from animeset_lib.records import Box, Crop, Frame, PlannedCrop, Region

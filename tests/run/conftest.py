@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from animeset_lib.models.fakes import FakeModels
+from tests.fakes import FakeModels
 from animeset_lib.pipeline import Folders, RunResult
 from animeset_lib.pipeline import run as room
 from animeset_lib.settings import Settings

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from animeset_lib.errors import AnimesetError, BusyError, CancelledError, SettingsError, SpaceError
-from animeset_lib.models.fakes import FakeModels
+from tests.fakes import FakeModels
 from animeset_lib.pipeline import Folders, RunResult, film_states, removable, remove_unused
 from animeset_lib.pipeline import run as room
 from animeset_lib.pipeline.stages import build_pipeline

@@ -10,7 +10,7 @@ import pytest
 
 from animeset_lib.cast.cluster import ClusterStage
 from animeset_lib.errors import InputError
-from animeset_lib.models.fakes import FakeModels
+from tests.fakes import FakeModels
 from animeset_lib.pictures.crop import CropStage
 from animeset_lib.records import AttributeRow, Box, ClusterRow, Crop
 from animeset_lib.run.stage import Context, Output, StageType

@@ -10,7 +10,7 @@ import pytest
 
 from animeset_lib.media import write_image
 from animeset_lib.models.api import TaggerInput, Tags, Thresholds
-from animeset_lib.models.fakes import FakeModels, FakeTagger
+from tests.fakes import FakeModels, FakeTagger
 from animeset_lib.pictures.crop import CropStage
 from animeset_lib.records import Box, Crop
 from animeset_lib.run.stage import Context, Output
