@@ -29,12 +29,12 @@ from animeset_lib.dashboard.pictures import Thumbnails
 from animeset_lib.errors import InputError
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
-from tests.fakes import FakeModels
 from animeset_lib.pipeline.cast_pack import CastPack, write_pack
 from animeset_lib.records import Box, CastRow, ClusterRow, DedupeRow, EmbedRow, Frame, Region
 from animeset_lib.run.decisions import DecisionLog
 from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import CastSettings
+from tests.fakes import FakeModels
 
 Face = tuple[int, int, float]
 """Number of its still, cluster, confidence."""

@@ -16,12 +16,12 @@ from animeset_lib.errors import ModelError, PictureError
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import read_image, write_image
 from animeset_lib.models.api import Picture
-from tests.fakes import FakeModels
 from animeset_lib.pictures.quality import QualityStage
 from animeset_lib.pictures.upscale import UpscaleStage
 from animeset_lib.records import Box, CastRow, EmbedRow, Frame, PlannedCrop, QualityRow, Region
 from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import UpscaleSettings
+from tests.fakes import FakeModels
 
 WIDTH, HEIGHT = 960, 540
 Film = Callable[..., dict[StageType, Output[Any, Any]]]

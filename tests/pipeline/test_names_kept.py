@@ -9,9 +9,9 @@ import pytest
 from animeset_lib import pipeline
 from animeset_lib.cast.cast_file import load_cast
 from animeset_lib.cast.name_book import load_names
-from tests.fakes import FakeModels
 from animeset_lib.pipeline import Folders, RunResult, film_folder, names_path, run_film
 from animeset_lib.settings import load_settings
+from tests.fakes import FakeModels
 from tests.run.killed_run import SETTINGS
 from tests.run.test_kill_pipeline import _film
 

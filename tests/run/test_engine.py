@@ -17,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from animeset_lib.errors import AnimesetError, BusyError, CancelledError, SettingsError, SpaceError
-from tests.fakes import FakeModels
 from animeset_lib.pipeline import Folders, RunResult, film_states, removable, remove_unused
 from animeset_lib.pipeline import run as room
 from animeset_lib.pipeline.stages import build_pipeline
@@ -27,6 +26,7 @@ from animeset_lib.run.events import read_events
 from animeset_lib.run.lock import Cancel, hold, holder, request_cancel
 from animeset_lib.run.stage import Context
 from animeset_lib.settings import load_settings
+from tests.fakes import FakeModels
 from tests.run.toy import FILM, Knob, Numbers, NumbersNotes, Tree, Vectors, toy_stages
 
 FOLDER = "toy-0123456789ab"
