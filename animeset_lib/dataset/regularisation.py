@@ -7,7 +7,6 @@ people (it measures colours only) makes no set.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from animeset_lib.pictures.framing import Shape, buckets, output_size
 from animeset_lib.records import Box, Film, Frame, RegularisationRow
 from animeset_lib.run.stage import Context, Given, Item, Notes, Output, StageType, WholeStage
 from animeset_lib.settings import CaptionWords, RegularisationSettings, TrainingSize
+from animeset_lib.system import sha256_of
 from animeset_lib.words.cleaning import Rules, clean
 from animeset_lib.words.line import order_tags
 from animeset_lib.words.spelling import clean_tag, spelled
@@ -253,8 +253,6 @@ def published_entries(
         assert row.file is not None, "a kept row has its picture"
         source = regularisation.path / row.file
         stem = f"scenery_{number:04d}"
-        with source.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
         entries.append(
             RegularisationEntry(
                 source=source,
@@ -276,7 +274,7 @@ def published_entries(
                     "frame": row.id,
                     "box": list(row.box.xyxy),
                     "tagger": row.tagger,
-                    "sha256": digest,
+                    "sha256": sha256_of(source),
                 },
             )
         )

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from animeset_lib.errors import BusyError, InputError
 from animeset_lib.records import RecordId, safe_name
 from animeset_lib.system import O_BINARY
+from animeset_lib.wording import counted
 
 __all__ = [
     "Decision",
@@ -441,7 +442,7 @@ def settle_frames(ids: Iterable[str], decisions: Iterable[Decision]) -> FrameSet
                 beaten[earlier.number] += 1
             verdicts[frame] = decision
         told += [
-            f"{count} still{'' if count == 1 else 's'} of decision {number}: the later decision {decision.number} ({decision.effect}) counts"
+            f"{counted(count, 'still')} of decision {number}: the later decision {decision.number} ({decision.effect}) counts"
             for number, count in sorted(beaten.items())
         ]
     decided = {frame: decision for frame, decision in verdicts.items() if frame in here}
@@ -523,7 +524,7 @@ def settle(
                 beaten[earlier.number] += 1
             verdicts[face] = decision
         told += [
-            f"{_faces(count)} of decision {number}: the later decision {decision.number} ({decision.effect}) counts"
+            f"{counted(count, 'face')} of decision {number}: the later decision {decision.number} ({decision.effect}) counts"
             for number, count in sorted(beaten.items())
         ]
 
@@ -587,18 +588,14 @@ def _leader(
     if 2 * count <= len(group):
         many = ", ".join(f"{name} ({number})" for name, number in sorted(counts.items()))
         return None, (
-            f"cluster {cluster} was decided about as different groups: {many}; the {_faces(len(free))} not listed follow none"
+            f"cluster {cluster} was decided about as different groups: {many}; the {counted(len(free), 'face')} not listed follow none"
         )
     if count < _TAKES_ALONG * (len(group) + len(free)):
         return None, (
-            f"cluster {cluster} has only {_faces(count)} of the group {effect} (decision {best.number}); the {_faces(len(free))} not listed "
-            "stay as they are"
+            f"cluster {cluster} has only {counted(count, 'face')} of the group {effect} (decision {best.number}); "
+            f"the {counted(len(free), 'face')} not listed stay as they are"
         )
     following = sum(1 for face in free if best.character is not None or face not in restored)
     if not following:
         return best, ""
-    return best, f"cluster {cluster}: {_faces(following)} not listed follow decision {best.number} ({effect})"
-
-
-def _faces(count: int) -> str:
-    return f"{count} face{'' if count == 1 else 's'}"
+    return best, f"cluster {cluster}: {counted(following, 'face')} not listed follow decision {best.number} ({effect})"
