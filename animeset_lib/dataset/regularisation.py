@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from animeset_lib.cast.detect import DetectStage
+from animeset_lib.dataset.facility_location import FacilityLocation, best_of
 from animeset_lib.errors import InputError
 from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractNotes, ExtractStage
@@ -297,14 +298,12 @@ def spread(thumbs: Sequence[Matrix], shots: Sequence[int]) -> Iterator[int]:
     numbers = np.asarray(shots)
     alike = np.where(numbers[:, None] == numbers[None, :], np.maximum(alike, _SAME_SHOT), alike)
     np.fill_diagonal(alike, 1.0)
-    best = np.zeros(len(thumbs), np.float32)
+    taken = FacilityLocation(alike.T, digits=4)
     left = np.ones(len(thumbs), bool)
     while left.any():
-        # rounded, so that the last bits of a sum, which differ between processors, decide nothing
-        gains = np.round(np.maximum(alike - best[None, :], 0).sum(axis=1), 4)
-        place = int(np.argmax(np.where(left, gains, -1.0)))
+        place = best_of(taken.gains(), left)
         left[place] = False
-        best = np.maximum(best, alike[place])
+        taken.take(place)
         yield place
 
 
