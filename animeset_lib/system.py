@@ -1,4 +1,5 @@
-"""The few things that Windows does another way than Linux and macOS, each with both forms. Nowhere else is it asked which system this is.
+"""Files and processes as this system has them, above all the few things that Windows does another way than Linux and macOS, each with both forms.
+Nowhere else is it asked which system this is.
 
 Windows' forms follow its documentation; they were tested with stand-ins, not on Windows.
 """
@@ -6,6 +7,7 @@ Windows' forms follow its documentation; they were tested with stand-ins, not on
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shlex
 import signal
@@ -23,6 +25,7 @@ __all__ = [
     "end_tree",
     "own_session",
     "replace_path",
+    "sha256_of",
     "split_command",
     "sync",
 ]
@@ -100,3 +103,9 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sha256_of(path: Path) -> str:
+    """The hash of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

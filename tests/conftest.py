@@ -17,11 +17,11 @@ from filelock import FileLock
 
 from animeset_lib import open_run
 from animeset_lib.cli import main as cli
-from animeset_lib.models.fakes import FakeModels
 from animeset_lib.notebook import demo_film
 from animeset_lib.records import EmbedRow, Record
 from animeset_lib.run.stage import Context, Given, Notes, Output, Stage, StageInfo, StageType, row_of
 from tests.dashboard.browser import make_film
+from tests.fakes import FakeModels
 
 # How long an example takes says more about what else the machine does than about the code. On CI the examples are the same every time: a
 # change is not judged by luck. `make test-all` takes the profile `exhaustive`.

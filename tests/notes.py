@@ -11,7 +11,6 @@ from animeset_lib.cast.embed import EmbedStage
 from animeset_lib.dataset.regularisation import RegularisationStage
 from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage, FrameCounts
-from animeset_lib.models.fakes import FakeDetector, FakeEmbedder, FakeTagger
 from animeset_lib.pictures.crop import CropStage
 from animeset_lib.pictures.quality import QualityStage
 from animeset_lib.pictures.upscale import UpscaleStage
@@ -21,6 +20,7 @@ from animeset_lib.settings import QualitySettings
 from animeset_lib.words.attributes import AttributesStage
 from animeset_lib.words.caption import CaptionStage
 from animeset_lib.words.tag import TagStage
+from tests.fakes import FakeDetector, FakeEmbedder, FakeTagger
 
 __all__ = ["noted"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -26,7 +26,7 @@ from animeset_lib.media import Picture, read_image
 from animeset_lib.media.reading import read_ahead
 from animeset_lib.models.api import Detection, ModelInfo, ModelProvider
 from animeset_lib.prefetch import in_groups
-from animeset_lib.records import Frame, Region
+from animeset_lib.records import Box, Frame, Region
 from animeset_lib.run.stage import Context, Given, Notes, Output, Stage, StageType
 from animeset_lib.settings import DetectSettings
 
@@ -108,6 +108,9 @@ class DetectStage(Stage[Still, Region, DetectNotes]):
             for (still, picture), boxes in zip(readable, found, strict=True):
                 height, width = picture.shape[:2]
                 yield from self._regions(still, width, height, boxes, detector.score_min)
+
+    def shown(self, row: Region, items: Mapping[str, Still], out: Path) -> tuple[Path, Box | None] | None:
+        return (items[row.frame_id].path, row.face) if row.dropped is None else None
 
     def _regions(
         self, still: Still, width: int, height: int, boxes: Sequence[Detection], detector_min: float

@@ -15,6 +15,7 @@ from animeset_lib.cast.names import is_automatic, unused_names
 from animeset_lib.records import CastRow, ClusterRow
 from animeset_lib.run.decisions import Decision
 from animeset_lib.run.settling import Settlement
+from animeset_lib.wording import counted
 
 __all__ = ["ClusterSource", "Match", "Vectors", "cast_rows", "match_clusters", "name_clusters"]
 
@@ -185,12 +186,8 @@ def cast_rows(
             )
         )
     told = [
-        f"you named two faces {name} in {_count(len(set(where)), 'still')} ({', '.join(sorted(set(where))[:3])}"
+        f"you named two faces {name} in {counted(len(set(where)), 'still')} ({', '.join(sorted(set(where))[:3])}"
         f"{', ...' if len(set(where)) > 3 else ''}); the surer one keeps the name"
         for name, where in sorted(both_decided.items())
     ]
     return rows, told
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -21,6 +21,7 @@ from animeset_lib.records import ClusterRow, Frame, Region
 from animeset_lib.run.decisions import Decision, DecisionLog, about_faces, about_frames, digest_of
 from animeset_lib.run.settling import Settled, settle
 from animeset_lib.run.stage import Given, StageInfo, StageType
+from animeset_lib.wording import counted
 
 __all__ = ["NOISE", "REJECTED", "Face", "Sorting", "group_of"]
 
@@ -134,7 +135,7 @@ class Sorting:
             here,
             scope="faces",
             character=target,
-            words=f"{_count(here)} → {target}",
+            words=f"{counted(len(here), 'face')} → {target}",
             bearers=self._bearers(target),
         )
         return target
@@ -142,18 +143,18 @@ class Sorting:
     def reject(self, faces: Sequence[str], group: str | None = None) -> None:
         """These faces, or a whole group, are no character."""
         here = self._members(group) if group is not None else self._known(faces)
-        what = f"{_words(group)} ({len(here)})" if group is not None else _count(here)
+        what = f"{_words(group)} ({len(here)})" if group is not None else counted(len(here), "face")
         self._log.add("reject", here, scope="faces" if group is None else "group", words=f"{what}: not a character")
 
     def drop(self, faces: Sequence[str]) -> None:
         """Do not use these pictures; they stay with their character."""
         here = self._known(faces)
-        self._log.add("drop", here, scope="faces", words=f"{_count(here)}: not to be used")
+        self._log.add("drop", here, scope="faces", words=f"{counted(len(here), 'face')}: not to be used")
 
     def restore(self, faces: Sequence[str]) -> None:
         """Forget what was decided about these faces."""
         here = self._known(faces)
-        self._log.add("restore", here, scope="faces", words=f"{_count(here)}: as the program sorted them")
+        self._log.add("restore", here, scope="faces", words=f"{counted(len(here), 'face')}: as the program sorted them")
 
     def undo(self) -> None:
         self._log.undo()
@@ -223,7 +224,3 @@ def group_of(now: Settled) -> str:
 
 def _words(group: str) -> str:
     return {NOISE: "unsorted faces", REJECTED: "faces that are no character"}.get(group, group)
-
-
-def _count(faces: Sequence[str]) -> str:
-    return "1 face" if len(faces) == 1 else f"{len(faces)} faces"

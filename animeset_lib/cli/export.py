@@ -13,7 +13,7 @@ from animeset_lib.errors import SettingsError
 
 __all__ = ["export"]
 
-_FORMATS = "kohya, onetrainer, ai-toolkit, huggingface, everydream"
+_FORMATS = "kohya, onetrainer, ai-toolkit, huggingface"
 
 
 def export(

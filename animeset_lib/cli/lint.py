@@ -13,6 +13,7 @@ import typer
 
 from animeset_lib.cli.common import JsonOption, say, say_columns
 from animeset_lib.errors import InputError
+from animeset_lib.wording import counted
 
 if TYPE_CHECKING:
     from animeset_lib.export.lint import LintedSet, Report
@@ -32,8 +33,8 @@ def lint(
     format: Annotated[
         str | None,
         typer.Option(
-            help="Not recognised but said: animeset, kohya (-folders, -config, -metadata), onetrainer, ai-toolkit, huggingface, "
-            "everydream or folder."
+            help="Not recognised but said: animeset, kohya (-folders, -config, -metadata), onetrainer, ai-toolkit, huggingface "
+            "or folder."
         ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,
@@ -64,7 +65,7 @@ def lint(
     failed = sum(report.errors for report in reports)
     warned = sum(report.warnings for report in reports)
     if failed or (strict and warned):
-        count = f"{failed} error{'' if failed == 1 else 's'}, {warned} warning{'' if warned == 1 else 's'}"
+        count = f"{counted(failed, 'error')}, {counted(warned, 'warning')}"
         raise InputError(
             f"{count} in {', '.join(str(report.path) for report in reports)}; what to do stands beside each"
         )
@@ -104,9 +105,9 @@ def _print_sum(reports: Sequence[Report], show_all: bool) -> None:
     """One line at the end, for whoever looks only there."""
     loaded = sum(len(report.linted) for report in reports)
     errors, warnings = (sum(getattr(report, level) for report in reports) for level in ("errors", "warnings"))
-    words = ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in ((errors, "error"), (warnings, "warning")))
+    words = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}"
     more = "" if show_all or (loaded == 1 and errors + warnings < 2) else "; --all writes each out"
-    say(f"{loaded} data set{'' if loaded == 1 else 's'} looked at: {words}{more}")
+    say(f"{counted(loaded, 'data set')} looked at: {words}{more}")
 
 
 def _print_set(one: LintedSet) -> None:

@@ -323,7 +323,8 @@ class ViewModel:
 
     def _previews(self, stage: str) -> list[str]:
         assert self._follower is not None
-        return newest_pictures(self.folders.work / self._follower.folder, stage, self._thumbs)
+        work = self.folders.work / self._follower.folder
+        return newest_pictures(self._follower.events, work, stage, self._thumbs)
 
     def _logs(self, phase: str) -> list[str]:
         """Log files to download, relative to the project: after every end, good or bad."""

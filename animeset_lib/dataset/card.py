@@ -20,6 +20,7 @@ from animeset_lib.pictures.upscale import UpscaleStage
 from animeset_lib.records import AttributeRow, CaptionRow, Crop, Film
 from animeset_lib.run.stage import Given, StageType
 from animeset_lib.settings import DatasetSettings
+from animeset_lib.wording import counted
 from animeset_lib.words.attributes import AttributesStage
 from animeset_lib.words.caption import CaptionStage
 from animeset_lib.words.subsets import Subset
@@ -127,14 +128,14 @@ def weaknesses(summary: Summary, numbers: FilmNumbers, settings: DatasetSettings
     if len(chosen) < settings.min_pictures:
         found.append(
             f"Few pictures: {len(chosen)} of the {settings.min_pictures} wanted (`dataset.min_pictures`). "
-            f"The film gave {_count(summary.figures, 'figure')} of this character"
+            f"The film gave {counted(summary.figures, 'figure')} of this character"
             + (f"; lost on the way: {losses_in_words(summary.lost)}." if summary.lost else ".")
         )
     if not chosen:
         return found
     shots = len({c.shot for c in chosen})
     if shots <= 3 and len(chosen) > shots:
-        found.append(f"Little variety: all pictures come from {_count(shots, 'shot')}.")
+        found.append(f"Little variety: all pictures come from {counted(shots, 'shot')}.")
     first, last = min(c.pts_ms for c in chosen), max(c.pts_ms for c in chosen)
     if shots > 3 and last - first < 0.1 * numbers.length_ms:
         found.append(f"All pictures lie between {clock(first)} and {clock(last)} of {clock(numbers.length_ms)}.")
@@ -161,11 +162,11 @@ def weaknesses(summary: Summary, numbers: FilmNumbers, settings: DatasetSettings
     unsure = sum(1 for c in chosen if c.confidence < 0.5)
     if unsure:
         found.append(
-            f"{_count(unsure, 'picture')} may show somebody else (identity confidence below 0.5 in `metadata.jsonl`)."
+            f"{counted(unsure, 'picture')} may show somebody else (identity confidence below 0.5 in `metadata.jsonl`)."
         )
     crowded = sum(1 for c in chosen if len(c.crop.faces) > 1)
     if crowded:
-        found.append(f"{_count(crowded, 'picture')} also show another face.")
+        found.append(f"{counted(crowded, 'picture')} also show another face.")
     return found
 
 
@@ -182,7 +183,7 @@ def character_card(
     lines = [
         f"# {summary.character}",
         "",
-        f"{_count(len(chosen), 'picture')} with captions from **{_text(source_name(numbers.film))}** for training a LoRA. "
+        f"{counted(len(chosen), 'picture')} with captions from **{_text(source_name(numbers.film))}** for training a LoRA. "
         f"Trigger word: `{traits.get('trigger', summary.character)}`, {first}in every caption by default.",
         "",
         "![Contact sheet](contact_sheet.png)",
@@ -197,7 +198,7 @@ def character_card(
         "| `subsets.json`, `traits.json` | outfits and emotions for sub-LoRAs; which tags belong to the character itself |",
         "",
         f"For a trainer: `animeset export` writes this set as kohya, OneTrainer, ai-toolkit and others load it; with `--by outfit` in folders of its "
-        f"{_count(len(summary.subsets), 'sub-set')}.",
+        f"{counted(len(summary.subsets), 'sub-set')}.",
         "",
         "## Known weaknesses",
         "",
@@ -220,7 +221,7 @@ def character_card(
         *_traits(traits),
         "## How it came about",
         "",
-        f"{_count(summary.figures, 'figure')} of this character were found, {_count(summary.candidates, 'finished crop')} "
+        f"{counted(summary.figures, 'figure')} of this character were found, {counted(summary.candidates, 'finished crop')} "
         f"could be chosen from, {len(chosen)} were. Every single decision stands in `../explain.jsonl`.",
         "",
         *_loss_table(summary.lost),
@@ -246,7 +247,7 @@ def film_card(summaries: Sequence[Summary], numbers: FilmNumbers, settings: Data
     if any(summary.chosen for summary in summaries):
         total = sum(len(summary.chosen) for summary in summaries)
         lines += [
-            f"{_count(total, 'picture')} of {_count(sum(1 for s in summaries if s.chosen), 'character')}.",
+            f"{counted(total, 'picture')} of {counted(sum(1 for s in summaries if s.chosen), 'character')}.",
             "",
             "![One row per character](contact_sheet.png)",
             "",
@@ -297,9 +298,9 @@ def _by_person(numbers: FilmNumbers) -> list[str]:
     if dropped := numbers.by_person.get("by_hand"):
         lines.append(f"- faces whose pictures you took out by hand: {dropped}")
     if numbers.decisions:
-        lines.append(f"- {_count(numbers.decisions, 'decision')} of yours about the cast, kept in `decisions.jsonl`")
+        lines.append(f"- {counted(numbers.decisions, 'decision')} of yours about the cast, kept in `decisions.jsonl`")
     if numbers.frame_decisions:
-        lines.append(f"- {_count(numbers.frame_decisions, 'decision')} of yours about duplicates, kept there as well")
+        lines.append(f"- {counted(numbers.frame_decisions, 'decision')} of yours about duplicates, kept there as well")
     return lines
 
 
@@ -310,28 +311,28 @@ def _no_characters(summaries: Sequence[Summary], numbers: FilmNumbers) -> list[s
         advice = "If there are faces in the film, lower `detect.score_min`, or use another detector (`animeset doctor` shows what there is)."
     elif numbers.usable_figures == 0:
         lost = ", ".join(f"{count} {reason}" for reason, count in sorted(numbers.lost_figures.items()))
-        reason = f"{_count(faces, 'possible face')} were seen, but all were dropped before sorting ({lost})."
+        reason = f"{counted(faces, 'possible face')} were seen, but all were dropped before sorting ({lost})."
         advice = "Lower `detect.min_face_px` or `detect.score_min`, or use a sharper copy of the film."
     elif not summaries:
-        reason = f"{_count(numbers.usable_figures, 'face')} were found, but no group of them is large enough to be a character."
+        reason = f"{counted(numbers.usable_figures, 'face')} were found, but no group of them is large enough to be a character."
         advice = "Lower `cluster.min_regions`, or give reference pictures of the characters you look for."
     else:
         reason = (
-            f"{_count(len(summaries), 'character')} were found, but no picture of them is left: "
+            f"{counted(len(summaries), 'character')} were found, but no picture of them is left: "
             + "; ".join(f"{s.character}: {losses_in_words(s.lost)}" for s in summaries)
             + "."
         )
         advice = "Loosen the `quality` limits that dropped them, or use a better copy of the film."
     if any(numbers.by_person.values()):
         taken = sum(numbers.by_person.values())
-        reason += f" You took {_count(taken, 'face')} out yourself."
+        reason += f" You took {counted(taken, 'face')} out yourself."
         advice = f"Take back decisions about the cast that went too far. {advice}"
     return [
         "**No character set could be made from this film.**",
         "",
         reason + " " + advice,
         "",
-        f"The {_count(numbers.kept_frames, 'frame')} without duplicates are in `frames/`.",
+        f"The {counted(numbers.kept_frames, 'frame')} without duplicates are in `frames/`.",
         "",
     ]
 
@@ -342,7 +343,7 @@ def _in_one_line(summary: Summary, numbers: FilmNumbers, settings: DatasetSettin
         return weak[0] if weak else ""
     shots = len({c.shot for c in summary.chosen})
     first, last = min(c.pts_ms for c in summary.chosen), max(c.pts_ms for c in summary.chosen)
-    text = f"{_count(shots, 'shot')}, {clock(first)} to {clock(last)}"
+    text = f"{counted(shots, 'shot')}, {clock(first)} to {clock(last)}"
     if summary.core_traits:
         text += f"; {', '.join(summary.core_traits[:4])}"
     return text + (f". {weak[0]}" if weak else "")
@@ -416,7 +417,7 @@ def _loss_table(lost: Sequence[Loss]) -> list[str]:
         "| Left out at | Reason | How many |",
         "|---|---|---:|",
         *[
-            f"| {loss.stage} | {_cell(_IN_WORDS.get(loss.reason, loss.reason))} | {_count(loss.count, loss.what)} |"
+            f"| {loss.stage} | {_cell(_IN_WORDS.get(loss.reason, loss.reason))} | {counted(loss.count, loss.what)} |"
             for loss in lost
         ],
         "",
@@ -473,14 +474,11 @@ def losses_in_words(lost: Sequence[Loss]) -> str:
     """`2 figures blurred (4a_quality), 1 crop not_selected (7_dataset)`; `nothing` when nothing was lost."""
     return (
         ", ".join(
-            f"{_count(loss.count, loss.what)} {_IN_WORDS.get(loss.reason, loss.reason)} ({loss.stage})" for loss in lost
+            f"{counted(loss.count, loss.what)} {_IN_WORDS.get(loss.reason, loss.reason)} ({loss.stage})"
+            for loss in lost
         )
         or "nothing"
     )
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _cell(text: str) -> str:

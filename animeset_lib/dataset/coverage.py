@@ -14,6 +14,7 @@ from typing import Any
 from animeset_lib.dataset.selection import Candidate
 from animeset_lib.pictures.framing import FRAMINGS
 from animeset_lib.records import Framing
+from animeset_lib.wording import counted
 from animeset_lib.words.vocabulary import UNKNOWN, emotion_of
 
 __all__ = [
@@ -245,10 +246,10 @@ def coverage(
                 continue
             what = f"{aspect.words} {value.words}"
             if not value.set:
-                words = f"{what}: {_usable(value.film)} in the film, none in the set"
+                words = f"{what}: {counted(value.film, 'usable picture')} in the film, none in the set"
                 left_out.append(Gap(aspect.name, value.name, value.film, 0, words))
             elif value.set < THIN and aspect.name not in NEVER_THIN:
-                words = f"{what}: {value.set} in the set, {_usable(value.film)} in the film"
+                words = f"{what}: {value.set} in the set, {counted(value.film, 'usable picture')} in the film"
                 thin.append(Gap(aspect.name, value.name, value.film, value.set, words))
     shown = sorted({c.shot for c in pool if c.shot < len(shots_ms)})
     return Coverage(
@@ -304,7 +305,11 @@ def value_words(aspect: str, value: str) -> str:
 
 
 def _never(aspect: Aspect, value: str, candidates: int) -> Gap:
-    of = _usable(candidates) if aspect.known == candidates else f"{_usable(aspect.known)} of which it is known"
+    of = (
+        counted(candidates, "usable picture")
+        if aspect.known == candidates
+        else f"{counted(aspect.known, 'usable picture')} of which it is known"
+    )
     return Gap(aspect.name, value, 0, 0, f"{aspect.words} {value_words(aspect.name, value)}: on none of the {of}")
 
 
@@ -315,10 +320,6 @@ def _not_measured(aspect: Aspect, candidates: int) -> Gap:
         else f"{aspect.words}: not measurable with this tagger"
     )
     return Gap(aspect.name, "", aspect.known, 0, words)
-
-
-def _usable(count: int) -> str:
-    return f"{count} usable picture{'' if count == 1 else 's'}"
 
 
 def _surroundings(candidate: Candidate) -> str:

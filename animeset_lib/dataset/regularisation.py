@@ -7,7 +7,6 @@ people (it measures colours only) makes no set.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from animeset_lib.cast.detect import DetectStage
+from animeset_lib.dataset.facility_location import FacilityLocation, best_of
 from animeset_lib.errors import InputError
 from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractNotes, ExtractStage
@@ -30,6 +30,7 @@ from animeset_lib.pictures.framing import Shape, buckets, output_size
 from animeset_lib.records import Box, Film, Frame, RegularisationRow
 from animeset_lib.run.stage import Context, Given, Item, Notes, Output, StageType, WholeStage
 from animeset_lib.settings import CaptionWords, RegularisationSettings, TrainingSize
+from animeset_lib.system import sha256_of
 from animeset_lib.words.cleaning import Rules, clean
 from animeset_lib.words.line import order_tags
 from animeset_lib.words.spelling import clean_tag, spelled
@@ -253,8 +254,6 @@ def published_entries(
         assert row.file is not None, "a kept row has its picture"
         source = regularisation.path / row.file
         stem = f"scenery_{number:04d}"
-        with source.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
         entries.append(
             RegularisationEntry(
                 source=source,
@@ -276,7 +275,7 @@ def published_entries(
                     "frame": row.id,
                     "box": list(row.box.xyxy),
                     "tagger": row.tagger,
-                    "sha256": digest,
+                    "sha256": sha256_of(source),
                 },
             )
         )
@@ -299,14 +298,12 @@ def spread(thumbs: Sequence[Matrix], shots: Sequence[int]) -> Iterator[int]:
     numbers = np.asarray(shots)
     alike = np.where(numbers[:, None] == numbers[None, :], np.maximum(alike, _SAME_SHOT), alike)
     np.fill_diagonal(alike, 1.0)
-    best = np.zeros(len(thumbs), np.float32)
+    taken = FacilityLocation(alike.T, digits=4)
     left = np.ones(len(thumbs), bool)
     while left.any():
-        # rounded, so that the last bits of a sum, which differ between processors, decide nothing
-        gains = np.round(np.maximum(alike - best[None, :], 0).sum(axis=1), 4)
-        place = int(np.argmax(np.where(left, gains, -1.0)))
+        place = best_of(taken.gains(), left)
         left[place] = False
-        best = np.maximum(best, alike[place])
+        taken.take(place)
         yield place
 
 

@@ -1,8 +1,7 @@
 """Which of a character's crops make its set: many candidates → a short, diverse, ranked list, and a reason for every one, chosen or not.
 
-Greedy facility location (Nemhauser, Wolsey, Fisher 1978; for data subsets: Wei, Iyer, Bilmes 2015): each step takes the crop that makes all
-candidates best represented by what is chosen so far. Every prefix of the result is therefore itself a good small set, within 1 - 1/e of the
-best one of its size, and one odd picture (an outlier is often a wrong face) cannot push its way in as it would with k-centre.
+Greedy facility location (`facility_location.py`) under rules: one odd picture (an outlier is often a wrong face) cannot push its way in as it would
+with k-centre.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from animeset_lib.dataset.facility_location import FacilityLocation, best_of
 from animeset_lib.records import Framing
 from animeset_lib.settings import DatasetSettings, Mix
 from animeset_lib.words.vocabulary import UNKNOWN
@@ -196,8 +196,9 @@ class _Greedy:
         self._like = likeness(pool)
         worth = np.array([0.4 + 0.3 * c.quality + 0.3 * c.confidence for c in pool], np.float32)
         # How well column j stands for row i, and how much row i counts: the better picture of two alike ones represents both.
-        self._stands_for = self._like**_SHARPEN * worth[None, :] * _company(self._like)[:, None]
-        self._best_possible = float(self._stands_for.max(axis=1).sum())
+        stands_for = self._like**_SHARPEN * worth[None, :] * _company(self._like)[:, None]
+        self._best_possible = float(stands_for.max(axis=1).sum())
+        self._taken = FacilityLocation(stands_for, digits=3)
         self._look_apart = look_apart(pool)
         self._framings = np.array([c.framing for c in pool])
         shots = [c.shot for c in pool]
@@ -214,7 +215,6 @@ class _Greedy:
         )
         self._chosen: list[int] = []
         self._possible = np.ones(len(pool), bool)
-        self._covered = np.zeros(len(pool), np.float32)
         # Likeness to the nearest chosen one; below 0 before there is one.
         self._nearest = np.full(len(pool), -1.0, np.float32)
         self._nearest_to = np.zeros(len(pool), np.int64)
@@ -227,16 +227,14 @@ class _Greedy:
             allowed = self._allowed()
             if not allowed.any():
                 break
-            gains = np.maximum(self._stands_for - self._covered[:, None], 0).sum(axis=0)
-            # Rounded: another processor adds up in another order, and must not come to another choice by the last bit.
-            gains = gains.round(3)
-            best = int(np.where(allowed, gains, -1).argmax())
+            gains = self._taken.gains()
+            best = best_of(gains, allowed)
             deciding: list[Callable[[int], str]] = []
             for rule, words in self._rules():
                 wanted = allowed & rule(allowed)
                 if wanted.any():
                     allowed = wanted
-                    now = int(np.where(allowed, gains, -1).argmax())
+                    now = best_of(gains, allowed)
                     if now != best:
                         deciding.append(words)
                     best = now
@@ -293,7 +291,7 @@ class _Greedy:
         if self._chosen:
             before, after = (
                 float(covered.sum()) / self._best_possible
-                for covered in (self._covered, np.maximum(self._covered, self._stands_for[:, index]))
+                for covered in (self._taken.covered, self._taken.covered_with(index))
             )
             reasons.append(
                 f"{'of these ' if reasons else ''}adds most: the set stands for {after:.1%} of the {len(self._pool)} candidates with it, "
@@ -310,7 +308,7 @@ class _Greedy:
         self._chosen.append(index)
         taken = self._pool[index]
         self._possible[index] = False
-        self._covered = np.maximum(self._covered, self._stands_for[:, index])
+        self._taken.take(index)
         closer = self._like[:, index] > self._nearest
         self._nearest[closer] = self._like[closer, index]
         self._nearest_to[closer] = index

@@ -7,6 +7,7 @@ from typing import Any
 
 from animeset_lib.dataset.sheet import Section, section_sheet
 from animeset_lib.media import Picture
+from animeset_lib.wording import counted
 from animeset_lib.words.subsets import Grouping
 from animeset_lib.words.vocabulary import UNKNOWN
 
@@ -56,17 +57,13 @@ def subset_sheet(
             )
             if own:
                 named += 1
-                figures = f"{subset.share:.0%} of the character's figures, in {_count(subset.tracks, 'scene')}"
-                line = f"{subset.kind} · {_count(len(own), 'picture')} · {figures}"
+                figures = f"{subset.share:.0%} of the character's figures, in {counted(subset.tracks, 'scene')}"
+                line = f"{subset.kind} · {counted(len(own), 'picture')} · {figures}"
                 sections.append(Section(subset.name, f"{line} · {said}" if said else line, own))
         kinds = {subset.kind for subset in grouping.subsets}
         rest = [pictures[id] for id, name in sorted(grouping.name_of.items()) if name == UNKNOWN and id in pictures]
         if kinds and rest:
-            sections.append(Section(UNKNOWN, f"{min(kinds)} · {_count(len(rest), 'picture')}", rest))
+            sections.append(Section(UNKNOWN, f"{min(kinds)} · {counted(len(rest), 'picture')}", rest))
     fewer = f", the first {len(pictures)} are shown" if len(pictures) < published else ""
-    subtitle = f"{_count(published, 'picture')}, {_count(named, 'sub-set')}{fewer}"
+    subtitle = f"{counted(published, 'picture')}, {counted(named, 'sub-set')}{fewer}"
     return section_sheet(f"{character}: sub-sets", subtitle, sections)
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"

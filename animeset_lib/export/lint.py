@@ -32,7 +32,6 @@ from animeset_lib.export.loaded import (
     LoadedPicture,
     LoadedSet,
     Notes,
-    counted,
     is_hidden,
     merged,
     tag_key,
@@ -42,6 +41,7 @@ from animeset_lib.export.loaded import (
 from animeset_lib.export.recognise import load, recognise
 from animeset_lib.frames.hashing import neighbours, perceptual_hash
 from animeset_lib.media import read_image
+from animeset_lib.wording import counted
 from animeset_lib.words.vocabulary import category_of
 
 __all__ = ["LintedSet", "Report", "estimated_tokens", "lint"]

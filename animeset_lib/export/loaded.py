@@ -28,7 +28,6 @@ __all__ = [
     "LoadedPicture",
     "LoadedSet",
     "Notes",
-    "counted",
     "is_hidden",
     "lines_of",
     "merged",
@@ -292,8 +291,3 @@ def walked(folder: Path) -> list[Path]:
 def merged(findings: Iterable[Finding]) -> Iterator[Finding]:
     """Each finding once, in order."""
     yield from dict.fromkeys(findings)
-
-
-def counted(number: int, thing: str) -> str:
-    """`1 picture`, `2 pictures`."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -10,7 +10,6 @@ from typing import Any
 from animeset_lib.errors import InputError
 from animeset_lib.export.ai_toolkit.loader import load_ai_toolkit
 from animeset_lib.export.animeset.loader import is_character, is_film, load_canonical
-from animeset_lib.export.everydream.loader import load_everydream
 from animeset_lib.export.imagefolder.loader import METADATA_NAMES, load_imagefolder
 from animeset_lib.export.kohya.loader import kohya_roots, load_kohya_config, load_kohya_folders, load_kohya_metadata
 from animeset_lib.export.loaded import ANY_PICTURE, Loaded, is_hidden, parsed, sorted_files, sorted_folders
@@ -29,7 +28,6 @@ FORMATS: Mapping[str, Loader] = {
     "onetrainer": load_onetrainer,
     "ai-toolkit": load_ai_toolkit,
     "huggingface": load_imagefolder,
-    "everydream": load_everydream,
     "folder": load_plain,
 }
 """Format → what loads a path as its trainer would, naming what is wrong relative to the second path."""
@@ -67,7 +65,7 @@ def recognise(path: Path, only: str | None = None) -> list[Source]:
             found = [Source(only, path)]
     else:
         found = _in_folder(path, _DEPTH)
-        if not _wanted(found, only) and only in ("kohya-folders", "huggingface", "everydream", "folder", "animeset"):
+        if not _wanted(found, only) and only in ("kohya-folders", "huggingface", "folder", "animeset"):
             found = [Source(only, path)]
         if not found and _any_picture(path, _DEPTH):
             found = [Source("folder", path)]
@@ -91,11 +89,6 @@ def _wanted(found: list[Source], only: str | None) -> list[Source]:
 def _in_folder(folder: Path, depth: int) -> list[Source]:
     if is_film(folder) or is_character(folder):
         return [Source("animeset", folder)]
-    if any(child.name == "multiply.txt" for child in _below(folder, 3)) and not _config_files(folder):
-        roots = [one for one in sorted_folders(folder) if not is_hidden(one)]
-        own = (folder / "multiply.txt").is_file() or any(_is_everydream(one) for one in roots)
-        if own:
-            return [Source("everydream", folder)]
     found = _config_files(folder)
     if any(parent == folder or parent.name in ("img", "reg") for parent, _ in kohya_roots(folder)):
         found.append(Source("kohya-folders", folder))
@@ -106,13 +99,6 @@ def _in_folder(folder: Path, depth: int) -> list[Source]:
             if not is_hidden(child):
                 found += _in_folder(child, depth - 1)
     return found
-
-
-def _is_everydream(folder: Path) -> bool:
-    """Whether `folder` is a data root of EveryDream or one of its sets: it or a folder in it has a multiplier."""
-    return (folder / "multiply.txt").is_file() or (
-        folder.name == "train" and any(file.name == "multiply.txt" for file in _below(folder, 3))
-    )
 
 
 def _is_imagefolder(folder: Path) -> bool:

@@ -180,7 +180,7 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
             else:
                 yield from self._extract(item, out, ctx)
 
-    def _extract(self, segment: Segment, out: Path, ctx: Context) -> list[Frame]:
+    def _extract(self, segment: Segment, out: Path, ctx: Context) -> Iterator[Frame]:
         rows: list[Frame] = []
         with (
             FilmReader(self.path, threads=ctx.threads) as reader,
@@ -192,13 +192,13 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
                 rows.append(self._row(choice, segment.box or Box(x0=0, y0=0, x1=reader.width, y1=reader.height), rows))
                 if not choice.repeat:
                     writer.write(choice.frame, rows[-1].file)
+                yield rows[-1]
             writer.finish()
             report = walk.report(reader.damaged, kept=sum(row.dropped is None for row in rows))
         (out / "segments").mkdir(exist_ok=True)
         (out / "segments" / f"{segment.id}.json").write_text(
             json.dumps(report, indent=1) + "\n", encoding="utf-8", newline="\n"
         )
-        return rows
 
     def _row(self, choice: Choice, box: Box, rows: Sequence[Frame]) -> Frame:
         x0, y0, x1, y1 = box.pixels()

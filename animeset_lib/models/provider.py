@@ -23,6 +23,7 @@ from animeset_lib.models.families import FAMILIES
 from animeset_lib.models.spec import Family, ModelSpec, Parts
 from animeset_lib.models.weights import Weights
 from animeset_lib.models.zoo import EXTRAS, MODELS
+from animeset_lib.system import sha256_of
 
 __all__ = ["Shown", "Zoo", "extra_command"]
 
@@ -289,8 +290,7 @@ class Zoo:
 @functools.cache
 def _sha256(path: Path, mtime_ns: int) -> str:
     """Content hash of a file that came with a package or that the user named."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(path)
 
 
 def extra_command(extra: str) -> str:

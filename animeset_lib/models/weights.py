@@ -39,7 +39,7 @@ from animeset_lib.models.download import (
     need,
 )
 from animeset_lib.models.spec import HubFile, WeightFile
-from animeset_lib.system import replace_path
+from animeset_lib.system import replace_path, sha256_of, sync
 
 __all__ = ["FileState", "OfflineError", "Progress", "Weights", "made_once", "models_folder"]
 
@@ -106,7 +106,7 @@ def made_once(model: str, name: str, make: Callable[[IO[bytes]], None]) -> Path:
             temporary = path.with_name(f".{name}.{os.getpid()}.tmp")
             with temporary.open("wb") as file:
                 make(file)
-            _sync(temporary)
+            sync(temporary)
             os.replace(temporary, path)
     return path
 
@@ -242,7 +242,7 @@ class Weights:
                                         f"{source} changed while the bundle was written; check it with `animeset models verify`, "
                                         "then write the bundle again"
                                     )
-                _sync(partial)
+                sync(partial)
                 replace_path(partial, target)
             finally:
                 partial.unlink(missing_ok=True)
@@ -296,7 +296,7 @@ class Weights:
                             f"{source}: {model}/{name} is damaged: expected SHA-256 {expected.sha256}, got {got}; nothing of {model} was "
                             "changed; copy the bundle here once more, or write it again"
                         )
-                    _sync(arrived[name])
+                    sync(arrived[name])
                     entries[name] = _entry(arrived[name], got, expected.source, expected.revision, expected.trust)
                 self._settle(model, arrived, entries)
             finally:
@@ -372,7 +372,7 @@ class Weights:
             expected, whose = recorded.sha256, f"recorded {recorded.when}"
         if expected is None:
             expected, whose = origin.sha256, "stated by the hub"
-        got = _sha256(part)
+        got = sha256_of(part)
         if expected is not None and got != expected:
             part.unlink()
             came_from(part).unlink(missing_ok=True)
@@ -382,7 +382,7 @@ class Weights:
                 + ("report it" if file.sha256 else f"remove {self.folder / model / _RECORD} if you know why it changed")
             )
         trust = "pinned" if file.sha256 else "first use"
-        _sync(part)
+        sync(part)
         self._settle(model, {file.name: part}, {file.name: _entry(part, got, file.source, origin.commit, trust)})
         came_from(part).unlink(missing_ok=True)
 
@@ -401,7 +401,7 @@ class Weights:
         if believe and recorded and (recorded.bytes, recorded.mtime_ns) == (now.st_size, now.st_mtime_ns):
             entry = recorded
         else:
-            got = _sha256(path)
+            got = sha256_of(path)
             trust = "pinned" if file.sha256 else "first use"
             if recorded and recorded.sha256 == got:
                 entry = _Entry(
@@ -448,7 +448,7 @@ class Weights:
             temporary = path.with_name(f".{_RECORD}.tmp")
             text = json.dumps({name: asdict(record[name]) for name in sorted(record)}, ensure_ascii=False, indent=1)
             temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
-            _sync(temporary)
+            sync(temporary)
             replace_path(temporary, path)
 
 
@@ -547,17 +547,6 @@ def _copy(source: IO[bytes], target: IO[bytes], tell: Paced) -> str:
         done += len(block)
         tell(done)
     return digest.hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    """Force a file's content to the disk, so that a rename after a power cut never shows an empty file."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 @contextmanager

@@ -46,6 +46,7 @@ from animeset_lib.run.decisions import DecisionLog, FrameKind
 from animeset_lib.run.settling import settle_frames
 from animeset_lib.run.stage import Given, StageType
 from animeset_lib.shipped import extra_command
+from animeset_lib.wording import counted
 from animeset_lib.words.attributes import AttributesStage
 from animeset_lib.words.caption import CaptionStage
 from animeset_lib.words.tag import TagStage
@@ -545,7 +546,7 @@ class Lens:
                 if now != what:
                     frames.append(frame)
             if frames:
-                words = f"{_stills(len(frames))}: {_FRAME_WORDS[what]}"
+                words = f"{counted(len(frames), 'still')}: {_FRAME_WORDS[what]}"
                 self._log.add_frames(what, sorted(frames), words=words)
                 outcome.saved.append(words)
         for frame, own in of_frame.items():
@@ -702,10 +703,6 @@ def _metadata(published: Path) -> dict[str, dict[str, Any]]:
             row: dict[str, Any] = json.loads(line)
             found[f"{file.parent.name}/{row['file_name']}"] = row
     return found
-
-
-def _stills(count: int) -> str:
-    return "1 still" if count == 1 else f"{count} stills"
 
 
 def _one_line(error: BaseException) -> str:

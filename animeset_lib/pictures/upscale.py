@@ -37,8 +37,6 @@ __all__ = ["UpscaleNotes", "UpscaleStage"]
 _CONTEXT_PX = 16
 # So many failures without one success are the upscaler's.
 _ALL_FAILED = 2
-FAILED = "not_enlarged"
-"""Folder with one text file per picture that could not be enlarged: batches know nothing of each other."""
 # How much the trust in a figure's name counts beside its quality when figures are chosen.
 _TRUST = 0.3
 # Figures that can be shown in a framing which too few others offer are preferred by this much.
@@ -175,17 +173,16 @@ class UpscaleStage(Stage[CropItem, PlannedCrop, UpscaleNotes]):
             except PictureError as error:
                 ctx.log.warning("4b_upscale: %s is left out: %s", item.id, error)
                 failed.append(str(error))
-                (out / FAILED).mkdir(exist_ok=True)
-                (out / FAILED / f"{item.id}.txt").write_text(f"{error}\n", encoding="utf-8", newline="\n")
                 yield _row(item, box, dropped="not_enlarged", why=str(error))
                 continue
             file = f"{item.id}.png"
             write_image(out / file, large)
             yield _row(item, box, factor=factor, file=file, upscaler=upscaler.info.name)
-        # Nothing has worked so far, so it is not the pictures. The batch is not journaled: the same command goes on here once the cause is mended.
-        if failed and len(list((out / FAILED).glob("*.txt"))) >= _ALL_FAILED and not any(out.glob("*.png")):
+        # Nothing worked, so it is not the pictures. The batch is not journaled: the same command goes on here once the cause is mended.
+        if len(failed) == asked >= _ALL_FAILED:
             raise ModelError(
-                f"all pictures so far failed with the upscaler {self.settings.upscaler}; the last one: {failed[-1]}"
+                f"all {asked} pictures that were tried failed with the upscaler {self.settings.upscaler}; the last one: {failed[-1]}; "
+                "mend that or choose another (upscale.upscaler), then the same command goes on"
             )
 
     def finish(
@@ -196,6 +193,7 @@ class UpscaleStage(Stage[CropItem, PlannedCrop, UpscaleNotes]):
         out: Path,
         ctx: Context,
     ) -> tuple[Sequence[PlannedCrop], UpscaleNotes]:
+        rows = self._again_if_all_failed(rows, items, out, ctx)
         kept = [row for row in rows if row.dropped is None]
         enlarged = Counter(f"{row.upscaler} {row.factor}x" for row in kept if row.factor > 1)
         # snapping to the step takes up to one step from each side
@@ -230,6 +228,17 @@ class UpscaleStage(Stage[CropItem, PlannedCrop, UpscaleNotes]):
             below_training_size=below,
             framings=mix,
         )
+
+    def _again_if_all_failed(
+        self, rows: Sequence[PlannedCrop], items: Sequence[CropItem], out: Path, ctx: Context
+    ) -> Sequence[PlannedCrop]:
+        """`rows`, unless every enlargement failed in batches that each had too few to tell: then these are tried once more, together, which raises
+        or, where the cause was mended since, gives them."""
+        failed = {row.id for row in rows if row.dropped == "not_enlarged"}
+        if len(failed) < _ALL_FAILED or any(row.factor > 1 for row in rows):
+            return rows
+        anew = {row.id: row for row in self.process([item for item in items if item.id in failed], out, ctx)}
+        return [anew.get(row.id, row) for row in rows]
 
     @property
     def _shape(self) -> Shape:

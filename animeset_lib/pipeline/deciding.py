@@ -13,6 +13,7 @@ from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.pipeline.cast_pack import open_pack
 from animeset_lib.run.decisions import DecisionLog, FrameKind
 from animeset_lib.run.settling import settle_frames
+from animeset_lib.wording import counted
 
 __all__ = ["Deciding", "What"]
 
@@ -89,7 +90,7 @@ class Deciding:
                 raise InputError(
                     f"there is no still {frame} in {self._film}; ids are <film>-<time in ms, 9 digits>, such as {next(iter(self._stills))}"
                 )
-        count = f"{len(set(frames))} still{'' if len(set(frames)) == 1 else 's'}"
+        count = counted(len(set(frames)), "still")
         of = f" of {duplicate_of}" if duplicate_of is not None else ""
         words = {
             "duplicate": f"{count}: duplicate{of}",

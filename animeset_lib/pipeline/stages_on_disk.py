@@ -36,7 +36,10 @@ def stages_with(film_work: Path, last: StageType) -> Given | None:
         outputs[name] = output
         try:
             waiting += list(output.info.inputs.items())
-        except (FileNotFoundError, ValueError):  # a run that ends well removes its stages; one of another version wrote others
+        except (
+            FileNotFoundError,
+            ValueError,
+        ):  # a run that ends well removes its stages; one of another version wrote others
             return None
     return Given(outputs[name] for name in _KINDS if name in outputs)
 

@@ -10,7 +10,6 @@ Whoever changes, swaps or packs a published folder holds its lock (`output/.lock
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -26,8 +25,8 @@ from filelock import FileLock, Timeout
 
 from animeset_lib.errors import AnimesetError, BusyError, InputError
 from animeset_lib.records import Film
-from animeset_lib.run.store import _atomic, full_disk_as, parse_json, remove_tree, write_json, write_text
-from animeset_lib.system import replace_path, sync
+from animeset_lib.run.store import _atomic, free_name, full_disk_as, parse_json, remove_tree, write_json, write_text
+from animeset_lib.system import replace_path, sha256_of, sync
 
 __all__ = [
     "EDITS",
@@ -127,7 +126,7 @@ def publish(
         copy = fresh / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, copy)
-        hashes[name] = _sha256(copy)
+        hashes[name] = sha256_of(copy)
 
     archive = _archive(target)
     set_aside, by_hand = None, set[str]()
@@ -139,7 +138,7 @@ def publish(
             by_hand = changed_files(earlier) - remembered
         machine = {}
         for name in sorted(hand.overlay(fresh, earlier)) if hand is not None else ():
-            machine[name], hashes[name] = hashes[name], _sha256(fresh / name)
+            machine[name], hashes[name] = hashes[name], sha256_of(fresh / name)
         write_json(
             fresh / MANIFEST,
             {
@@ -153,7 +152,7 @@ def publish(
         )
         _write_zip(fresh, target.name, archive, _visible(fresh), check_cancel)
         if earlier is not None and by_hand:
-            set_aside = _free_name(target)
+            set_aside = free_name(target)
             replace_path(earlier, set_aside)
         elif earlier is not None:
             replace_path(earlier, old)
@@ -224,20 +223,8 @@ def changed_files(folder: Path) -> set[str]:
     """Which files of a published folder were changed, added or removed since, as paths relative to it with `/`."""
     known = read_manifest(folder).get("files", {})
     present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {MANIFEST, EDITS}
-    changed = {name for name in present & set(known) if _sha256(folder / name) != known[name]}
+    changed = {name for name in present & set(known) if sha256_of(folder / name) != known[name]}
     return changed | (present ^ set(known))
-
-
-def _free_name(folder: Path) -> Path:
-    number = 1
-    while (candidate := folder.with_name(f"{folder.name}.edited-{number}")).exists():
-        number += 1
-    return candidate
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_zip(folder: Path, top: str, archive: Path, names: list[str], check_cancel: Callable[[], None]) -> None:

@@ -7,7 +7,6 @@ The folder may come from somebody else: links that lead out of it are not follow
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from animeset_lib.cast.cast_file import CastFile, load_cast
 from animeset_lib.errors import InputError
 from animeset_lib.published.publish import read_manifest
 from animeset_lib.run.store import parse_json
+from animeset_lib.system import sha256_of
 from animeset_lib.words.line import trigger_in
 from animeset_lib.words.vocabulary import UNKNOWN
 
@@ -238,14 +238,12 @@ def _picture(
         mask = None
     said: dict[str, Any] = {name: str(row.get(name) or UNKNOWN) for name in _ATTRIBUTES}
     said |= {name: _whole(row.get(name)) for name in ("time_ms", "shot", "rank")}
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     picture = ExportPicture(
         path=path,
         stem=path.stem,
         caption=caption,
         film=film.name,
-        sha256=digest,
+        sha256=sha256_of(path),
         width=size[0],
         height=size[1],
         mask=mask,

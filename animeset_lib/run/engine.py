@@ -6,16 +6,18 @@ import hashlib
 import importlib.metadata
 import json
 import logging
+import os
 import shutil
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from animeset_lib.errors import AnimesetError, SpaceError
 from animeset_lib.models.api import ModelProvider
-from animeset_lib.records import Record
+from animeset_lib.records import Box, Record
 from animeset_lib.run.events import LOGGER, Events
 from animeset_lib.run.lock import Cancel
 from animeset_lib.run.stage import Context, Given, Notes, Output, Stage, StageInfo, StageType, WholeStage
@@ -27,6 +29,9 @@ AnyStage = Stage[Any, Any, Any]
 
 MIN_FREE_BYTES = 300_000_000
 """A stage is not begun, and a batch not started, with less free space: the journal must always find room for its last words."""
+
+_MADE = 8
+"""Pictures that one line of progress names; a person sees no more of them at once."""
 
 _LIBRARIES = (
     "animeset",
@@ -140,10 +145,14 @@ def _run_stage(
     events.emit("stage_started", stage=stage.name, items=steps, todo=steps - finished)
     log.info("%s: started, %d items%s", stage.name, steps, f", {finished} already done" if finished else "")
 
+    made: deque[dict[str, Any]] = deque(maxlen=_MADE)
+
     def show(done: float) -> None:
         cancel.check()
         seconds = round(time.monotonic() - began, 1)
-        events.emit("progress", stage=stage.name, done=round(done, 2), total=steps, seconds=seconds)
+        how_far = {"done": round(done, 2), "total": steps, "seconds": seconds}
+        if events.emit("progress", stage=stage.name, **how_far, made=list(made)):
+            made.clear()
 
     def context(progress: Callable[[float, float], None]) -> Context:
         return Context(models=models, threads=threads, log=log, progress=progress, check_cancel=cancel.check)
@@ -156,7 +165,12 @@ def _run_stage(
         def part(done: float, total: float, before: int = finished, size: int = len(batch)) -> None:
             show(before + (size * done / total if total else 0.0))
 
-        rows = list(stage.process(batch, begun.path, context(part)))
+        by_id = {item.id: item for item in batch}
+        rows = []
+        for row in stage.process(batch, begun.path, context(part)):
+            rows.append(row)
+            if (shown := stage.shown(row, by_id, begun.path)) is not None:
+                made.append(_picture(store, *shown))
         begun.add(start, ids[start : start + stage.batch], rows)
         finished += len(batch)
         show(finished)
@@ -175,6 +189,11 @@ def _run_stage(
     output = begun.commit()
     _report(stage, final, seconds, events, log, reused=False)
     return output
+
+
+def _picture(store: FilmStore, path: Path, box: Box | None) -> dict[str, Any]:
+    place = Path(os.path.relpath(path, store.path)).as_posix()
+    return {"path": place, "box": None if box is None else list(box.xyxy)}
 
 
 def _check_space(store: FilmStore, stage: AnyStage) -> None:

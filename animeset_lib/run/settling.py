@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from animeset_lib.run.decisions import Decision, about_faces, about_frames
+from animeset_lib.wording import counted
 
 __all__ = ["FrameSettlement", "Settled", "Settlement", "settle", "settle_frames"]
 
@@ -134,7 +135,7 @@ def settle(
                 beaten[earlier.number] += 1
             verdicts[face] = decision
         told += [
-            f"{_faces(count)} of decision {number}: the later decision {decision.number} ({decision.effect}) counts"
+            f"{counted(count, 'face')} of decision {number}: the later decision {decision.number} ({decision.effect}) counts"
             for number, count in sorted(beaten.items())
         ]
 
@@ -198,18 +199,15 @@ def _leader(
     if 2 * count <= len(group):
         many = ", ".join(f"{name} ({number})" for name, number in sorted(counts.items()))
         return None, (
-            f"cluster {cluster} was decided about as different groups: {many}; the {_faces(len(free))} not listed follow none"
+            f"cluster {cluster} was decided about as different groups: {many}; the {counted(len(free), 'face')} not listed follow none"
         )
     if count < _TAKES_ALONG * (len(group) + len(free)):
         return None, (
-            f"cluster {cluster} has only {_faces(count)} of the group {effect} (decision {best.number}); the {_faces(len(free))} not listed "
+            f"cluster {cluster} has only {counted(count, 'face')} of the group {effect} (decision {best.number}); "
+            f"the {counted(len(free), 'face')} not listed "
             "stay as they are"
         )
     following = sum(1 for face in free if best.character is not None or face not in restored)
     if not following:
         return best, ""
-    return best, f"cluster {cluster}: {_faces(following)} not listed follow decision {best.number} ({effect})"
-
-
-def _faces(count: int) -> str:
-    return f"{count} face{'' if count == 1 else 's'}"
+    return best, f"cluster {cluster}: {counted(following, 'face')} not listed follow decision {best.number} ({effect})"

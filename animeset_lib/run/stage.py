@@ -20,7 +20,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from animeset_lib.models.api import ModelProvider
-from animeset_lib.records import EmbedRow, Record
+from animeset_lib.records import Box, EmbedRow, Record
 
 __all__ = [
     "Context",
@@ -206,6 +206,12 @@ class Stage(ABC, Generic[I, R, N]):
     def process(self, batch: Sequence[I], out: Path, ctx: Context) -> Iterable[R]:
         """Rows for `batch`, in its order (one item may give none or several rows). Files go below `out`, named by record id, written whole
         (`media.write_image` does that). A bad item is a row with `dropped` and `why`; an exception ends the run."""
+
+    def shown(self, row: R, items: Mapping[str, I], out: Path) -> tuple[Path, Box | None] | None:
+        """The picture that a row of the batch `items` (by id) is about, for who looks on meanwhile, and the part of it that is meant. None: nothing to
+        show."""
+        file = getattr(row, "file", None)
+        return (out / file, None) if file and row.dropped is None else None
 
     @abstractmethod
     def finish(

@@ -28,6 +28,7 @@ __all__ = [
     "PartialStage",
     "StageFolder",
     "folder_size",
+    "free_name",
     "full_disk_as",
     "parse_json",
     "remove_tree",
@@ -106,6 +107,14 @@ def full_disk_as(message: Callable[[], str]) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise SpaceError(message()) from error
         raise
+
+
+def free_name(folder: Path) -> Path:
+    """Where a folder that a person changed is set aside: the first of `<name>.edited-1`, `-2`, ... that is free."""
+    number = 1
+    while (candidate := folder.with_name(f"{folder.name}.edited-{number}")).exists():
+        number += 1
+    return candidate
 
 
 def folder_size(path: Path) -> int:

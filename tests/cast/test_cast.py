@@ -37,12 +37,12 @@ from animeset_lib.cast.references import find_references, references_digest
 from animeset_lib.errors import InputError
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
-from animeset_lib.models.fakes import FAKE_FACE_RGB, FakeEmbedder, FakeModels
 from animeset_lib.records import Box, ClusterRow, EmbedRow, Frame, Region
 from animeset_lib.run.decisions import Decision, DecisionLog
 from animeset_lib.run.settling import settle
 from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import CastSettings
+from tests.fakes import FAKE_FACE_RGB, FakeEmbedder, FakeModels
 from tests.notes import noted
 
 Vectors = npt.NDArray[np.float32]

@@ -16,10 +16,10 @@ from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
 from animeset_lib.models.api import Detection
-from animeset_lib.models.fakes import FAKE_FACE_RGB, FakeModels
 from animeset_lib.records import Box, DedupeRow, Frame, Region
 from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import DetectSettings
+from tests.fakes import FAKE_FACE_RGB, FakeModels
 
 
 def face(x0: float, y0: float, x1: float, y1: float, score: float = 0.9) -> Detection:

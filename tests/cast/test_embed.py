@@ -13,10 +13,10 @@ from animeset_lib.cast.embed import EmbedNotes, EmbedStage
 from animeset_lib.cast.head_box import head_crop
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
-from animeset_lib.models.fakes import FakeEmbedder, FakeModels
 from animeset_lib.records import Box, Frame, Region
 from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import EmbedSettings
+from tests.fakes import FakeEmbedder, FakeModels
 
 COLOURS = [(200, 30, 30), (30, 200, 30), (30, 30, 200)]
 

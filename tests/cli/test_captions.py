@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from animeset_lib.models.fakes import FakeModels
 from animeset_lib.pipeline import Folders, RunResult, run_film
 from animeset_lib.pipeline import run as room
 from animeset_lib.published.publish import changed_files
 from animeset_lib.settings import load_settings
+from tests.fakes import FakeModels
 from tests.published.small_world import FIRST, A, B, C, World
 from tests.run.killed_run import SETTINGS
 from tests.run.test_kill_pipeline import _film

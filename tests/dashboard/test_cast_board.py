@@ -30,12 +30,12 @@ from animeset_lib.errors import InputError
 from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
-from animeset_lib.models.fakes import FakeModels
 from animeset_lib.pipeline.cast_pack import CastPack, write_pack
 from animeset_lib.records import Box, CastRow, ClusterRow, DedupeRow, EmbedRow, Frame, Region
 from animeset_lib.run.decisions import DecisionLog
 from animeset_lib.run.stage import Context, Given, Output, Stage, StageInfo
 from animeset_lib.settings import CastSettings
+from tests.fakes import FakeModels
 from tests.notes import noted
 
 Face = tuple[int, int, float]

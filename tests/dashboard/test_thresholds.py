@@ -19,12 +19,12 @@ from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
 from animeset_lib.models.api import Detection
-from animeset_lib.models.fakes import FakeModels
 from animeset_lib.pictures.quality import QualityStage
 from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.records import Box, CastRow, DedupeRow, Frame, QualityRow, Region
 from animeset_lib.run.stage import Context, Given, Output
 from animeset_lib.settings import DedupeSettings, DetectSettings, QualitySettings, Settings, describe
+from tests.fakes import FakeModels
 from tests.film_maker import drawing
 from tests.talking_head import Picture, brighter, compressed, head, noisy
 

@@ -18,11 +18,11 @@ from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import Picture, read_image, write_image
 from animeset_lib.models.api import TaggerInput, Tags, Thresholds
-from animeset_lib.models.fakes import FakeModels, FakeTagger
 from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.records import Box, DedupeRow, Film, Frame, Region
 from animeset_lib.run.stage import Context, Output
 from animeset_lib.settings import CaptionWords, RegularisationSettings, TrainingSize, load_settings
+from tests.fakes import FakeModels, FakeTagger
 from tests.notes import noted
 
 WIDTH, HEIGHT = 640, 360

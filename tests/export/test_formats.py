@@ -563,7 +563,7 @@ def test_yaml_reads_back(value: dict[str, Any]) -> None:
     assert (yaml.safe_load(to_yaml(value)) or {}) == value
 
 
-# -------------------------------------------------------------------------------------- Hugging Face and EveryDream
+# -------------------------------------------------------------------------------------------------------- Hugging Face
 
 
 def test_huggingface(tmp_path: Path) -> None:
@@ -602,23 +602,6 @@ def test_huggingface(tmp_path: Path) -> None:
     (mine,) = [row for row in [*train, *validation] if row["file_name"] == "mine.png"]
     assert (mine["outfit"], mine["time_s"], mine["shot"], mine["bbox"]) == ("unknown", -1.0, -1, [0.0, 0.0, 64.0, 64.0])
     assert not [name for name in files.linked if "scenery" in name]
-
-
-def test_everydream(tmp_path: Path) -> None:
-    files = FORMATS["everydream"](planned(tmp_path, scenery=4, by="outfit"))
-    counts = {name: text(files, name) for name in files.written if name.endswith("multiply.txt")}
-    assert counts == {
-        "train/hana/dress/multiply.txt": "2\n",
-        "train/hana/kimono/multiply.txt": "1\n",
-        "train/ren/multiply.txt": "4\n",
-        "train/regularisation/multiply.txt": "0.50\n",
-    }
-    folders = {f"{PurePosixPath(name).parent}/multiply.txt" for name in files.linked}
-    assert folders == set(counts), "it counts for its own folder only"
-    assert "validation.json" not in files.written
-    kept_back = FORMATS["everydream"](planned(tmp_path / "2", {"hana": twenty()}, validation=0.1))
-    assert json.loads(text(kept_back, "validation.json"))["manual_data_root"] == "validation"
-    assert len([name for name in kept_back.linked if name.startswith("validation/hana/")]) == 2
 
 
 @pytest.mark.parametrize(

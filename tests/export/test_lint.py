@@ -134,7 +134,7 @@ def test_a_broken_caption_is_found_and_nothing_else(good: Callable[[str], Path],
     assert found == expected
 
 
-@pytest.mark.parametrize("name", ["kohya-folders", "kohya-config", "folder", "animeset", "ai-toolkit", "everydream"])
+@pytest.mark.parametrize("name", ["kohya-folders", "kohya-config", "folder", "animeset", "ai-toolkit"])
 def test_more_than_one_line_is_an_error_where_it_is_not_meant(good: Callable[[str], Path], name: str) -> None:
     root = good(name)
     write(caption(root), "hana, view_4\nhana, smile\n")
@@ -259,7 +259,7 @@ def test_mixed_capitals_in_a_suffix_are_not_found_by_kohya(good: Callable[[str],
     assert lint(root).findings == ()
 
 
-@pytest.mark.parametrize("name", ["onetrainer", "ai-toolkit", "everydream"])
+@pytest.mark.parametrize("name", ["onetrainer", "ai-toolkit"])
 def test_mixed_capitals_are_found_by_the_others(good: Callable[[str], Path], name: str) -> None:
     root = good(name)
     _rename(picture(root), "hana_0004.Png")
@@ -437,8 +437,6 @@ def test_regularisation_pictures_show_nobody(good: Callable[[str], Path]) -> Non
 def _repeats(root: Path, name: str, often: int) -> None:
     if name == "kohya-folders":
         _rename(root / "3_hana", f"{often}_hana")
-    elif name == "everydream":
-        write(root / "hana" / "multiply.txt", f"{often}\n")
     elif name == "onetrainer":
         edit_json(
             root / "concepts.json",
@@ -450,7 +448,7 @@ def _repeats(root: Path, name: str, often: int) -> None:
         write(path, f"{head}num_repeats: {often}{tail}")
 
 
-@pytest.mark.parametrize("name", ["kohya-folders", "everydream", "onetrainer", "ai-toolkit"])
+@pytest.mark.parametrize("name", ["kohya-folders", "onetrainer", "ai-toolkit"])
 def test_unbalanced_repeats_are_a_warning_with_numbers(good: Callable[[str], Path], name: str) -> None:
     root = good(name)
     _repeats(root, name, 6)
@@ -629,8 +627,7 @@ def test_rows_of_a_published_film_from_anybody(tmp_path: Path, rows: str) -> Non
     assert "not_parsed" in codes(lint(tmp_path))
 
 
-@pytest.mark.parametrize("extra", ["", "multiply.txt"])
-def test_links_in_a_circle_are_followed_once(tmp_path: Path, extra: str) -> None:
+def test_links_in_a_circle_are_followed_once(tmp_path: Path) -> None:
     for name in ("here", "there"):
         draw(tmp_path / name / "hana_1.png", len(name))
         write(tmp_path / name / "hana_1.txt", f"hana, {name}\n")
@@ -638,15 +635,13 @@ def test_links_in_a_circle_are_followed_once(tmp_path: Path, extra: str) -> None
         (tmp_path / f"self_{number}").symlink_to(".")
         (tmp_path / "here" / f"to_{number}").symlink_to("../there")
         (tmp_path / "there" / f"to_{number}").symlink_to("../here")
-    if extra:
-        write(tmp_path / extra, "2\n")
     assert "2 pictures" in lint(tmp_path).linted[0].summary
 
 
 def test_a_set_too_small_to_know_its_trigger_takes_that_of_its_character(good: Callable[[str], Path]) -> None:
     """An outfit of one picture, as an export by outfit may have it."""
-    root = good("everydream")
-    draw(root / "hana" / "kimono" / "hana_9.png", 999)
-    write(root / "hana" / "kimono" / "hana_9.txt", "hana, 1girl, kimono\n")
-    write(root / "hana" / "kimono" / "multiply.txt", "1\n")
+    root = good("onetrainer")
+    draw(root / "hana_kimono" / "hana_9.png", 999)
+    write(root / "hana_kimono" / "hana_9.txt", "hana, 1girl, kimono\n")
+    edit_json(root / "concepts.json", lambda all_: [*all_, {**all_[0], "name": "outfit", "path": "hana_kimono"}])
     assert "other_trigger" not in codes(lint(root))

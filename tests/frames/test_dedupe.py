@@ -14,11 +14,11 @@ from PIL import Image
 from animeset_lib.frames.dedupe import DedupeStage, sharpness
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
-from animeset_lib.models.fakes import FakeModels
 from animeset_lib.records import Frame
 from animeset_lib.run.decisions import DecisionLog
 from animeset_lib.run.stage import Context, Output
 from animeset_lib.settings import DedupeSettings
+from tests.fakes import FakeModels
 from tests.film_maker import drawing
 from tests.talking_head import Picture, brighter, camera, compressed, head, noisy, subtitle
 

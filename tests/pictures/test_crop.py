@@ -10,12 +10,12 @@ import pytest
 from animeset_lib.cast.detect import DetectStage
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import read_image, write_image
-from animeset_lib.models.fakes import FAKE_FACE_RGB
 from animeset_lib.pictures.crop import CropStage
 from animeset_lib.pictures.upscale import UpscaleStage
 from animeset_lib.records import Box, Crop, Frame, PlannedCrop, Region
 from animeset_lib.run.stage import Context, Output
 from animeset_lib.settings import CropSettings, TrainingSize
+from tests.fakes import FAKE_FACE_RGB
 
 WIDTH, HEIGHT = 2000, 1200
 FACE = Box(x0=900, y0=300, x1=1100, y1=500)

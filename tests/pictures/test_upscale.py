@@ -16,12 +16,12 @@ from animeset_lib.errors import ModelError, PictureError
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import read_image, write_image
 from animeset_lib.models.api import Picture
-from animeset_lib.models.fakes import FakeModels
 from animeset_lib.pictures.quality import QualityStage
 from animeset_lib.pictures.upscale import UpscaleStage
 from animeset_lib.records import Box, CastRow, EmbedRow, Frame, PlannedCrop, QualityRow, Region
 from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import Section, SetSize, TrainingSize, UpscaleSettings
+from tests.fakes import FakeModels
 
 WIDTH, HEIGHT = 960, 540
 Film = Callable[..., dict[StageType, Output[Any, Any]]]
@@ -247,7 +247,8 @@ def test_when_nothing_can_be_enlarged_the_run_stops_and_can_go_on(
     given = film([[("anna", face(30 + i, 20, 40))] for i in range(4)])
     stage = UpscaleStage(UpscaleSettings(upscaler="fake"), set_size=SetSize(min_pictures=1))
     with pytest.raises(
-        ModelError, match=r"all pictures so far failed with the upscaler fake; the last one: the program ended"
+        ModelError,
+        match=r"all 4 pictures that were tried failed with the upscaler fake; the last one: the program ended",
     ):
         run_stage(stage, given, make_context(models=Fails(set(range(4)))))
     assert all(row.dropped is None for row in run_stage(stage, given, make_context()).rows)
@@ -256,5 +257,23 @@ def test_when_nothing_can_be_enlarged_the_run_stops_and_can_go_on(
 def test_failures_in_batches_of_one_are_counted_together(film: Film, run_stage: Run, make_context: Make) -> None:
     given = film([[("anna", face(30 + i, 20, 40))] for i in range(4)])
     stage = UpscaleStage(UpscaleSettings(upscaler="fake"), set_size=SetSize(min_pictures=1))
-    with pytest.raises(ModelError, match="all pictures so far failed"):
-        run_stage(stage, given, make_context(models=Fails(set(range(4)))), batch=1)
+    with pytest.raises(ModelError, match="all 4 pictures that were tried failed"):
+        run_stage(stage, given, make_context(models=Fails(set(range(8)))), batch=1)
+
+
+def test_what_failed_in_batches_of_one_is_made_once_the_cause_is_mended(
+    film: Film, run_stage: Run, make_context: Make
+) -> None:
+    given = film([[("anna", face(30 + i, 20, 40))] for i in range(4)])
+    stage = UpscaleStage(UpscaleSettings(upscaler="fake"), set_size=SetSize(min_pictures=1))
+    mended = run_stage(stage, given, make_context(models=Fails(set(range(4)))), batch=1)
+    assert [row.dropped for row in mended.rows] == [None] * 4
+    assert mended.rows == run_stage(stage, given, make_context()).rows
+
+
+def test_a_batch_asks_nothing_of_the_others(film: Film, run_stage: Run, make_context: Make) -> None:
+    """It ends the run by what it saw itself, whatever earlier ones made."""
+    given = film([[("anna", face(30 + i, 20, 40))] for i in range(4)])
+    stage = UpscaleStage(UpscaleSettings(upscaler="fake"), set_size=SetSize(min_pictures=1))
+    with pytest.raises(ModelError, match="all 2 pictures that were tried failed"):
+        run_stage(stage, given, make_context(models=Fails({2, 3})), batch=2)

@@ -8,10 +8,10 @@ import pytest
 
 from animeset_lib.cast.cast_file import load_cast
 from animeset_lib.cast.name_book import load_names
-from animeset_lib.models.fakes import FakeModels
 from animeset_lib.pipeline import FilmFiles, Folders, RunResult, run_film
 from animeset_lib.pipeline import run as room
 from animeset_lib.settings import load_settings
+from tests.fakes import FakeModels
 from tests.run.killed_run import SETTINGS
 from tests.run.test_kill_pipeline import _film
 

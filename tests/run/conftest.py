@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from animeset_lib.models.fakes import FakeModels
 from animeset_lib.pipeline import Folders, RunResult
 from animeset_lib.pipeline import run as room
 from animeset_lib.settings import Settings
+from tests.fakes import FakeModels
 from tests.run.toy import FILM, Numbers, Tree, toy_stages
 
 

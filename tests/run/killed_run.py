@@ -15,10 +15,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from animeset_lib.models.fakes import FakeModels
 from animeset_lib.pipeline import Folders, run_film
 from animeset_lib.pipeline import run as room
 from animeset_lib.settings import load_settings
+from tests.fakes import FakeModels
 
 SETTINGS = (
     "upscale.training_px=256",

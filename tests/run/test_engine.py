@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +19,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from animeset_lib.errors import AnimesetError, BusyError, CancelledError, SettingsError, SpaceError
-from animeset_lib.models.fakes import FakeModels
 from animeset_lib.pipeline import Folders, RunResult, film_states, removable, remove_unused
 from animeset_lib.pipeline import run as room
 from animeset_lib.pipeline.stages import build_pipeline
+from animeset_lib.records import Box
 from animeset_lib.run import lock
 from animeset_lib.run.engine import keys_of
 from animeset_lib.run.events import read_events
 from animeset_lib.run.lock import Cancel, hold, holder, request_cancel
 from animeset_lib.run.stage import Context
 from animeset_lib.settings import load_settings
+from tests.fakes import FakeModels
 from tests.run.toy import FILM, Knob, Numbers, NumbersNotes, Tree, Vectors, toy_stages
 
 FOLDER = "toy-0123456789ab"
@@ -137,6 +140,22 @@ def test_a_stage_that_sees_everything_at_once_is_one_step_of_its_bar(
         ("progress", None, 0.25, 1),
         ("stage_finished", None, None, None),
     ]
+
+
+def test_progress_names_the_newest_pictures_once_each(
+    toy_run: Callable[..., RunResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = Box(x0=1, y0=2, x1=3, y1=4)
+    monkeypatch.setattr(Numbers, "shown", lambda self, row, items, out: (out / f"{row.id}.txt", part), raising=False)
+    ticks = count()
+    monkeypatch.setattr(time, "time", lambda: float(next(ticks)))  # a second per look, so nothing is thinned out
+    seen: list[dict[str, Any]] = []
+    toy_run(tmp_path / "a", listeners=(seen.append,))
+    made = [event["made"] for event in seen if event["kind"] == "progress" and event["stage"] == "1_numbers"]
+    names = [[Path(one["path"]).name for one in some] for some in made]
+    assert names == [["n0.txt", "n1.txt", "n2.txt"], ["n3.txt", "n5-twin.txt", "n5.txt"], ["n6.txt"]]
+    first = made[0][0]
+    assert (Path(first["path"]).parent.name.startswith("1_numbers-"), first["box"]) == (True, [1.0, 2.0, 3.0, 4.0])
 
 
 def test_cancel_keeps_finished_batches(toy_run: Callable[..., RunResult], tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from animeset_lib.cast.cluster import ClusterStage
 from animeset_lib.errors import InputError
-from animeset_lib.models.fakes import FakeModels
 from animeset_lib.pictures.crop import CropStage
 from animeset_lib.records import AttributeRow, Box, ClusterRow, Crop
 from animeset_lib.run.stage import Context, Output, StageType
@@ -19,6 +18,7 @@ from animeset_lib.words.attributes import AttributesStage
 from animeset_lib.words.caption import CaptionStage
 from animeset_lib.words.traits import leaks_of
 from animeset_lib.words.vocabulary import background_of
+from tests.fakes import FakeModels
 
 
 def crop(crop_id: str, character: str = "rem", faces: int = 1, **changes: Any) -> Crop:

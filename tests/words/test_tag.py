@@ -10,12 +10,12 @@ import pytest
 
 from animeset_lib.media import write_image
 from animeset_lib.models.api import TaggerInput, Tags, Thresholds
-from animeset_lib.models.fakes import FakeModels, FakeTagger
 from animeset_lib.pictures.crop import CropStage
 from animeset_lib.records import Box, Crop
 from animeset_lib.run.stage import Context, Output
 from animeset_lib.settings import TagSettings
 from animeset_lib.words.tag import TagStage, mcut
+from tests.fakes import FakeModels, FakeTagger
 
 RED, BLUE = (200, 10, 20), (10, 20, 250)
 

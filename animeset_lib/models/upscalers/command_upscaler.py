@@ -31,7 +31,7 @@ from animeset_lib.models.api import Picture
 from animeset_lib.models.engines.child_process import Tail, how_it_ended
 from animeset_lib.models.spec import Parts
 from animeset_lib.models.upscalers.tiling import check_factor
-from animeset_lib.system import end_tree, own_session, split_command
+from animeset_lib.system import end_tree, own_session, sha256_of, split_command
 
 __all__ = ["VERSION", "CommandUpscaler", "digest"]
 
@@ -168,8 +168,7 @@ def digest(template: str) -> str:
     for file in (command.program, *(Path(word) for word in command.words if not _PLACE.search(word))):
         with contextlib.suppress(OSError, ValueError):  # a word that looks like no file is none
             if file.is_file():
-                with file.open("rb") as content:
-                    total.update(hashlib.file_digest(content, "sha256").digest())
+                total.update(bytes.fromhex(sha256_of(file)))
     return total.hexdigest()
 
 
