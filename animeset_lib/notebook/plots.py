@@ -18,10 +18,11 @@ import numpy as np
 
 from animeset_lib.cast.cast import CastStage
 from animeset_lib.cast.detect import DetectStage
-from animeset_lib.dashboard.english import REASONS, SETTINGS, STAGES
 from animeset_lib.dashboard.pictures import Thumbnails, face_picture
+from animeset_lib.dashboard.texts import texts
 from animeset_lib.dashboard.thresholds import EXPLORABLE, explore
 from animeset_lib.dataset.card import clock
+from animeset_lib.dataset.explain import REASONS
 from animeset_lib.dataset.sheet import Tile, grid_sheet
 from animeset_lib.errors import InputError
 from animeset_lib.frames.dedupe import DedupeStage
@@ -162,7 +163,10 @@ def funnel(run: Run) -> Any:
     if not outputs:
         raise InputError('nothing was run with these settings yet; run it: run.upto("crop")')
     figure, (left, right) = _figure(1, 2, size=(9, 0.32 * len(outputs) + 1.3), sharey=True, width_ratios=(2, 1))
-    names = [f"{name.partition('_')[0]}  {STAGES[name][0]}" for name in (output.stage.name for output in outputs)]
+    words = texts("en")
+    names = [
+        f"{name.partition('_')[0]}  {words[f'stage.{name}']}" for name in (output.stage.name for output in outputs)
+    ]
     kept = [output.info.kept for output in outputs]
     gone = [output.info.rows - output.info.kept for output in outputs]
     seconds = [output.info.seconds for output in outputs]
@@ -188,7 +192,7 @@ def losses(run: Run) -> Any:
     axes.barh(names, begin, color=_KEPT, label="in the set")
     for place, reason in enumerate(reasons):
         lost = np.array([sum(x["count"] for x in found[name]["lost"] if x["reason"] == reason) for name in names])
-        axes.barh(names, lost, left=begin, color=_COLORS[(place + 1) % len(_COLORS)], label=REASONS.get(reason, reason))
+        axes.barh(names, lost, left=begin, color=_COLORS[(place + 1) % len(_COLORS)], label=REASONS[reason].english)
         begin = begin + lost
     axes.invert_yaxis()
     _whole_counts(axes.xaxis)
@@ -233,7 +237,7 @@ def contact_sheet(view: StageView, *, limit: int = 24, which: str = "kept") -> A
     shown = spread(rows, limit)
     tiles = [Tile(_picture_of(view, row), _lines(view, row)) for row in shown]
     words = f"{len(shown)} of {len(rows)} {which} rows, in the stage's order"
-    sheet = grid_sheet(f"{view.name.partition('_')[0]}  {STAGES[view.name][0]}", words, tiles)
+    sheet = grid_sheet(f"{view.name.partition('_')[0]}  {texts('en')[f'stage.{view.name}']}", words, tiles)
     height, width = sheet.shape[:2]
     figure, axes = _figure(size=(9, 9 * height / width + 0.5))
     _show_picture(axes, sheet, f"{view.name}: {words}", "in reading order", "")
@@ -260,6 +264,8 @@ def _picture_of(view: StageView, row: Any) -> Picture:
 
 def _lines(view: StageView, row: Any) -> tuple[str, ...]:
     """What stands below a picture on a contact sheet."""
+    from animeset_lib.notebook.picture_table import reason_of
+
     if view.section == "extract":
         return (f"{row.pts_ms / 1000:.2f} s · shot {row.shot}", row.cause)
     if view.section == "dedupe":
@@ -272,7 +278,7 @@ def _lines(view: StageView, row: Any) -> tuple[str, ...]:
     if view.section == "cast":
         return (row.character or "nobody", f"confidence {row.confidence:.2f}")
     if view.section == "quality":
-        return (f"score {row.score:.2f}", REASONS.get(row.dropped, "") if row.dropped else "")
+        return (f"score {row.score:.2f}", reason_of(view, row))
     if view.section in ("upscale", "crop"):
         return (f"{row.character} · {row.framing.replace('_', ' ')}", f"{row.box.width:.0f}x{row.box.height:.0f} px")
     if view.section == "dataset":
@@ -298,7 +304,7 @@ def histogram(run: Run, setting: str, value: float | None = None) -> Any:
     limit = now if value is None else value
     found = explore(setting, float(limit), run.settings, stage.outputs, Thumbnails())
     figure, axes = _figure()
-    unit = SETTINGS[setting]
+    unit = texts("en")[f"setting.{setting}"]
     if found is None:
         axes.text(0.5, 0.5, "no row has this value", ha="center", transform=axes.transAxes, color=_QUIET)
         _labelled(axes, f"{setting}: nothing measured", unit, "rows")
@@ -424,7 +430,7 @@ def boxes(run: Run, frame: str | None = None) -> Any:
         color = _QUIET if region.dropped else colors.get(name or "", _KEPT)
         _rectangle(axes, region.face, color, "-")
         _rectangle(axes, region.person, color, ":")
-        said = REASONS.get(region.dropped, region.dropped) if region.dropped else name or "face"
+        said = DetectStage.reasons[region.dropped].english if region.dropped else name or "face"
         _tag(axes, region.face, f"{said} {region.score:.2f}", color)
     axes.plot([], [], "-", color=_KEPT, label="face, with the detector's score (0..1)")
     axes.plot([], [], ":", color=_KEPT, label="body (estimated from the face where none was seen)")

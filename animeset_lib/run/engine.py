@@ -170,11 +170,22 @@ def _run_stage(
     _check_space(store, stage)
     cancel.check()
     final, notes = stage.finish(begun.rows(starts), items, given, begun.path, context(rest))
+    _check_reasons(stage, final)
     seconds = time.monotonic() - began
     begun.seal(final, _stage_info(stage, key, given, models, final, notes, seconds))
     output = begun.commit()
     _report(stage, final, seconds, events, log, reused=False)
     return output
+
+
+def _check_reasons(stage: AnyStage, rows: Sequence[Record]) -> None:
+    undeclared = sorted({row.dropped for row in rows if row.dropped is not None} - stage.reasons.keys())
+    if undeclared:
+        kind = type(stage)
+        raise AnimesetError(
+            f"stage {stage.name} dropped rows as {', '.join(undeclared)}, expected one of its reasons "
+            f"({', '.join(stage.reasons) or 'it has none'}); declare it with its words in {kind.__name__}.reasons ({kind.__module__})"
+        )
 
 
 def _check_space(store: FilmStore, stage: AnyStage) -> None:

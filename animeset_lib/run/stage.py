@@ -20,7 +20,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from animeset_lib.models.api import ModelProvider
-from animeset_lib.records import EmbedRow, Record
+from animeset_lib.records import EmbedRow, Reason, Record
 
 __all__ = [
     "Context",
@@ -174,12 +174,16 @@ class Stage(ABC, Generic[I, R, N]):
     name     also the folder's name, e.g. `3b_embed`
     version  raised when equal input gives another output than before
     needs    earlier stages whose output it reads
+    reasons  code → reason of everything its rows may be dropped for; the engine takes no row with another code
+    seconds_per_minute  what a minute of film takes on two processor cores with the models that need no download: for estimates only
     batch    items per batch: small where an item is long, for a batch is what an interruption can cost
     """
 
     name: ClassVar[str]
     version: ClassVar[str]
     needs: ClassVar[tuple[type[Stage[Any, Any, Any]], ...]]
+    reasons: ClassVar[Mapping[str, Reason]] = {}
+    seconds_per_minute: ClassVar[float] = 1.0
     batch: ClassVar[int] = 16
     settings: BaseModel
 
