@@ -33,6 +33,7 @@ __all__ = [
     "new_figure",
     "nothing_to_show",
     "pick",
+    "picture_at",
     "rectangle",
     "show_picture",
     "shrunk",
@@ -153,6 +154,14 @@ def rectangle(axes: Any, box: Box, color: str, style: str, width: float = 2) -> 
     from matplotlib.patches import Rectangle
 
     axes.add_patch(Rectangle((box.x0, box.y0), box.width, box.height, fill=False, ec=color, lw=width, ls=style))
+
+
+def picture_at(axes: Any, picture: Picture, place: tuple[float, float], zoom: float, color: str) -> None:
+    """The picture in a frame of `color`, its middle at `place`."""
+    from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+    frame = {"edgecolor": color, "linewidth": 1.6}
+    axes.add_artist(AnnotationBbox(OffsetImage(picture, zoom=zoom), place, pad=0.12, bboxprops=frame))
 
 
 def written_on(axes: Any, box: Box, text: str, color: str) -> None:

@@ -304,7 +304,6 @@ class Builder:
     def _add_map(self, dataset: Any, outputs: Given) -> None:
         """The UMAP points of 3c_cluster for the embeddings panel (brain key `umap`) and the vectors of 3b_embed for sorting by similarity
         (`identity`); nothing is computed here."""
-
         places = {row.id: place for place, row in enumerate(outputs[EmbedStage].rows)}
         clusters = outputs[ClusterStage].by_id
         vectors = outputs[EmbedStage].vectors

@@ -85,9 +85,9 @@ class Tags:
         return Saved(tuple(outcome.saved), tuple(outcome.refused))
 
     def _wishes(self, kind: Kind, dataset: Any, outcome: _Outcome) -> list[_Wish]:
-        found: list[_Wish] = []
+        wishes: list[_Wish] = []
         if not len(dataset):
-            return found
+            return wishes
         ids, tags, frames = dataset.values(["id", "tags", "frame_id"])
         # whose face a tag on the whole picture means
         if kind in ("crops", "dataset"):
@@ -100,24 +100,24 @@ class Tags:
         for id, own_tags, frame, face in zip(ids, tags, frames, alone, strict=True):
             for what in own_tags or ():
                 if kind in ("stills", "faces") and what in _FRAME_TAGS and (what != "restore" or kind == "stills"):
-                    found.append(_Wish(what, "frame", frame, kind, id, None))
+                    wishes.append(_Wish(what, "frame", frame, kind, id, None))
                 elif (meant := _face_wish(what, characters)) is not None:
                     if face is None:
                         outcome.refused.append(
                             f"'{what}' on {frame} does not tell which face is meant; tag the face in the dataset of faces"
                         )
                     else:
-                        found.append(_Wish(meant, "face", face, kind, id, None))
+                        wishes.append(_Wish(meant, "face", face, kind, id, None))
                 elif what in _FRAME_TAGS:
                     outcome.refused.append(
                         f"'{what}' is said of stills, not of pictures cut from them; tag {frame} in the dataset of stills"
                     )
         if kind == "faces":
-            found += self._label_wishes(dataset, characters, outcome)
-        return found
+            wishes += self._label_wishes(dataset, characters, outcome)
+        return wishes
 
     def _label_wishes(self, dataset: Any, characters: set[str], outcome: _Outcome) -> list[_Wish]:
-        found: list[_Wish] = []
+        wishes: list[_Wish] = []
         columns = dataset.values(
             ["id", *(f"faces.detections.{name}" for name in ("id", "region_id", "tags", "label", "shown"))]
         )
@@ -127,13 +127,13 @@ class Tags:
                     continue
                 for what in own_tags or ():
                     if (meant := _face_wish(what, characters)) is not None:
-                        found.append(_Wish(meant, "face", region, "faces", sample, label_id))
+                        wishes.append(_Wish(meant, "face", region, "faces", sample, label_id))
                     elif what in _FRAME_TAGS:
                         outcome.refused.append(f"'{what}' is said of stills, not of faces; tag the still of {region}")
                 if label != shown:
                     meant = {LABELS[NOISE]: "restore", LABELS[REJECTED]: "not_a_character"}.get(label, f"name:{label}")
-                    found.append(_Wish(meant, "face", region, "faces", sample, label_id, edited=True))
-        return found
+                    wishes.append(_Wish(meant, "face", region, "faces", sample, label_id, edited=True))
+        return wishes
 
     def _save_frames(self, wishes: Sequence[_Wish], outcome: _Outcome) -> None:
         of_frame: dict[str, list[_Wish]] = defaultdict(list)

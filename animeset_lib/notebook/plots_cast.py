@@ -10,7 +10,6 @@ import numpy as np
 from animeset_lib.cast.cast import CastStage
 from animeset_lib.cast.detect import DetectStage
 from animeset_lib.dashboard.pictures import face_picture
-from animeset_lib.notebook.folders import needed
 from animeset_lib.records import Region
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ from animeset_lib.notebook.figures import (
     new_figure,
     nothing_to_show,
     pick,
+    picture_at,
     rectangle,
     show_picture,
     shrunk,
@@ -75,9 +75,6 @@ def face_map(run: Run, *, faces: int = 60, zoom: float = 0.24) -> Any:
     """
     from animeset_lib.notebook.run import spread
 
-    needed("matplotlib")
-    from matplotlib.offsetbox import AnnotationBbox, OffsetImage
-
     cluster = run.stage("cluster")
     cast = run.outputs[CastStage].by_id if CastStage in run.outputs else {}
     colors = character_colors(run) if cast else {}
@@ -97,10 +94,7 @@ def face_map(run: Run, *, faces: int = 60, zoom: float = 0.24) -> Any:
             if row.id in shown:
                 region = regions[row.id]
                 picture = shrunk(face_picture(still_of(run, region.frame_id), region.face), 128)
-                head = OffsetImage(picture, zoom=zoom)
-                axes.add_artist(
-                    AnnotationBbox(head, (row.x, row.y), pad=0.12, bboxprops={"edgecolor": color, "linewidth": 1.6})
-                )
+                picture_at(axes, picture, (row.x, row.y), zoom, color)
     axes.margins(0.12)
     axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     kind = run.settings.cluster.map.upper()
