@@ -48,17 +48,19 @@ def clean(
     from animeset_lib.pipeline import removable, remove_unused
     from animeset_lib.run.store import folder_size
 
-    found = [(path, folder_size(path)) for path in removable(work, everything)]
+    unused = [(path, folder_size(path)) for path in removable(work, everything)]
     if as_json:
         print(
-            json.dumps([{"path": str(path), "bytes": size, "removed": yes} for path, size in found], ensure_ascii=False)
+            json.dumps(
+                [{"path": str(path), "bytes": size, "removed": yes} for path, size in unused], ensure_ascii=False
+            )
         )
-    for path, size in found:
+    for path, size in unused:
         if yes:
             remove_unused(work, path)
         if not as_json:
             say(f"{'removed' if yes else 'would remove'}  {size / 1e6:>8.1f} MB  {path}")
-    if not found and not as_json:
+    if not unused and not as_json:
         say("Nothing to remove.")
     elif not yes and not as_json:
         say("Nothing was removed yet; add --yes to do it.")

@@ -155,35 +155,35 @@ class Inbox:
         Left out: hidden ones (so everything on its way) and links to something outside the folder.
         """
         root = self.folder.resolve()
-        found: list[tuple[int, str, Path]] = []
+        rows: list[tuple[int, str, Path]] = []
         for path in self.folder.iterdir() if self.folder.is_dir() else []:
             with suppress(OSError):  # it went away while we looked, or may not be read
                 if path.name.startswith(".") or not self._is_one(path):
                     continue
                 real = path.resolve()
                 if real.is_relative_to(root) and not any(p.startswith(".") for p in real.relative_to(root).parts):
-                    found.append((-path.stat().st_mtime_ns, path.name, path))
-        return [path for _, _, path in sorted(found)]
+                    rows.append((-path.stat().st_mtime_ns, path.name, path))
+        return [path for _, _, path in sorted(rows)]
 
     def pending(self) -> list[Pending]:
         """The uploads that can go on, the most recently touched first."""
-        found = []
+        uploads = []
         for path in self._uploads.glob("*.json"):
             with suppress(OSError, ValueError, KeyError, TypeError):  # a stray file, or an upload that ends just now
-                told = json.loads(path.read_text(encoding="utf-8"))
-                state = self._part(path.stem, str(told["name"])).stat()
-                found.append(
+                about = json.loads(path.read_text(encoding="utf-8"))
+                state = self._part(path.stem, str(about["name"])).stat()
+                uploads.append(
                     Pending(
                         path.stem,
-                        str(told["name"]),
-                        int(told["size"]),
+                        str(about["name"]),
+                        int(about["size"]),
                         state.st_size,
-                        str(told["fingerprint"]),
-                        float(told["started"]),
+                        str(about["fingerprint"]),
+                        float(about["started"]),
                         state.st_mtime,
                     )
                 )
-        return sorted(found, key=lambda one: (-one.touched, one.name))
+        return sorted(uploads, key=lambda one: (-one.touched, one.name))
 
     def forget(self, identity: str) -> None:
         """Remove what has arrived of a pending upload; nothing happens when there is none. Raises `BusyError` while it is being finished."""
@@ -233,13 +233,13 @@ class Inbox:
 
     def _open_part(self, part: Path, identity: str, name: str, size: int, fingerprint: str) -> None:
         """With the lock held: the description first, so that there is no part that cannot be listed."""
-        told_path = self._uploads / f"{identity}.json"
-        told: dict[str, object] = {}
+        about_path = self._uploads / f"{identity}.json"
+        about: dict[str, object] = {}
         with suppress(OSError, ValueError, TypeError):  # TypeError: JSON, but not ours
-            told = dict(json.loads(told_path.read_text(encoding="utf-8")))
-        now = {"name": name, "size": size, "fingerprint": fingerprint, "started": told.get("started", time.time())}
-        if told != now:
-            write_json(told_path, now)
+            about = dict(json.loads(about_path.read_text(encoding="utf-8")))
+        now = {"name": name, "size": size, "fingerprint": fingerprint, "started": about.get("started", time.time())}
+        if about != now:
+            write_json(about_path, now)
         part.touch()
         if part.stat().st_size > size:  # none of ours: we never write beyond the size
             os.truncate(part, 0)

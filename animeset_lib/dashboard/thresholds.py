@@ -110,14 +110,14 @@ def _border(
     thumbs: Thumbnails,
 ) -> list[dict[str, Any]]:
     """The nearest few that would go, then the nearest few that would stay."""
-    found = []
+    pictures = []
     for state in (True, False):
         side = np.flatnonzero(beyond == state)
         for index in side[np.argsort(np.abs(values[side] - value), kind="stable")][:_BORDER]:
             src = _picture(rows[index].id, outputs, thumbs)
             if src:
-                found.append({"src": src, "value": round(float(values[index]), 3), "dropped": state})
-    return found
+                pictures.append({"src": src, "value": round(float(values[index]), 3), "dropped": state})
+    return pictures
 
 
 def _picture(row_id: str, outputs: Given, thumbs: Thumbnails) -> str:

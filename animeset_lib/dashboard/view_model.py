@@ -154,10 +154,10 @@ class ViewModel:
         runs = known_runs(self.folders)
         again = next((run for run in runs if run["folder"] == folder), None)
         alive = next((run for run in runs if run["running"]), None)
-        found = again or alive or next(iter(runs), None)
-        if found is not None:
-            self._follow(found["folder"])
-            name = Path(found["path"]).name
+        shown = again or alive or next(iter(runs), None)
+        if shown is not None:
+            self._follow(shown["folder"])
+            name = Path(shown["path"]).name
             if any(path.name == name for path in self._inbox.files()):
                 self.chosen = [name]
         self._results.open(self._shown)
@@ -199,12 +199,12 @@ class ViewModel:
 
     def _casts(self) -> list[dict[str, str]]:
         """Published films whose characters can be named again: `folder`, `film`, and the cast file as seen from the project folder."""
-        found = []
+        casts = []
         for one in published_folders(self.folders.output):
             path = self.folders.output / one["folder"] / CAST_FILE
             if path.is_file():
-                found.append({**one, "cast": path.relative_to(self.root).as_posix()})
-        return found
+                casts.append({**one, "cast": path.relative_to(self.root).as_posix()})
+        return casts
 
     def start(self) -> None:
         """*Slow*: begin a run on the chosen films with the settings of the form, in a process of its own."""
@@ -364,9 +364,9 @@ class ViewModel:
         if limit is None or self._shown is None:
             return
         outputs = stages_with(self.folders.work / self._shown.folder, limit.stage)
-        found = explore(name, value, self.form.settings, outputs, self._thumbs) if outputs else None
-        if found is not None:
-            self._explored = {**found.__dict__, "missing": False}
+        explored = explore(name, value, self.form.settings, outputs, self._thumbs) if outputs else None
+        if explored is not None:
+            self._explored = {**explored.__dict__, "missing": False}
 
     # ---- cast --------------------------------------------------------------------------------------------------------------------
 

@@ -84,7 +84,7 @@ class Lens:
             "crops": stages_with(self._work, CropStage),
             "dataset": self._published,
         }
-        return tuple(kind for kind, found in kept.items() if found is not None)
+        return tuple(kind for kind, source in kept.items() if source is not None)
 
     @property
     def missing(self) -> str:

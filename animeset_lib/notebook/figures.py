@@ -142,12 +142,12 @@ def pick(part: str | None, among: Mapping[str, Any], rank: Any) -> str:
     """The id that holds `part`, or the best by `rank` where none is asked for. Raises `InputError` where no id holds it."""
     if part is None:
         return max(among, key=rank)
-    found = [one for one in among if part in one]
-    if not found:
+    matches = [one for one in among if part in one]
+    if not matches:
         raise InputError(
             f"no id holds '{part}'; expected a part of one of {len(among)} ids, such as {next(iter(among))}"
         )
-    return found[0]
+    return matches[0]
 
 
 def rectangle(axes: Any, box: Box, color: str, style: str, width: float = 2) -> None:

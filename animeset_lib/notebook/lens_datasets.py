@@ -343,12 +343,12 @@ class Builder:
 
 def _metadata(published: Path) -> dict[str, dict[str, Any]]:
     """What the published `metadata.jsonl` say, by the picture's path in the film's folder."""
-    found = {}
+    rows = {}
     for file in sorted(published.glob("*/metadata.jsonl")):
         for line in file.read_text(encoding="utf-8").splitlines():
             row: dict[str, Any] = json.loads(line)
-            found[f"{file.parent.name}/{row['file_name']}"] = row
-    return found
+            rows[f"{file.parent.name}/{row['file_name']}"] = row
+    return rows
 
 
 def _relative(box: Box, width: int, height: int) -> list[float]:

@@ -152,34 +152,34 @@ def reasons(view: StageView, counts: Mapping[str, int]) -> PictureTable:
     return _table(records, ids, said)
 
 
-def fates(found: Sequence[tuple[StageView, Any]]) -> PictureTable:
+def fates(pairs: Sequence[tuple[StageView, Any]]) -> PictureTable:
     """One line per stage and row: kept or dropped, and why."""
     records = [
         {
             # one picture where several stages speak of the same thing
-            "picture": picture_of(view, row) if row.id not in {other.id for _, other in found[:place]} else Thumb(),
+            "picture": picture_of(view, row) if row.id not in {other.id for _, other in pairs[:place]} else Thumb(),
             "stage": view.name,
             "state": "dropped" if row.dropped else "kept",
             "reason": reason_of(view, row),
             "why": row.why,
         }
-        for place, (view, row) in enumerate(found)
+        for place, (view, row) in enumerate(pairs)
     ]
-    return _table(records, [row.id for _, row in found], f"{len(found)} rows")
+    return _table(records, [row.id for _, row in pairs], f"{len(pairs)} rows")
 
 
 def findings(reports: Sequence[Report]) -> PictureTable:
     """One line per finding of the linter."""
-    found = [(one, finding) for report in reports for one in report.linted for finding in one.findings]
+    pairs = [(one, finding) for report in reports for one in report.linted for finding in one.findings]
     loaded = sum(len(report.linted) for report in reports)
     said = f"{loaded} data sets loaded: {sum(r.errors for r in reports)} errors, {sum(r.warnings for r in reports)} warnings"
-    if not found:
+    if not pairs:
         return _empty(("level", "format", "where", "what"), said)
     records = [
         {"level": finding.level, "format": one.format, "where": finding.path, "what": finding.words}
-        for one, finding in found
+        for one, finding in pairs
     ]
-    return _table(records, [finding.code for _, finding in found], said)
+    return _table(records, [finding.code for _, finding in pairs], said)
 
 
 def picture_of(view: StageView, row: Any, longest_px: int = _PX) -> Thumb:

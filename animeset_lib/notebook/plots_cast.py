@@ -105,17 +105,20 @@ def face_map(run: Run, *, faces: int = 60, zoom: float = 0.24) -> Any:
 def distances(run: Run) -> Any:
     """How far apart pairs of faces are: those inside one cluster and those of two. Two separate hills are what sorting needs."""
     cluster = run.stage("cluster")
-    found = cluster.notes["distances"]
-    edges = np.array(found["edges"])
+    histograms = cluster.notes["distances"]
+    edges = np.array(histograms["edges"])
     figure, axes = new_figure()
     for kind, color, words in (("within", KEPT, "of one cluster"), ("between", GONE, "of two clusters")):
-        counts = np.array(found[kind], dtype=float)
+        counts = np.array(histograms[kind], dtype=float)
         share = 100 * counts / max(counts.sum(), 1)
         axes.stairs(share, edges, fill=True, alpha=0.55, color=color, label=f"{int(counts.sum())} pairs {words}")
     same = cluster.notes["same_distance"]
     axes.axvline(same, color=LIMIT, linewidth=1.5, label=f"same_distance {same:.2f}")
     axes.legend(fontsize=8, frameon=False)
-    top = max((edges[i + 1] for i in range(len(edges) - 1) if found["within"][i] or found["between"][i]), default=1.0)
+    top = max(
+        (edges[i + 1] for i in range(len(edges) - 1) if histograms["within"][i] or histograms["between"][i]),
+        default=1.0,
+    )
     axes.set_xlim(0, max(top, same) + 0.1)
     labelled(
         axes, "Distances between faces", "cosine distance of two faces (0 = equal, 1 = unrelated)", "share of pairs (%)"

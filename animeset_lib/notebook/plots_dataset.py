@@ -94,13 +94,13 @@ def traits(run: Run, character: str | None = None) -> Any:
     name = character or max(tables, key=lambda one: int(tables[one]["pictures"]))
     if name not in tables:
         raise InputError(f"{name} has no captions in this run; expected one of {', '.join(sorted(tables))}")
-    told = tables[name]
-    rows = told["traits"][:_BARS]
+    table = tables[name]
+    rows = table["traits"][:_BARS]
     if not rows:
         return nothing_to_show(f"{name}: 0 traits", "The tagger named nothing of its hair, eyes, body or clothes.")
     figure, axes = new_figure(size=(9, 0.3 * len(rows) + 1.4))
     labels = [row["tag"] + ("" if row["lift"] is None else f"  ({row['lift']:.1f}x)") for row in rows]
-    colors = [GONE if row["tag"] in told["dropped"] else KEPT for row in rows]
+    colors = [GONE if row["tag"] in table["dropped"] else KEPT for row in rows]
     axes.barh(labels, [row["share"] for row in rows], color=colors, height=0.6)
     rest = [(row["rest_share"], place) for place, row in enumerate(rows) if row["rest_share"] is not None]
     axes.plot([share for share, _ in rest], [at for _, at in rest], "|", color=LIMIT, markersize=12, linestyle="none")
@@ -108,7 +108,7 @@ def traits(run: Run, character: str | None = None) -> Any:
     axes.set_xlim(0, 1)
     legend(axes, {"told": KEPT, "left to the trigger": GONE, "rest of the cast": LIMIT}, loc="lower right")
     labelled(
-        axes, f"{name}: policy {told['policy']}", "share of its pictures that show such a trait (0..1)", "trait (lift)"
+        axes, f"{name}: policy {table['policy']}", "share of its pictures that show such a trait (0..1)", "trait (lift)"
     )
     return figure
 
@@ -194,9 +194,9 @@ def coverage(run: Run, character: str | None = None) -> Any:
     }
     figure = figure_class()(figsize=(9, 4.6), layout="constrained")
     grid = figure.add_gridspec(2, 4, height_ratios=(2.4, 1))
-    for place, (what, found) in enumerate(counts.items()):
+    for place, (what, counted) in enumerate(counts.items()):
         axes = figure.add_subplot(grid[0, place])
-        best = found.most_common(8)
+        best = counted.most_common(8)
         labels = [label.replace("_", " ") for label, _ in best]
         colors = [QUIET if label == "unknown" else KEPT for label in labels]
         axes.barh(labels, [count for _, count in best], color=colors, height=0.7)

@@ -64,16 +64,16 @@ def funnel(run: Run) -> Any:
 
 def losses(run: Run) -> Any:
     """Where each character's figures and pictures went, from the final choice backwards: chosen, and lost by reason."""
-    found: Mapping[str, Any] = run.stage("dataset").notes["characters"]
-    if not found:
+    characters: Mapping[str, Any] = run.stage("dataset").notes["characters"]
+    if not characters:
         return nothing_to_show("What became of each character's pictures", "No character was found in this film.")
-    figure, axes = new_figure(size=(9, 0.42 * len(found) + 1.6))
-    reasons = list(dict.fromkeys(loss["reason"] for one in found.values() for loss in one["lost"]))
-    names = list(found)
-    begin = np.array([found[name]["chosen"] for name in names])
+    figure, axes = new_figure(size=(9, 0.42 * len(characters) + 1.6))
+    reasons = list(dict.fromkeys(loss["reason"] for one in characters.values() for loss in one["lost"]))
+    names = list(characters)
+    begin = np.array([characters[name]["chosen"] for name in names])
     axes.barh(names, begin, color=KEPT, label="in the set")
     for place, reason in enumerate(reasons):
-        lost = np.array([sum(x["count"] for x in found[name]["lost"] if x["reason"] == reason) for name in names])
+        lost = np.array([sum(x["count"] for x in characters[name]["lost"] if x["reason"] == reason) for name in names])
         axes.barh(names, lost, left=begin, color=COLORS[(place + 1) % len(COLORS)], label=REASONS[reason].english)
         begin = begin + lost
     axes.invert_yaxis()
@@ -157,17 +157,19 @@ def histogram(run: Run, setting: str, value: float | None = None) -> Any:
     if now is None and setting == "detect.score_min":
         now = _model_limit(run)
     limit = now if value is None else value
-    found = explore(setting, float(limit), run.settings, stage.outputs, Thumbnails())
+    explored = explore(setting, float(limit), run.settings, stage.outputs, Thumbnails())
     figure, axes = new_figure()
     unit = texts("en")[f"setting.{setting}"]
-    if found is None:
+    if explored is None:
         axes.text(0.5, 0.5, "no row has this value", ha="center", transform=axes.transAxes, color=QUIET)
         labelled(axes, f"{setting}: nothing measured", unit, "rows")
         return figure
-    edges = np.array(found.edges)
+    edges = np.array(explored.edges)
     low_is_bad = EXPLORABLE[setting].low_is_bad
     beyond = (edges[1:] <= limit) if low_is_bad else (edges[:-1] >= limit)
-    axes.bar(edges[:-1], found.counts, np.diff(edges), align="edge", color=[GONE if b else KEPT for b in beyond], lw=0)
+    axes.bar(
+        edges[:-1], explored.counts, np.diff(edges), align="edge", color=[GONE if b else KEPT for b in beyond], lw=0
+    )
     axes.axvline(limit, color=LIMIT, linewidth=1.5)
     side = "left" if low_is_bad else "right"
     what = "duplicates" if section == "dedupe" else "faces"
@@ -175,7 +177,7 @@ def histogram(run: Run, setting: str, value: float | None = None) -> Any:
     whole_counts(axes.yaxis)
     labelled(
         axes,
-        f"{setting} = {limit:g}{tried}: {found.dropped} of {found.total} go, those {side} of the line",
+        f"{setting} = {limit:g}{tried}: {explored.dropped} of {explored.total} go, those {side} of the line",
         f"{_MEASURES.get(setting, unit)}",
         what,
     )
