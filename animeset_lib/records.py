@@ -8,6 +8,7 @@ Times are milliseconds of presentation time. A row is never removed: when someth
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 __all__ = [
+    "UNREADABLE",
     "AttributeRow",
     "Box",
     "CaptionRow",
@@ -29,6 +31,7 @@ __all__ = [
     "Framing",
     "PlannedCrop",
     "QualityRow",
+    "Reason",
     "Record",
     "Region",
     "RegularisationRow",
@@ -154,8 +157,21 @@ class Box(_Frozen):
         return x0, y0, max(x0 + 1, round(self.x1)), max(y0 + 1, round(self.y1))
 
 
+@dataclass(frozen=True)
+class Reason:
+    """Why rows are dropped: a few words in each language of the page, and a sentence of what that means."""
+
+    english: str
+    german: str
+    means: str
+
+
+UNREADABLE = Reason("Unreadable", "Nicht lesbar", "The picture is damaged or gone.")
+"""Of every stage that opens pictures, as `unreadable`."""
+
+
 class Record(_Frozen):
-    """One row of a stage. `dropped` is None while the thing is in use, else a reason code such as `duplicate`."""
+    """One row of a stage. `dropped` is None while the thing is in use, else the code of one of its stage's `reasons`."""
 
     id: RecordId
     dropped: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +32,7 @@ from animeset_lib.cast.references import embed_references, find_references, refe
 from animeset_lib.errors import InputError
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.models.api import ModelProvider
-from animeset_lib.records import CastRow
+from animeset_lib.records import CastRow, Reason
 from animeset_lib.run.decisions import Decision, DecisionLog, about_faces, digest_of
 from animeset_lib.run.settling import Settlement, settle
 from animeset_lib.run.stage import Context, Given, Item, Notes, StageType, WholeStage
@@ -107,7 +107,20 @@ class CastStage(WholeStage[CastRow, CastNotes]):
     names: tuple[KnownName, ...] = ()
     name: ClassVar[str] = "3d_cast"
     version: ClassVar[str] = "2"
+    seconds_per_minute: ClassVar[float] = 0.1
     needs: ClassVar[tuple[StageType, ...]] = (ExtractStage, DetectStage, EmbedStage, ClusterStage)
+    reasons: ClassVar[Mapping[str, Reason]] = {
+        "noise": Reason(
+            "Belongs to no character", "Gehört zu keiner Figur", "It resembles no character often enough to be one."
+        ),
+        "same_frame": Reason(
+            "Character twice in one still",
+            "Figur zweimal in einem Still",
+            "Another face in the still is more surely this character.",
+        ),
+        "not_a_character": Reason("Not a character", "Keine Figur", "A person said that this is no character."),
+        "by_hand": Reason("Removed by hand", "Von Hand entfernt", "A person took the picture out."),
+    }
 
     def fingerprint(self, models: ModelProvider) -> dict[str, str]:
         """Contents of what is read from outside the run. Raises `InputError` when it cannot be used, before any stage has run."""

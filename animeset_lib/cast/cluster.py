@@ -83,6 +83,7 @@ class ClusterStage(WholeStage[ClusterRow, ClusterNotes]):
     settings: ClusterSettings
     name: ClassVar[str] = "3c_cluster"
     version: ClassVar[str] = "2"
+    seconds_per_minute: ClassVar[float] = 4.0
     needs: ClassVar[tuple[StageType, ...]] = (ExtractStage, DetectStage, EmbedStage)
 
     def finish(

@@ -26,7 +26,7 @@ from animeset_lib.media import Picture, read_image
 from animeset_lib.media.reading import read_ahead
 from animeset_lib.models.api import Detection, ModelInfo, ModelProvider
 from animeset_lib.prefetch import in_groups
-from animeset_lib.records import Box, Frame, Region
+from animeset_lib.records import Box, Frame, Reason, Region
 from animeset_lib.run.stage import Context, Given, Notes, Output, Stage, StageType
 from animeset_lib.settings import DetectSettings
 
@@ -81,7 +81,23 @@ class DetectStage(Stage[Still, Region, DetectNotes]):
     settings: DetectSettings
     name: ClassVar[str] = "3a_detect"
     version: ClassVar[str] = "3"
+    seconds_per_minute: ClassVar[float] = 6.0
     needs: ClassVar[tuple[StageType, ...]] = (ExtractStage, DedupeStage)
+    reasons: ClassVar[Mapping[str, Reason]] = {
+        "double": Reason(
+            "Face found twice", "Gesicht doppelt gefunden", "A second box of a face that another row has."
+        ),
+        "no_face": Reason(
+            "No face to be seen", "Kein Gesicht zu sehen", "A head from behind, or with its face hidden."
+        ),
+        "low_score": Reason(
+            "Detection too uncertain", "Zu unsicher erkannt", "The detector's score is below the limit."
+        ),
+        "small_face": Reason("Face too small", "Gesicht zu klein", "The face has too few pixels to tell whose it is."),
+        "overlay": Reason(
+            "Overlay or logo", "Einblendung oder Logo", "The same drawing is at the same place in many shots."
+        ),
+    }
 
     def fingerprint(self, models: ModelProvider) -> dict[str, str]:
         return {"detector": models.info("detector", self.settings.detector).digest}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -16,7 +16,7 @@ from animeset_lib.errors import InputError
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media.reading import read_ahead
 from animeset_lib.models.api import ModelInfo, ModelProvider, Picture
-from animeset_lib.records import Box, EmbedRow
+from animeset_lib.records import UNREADABLE, Box, EmbedRow, Reason
 from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
 from animeset_lib.settings import EmbedSettings
 
@@ -50,7 +50,11 @@ class EmbedStage(Stage[Heads, EmbedRow, EmbedNotes]):
     settings: EmbedSettings
     name: ClassVar[str] = "3b_embed"
     version: ClassVar[str] = "1"
+    seconds_per_minute: ClassVar[float] = 4.0
     needs: ClassVar[tuple[StageType, ...]] = (ExtractStage, DetectStage)
+    reasons: ClassVar[Mapping[str, Reason]] = {
+        "unreadable": UNREADABLE,
+    }
 
     def fingerprint(self, models: ModelProvider) -> dict[str, str]:
         return {"embedder": models.info("embedder", self.settings.embedder).digest}

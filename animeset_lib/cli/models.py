@@ -123,10 +123,10 @@ def models_verify(names: NamesArgument = None) -> None:
     )
     faults = 0
     for spec in specs:
-        found = zoo.weights.verify(spec.folder, spec.files)
-        faults += len(found)
-        say(f"{spec.name}: {'all well' if not found else ''}")
-        for fault in found:
+        faults_here = zoo.weights.verify(spec.folder, spec.files)
+        faults += len(faults_here)
+        say(f"{spec.name}: {'all well' if not faults_here else ''}")
+        for fault in faults_here:
             say(f"  {fault}")
     if not specs:
         say(f"No downloaded model in {zoo.weights.folder}.")

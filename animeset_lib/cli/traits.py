@@ -88,8 +88,8 @@ def _known(files: FilmFiles) -> dict[str, dict[str, Any]]:
     from animeset_lib.words.caption import CaptionStage
 
     outputs = stages_with(files.work, CaptionStage)
-    if outputs is not None and (found := outputs[CaptionStage].notes.traits):
-        return found
+    if outputs is not None and (traits_in_work := outputs[CaptionStage].notes.traits):
+        return traits_in_work
     place = files.published
     written = sorted(place.glob("*/traits.json")) if place is not None else []
     if not written:
@@ -99,12 +99,12 @@ def _known(files: FilmFiles) -> dict[str, dict[str, Any]]:
             "run the film again"
         )
     try:
-        found = {one["character"]: one for one in (parse_json(file.read_text(encoding="utf-8")) for file in written)}
-        for one in found.values():
+        tables = {one["character"]: one for one in (parse_json(file.read_text(encoding="utf-8")) for file in written)}
+        for one in tables.values():
             _row(one, Choice())
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"a traits.json below {place} cannot be read ({error}); run the film again") from error
-    return found
+    return tables
 
 
 def _row(traits: dict[str, Any], choice: Choice) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from animeset_lib.cast.detect import DetectStage
 from animeset_lib.dashboard.pictures import Thumbnails, face_picture
 from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
-from animeset_lib.pictures.quality import QualityStage, find_faults
+from animeset_lib.pictures.quality import GATES, QualityStage, find_faults
 from animeset_lib.run.stage import Given, StageType
 from animeset_lib.settings import Settings
 
@@ -51,14 +51,10 @@ EXPLORABLE: Mapping[str, _Limit] = {
     "dedupe.local_ssim_min": _Limit(DedupeStage, lambda row: row.local_ssim, low_is_bad=False),
     "detect.score_min": _Limit(DetectStage, _usable(lambda row: row.score), low_is_bad=True),
     "detect.min_face_px": _Limit(DetectStage, _usable(lambda row: row.face.height, "low_score"), low_is_bad=True),
-    "quality.dark_luma": _Limit(QualityStage, _measured("luma_p95"), low_is_bad=True),
-    "quality.bright_luma": _Limit(QualityStage, _measured("luma_p05"), low_is_bad=False),
-    "quality.flat_contrast": _Limit(QualityStage, _measured("contrast"), low_is_bad=True),
-    "quality.blur_percent": _Limit(QualityStage, _measured("blur"), low_is_bad=False),
-    "quality.noise_sigma": _Limit(QualityStage, _measured("noise"), low_is_bad=False),
-    "quality.blockiness": _Limit(QualityStage, _measured("blockiness"), low_is_bad=False),
-    "quality.blend_share": _Limit(QualityStage, _measured("blend"), low_is_bad=False),
-    "quality.min_face_px": _Limit(QualityStage, _measured("face_px"), low_is_bad=True),
+    **{
+        f"quality.{gate.limit}": _Limit(QualityStage, _measured(gate.measure), low_is_bad=gate.least)
+        for gate in GATES.values()
+    },
 }
 """Settings that can be explored. The two of 2_dedupe know only the pairs that were duplicates in this run, as they were first
 compared: a laxer limit finds more, and with a stricter one a pair may still turn out equal once a small move is taken out."""
@@ -91,7 +87,7 @@ def explore(name: str, value: float, settings: Settings, outputs: Given, thumbs:
     if name.startswith("quality."):
         section, _, key = name.partition(".")
         tried = getattr(settings, section).model_copy(update={key: value})
-        code = _reason_of(name)
+        code = next(code for code, gate in GATES.items() if gate.limit == key)
         beyond = np.array([code in find_faults(row.measured, tried) for row in rows])
     counts, edges = np.histogram(values, bins=_BINS)
     return Explored(
@@ -105,19 +101,6 @@ def explore(name: str, value: float, settings: Settings, outputs: Given, thumbs:
     )
 
 
-def _reason_of(name: str) -> str:
-    return {
-        "quality.dark_luma": "too_dark",
-        "quality.bright_luma": "too_bright",
-        "quality.flat_contrast": "flat",
-        "quality.blur_percent": "blurred",
-        "quality.noise_sigma": "noisy",
-        "quality.blockiness": "blocky",
-        "quality.blend_share": "blend",
-        "quality.min_face_px": "too_small",
-    }[name]
-
-
 def _border(
     rows: Sequence[Any],
     values: Any,
@@ -127,14 +110,14 @@ def _border(
     thumbs: Thumbnails,
 ) -> list[dict[str, Any]]:
     """The nearest few that would go, then the nearest few that would stay."""
-    found = []
+    pictures = []
     for state in (True, False):
         side = np.flatnonzero(beyond == state)
         for index in side[np.argsort(np.abs(values[side] - value), kind="stable")][:_BORDER]:
             src = _picture(rows[index].id, outputs, thumbs)
             if src:
-                found.append({"src": src, "value": round(float(values[index]), 3), "dropped": state})
-    return found
+                pictures.append({"src": src, "value": round(float(values[index]), 3), "dropped": state})
+    return pictures
 
 
 def _picture(row_id: str, outputs: Given, thumbs: Thumbnails) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from animeset_lib.cast.cluster import ClusterStage
 from animeset_lib.dataset.coverage import Coverage
-from animeset_lib.dataset.explain import Loss
+from animeset_lib.dataset.explain import REASONS, Loss
 from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.models.api import ModelInfo
@@ -39,7 +39,6 @@ __all__ = [
     "weaknesses",
 ]
 
-_IN_WORDS = {"by_hand": "you took out by hand"}
 _PARTS = 5
 """Equal parts of the film in the table of times."""
 
@@ -417,7 +416,7 @@ def _loss_table(lost: Sequence[Loss]) -> list[str]:
         "| Left out at | Reason | How many |",
         "|---|---|---:|",
         *[
-            f"| {loss.stage} | {_cell(_IN_WORDS.get(loss.reason, loss.reason))} | {counted(loss.count, loss.what)} |"
+            f"| {loss.stage} | {_cell(REASONS[loss.reason].english)} | {counted(loss.count, loss.what)} |"
             for loss in lost
         ],
         "",
@@ -471,11 +470,10 @@ def _setting(given: Given, stage: StageType, name: str) -> Any:
 
 
 def losses_in_words(lost: Sequence[Loss]) -> str:
-    """`2 figures blurred (4a_quality), 1 crop not_selected (7_dataset)`; `nothing` when nothing was lost."""
+    """`2 figures blurred (4a_quality), 1 crop not selected (7_dataset)`; `nothing` when nothing was lost."""
     return (
         ", ".join(
-            f"{counted(loss.count, loss.what)} {_IN_WORDS.get(loss.reason, loss.reason)} ({loss.stage})"
-            for loss in lost
+            f"{counted(loss.count, loss.what)} {REASONS[loss.reason].english.lower()} ({loss.stage})" for loss in lost
         )
         or "nothing"
     )

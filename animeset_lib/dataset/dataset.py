@@ -36,7 +36,7 @@ from animeset_lib.dataset.coverage import Coverage, coverage
 from animeset_lib.dataset.coverage_sheet import coverage_sheet
 from animeset_lib.dataset.explain import CROP_STAGES, Fate, Loss, fates, losses
 from animeset_lib.dataset.regularisation import RegularisationStage, published_entries
-from animeset_lib.dataset.selection import THUMB_PX, Candidate, Choice, choose
+from animeset_lib.dataset.selection import NOT_SELECTED, THUMB_PX, Candidate, Choice, choose
 from animeset_lib.dataset.sheet import ROW_TILES, SheetRow, Tile, fit_tile, grid_sheet, row_sheet
 from animeset_lib.dataset.subset_sheet import subset_sheet, subsets_json
 from animeset_lib.errors import InputError
@@ -47,7 +47,7 @@ from animeset_lib.pictures.crop import CropStage
 from animeset_lib.pictures.framing import FRAMINGS
 from animeset_lib.pictures.quality import QualityStage
 from animeset_lib.pictures.upscale import UpscaleStage
-from animeset_lib.records import CaptionRow, Crop, DatasetRow, Frame
+from animeset_lib.records import UNREADABLE, CaptionRow, Crop, DatasetRow, Frame, Reason
 from animeset_lib.run.stage import Context, Given, Item, Notes, StageType, WholeStage
 from animeset_lib.settings import DatasetSettings, Mix
 from animeset_lib.words.attributes import AttributesStage, groupings
@@ -97,6 +97,7 @@ class DatasetStage(WholeStage[DatasetRow, DatasetNotes]):
 
     name: ClassVar[str] = "7_dataset"
     version: ClassVar[str] = "3"
+    seconds_per_minute: ClassVar[float] = 8.0
     needs: ClassVar[tuple[StageType, ...]] = (
         ExtractStage,
         DedupeStage,
@@ -112,6 +113,11 @@ class DatasetStage(WholeStage[DatasetRow, DatasetNotes]):
         CaptionStage,
         RegularisationStage,
     )
+    reasons: ClassVar[Mapping[str, Reason]] = {
+        **{code: reason for stage in CROP_STAGES for code, reason in stage.reasons.items()},
+        "unreadable": UNREADABLE,
+        "not_selected": NOT_SELECTED,
+    }
 
     def finish(
         self, rows: Sequence[DatasetRow], items: Sequence[Item], given: Given, out: Path, ctx: Context

@@ -11,18 +11,19 @@ from animeset_lib.cast.cast import CastStage
 from animeset_lib.cast.cluster import ClusterStage
 from animeset_lib.cast.detect import DetectStage
 from animeset_lib.cast.embed import EmbedStage
+from animeset_lib.dataset.selection import NOT_SELECTED
 from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.pictures.crop import CropStage
 from animeset_lib.pictures.quality import QualityStage
 from animeset_lib.pictures.upscale import UpscaleStage
-from animeset_lib.records import DatasetRow, PlannedCrop, Region
+from animeset_lib.records import DatasetRow, PlannedCrop, Reason, Region
 from animeset_lib.run.stage import Given, StageType
 from animeset_lib.words.attributes import AttributesStage
 from animeset_lib.words.caption import CaptionStage
 from animeset_lib.words.tag import TagStage
 
-__all__ = ["CROP_STAGES", "LAST", "Fate", "Loss", "fates", "losses"]
+__all__ = ["CROP_STAGES", "LAST", "REASONS", "Fate", "Loss", "fates", "losses"]
 
 What = Literal["frame", "figure", "crop"]
 
@@ -33,6 +34,24 @@ _FRAME_STAGES: tuple[StageType, ...] = (ExtractStage, DedupeStage)
 _REGION_STAGES: tuple[StageType, ...] = (DetectStage, EmbedStage, ClusterStage, CastStage, QualityStage)
 CROP_STAGES: tuple[StageType, ...] = (UpscaleStage, CropStage, TagStage, AttributesStage, CaptionStage)
 """Stages that may drop a crop. All their rows have the crop's id."""
+REASONS: Mapping[str, Reason] = {
+    **{
+        code: reason
+        for stage in (*_FRAME_STAGES, *_REGION_STAGES, *CROP_STAGES)
+        for code, reason in stage.reasons.items()
+    },
+    "not_selected": NOT_SELECTED,
+    "not_planned": Reason(
+        "Enough others planned", "Genug andere geplant", "Other pictures of the character were planned."
+    ),
+    "missing": Reason("Picture is missing", "Bild fehlt", "It was planned, but no picture was made of it."),
+    NO_CROP_USED: Reason(
+        "None of its crops used", "Kein Crop davon verwendet", "All crops of the figure were dropped."
+    ),
+    "no_figure_used": Reason("None of its figures used", "Niemand daraus verwendet", "All figures in it were dropped."),
+    "chosen": Reason("In the data set", "Im Datensatz", "It is in the set, itself or what was cut from it."),
+}
+"""Of every code that a fate may have."""
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,16 @@ import numpy.typing as npt
 
 from animeset_lib.cast.detect import DetectStage
 from animeset_lib.dataset.facility_location import FacilityLocation, best_of
+from animeset_lib.dataset.selection import NOT_SELECTED
 from animeset_lib.errors import InputError
 from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractNotes, ExtractStage
 from animeset_lib.media import Picture, read_image, write_image
 from animeset_lib.media.reading import read_ahead
 from animeset_lib.models.api import ModelInfo, ModelProvider, Tagger, TaggerInput
+from animeset_lib.pictures.crop import CropStage
 from animeset_lib.pictures.framing import Shape, buckets, output_size
-from animeset_lib.records import Box, Film, Frame, RegularisationRow
+from animeset_lib.records import UNREADABLE, Box, Film, Frame, Reason, RegularisationRow
 from animeset_lib.run.stage import Context, Given, Item, Notes, Output, StageType, WholeStage
 from animeset_lib.settings import CaptionWords, RegularisationSettings, TrainingSize
 from animeset_lib.system import sha256_of
@@ -81,7 +83,19 @@ class RegularisationStage(WholeStage[RegularisationRow, RegularisationNotes]):
 
     name: ClassVar[str] = "6d_regularisation"
     version: ClassVar[str] = "1"
+    seconds_per_minute: ClassVar[float] = 0.1
     needs: ClassVar[tuple[StageType, ...]] = (ExtractStage, DedupeStage, DetectStage)
+    reasons: ClassVar[Mapping[str, Reason]] = {
+        "unreadable": UNREADABLE,
+        "too_small": CropStage.reasons["too_small"],
+        "nothing_to_see": Reason("Nothing to be seen", "Nichts zu sehen", "Nearly all of it is one colour."),
+        "somebody_in_it": Reason("Somebody in it", "Jemand im Bild", "The tagger sees a person or an animal."),
+        "not_checked": Reason(
+            "Nobody looked for people", "Nicht auf Personen geprüft", "The tagger does not see people."
+        ),
+        "no_words": Reason("No word for it", "Kein Wort dafür", "There would be nothing to put into the caption."),
+        "not_selected": NOT_SELECTED,
+    }
 
     def fingerprint(self, models: ModelProvider) -> Mapping[str, str]:
         if self.settings.pictures == 0:

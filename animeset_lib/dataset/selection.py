@@ -17,12 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from animeset_lib.dataset.facility_location import FacilityLocation, best_of
-from animeset_lib.records import Framing
+from animeset_lib.records import Framing, Reason
 from animeset_lib.settings import DatasetSettings, Mix
 from animeset_lib.words.vocabulary import UNKNOWN
 
-__all__ = ["THUMB_PX", "Candidate", "Choice", "choose"]
+__all__ = ["NOT_SELECTED", "THUMB_PX", "Candidate", "Choice", "choose"]
 
+NOT_SELECTED = Reason("Not selected", "Nicht ausgewählt", "The chosen ones show what it shows.")
 THUMB_PX = 64
 """Side of the thumbnails that are compared."""
 _SHIFT_PX = 4

@@ -28,7 +28,7 @@ from animeset_lib.frames.hashing import hash_hex, neighbours, perceptual_hash
 from animeset_lib.frames.similarity import Similarity, analysis_picture, may_have_moved, moved_similarity, similarity
 from animeset_lib.media import read_image, write_image
 from animeset_lib.models.api import ModelProvider
-from animeset_lib.records import DedupeRow
+from animeset_lib.records import UNREADABLE, DedupeRow, Reason
 from animeset_lib.run.decisions import Decision, DecisionLog, about_frames, digest_of
 from animeset_lib.run.settling import settle_frames
 from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
@@ -100,7 +100,12 @@ class DedupeStage(Stage[DedupeItem, DedupeRow, DedupeNotes]):
     decisions: Path | None = None
     name: ClassVar[str] = "2_dedupe"
     version: ClassVar[str] = "1"
+    seconds_per_minute: ClassVar[float] = 3.0
     needs: ClassVar[tuple[StageType, ...]] = (ExtractStage,)
+    reasons: ClassVar[Mapping[str, Reason]] = {
+        "unreadable": UNREADABLE,
+        "duplicate": Reason("Duplicate", "Doppelt", "Another still shows the same picture, or a person said so."),
+    }
     batch: ClassVar[int] = 32
 
     def fingerprint(self, models: ModelProvider) -> Mapping[str, str]:

@@ -35,7 +35,7 @@ from animeset_lib.frames.shots import ShotDetector, small_color
 from animeset_lib.media import FilmReader, MovieFrame, clean_name, list_pictures, read_image, write_image
 from animeset_lib.media.bars import content_box
 from animeset_lib.models.api import ModelProvider
-from animeset_lib.records import Box, Film, Frame
+from animeset_lib.records import UNREADABLE, Box, Film, Frame, Reason
 from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
 from animeset_lib.settings import ExtractSettings
 
@@ -121,7 +121,14 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
 
     name: ClassVar[str] = "1_extract"
     version: ClassVar[str] = "1"
+    seconds_per_minute: ClassVar[float] = 6.0
     needs: ClassVar[tuple[StageType, ...]] = ()
+    reasons: ClassVar[Mapping[str, Reason]] = {
+        "unreadable": UNREADABLE,
+        "repeat": Reason(
+            "No newer picture", "Kein neueres Bild", "The film has no newer picture at this time than the still before."
+        ),
+    }
     batch: ClassVar[int] = 1
 
     def fingerprint(self, models: ModelProvider) -> Mapping[str, str]:

@@ -34,8 +34,8 @@ def on_colab() -> bool:
 def device_in_words() -> str:
     """Which cards the driver shows and where networks will run, with the command that mends what leaves a card idle."""
     device = choose("auto")
-    found = "; ".join(f"{card.name}, {card.memory / 2**30:.0f} GiB" for card in cards()) or "none"
-    return "\n".join([f"graphics card: {found}", f"networks run on: {device.words}", *idle(device)])
+    names = "; ".join(f"{card.name}, {card.memory / 2**30:.0f} GiB" for card in cards()) or "none"
+    return "\n".join([f"graphics card: {names}", f"networks run on: {device.words}", *idle(device)])
 
 
 def allow_widgets() -> bool:

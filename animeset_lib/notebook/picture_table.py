@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from animeset_lib.cast.detect import DetectStage
-from animeset_lib.dashboard.english import REASONS
 from animeset_lib.dashboard.pictures import Thumbnails, face_picture
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.pictures.crop import CropStage
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from animeset_lib.export.lint import Report
     from animeset_lib.notebook.run import StageView
 
-__all__ = ["PictureTable", "fates", "findings", "picture_of", "reasons", "stage_table"]
+__all__ = ["PictureTable", "fates", "findings", "picture_of", "reason_of", "reasons", "stage_table"]
 
 _THUMBS = Thumbnails()
 _PX = 128
@@ -114,7 +113,7 @@ def stage_table(view: StageView, rows: Sequence[Any], total: int, *, pictures: b
             record["picture"] = picture_of(view, row)
         record |= {title: value(row, view) for title, value in columns}
         if any_dropped:
-            record |= {} if one_reason else {"dropped as": REASONS.get(row.dropped, row.dropped) if row.dropped else ""}
+            record |= {} if one_reason else {"dropped as": reason_of(view, row)}
             record["why"] = row.why
         records.append(record)
     if pictures and not any(record["picture"] for record in records):
@@ -127,6 +126,11 @@ def stage_table(view: StageView, rows: Sequence[Any], total: int, *, pictures: b
     return _table(records, [row.id for row in rows], f"{view.name}: {of}")
 
 
+def reason_of(view: StageView, row: Any) -> str:
+    """A few words for what the row was dropped for; empty for a kept one."""
+    return view.output.stage.reasons[row.dropped].english if row.dropped else ""
+
+
 def reasons(view: StageView, counts: Mapping[str, int]) -> PictureTable:
     """One line per reason, most frequent first; what was kept comes last."""
     records, ids = [], []
@@ -134,7 +138,7 @@ def reasons(view: StageView, counts: Mapping[str, int]) -> PictureTable:
         example = next(row for row in view.rows if row.dropped == reason)
         records.append(
             {
-                "meaning": REASONS.get(reason, reason),
+                "meaning": view.output.stage.reasons[reason].means,
                 "rows": count,
                 "share": f"{count / len(view.rows):.0%}",
                 "example": picture_of(view, example),
@@ -148,34 +152,34 @@ def reasons(view: StageView, counts: Mapping[str, int]) -> PictureTable:
     return _table(records, ids, said)
 
 
-def fates(found: Sequence[tuple[StageView, Any]]) -> PictureTable:
+def fates(pairs: Sequence[tuple[StageView, Any]]) -> PictureTable:
     """One line per stage and row: kept or dropped, and why."""
     records = [
         {
             # one picture where several stages speak of the same thing
-            "picture": picture_of(view, row) if row.id not in {other.id for _, other in found[:place]} else Thumb(),
+            "picture": picture_of(view, row) if row.id not in {other.id for _, other in pairs[:place]} else Thumb(),
             "stage": view.name,
             "state": "dropped" if row.dropped else "kept",
-            "reason": REASONS.get(row.dropped, row.dropped) if row.dropped else "",
+            "reason": reason_of(view, row),
             "why": row.why,
         }
-        for place, (view, row) in enumerate(found)
+        for place, (view, row) in enumerate(pairs)
     ]
-    return _table(records, [row.id for _, row in found], f"{len(found)} rows")
+    return _table(records, [row.id for _, row in pairs], f"{len(pairs)} rows")
 
 
 def findings(reports: Sequence[Report]) -> PictureTable:
     """One line per finding of the linter."""
-    found = [(one, finding) for report in reports for one in report.linted for finding in one.findings]
+    pairs = [(one, finding) for report in reports for one in report.linted for finding in one.findings]
     loaded = sum(len(report.linted) for report in reports)
     said = f"{loaded} data sets loaded: {sum(r.errors for r in reports)} errors, {sum(r.warnings for r in reports)} warnings"
-    if not found:
+    if not pairs:
         return _empty(("level", "format", "where", "what"), said)
     records = [
         {"level": finding.level, "format": one.format, "where": finding.path, "what": finding.words}
-        for one, finding in found
+        for one, finding in pairs
     ]
-    return _table(records, [finding.code for _, finding in found], said)
+    return _table(records, [finding.code for _, finding in pairs], said)
 
 
 def picture_of(view: StageView, row: Any, longest_px: int = _PX) -> Thumb:

@@ -27,5 +27,5 @@ class Readme:
     def _repr_markdown_(self) -> str:
         return re.sub(r"(!\[[^\]]*\])\(([^)]+)\)", self._with_picture, self.path.read_text(encoding="utf-8"))
 
-    def _with_picture(self, found: re.Match[str]) -> str:
-        return f"{found[1]}({data_uri(read_image(self.path.parent / unquote(found[2])), _LONGEST_PX)})"
+    def _with_picture(self, link: re.Match[str]) -> str:
+        return f"{link[1]}({data_uri(read_image(self.path.parent / unquote(link[2])), _LONGEST_PX)})"

@@ -153,14 +153,14 @@ class Run:
         )
         keys = keys_of(stages, models)
         store = FilmStore(self.folders.work, self._files.name)
-        found = Given()
+        outputs = Given()
         for stage in stages:
             output = store.finished(type(stage), keys[stage.name])
             if output is None:
                 break
             # the same object again, so that its rows are read once
-            found = found.having(self._opened.setdefault(output.path, output))
-        return found
+            outputs = outputs.having(self._opened.setdefault(output.path, output))
+        return outputs
 
     def upto(self, stage: str) -> Run:
         """Run what is missing up to `stage` (`"crop"` or `"5_crop"`), show the progress, and return this run.
@@ -179,12 +179,12 @@ class Run:
     @property
     def published(self) -> Path:
         """Where the film's datasets are. Raises `InputError` when none are published yet."""
-        found = self._files.published
-        if found is None:
+        folder = self._files.published
+        if folder is None:
             raise InputError(
                 f"no dataset of {self.film.source_name} is published in {self.folders.output}; publish one: run.finish()"
             )
-        return found
+        return folder
 
     @property
     def captions(self) -> CaptionSet:
@@ -276,10 +276,10 @@ class Run:
 
         outputs = self.outputs
         views = [StageView(self, _SECTIONS[output.stage.name], output, outputs) for output in outputs]
-        found = [(view, row) for view in views for row in view.rows if part in row.id]
-        if not found:
+        matches = [(view, row) for view in views for row in view.rows if part in row.id]
+        if not matches:
             raise InputError(f"no finished stage knows an id with '{part}' in it; ids stand in the tables, as `id`")
-        return picture_table.fates(found)
+        return picture_table.fates(matches)
 
 
 class StageView:
@@ -344,13 +344,13 @@ class StageView:
         """What this stage says of the rows whose id holds `part`. Raises `InputError` when none does."""
         from animeset_lib.notebook import picture_table
 
-        found = [(self, row) for row in self.rows if part in row.id]
-        if not found:
+        matches = [(self, row) for row in self.rows if part in row.id]
+        if not matches:
             first = self.rows[0].id if self.rows else "there are none"
             raise InputError(
                 f"{self.name} has no row with '{part}' in its id; expected a part of one of its {len(self.rows)} ids, such as {first}"
             )
-        return picture_table.fates(found)
+        return picture_table.fates(matches)
 
 
 def spread(rows: Sequence[Any], limit: int | None) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,8 +17,9 @@ from animeset_lib.errors import InputError
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import Picture, read_image, write_image
 from animeset_lib.pictures.framing import Shape, keep_inside, output_size
+from animeset_lib.pictures.quality import QualityStage
 from animeset_lib.pictures.upscale import UpscaleStage
-from animeset_lib.records import Box, Crop, Framing, PlannedCrop, Region
+from animeset_lib.records import UNREADABLE, Box, Crop, Framing, PlannedCrop, Reason, Region
 from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
 from animeset_lib.settings import CropSettings, TrainingSize
 
@@ -55,7 +56,12 @@ class CropStage(Stage[CutItem, Crop, CropNotes]):
     size: TrainingSize = TrainingSize()
     name: ClassVar[str] = "5_crop"
     version: ClassVar[str] = "1"
+    seconds_per_minute: ClassVar[float] = 6.0
     needs: ClassVar[tuple[StageType, ...]] = (ExtractStage, DetectStage, UpscaleStage)
+    reasons: ClassVar[Mapping[str, Reason]] = {
+        "unreadable": UNREADABLE,
+        "too_small": QualityStage.reasons["too_small"],
+    }
     batch: ClassVar[int] = 32
 
     def plan(self, given: Given) -> list[CutItem]:

@@ -24,11 +24,11 @@ from animeset_lib.errors import InputError
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import Picture, read_image
 from animeset_lib.pictures.measure import find_mixture, measure_face, mixing_patch
-from animeset_lib.records import Box, Frame, QualityRow
+from animeset_lib.records import UNREADABLE, Box, Frame, QualityRow, Reason
 from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
 from animeset_lib.settings import QualitySettings
 
-__all__ = ["MeasureHistogram", "QualityNotes", "QualityStage", "find_faults", "rate"]
+__all__ = ["GATES", "Gate", "MeasureHistogram", "QualityNotes", "QualityStage", "find_faults", "rate"]
 
 # A dissolve or fade is looked for between stills at most this far away, several on each side: the nearest ones may be part of it themselves.
 _NEIGHBOUR_MS = 3_000
@@ -72,13 +72,98 @@ class QualityNotes(Notes):
 
 
 @dataclass(frozen=True)
+class Gate:
+    """Drops a figure for one value: `measure` is its name among the measured ones, `limit` the setting's name.
+
+    least     the limit is the least that is allowed, not the most
+    why       sentence with the places {value} and {limit}
+    forgives  measured values with which it never drops
+    """
+
+    reason: Reason
+    measure: str
+    limit: str
+    least: bool
+    why: str
+    forgives: Callable[[Mapping[str, float]], bool] = lambda measured: False
+
+
+GATES: Mapping[str, Gate] = {
+    "too_small": Gate(
+        Reason("Too small to train on", "Zu klein fürs Training", "The face or the crop has too few pixels."),
+        "face_px",
+        "min_face_px",
+        least=True,
+        why="the face is {value:.0f} px high, at least {limit} are needed",
+    ),
+    "too_dark": Gate(
+        Reason("Too dark", "Zu dunkel", "Even the brightest parts of the face are dark."),
+        "luma_p95",
+        "dark_luma",
+        least=True,
+        why="the brightest 5 % of the face reach luma {value:.0f}, at least {limit:g} is needed",
+    ),
+    "too_bright": Gate(
+        Reason("Too bright", "Zu hell", "Even the darkest parts of the face are bright."),
+        "luma_p05",
+        "bright_luma",
+        least=False,
+        why="the darkest 5 % of the face reach luma {value:.0f}, at most {limit:g} is allowed",
+    ),
+    "flat": Gate(
+        Reason("Too little contrast", "Zu wenig Kontrast", "Bright and dark parts of the face hardly differ."),
+        "contrast",
+        "flat_contrast",
+        least=True,
+        why="contrast in the face is {value:.0f} levels, at least {limit:g} are needed",
+    ),
+    "blend": Gate(
+        Reason("Dissolve or fade", "Blende", "Another picture or a plain colour is mixed in."),
+        "blend",
+        "blend_share",
+        least=False,
+        why="{value:.0%} of another picture or plain colour is mixed in (dissolve or fade), at most {limit:.0%} is allowed",
+    ),
+    "blurred": Gate(
+        Reason("Blurred", "Unscharf", "The drawn lines are soft for the size of the face."),
+        "blur",
+        "blur_percent",
+        least=False,
+        why="lines are {value:.2f} % of the face height soft, at most {limit:g} % is allowed",
+        forgives=lambda measured: measured["blur_px"] <= _SHARP_PX,
+    ),
+    "noisy": Gate(
+        Reason("Noisy", "Verrauscht", "There is grain or noise in flat parts."),
+        "noise",
+        "noise_sigma",
+        least=False,
+        why="noise is {value:.1f} levels, at most {limit:g} is allowed",
+    ),
+    "blocky": Gate(
+        Reason("Coding blocks", "Kompressionsblöcke", "The codec's blocks are seen."),
+        "blockiness",
+        "blockiness",
+        least=False,
+        why="coding blocks stand out by {value:.2f} levels, at most {limit:g} is allowed",
+    ),
+}
+"""Code → gate; the first one beyond its limit names the reason. Another gate is an entry here, its limit in `QualitySettings`, and the limit's
+German words in the page's `words/de.toml`."""
+
+
+@dataclass(frozen=True)
 class QualityStage(Stage[QualityItem, QualityRow, QualityNotes]):
     """Measures every figure that has a character; drops what is beyond a limit, with the code of the first fault and all of them in words."""
 
     settings: QualitySettings
     name: ClassVar[str] = "4a_quality"
     version: ClassVar[str] = "1"
+    seconds_per_minute: ClassVar[float] = 2.0
     needs: ClassVar[tuple[StageType, ...]] = (ExtractStage, DetectStage, CastStage)
+    reasons: ClassVar[Mapping[str, Reason]] = {
+        "unreadable": UNREADABLE,
+        **{code: gate.reason for code, gate in GATES.items()},
+    }
     batch: ClassVar[int] = 64  # items that share stills should share a batch
 
     def plan(self, given: Given) -> list[QualityItem]:
@@ -143,50 +228,12 @@ class QualityStage(Stage[QualityItem, QualityRow, QualityNotes]):
 
 def find_faults(measured: Mapping[str, float], limits: QualitySettings) -> dict[str, str]:
     """Reason code → sentence with number and limit, for every limit that `measured` (see `measure_face`, and `blend`) is beyond."""
-    m = measured
-    checks = (
-        (
-            "too_small",
-            m["face_px"] < limits.min_face_px,
-            f"the face is {m['face_px']:.0f} px high, at least {limits.min_face_px} are needed",
-        ),
-        (
-            "too_dark",
-            m["luma_p95"] < limits.dark_luma,
-            f"the brightest 5 % of the face reach luma {m['luma_p95']:.0f}, at least {limits.dark_luma:g} is needed",
-        ),
-        (
-            "too_bright",
-            m["luma_p05"] > limits.bright_luma,
-            f"the darkest 5 % of the face reach luma {m['luma_p05']:.0f}, at most {limits.bright_luma:g} is allowed",
-        ),
-        (
-            "flat",
-            m["contrast"] < limits.flat_contrast,
-            f"contrast in the face is {m['contrast']:.0f} levels, at least {limits.flat_contrast:g} are needed",
-        ),
-        (
-            "blend",
-            m["blend"] > limits.blend_share,
-            f"{m['blend']:.0%} of another picture or plain colour is mixed in (dissolve or fade), at most {limits.blend_share:.0%} is allowed",
-        ),
-        (
-            "blurred",
-            m["blur"] > limits.blur_percent and m["blur_px"] > _SHARP_PX,
-            f"lines are {m['blur']:.2f} % of the face height soft, at most {limits.blur_percent:g} % is allowed",
-        ),
-        (
-            "noisy",
-            m["noise"] > limits.noise_sigma,
-            f"noise is {m['noise']:.1f} levels, at most {limits.noise_sigma:g} is allowed",
-        ),
-        (
-            "blocky",
-            m["blockiness"] > limits.blockiness,
-            f"coding blocks stand out by {m['blockiness']:.2f} levels, at most {limits.blockiness:g} is allowed",
-        ),
-    )
-    return {code: sentence for code, beyond, sentence in checks if beyond}
+    faults = {}
+    for code, gate in GATES.items():
+        value, limit = measured[gate.measure], getattr(limits, gate.limit)
+        if (value < limit if gate.least else value > limit) and not gate.forgives(measured):
+            faults[code] = gate.why.format(value=value, limit=limit)
+    return faults
 
 
 def rate(measured: Mapping[str, float], limits: QualitySettings) -> float:

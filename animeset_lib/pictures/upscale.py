@@ -27,7 +27,7 @@ from animeset_lib.models.api import ModelInfo, ModelProvider, Upscaler
 from animeset_lib.pictures.framing import FRAMINGS, Figure, Shape, choose_factor, place_all, snap
 from animeset_lib.pictures.preselect import Candidate, assign_framings, preselect
 from animeset_lib.pictures.quality import QualityStage
-from animeset_lib.records import Box, Framing, PlannedCrop, Region
+from animeset_lib.records import UNREADABLE, Box, Framing, PlannedCrop, Reason, Region
 from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
 from animeset_lib.settings import SetSize, TrainingSize, UpscaleSettings
 
@@ -98,7 +98,23 @@ class UpscaleStage(Stage[CropItem, PlannedCrop, UpscaleNotes]):
     set_size: SetSize = SetSize()
     name: ClassVar[str] = "4b_upscale"
     version: ClassVar[str] = "2"
+    seconds_per_minute: ClassVar[float] = 440.0
     needs: ClassVar[tuple[StageType, ...]] = (ExtractStage, DetectStage, EmbedStage, CastStage, QualityStage)
+    reasons: ClassVar[Mapping[str, Reason]] = {
+        "unreadable": UNREADABLE,
+        "other_face": Reason(
+            "Another face in it", "Fremdes Gesicht im Bild", "Other faces cannot be kept out of any framing."
+        ),
+        "not_preselected": Reason(
+            "Not preselected", "Nicht vorausgewählt", "Other figures of the character add more variety and quality."
+        ),
+        "no_framing": Reason(
+            "No wanted framing",
+            "Kein gewünschter Ausschnitt",
+            "The wanted mix has none of the framings that this figure allows.",
+        ),
+        "not_enlarged": Reason("Enlarging failed", "Vergrößern misslungen", "The upscaler failed on this picture."),
+    }
     batch: ClassVar[int] = 4  # enlarging is slow
 
     def fingerprint(self, models: ModelProvider) -> Mapping[str, str]:

@@ -184,6 +184,7 @@ def _run_stage(
     _check_space(store, stage)
     cancel.check()
     final, notes = stage.finish(begun.rows(starts), items, given, begun.path, context(rest))
+    _check_reasons(stage, final)
     seconds = time.monotonic() - began
     begun.seal(final, _stage_info(stage, key, given, models, final, notes, seconds))
     output = begun.commit()
@@ -194,6 +195,16 @@ def _run_stage(
 def _picture(store: FilmStore, path: Path, box: Box | None) -> dict[str, Any]:
     place = Path(os.path.relpath(path, store.path)).as_posix()
     return {"path": place, "box": None if box is None else list(box.xyxy)}
+
+
+def _check_reasons(stage: AnyStage, rows: Sequence[Record]) -> None:
+    undeclared = sorted({row.dropped for row in rows if row.dropped is not None} - stage.reasons.keys())
+    if undeclared:
+        kind = type(stage)
+        raise AnimesetError(
+            f"stage {stage.name} dropped rows as {', '.join(undeclared)}, expected one of its reasons "
+            f"({', '.join(stage.reasons) or 'it has none'}); declare it with its words in {kind.__name__}.reasons ({kind.__module__})"
+        )
 
 
 def _check_space(store: FilmStore, stage: AnyStage) -> None:

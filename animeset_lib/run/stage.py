@@ -20,7 +20,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from animeset_lib.models.api import ModelProvider
-from animeset_lib.records import Box, EmbedRow, Record
+from animeset_lib.records import Box, EmbedRow, Reason, Record
 
 __all__ = [
     "Context",
@@ -180,12 +180,16 @@ class Stage(ABC, Generic[I, R, N]):
     name     also the folder's name, e.g. `3b_embed`
     version  raised when equal input gives another output than before
     needs    earlier stages whose output it reads
+    reasons  code → reason of everything its rows may be dropped for; the engine takes no row with another code
+    seconds_per_minute  what a minute of film takes on two processor cores with the models that need no download: for estimates only
     batch    items per batch: small where an item is long, for a batch is what an interruption can cost
     """
 
     name: ClassVar[str]
     version: ClassVar[str]
     needs: ClassVar[tuple[type[Stage[Any, Any, Any]], ...]]
+    reasons: ClassVar[Mapping[str, Reason]] = {}
+    seconds_per_minute: ClassVar[float] = 1.0
     batch: ClassVar[int] = 16
     settings: BaseModel
 
@@ -208,8 +212,8 @@ class Stage(ABC, Generic[I, R, N]):
         (`media.write_image` does that). A bad item is a row with `dropped` and `why`; an exception ends the run."""
 
     def shown(self, row: R, items: Mapping[str, I], out: Path) -> tuple[Path, Box | None] | None:
-        """The picture that a row of the batch `items` (by id) is about, for who looks on meanwhile, and the part of it that is meant. None: nothing to
-        show."""
+        """The picture that a row of the batch `items` (by id) is about, for who looks on meanwhile, and the part of it that is meant.
+        None: nothing to show."""
         file = getattr(row, "file", None)
         return (out / file, None) if file and row.dropped is None else None
 

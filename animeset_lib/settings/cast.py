@@ -17,14 +17,27 @@ class DetectSettings(Section):
     detector: Annotated[
         str,
         Field(
-            description="Detector by name (`animeset models list`), several joined by + add up, yolo:FILE for your own; auto: the best present."
+            title="Face detector",
+            description="Detector by name (`animeset models list`), several joined by + add up, yolo:FILE for your own; auto: the best present.",
         ),
     ] = "auto"
     score_min: Annotated[
-        float | None, Field(ge=0, le=1, description="Least detection score; unset: the detector's own value.")
+        float | None,
+        Field(
+            title="Least detection score",
+            ge=0,
+            le=1,
+            description="Least detection score; unset: the detector's own value.",
+        ),
     ] = None
     min_face_px: Annotated[
-        int, Field(ge=8, le=2048, description="Faces less high than this many pixels are recorded and dropped.")
+        int,
+        Field(
+            title="Smallest face (px)",
+            ge=8,
+            le=2048,
+            description="Faces less high than this many pixels are recorded and dropped.",
+        ),
     ] = 40
 
 
@@ -34,7 +47,8 @@ class EmbedSettings(Section):
     embedder: Annotated[
         str,
         Field(
-            description="Embedder by name (`animeset models list`), or open_clip:MODEL/PRETRAINED; auto: the best that is present."
+            title="Network that knows characters",
+            description="Embedder by name (`animeset models list`), or open_clip:MODEL/PRETRAINED; auto: the best that is present.",
         ),
     ] = "auto"
 
@@ -43,26 +57,47 @@ class ClusterSettings(Section):
     """3c_cluster: which heads belong to one character."""
 
     track_gap_ms: Annotated[
-        int, Field(ge=0, le=60_000, description="Longest time in ms a figure may be unseen inside a track.")
+        int,
+        Field(
+            title="Longest gap in a track (ms)",
+            ge=0,
+            le=60_000,
+            description="Longest time in ms a figure may be unseen inside a track.",
+        ),
     ] = 2_500
     min_regions: Annotated[
         int | None,
-        Field(ge=2, le=500, description="Least number of faces of a character; unset: grows with the film (3 to 15)."),
+        Field(
+            title="Fewest faces per character",
+            ge=2,
+            le=500,
+            description="Least number of faces of a character; unset: grows with the film (3 to 15).",
+        ),
     ] = None
     same_distance: Annotated[
         float | None,
         Field(
-            gt=0, le=2, description="Distance up to which two heads are one character; unset: the embedder's own value."
+            title="Largest distance within a character",
+            gt=0,
+            le=2,
+            description="Distance up to which two heads are one character; unset: the embedder's own value.",
         ),
     ] = None
     adapt: Annotated[
-        bool, Field(description="Learn from the film's own tracks which differences do not matter (any embedder).")
+        bool,
+        Field(
+            title="Learn from this film",
+            description="Learn from the film's own tracks which differences do not matter (any embedder).",
+        ),
     ] = True
     map: Annotated[
         Literal["umap", "pca"],
-        Field(description="Flat map of the faces, for looking only; umap needs up to a minute to start, pca none."),
+        Field(
+            title="Map of the faces",
+            description="Flat map of the faces, for looking only; umap needs up to a minute to start, pca none.",
+        ),
     ] = "umap"
-    seed: Annotated[int, Field(ge=0, description="Seed of the UMAP map.")] = 7
+    seed: Annotated[int, Field(title="Seed of the map", ge=0, description="Seed of the UMAP map.")] = 7
 
 
 class CastSettings(Section):
@@ -71,6 +106,7 @@ class CastSettings(Section):
     reference_confidence: Annotated[
         float,
         Field(
+            title="Least share of matching faces",
             ge=0,
             le=1,
             description="Share of a cluster's faces that must be nearest to a reference for the cluster to take its name.",

@@ -17,6 +17,7 @@ class RegularisationSettings(Section):
     pictures: Annotated[
         int,
         Field(
+            title="Most pictures without anybody",
             ge=0,
             le=1000,
             description="Most pictures without anybody in them, for trainers that take a regularisation set; needs a tagging network; 0: none.",
@@ -30,20 +31,36 @@ class DatasetSettings(Section):
     names: Annotated[
         Literal["numbered", "descriptive"],
         Field(
-            description="Names of pictures and captions: `hana_0001`, or what they show: `hana_school_uniform_smile_classroom_0001`."
+            title="Names of pictures",
+            description="Names of pictures and captions: `hana_0001`, or what they show: `hana_school_uniform_smile_classroom_0001`.",
         ),
     ] = "numbered"
 
     min_pictures: Annotated[
-        int, Field(ge=1, le=1000, description="Fewer than this is said plainly, with the reason; nothing is padded.")
+        int,
+        Field(
+            title="Fewest pictures per character",
+            ge=1,
+            le=1000,
+            description="Fewer than this is said plainly, with the reason; nothing is padded.",
+        ),
     ] = 30
-    max_pictures: Annotated[int, Field(ge=1, le=1000, description="Most pictures per character.")] = 100
+    max_pictures: Annotated[
+        int, Field(title="Most pictures per character", ge=1, le=1000, description="Most pictures per character.")
+    ] = 100
     per_shot: Annotated[
-        int, Field(ge=1, le=1000, description="Most pictures of one shot; exceeded only to reach min_pictures.")
+        int,
+        Field(
+            title="Most pictures per shot",
+            ge=1,
+            le=1000,
+            description="Most pictures of one shot; exceeded only to reach min_pictures.",
+        ),
     ] = 6
     same_picture: Annotated[
         float,
         Field(
+            title="Largest difference of equal pictures",
             ge=0,
             le=1,
             description="Two crops are one picture when no part of their small thumbnails differs by more than this, 0..1; 0 keeps all.",
@@ -52,6 +69,7 @@ class DatasetSettings(Section):
     novelty_min: Annotated[
         float,
         Field(
+            title="Least novelty",
             ge=0,
             le=1,
             description="From min_pictures on, only crops that differ by at least this from all chosen ones, 0..1; 0 always goes on to max_pictures.",
@@ -60,6 +78,7 @@ class DatasetSettings(Section):
     per_outfit: Annotated[
         int,
         Field(
+            title="Fewest pictures per outfit",
             ge=0,
             le=1000,
             description="Least pictures of every outfit, as far as there are that many different ones; 0 asks for none.",
@@ -68,6 +87,7 @@ class DatasetSettings(Section):
     per_emotion: Annotated[
         int,
         Field(
+            title="Fewest pictures per emotion",
             ge=0,
             le=1000,
             description="Least pictures of every emotion, as far as there are that many different ones; 0 asks for none.",

@@ -140,7 +140,7 @@ def load_settings(
 
 
 def describe() -> list[dict[str, Any]]:
-    """One row per setting for tables and forms: section, name, description, default, range text, choices."""
+    """One row per setting for tables and forms: section, name, title, description, default, range text, choices."""
     rows = []
     for section, outer in Settings.model_fields.items():
         for name, field in _section_type(outer).model_fields.items():
@@ -148,6 +148,7 @@ def describe() -> list[dict[str, Any]]:
                 {
                     "section": section,
                     "name": name,
+                    "title": field.title,
                     "description": field.description,
                     "default": field.default,
                     "range": _range_text(field),

@@ -17,20 +17,34 @@ class TagSettings(Section):
     tagger: Annotated[
         str,
         Field(
-            description="Tagger by name (`animeset models list`), several joined by + vote; auto: the best that is present."
+            title="Network for tags",
+            description="Tagger by name (`animeset models list`), several joined by + vote; auto: the best that is present.",
         ),
     ] = "auto"
     choice: Annotated[
         Literal["fixed", "mcut"],
         Field(
-            description="Which scores count: those above fixed thresholds, or those above the largest gap of each picture."
+            title="Scores that count",
+            description="Which scores count: those above fixed thresholds, or those above the largest gap of each picture.",
         ),
     ] = "fixed"
     general_min: Annotated[
-        float | None, Field(ge=0, le=1, description="Least score of a general tag; unset: the tagger's own value.")
+        float | None,
+        Field(
+            title="Least score of tags",
+            ge=0,
+            le=1,
+            description="Least score of a general tag; unset: the tagger's own value.",
+        ),
     ] = None
     character_min: Annotated[
-        float | None, Field(ge=0, le=1, description="Least score of a character's name; unset: the tagger's own value.")
+        float | None,
+        Field(
+            title="Least score of character names",
+            ge=0,
+            le=1,
+            description="Least score of a character's name; unset: the tagger's own value.",
+        ),
     ] = None
 
 
@@ -38,15 +52,25 @@ class AttributesSettings(Section):
     """6b_attributes: cleaning tags, naming outfits and emotions."""
 
     blacklist: Annotated[
-        str, Field(description="Tags that are never used, by commas; * stands for any letters: `*_request, dated`.")
+        str,
+        Field(
+            title="Tags never used",
+            description="Tags that are never used, by commas; * stands for any letters: `*_request, dated`.",
+        ),
     ] = ""
     subset_min: Annotated[
         int,
-        Field(ge=1, le=100, description="Least figures of an outfit or emotion; a rarer one joins the most similar."),
+        Field(
+            title="Fewest figures of a sub-set",
+            ge=1,
+            le=100,
+            description="Least figures of an outfit or emotion; a rarer one joins the most similar.",
+        ),
     ] = 3
     outfit_distance: Annotated[
         float,
         Field(
+            title="How different outfits must be",
             ge=0.2,
             le=5,
             description="How different clothes must be to count as another outfit, 1 as measured; larger finds fewer outfits.",
@@ -55,7 +79,8 @@ class AttributesSettings(Section):
     vote: Annotated[
         bool,
         Field(
-            description="The pictures of one figure in one shot agree on what cannot change there: hair, eyes, body, clothes."
+            title="Pictures of a shot agree",
+            description="The pictures of one figure in one shot agree on what cannot change there: hair, eyes, body, clothes.",
         ),
     ] = True
 
@@ -72,21 +97,28 @@ class CaptionSettings(Section):
     template: Annotated[
         str,
         Field(
-            description=f"Order of the caption, by commas: {', '.join(_CAPTION_FIELDS)}; a word without braces is written as it is."
+            title="Order of the caption",
+            description=f"Order of the caption, by commas: {', '.join(_CAPTION_FIELDS)}; a word without braces is written as it is.",
         ),
     ] = ", ".join(_CAPTION_FIELDS)
     trigger: Annotated[
         str,
         Field(
+            title="Trigger word",
             description="Trigger word, one for each character: `{charname}` in it stands for the character's name, as in `ohwx {charname}`; "
-            "empty: the name alone."
+            "empty: the name alone.",
         ),
     ] = ""
-    style: Annotated[str, Field(description="Last tag of every caption; empty: none.")] = "anime_style"
-    underscores: Annotated[bool, Field(description="long_hair instead of `long hair`.")] = True
+    style: Annotated[str, Field(title="Last tag", description="Last tag of every caption; empty: none.")] = (
+        "anime_style"
+    )
+    underscores: Annotated[
+        bool, Field(title="Underscores in tags", description="long_hair instead of `long hair`.")
+    ] = True
     max_tags: Annotated[
         int,
         Field(
+            title="Most tags in a caption",
             ge=0,
             le=500,
             description="Most tags in a caption, the least certain go first, for trainers cut at 75 or 225 tokens; 0: all. The trigger never counts.",
@@ -95,13 +127,15 @@ class CaptionSettings(Section):
     core_traits: Annotated[
         Literal["keep", "drop", "drop_all"],
         Field(
+            title="Constant traits in captions",
             description="Constant traits (hair, eyes): keep in captions, or drop so that the trigger learns them; "
-            "drop_all: every trait, constant or not."
+            "drop_all: every trait, constant or not.",
         ),
     ] = "keep"
     core_share: Annotated[
         float,
         Field(
+            title="Least share for constant traits",
             gt=0,
             le=1,
             description="A trait is core when it is on at least this share of the character's pictures that show such a trait (hair, eyes) at all.",
@@ -110,6 +144,7 @@ class CaptionSettings(Section):
     core_lift: Annotated[
         float,
         Field(
+            title="How telling constant worn things are",
             ge=1,
             le=20,
             description="Worn things (glasses, earrings) are core when they are almost always there, and this many times as often as on the rest "

@@ -12,7 +12,7 @@ from animeset_lib.cast.cluster import ClusterStage
 from animeset_lib.errors import InputError
 from animeset_lib.media.reading import read_ahead
 from animeset_lib.pictures.crop import CropStage
-from animeset_lib.records import AttributeRow, Crop, TagRow
+from animeset_lib.records import UNREADABLE, AttributeRow, Crop, Reason, TagRow
 from animeset_lib.run.stage import Context, Given, Notes, Output, Stage, StageType
 from animeset_lib.settings import AttributesSettings
 from animeset_lib.words.cleaning import Rules, clean
@@ -60,7 +60,11 @@ class AttributesStage(Stage[AttributesItem, AttributeRow, AttributesNotes]):
 
     name: ClassVar[str] = "6b_attributes"
     version: ClassVar[str] = "2"
+    seconds_per_minute: ClassVar[float] = 2.0
     needs: ClassVar[tuple[StageType, ...]] = (ClusterStage, CropStage, TagStage)
+    reasons: ClassVar[Mapping[str, Reason]] = {
+        "unreadable": UNREADABLE,
+    }
 
     def plan(self, given: Given) -> Sequence[AttributesItem]:
         crops = given[CropStage]

@@ -48,6 +48,7 @@ class CaptionStage(WholeStage[CaptionRow, CaptionNotes]):
 
     name: ClassVar[str] = "6c_caption"
     version: ClassVar[str] = "5"
+    seconds_per_minute: ClassVar[float] = 0.1
     needs: ClassVar[tuple[StageType, ...]] = (ClusterStage, CropStage, AttributesStage)
 
     def fingerprint(self, models: ModelProvider) -> Mapping[str, str]:

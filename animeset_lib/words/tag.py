@@ -13,7 +13,7 @@ from animeset_lib.errors import InputError
 from animeset_lib.media.reading import read_ahead
 from animeset_lib.models.api import ModelInfo, ModelProvider, TaggerInput, Thresholds
 from animeset_lib.pictures.crop import CropStage
-from animeset_lib.records import Crop, TagRow
+from animeset_lib.records import UNREADABLE, Crop, Reason, TagRow
 from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
 from animeset_lib.settings import TagSettings
 
@@ -49,7 +49,11 @@ class TagStage(Stage[TagItem, TagRow, TagNotes]):
 
     name: ClassVar[str] = "6a_tag"
     version: ClassVar[str] = "2"
+    seconds_per_minute: ClassVar[float] = 20.0
     needs: ClassVar[tuple[StageType, ...]] = (CropStage,)
+    reasons: ClassVar[Mapping[str, Reason]] = {
+        "unreadable": UNREADABLE,
+    }
 
     def fingerprint(self, models: ModelProvider) -> Mapping[str, str]:
         return {"tagger": models.info("tagger", self.settings.tagger).digest}

@@ -19,7 +19,7 @@ from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
 from animeset_lib.models.api import Detection
-from animeset_lib.pictures.quality import QualityStage
+from animeset_lib.pictures.quality import GATES, QualityStage
 from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.records import Box, CastRow, DedupeRow, Frame, QualityRow, Region
 from animeset_lib.run.stage import Context, Given, Output
@@ -254,22 +254,12 @@ def figures(
     return given.having(first), measured
 
 
-REASONS = {
-    "dark_luma": "too_dark",
-    "bright_luma": "too_bright",
-    "flat_contrast": "flat",
-    "blur_percent": "blurred",
-    "noise_sigma": "noisy",
-    "blockiness": "blocky",
-    "blend_share": "blend",
-    "min_face_px": "too_small",
-}
+REASONS = {gate.limit: code for code, gate in GATES.items()}
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7])
 def test_quality_drops_as_many_as_a_rerun(share: float, figures: tuple[Given, Callable[..., Output]]) -> None:
     outputs, measured = figures
-    assert {f"quality.{key}" for key in REASONS} == {name for name in EXPLORABLE if name.startswith("quality.")}
     rows = outputs[QualityStage].rows
     limits = {}
     for key in REASONS:

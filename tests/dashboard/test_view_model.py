@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from animeset_lib.dashboard.view_model import ALL_ZIP, BUSY, ViewModel
+from animeset_lib.dashboard.results import ALL_ZIP
+from animeset_lib.dashboard.shown_run import BUSY
+from animeset_lib.dashboard.view_model import ViewModel
 from animeset_lib.errors import BusyError, InputError, SettingsError
 from animeset_lib.media import write_image
 from animeset_lib.pipeline.stages import PIPELINE

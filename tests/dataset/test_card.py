@@ -90,7 +90,7 @@ def test_few_pictures_with_their_reasons() -> None:
     lost = (Loss("4a_quality", "blurred", "figure", 1), Loss("7_dataset", "not_selected", "crop", 3))
     assert said([one(0), one(1)], lost, least=30)[0] == (
         "Few pictures: 2 of the 30 wanted (`dataset.min_pictures`). The film gave 12 figures of this character; "
-        "lost on the way: 1 figure blurred (4a_quality), 3 crops not_selected (7_dataset)."
+        "lost on the way: 1 figure blurred (4a_quality), 3 crops not selected (7_dataset)."
     )
 
 

@@ -673,7 +673,7 @@ def test_what_was_decided_is_published_and_said(
         "- 2 decisions of yours about the cast, kept in `decisions.jsonl`",
     ):
         assert line in card.splitlines()
-    assert "character_02: 1 figure you took out by hand (3d_cast). You took 2 faces out yourself. Take back" in card
+    assert "character_02: 1 figure removed by hand (3d_cast). You took 2 faces out yourself. Take back" in card
     explained = [json.loads(line) for line in (tree / "explain.jsonl").read_text().splitlines()]
     said = {fate["id"]: (fate["stage"], fate["reason"], fate["why"], fate["character"]) for fate in explained}
     stamp = "of 2025-12-31 23:59:59 UTC)"

@@ -61,6 +61,14 @@ def test_files_of_a_kept_run_are_exactly_these(toy_run: Callable[..., RunResult]
     )
 
 
+def test_a_row_dropped_for_an_undeclared_reason_ends_the_run(
+    toy_run: Callable[..., RunResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Numbers, "reasons", {})
+    with pytest.raises(AnimesetError, match=r"1_numbers dropped rows as even.*declare it .* Numbers\.reasons \(tests"):
+        toy_run(tmp_path / "a")
+
+
 def test_a_changed_setting_repeats_only_what_depends_on_it(toy_run: Callable[..., RunResult], tmp_path: Path) -> None:
     root = tmp_path / "a"
     toy_run(root, keep_work=True)

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from animeset_lib.models.api import ModelProvider
-from animeset_lib.records import EmbedRow, Film, Record
+from animeset_lib.records import EmbedRow, Film, Reason, Record
 from animeset_lib.run.stage import Context, Given, Item, Notes, Stage, StageType, WholeStage
 
 FILM = Film(id="0123456789ab", name="toy", source_name="toy.mkv", kind="video", width=64, height=36)
@@ -44,6 +44,7 @@ class Numbers(Stage[Number, Record, NumbersNotes]):
     name: ClassVar[str] = "1_numbers"
     version: ClassVar[str] = "1"
     needs: ClassVar[tuple[StageType, ...]] = ()
+    reasons: ClassVar[Mapping[str, Reason]] = {"even": Reason("Even", "Gerade", "Its number is even.")}
     batch: ClassVar[int] = 3
 
     def fingerprint(self, models: ModelProvider) -> Mapping[str, str]:
