@@ -34,7 +34,8 @@ Listener = Callable[[dict[str, Any]], None]
 
 
 class Events:
-    """Writes events to `path` as they happen and hands each to the listeners. Progress is thinned to two lines a second."""
+    """Writes events to `path` as they happen and hands each to the listeners. Progress is thinned to two lines a second,
+    except for the first of a stage."""
 
     def __init__(self, path: Path, listeners: tuple[Listener, ...] = ()) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,6 +46,8 @@ class Events:
     def emit(self, kind: str, **fields: Any) -> bool:
         """Whether it was told; progress may be left out."""
         now = time.time()
+        if kind == "stage_started":
+            self._last_progress = 0.0
         if kind == "progress":
             complete = fields["done"] >= fields["total"]
             if now - self._last_progress < 0.5 and not complete:
