@@ -212,8 +212,8 @@ class Stage(ABC, Generic[I, R, N]):
         (`media.write_image` does that). A bad item is a row with `dropped` and `why`; an exception ends the run."""
 
     def shown(self, row: R, items: Mapping[str, I], out: Path) -> tuple[Path, Box | None] | None:
-        """The picture that a row of the batch `items` (by id) is about, for who looks on meanwhile, and the part of it that is meant.
-        None: nothing to show."""
+        """The picture that a row of the batch `items` (by id) is about, for who looks on meanwhile, and the part that is meant. None: nothing to
+        show."""
         file = getattr(row, "file", None)
         return (out / file, None) if file and row.dropped is None else None
 

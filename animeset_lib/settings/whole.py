@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
+import tomlkit
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
@@ -71,15 +72,16 @@ class Settings(Section):
 
     def to_toml(self) -> str:
         """The settings as TOML that `load_settings` reads back to an equal object; every value has its description above it."""
-        lines: list[str] = []
+        document = tomlkit.document()
         for section, value in self:
-            lines += [f"# {(type(value).__doc__ or '').splitlines()[0]}", f"[{section}]"]
+            table = tomlkit.table().comment((type(value).__doc__ or "").splitlines()[0])
             for name, field in type(value).model_fields.items():
-                lines.append(f"# {field.description} {_range_text(field)}".rstrip())
+                table.add(tomlkit.comment(f"{field.description} {_range_text(field)}".rstrip()))
                 setting = getattr(value, name)
-                lines.append(f"# {name} =" if setting is None else f"{name} = {_toml(setting)}")
-            lines.append("")
-        return "\n".join(lines)
+                table.add(tomlkit.comment(f"{name} =")) if setting is None else table.add(name, setting)
+            table.add(tomlkit.nl())
+            document.add(section, table)
+        return tomlkit.dumps(document)
 
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
@@ -206,14 +208,6 @@ def _parse_value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
-
-
-def _toml(value: bool | int | float | str) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return repr(value)
 
 
 def _choices(field: FieldInfo) -> tuple[str, ...]:

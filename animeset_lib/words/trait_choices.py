@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import re
 import tomllib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import tomlkit
+from tomlkit.items import Item, Table, Whitespace
 
 from animeset_lib.errors import InputError, SettingsError
 from animeset_lib.run.store import write_text
@@ -89,7 +91,10 @@ def save_choice(path: Path, character: str, choice: Choice) -> None:
     edited = _edited(text, character, choice)
     if not _holds(edited, after):
         # an unusual way of writing it (dotted keys, inline tables): write the file anew
-        edited = HEADER + "".join(f"\n{_block(name, one)}" for name, one in after.items())
+        anew = tomlkit.parse(HEADER)
+        for name, one in after.items():
+            anew.add(name, _section(one))
+        edited = tomlkit.dumps(anew)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, edited)
 
@@ -163,75 +168,29 @@ def _holds(text: str, expected: Mapping[str, Choice]) -> bool:
     return said == wanted
 
 
-def _block(name: str, choice: Choice) -> str:
-    return f"[{_quoted(name)}]\n{_lines(choice)}"
-
-
-def _lines(choice: Choice) -> str:
-    text = f"policy = {json.dumps(choice.policy)}\n" if choice.policy is not None else ""
-    for key in ("always_drop", "always_keep"):
-        if tags := getattr(choice, key):
-            text += f"{key} = [{', '.join(_string(tag) for tag in tags)}]\n"
-    return text
-
-
-def _quoted(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _string(name)
-
-
-def _string(text: str) -> str:
-    """A TOML basic string; JSON writes it alike but for the delete character."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
 def _edited(text: str, character: str, choice: Choice) -> str:
     """`text` with the character's section changed: its three keys replaced, comments left. A section that is new goes to the end."""
-    lines = text.splitlines(keepends=True)
-    first = next((i for i, line in enumerate(lines) if _section(line) == character), None)
-    if first is None:
-        if choice == Choice():
-            return text
-        return text + ("" if text.endswith("\n") or not text else "\n") + "\n" + _block(character, choice)
-    last = next((i for i in range(first + 1, len(lines)) if _section(lines[i]) is not None), len(lines))
-    rest = _without_keys(lines[first + 1 : last])
-    if choice == Choice() and not any(line.strip() for line in rest):
-        return "".join([*lines[:first], *lines[last:]]).rstrip("\n") + "\n"
-    return "".join([*lines[:first], lines[first].rstrip("\r\n") + "\n", _lines(choice), *rest, *lines[last:]])
+    document = tomlkit.parse(text)
+    section = document.get(character)
+    rest = [item for key, item in section.value.body if key is None] if isinstance(section, Table) else []
+    if choice != Choice() or any(not isinstance(item, Whitespace) for item in rest):
+        document[character] = _section(choice, rest)
+    elif section is not None:
+        del document[character]
+    return tomlkit.dumps(document).rstrip("\n") + "\n"
 
 
-def _section(line: str) -> str | None:
-    """The name in a line such as `["hana"]  # comment`; None for other lines."""
-    if not line.lstrip().startswith("["):
-        return None
-    try:
-        table = tomllib.loads(line)
-    except tomllib.TOMLDecodeError:
-        return None
-    return next(iter(table), None) if len(table) == 1 else None
-
-
-def _without_keys(lines: list[str]) -> list[str]:
-    """A section's lines without its keys, whose lists may go over several lines."""
-    kept: list[str] = []
-    i = 0
-    while i < len(lines):
-        if not re.match(rf"\s*({'|'.join(_KEYS)})\s*=", lines[i]):
-            kept.append(lines[i])
-            i += 1
-            continue
-        end = i + 1
-        while end < len(lines) and not _whole("".join(lines[i:end])):
-            end += 1
-        i = end
-    return kept
-
-
-def _whole(text: str) -> bool:
-    try:
-        tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return False
-    return True
+def _section(choice: Choice, rest: Iterable[Item] = ()) -> Table:
+    """A character's section: what is wanted, and the comments and blank lines that stood there."""
+    table = tomlkit.table()
+    if choice.policy is not None:
+        table.add("policy", choice.policy)
+    for key in ("always_drop", "always_keep"):
+        if tags := getattr(choice, key):
+            table.add(key, list(tags))
+    for item in rest:
+        table.add(item)  # type: ignore[arg-type]  # takes what is no comment or blank line for a key
+    return table
 
 
 def _nearest(text: str, known: Collection[str]) -> str:

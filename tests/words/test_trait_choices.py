@@ -138,10 +138,14 @@ always_keep = ["short_hair"]
 # she changes her ribbon in the last scene
 
 # nobody else
+
 ["エミリア"]
 always_keep = ["grey_hair"]
 """
     )
+    before = file.read_bytes()
+    save_choice(file, "hana", Choice("drop_all", ("hat",), ("short_hair",)))
+    assert file.read_bytes() == before
     save_choice(file, "hana", Choice())
     assert "# she changes her ribbon" in file.read_text(encoding="utf-8")
     assert dict(load_choices(file).of) == {"hana": Choice(), "エミリア": WRITTEN["エミリア"]}
