@@ -16,7 +16,6 @@ In a view of patches tag the labels, not the samples: FiftyOne keeps sample tags
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,6 +40,7 @@ from animeset_lib.pictures.quality import QualityStage
 from animeset_lib.pipeline.cast_pack import CastPack, open_pack
 from animeset_lib.pipeline.stages_on_disk import stages_with
 from animeset_lib.published.captions import CaptionSet
+from animeset_lib.published.layout import images_of, rows_of
 from animeset_lib.records import Box, Crop, DedupeRow, QualityRow
 from animeset_lib.run.decisions import DecisionLog, FrameKind, settle_frames
 from animeset_lib.run.stage import Given, StageType
@@ -371,8 +371,9 @@ class Lens:
     def _build_published(self, dataset: Any) -> None:
         assert self._published is not None
         samples = []
-        rows = _metadata(self._published)
-        for picture in CaptionSet(self._published).pictures():
+        characters = images_of(self._published)
+        rows = {image: row for name in characters for image, row in rows_of(self._published, name).items()}
+        for picture in CaptionSet(self._published, reading=True).pictures():
             about = rows.get(picture.image, {})
             samples.append(
                 self._fo.Sample(
@@ -691,16 +692,6 @@ _FRAME_WORDS: Mapping[FrameKind, str] = {
     "keep": "no duplicate",
     "restore": "as the program chose",
 }
-
-
-def _metadata(published: Path) -> dict[str, dict[str, Any]]:
-    """What the published `metadata.jsonl` say, by the picture's path in the film's folder."""
-    found = {}
-    for file in sorted(published.glob("*/metadata.jsonl")):
-        for line in file.read_text(encoding="utf-8").splitlines():
-            row: dict[str, Any] = json.loads(line)
-            found[f"{file.parent.name}/{row['file_name']}"] = row
-    return found
 
 
 def _stills(count: int) -> str:
