@@ -208,7 +208,7 @@ class CaptionSet:
                 own = change.after == files.program
                 made.append((CaptionChange(files.crop, before, None if own else after), files.trigger))
             line = self.log.edit(words, made)
-            self._write(line.number, line.changes)
+            self._complete()
             return EditEntry(line.number, line.time, words, tuple(changes))
 
     def _check(self, changes: Sequence[Change], here: dict[str, PictureFiles]) -> None:
@@ -276,7 +276,8 @@ class CaptionSet:
                     f"cannot {kind} “{line.words}”: the program's own caption of {file_names(lost)} is not known, there is no readable row in "
                     "metadata.jsonl for it; nothing was written. Set this caption by hand instead"
                 )
-            self._write(self.log.turn(kind, line), changes)
+            self.log.turn(kind, line)
+            self._complete()
             return _entry(line, here, undone=kind == "undo")
 
     def triggers(self) -> dict[str, str]:
@@ -318,9 +319,7 @@ class CaptionSet:
     def take_in_held(self) -> list[str]:
         """Finish an edit that was interrupted and take in what was edited outside, for a caller that holds the folder's lock; nothing in the folder
         is changed by the latter. Returns the pictures whose caption was taken in."""
-        pending = self.log.history().pending
-        if pending is not None:
-            self._write(*pending)
+        self._complete()
         captions = self.log.history().captions
         own = [
             f.crop for f in self.files() if (w := captions.get(f.crop)) and w.recaption and f.says(w) and f.says(None)
@@ -345,11 +344,14 @@ class CaptionSet:
                 found.setdefault(files.crop, (files, CaptionChange(files.crop, words, now)))
         return list(found.values())
 
-    def _write(self, number: int, changes: Sequence[CaptionChange]) -> None:
-        """Bring caption files from before to after, then say so in the log. May be interrupted anywhere and called again.
-
-        A file that says neither was changed by hand since the log's line was written, and stays.
+    def _complete(self) -> None:
+        """Bring the caption files of the log's last line from before to after, then say there that it is done. May be interrupted anywhere and called
+        again. A file that says neither was changed by hand since the line was written, and stays.
         """
+        pending = self.log.history().pending
+        if pending is None:
+            return
+        number, changes = pending
         here = {files.crop: files for files in self.files()}
         written = 0
         try:

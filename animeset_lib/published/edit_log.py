@@ -135,9 +135,9 @@ class EditLog:
         number, time = self._begin("edit", words, changes=rows)
         return EditLine(number, time, words, tuple(change for change, _ in changes))
 
-    def turn(self, kind: Literal["undo", "redo"], line: EditLine) -> int:
-        """Add an undo or redo of this edit; returns its number, which is to be `done` when the files are written."""
-        return self._begin(kind, line.words, edit=line.number)[0]
+    def turn(self, kind: Literal["undo", "redo"], line: EditLine) -> None:
+        """Add an undo or redo of this edit. `done` is to follow when the files are written."""
+        self._begin(kind, line.words, edit=line.number)
 
     def done(self, number: int) -> None:
         self._append({"number": number, "kind": "done"})
@@ -208,7 +208,9 @@ def _replayed(rows: Iterable[Mapping[str, Any]]) -> History:
             if source and source[-1].number == row.get("edit"):
                 target.append(line := source.pop())
                 changes = line.changes if kind == "redo" else tuple(change.reversed for change in line.changes)
-                _take(history, number, changes)
+                # from what each is now, which a line of the program may have made another than the edit left behind
+                now = history.captions
+                _take(history, number, tuple(CaptionChange(c.crop, now.get(c.crop), c.after) for c in changes))
         elif kind == "program" and isinstance(crops := row.get("crops"), list):
             history.last_number = max(history.last_number, number)
             for crop in crops:
