@@ -16,7 +16,8 @@ from animeset_lib.cli.common import FileOption, JsonOption, OutputOption, SetOpt
 from animeset_lib.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
-    from animeset_lib.published.captions import CaptionSet, Change, Edit, EditEntry, Selection
+    from animeset_lib.published.captions import CaptionSet, EditEntry
+    from animeset_lib.published.edits import Change, Edit, Selection
     from animeset_lib.settings import CaptionSettings
 
 __all__ = ["captions_app"]
@@ -77,7 +78,7 @@ def list_captions(
     as_json: JsonOption = False,
 ) -> None:
     """Captions as they are now; * marks those that somebody edited."""
-    captions = _open(context, output)
+    captions = _open(context, output, reading=True)
     pictures = captions.select(_where(captions, character, image, tag, missing))
     pictures = [picture for picture in pictures if picture.edited or not edited]
     if as_json:
@@ -102,9 +103,9 @@ def count_tags(
     as_json: JsonOption = False,
 ) -> None:
     """How many captions have each tag, the most frequent first."""
-    from animeset_lib.published.captions import tag_key, tags_of
+    from animeset_lib.published.edits import tag_key, tags_of
 
-    captions = _open(context, output)
+    captions = _open(context, output, reading=True)
     pictures = captions.select(_where(captions, character, image, tag, missing))
     written: dict[str, str] = {}
     counts: Counter[str] = Counter()
@@ -138,9 +139,9 @@ def add_tags(
     as_json: JsonOption = False,
 ) -> None:
     """Add tags to captions that lack them."""
-    from animeset_lib.published.captions import AddTags
+    from animeset_lib.published.edits import AddTags
 
-    captions = _open(context, output)
+    captions = _open(context, output, reading=preview)
     where = _where(captions, character, image, tag, missing)
     edit = AddTags(tags, "end" if end else "after_trigger", where)
     _make(context, captions, edit, where, f"+ {tags}", preview, no_zip, as_json)
@@ -160,9 +161,9 @@ def remove_tags(
     as_json: JsonOption = False,
 ) -> None:
     """Remove tags; never the first one, the trigger word."""
-    from animeset_lib.published.captions import RemoveTags
+    from animeset_lib.published.edits import RemoveTags
 
-    captions = _open(context, output)
+    captions = _open(context, output, reading=preview)
     where = _where(captions, character, image, tag, missing)
     _make(context, captions, RemoveTags(tags, where), where, f"− {tags}", preview, no_zip, as_json)
 
@@ -188,9 +189,9 @@ def replace(
     as_json: JsonOption = False,
 ) -> None:
     """Put another tag where OLD stands, or replace what a pattern matches."""
-    from animeset_lib.published.captions import ReplacePattern, ReplaceTag
+    from animeset_lib.published.edits import ReplacePattern, ReplaceTag
 
-    captions = _open(context, output)
+    captions = _open(context, output, reading=preview)
     where = _where(captions, character, image, tag, missing)
     edit: Edit = ReplacePattern(old, new, where) if regex else ReplaceTag(old, new, where)
     words = f"/{old}/ → {new or '∅'}" if regex else f"{old} → {new}"
@@ -208,9 +209,9 @@ def set_caption(
     as_json: JsonOption = False,
 ) -> None:
     """Write one picture's caption anew."""
-    from animeset_lib.published.captions import SetCaption
+    from animeset_lib.published.edits import SetCaption
 
-    captions = _open(context, output)
+    captions = _open(context, output, reading=preview)
     where = _where(captions, None, [image], "", "")
     (path,) = where.images or ()
     words = f"{PurePosixPath(path).stem}: {text}"
@@ -230,9 +231,9 @@ def tidy(
     as_json: JsonOption = False,
 ) -> None:
     """Make captions one line without empty tags and tags that are there twice; for captions that were written elsewhere."""
-    from animeset_lib.published.captions import TidyCaptions
+    from animeset_lib.published.edits import TidyCaptions
 
-    captions = _open(context, output)
+    captions = _open(context, output, reading=preview)
     where = _where(captions, character, image, tag, missing)
     _make(context, captions, TidyCaptions(where), where, "tidy", preview, no_zip, as_json)
 
@@ -250,9 +251,9 @@ def restore(
     as_json: JsonOption = False,
 ) -> None:
     """The program's own captions again, in place of those that were edited."""
-    from animeset_lib.published.captions import RestoreCaptions
+    from animeset_lib.published.edits import RestoreCaptions
 
-    captions = _open(context, output)
+    captions = _open(context, output, reading=preview)
     where = _where(captions, character, image, tag, missing)
     _make(context, captions, RestoreCaptions(where), where, "restore", preview, no_zip, as_json)
 
@@ -279,13 +280,14 @@ def recaption(
     With the settings of the run but for --set (such as --set caption.underscores=false), and with what `animeset traits` says.
     """
     from animeset_lib.pipeline import FilmFiles, Folders
-    from animeset_lib.published.captions import Recaption
+    from animeset_lib.published.edits import Recaption
+    from animeset_lib.published.publish import production_of
     from animeset_lib.words.trait_choices import load_choices
 
-    captions = _open(context, output)
+    captions = _open(context, output, reading=preview)
     where = _where(captions, character, image, tag, missing)
     chosen = _caption_settings(captions.folder, assign or (), settings)
-    choices = load_choices(FilmFiles(Folders(output=captions.folder.parent), _film_folder(captions.folder)).traits)
+    choices = load_choices(FilmFiles(Folders(output=captions.folder.parent), production_of(captions.folder)).traits)
     edit = Recaption(chosen, captions.core_traits(), choices, include_edited, where)
     words = " ".join(["recaption", *(assign or ())])
     left = 0 if include_edited else len(captions.written_by_hand(where))
@@ -336,17 +338,17 @@ def history(context: typer.Context, output: OutputOption = Path("output"), as_js
     say(f"Undo takes back: {captions.can_undo or 'nothing'}")
 
 
-def _open(context: typer.Context, output: Path) -> CaptionSet:
+def _open(context: typer.Context, output: Path, *, reading: bool = False) -> CaptionSet:
     from animeset_lib.pipeline import find_dataset
     from animeset_lib.published.captions import CaptionSet
 
-    return CaptionSet(find_dataset(context.obj, output))
+    return CaptionSet(find_dataset(context.obj, output), reading=reading)
 
 
 def _where(
     captions: CaptionSet, character: str | None, images: Sequence[str] | None, tag: str, missing: str
 ) -> Selection:
-    from animeset_lib.published.captions import Selection
+    from animeset_lib.published.edits import Selection
 
     paths = None if not images else tuple(_image(captions, image) for image in images)
     return Selection(paths, character, tag, missing)
@@ -450,7 +452,7 @@ def _say_zip(archive: Path | None) -> None:
 
 def _print_change(change: Change) -> None:
     """One line: tags that went as `[-tag-]`, those that came as `{+tag+}`, in a terminal red and green as well."""
-    from animeset_lib.published.captions import difference
+    from animeset_lib.published.edits import difference
 
     marks = {"same": ("{}", ""), "gone": ("[-{}-]", "red"), "new": ("{{+{}+}}", "green")}
     line = Text(f"  {PurePosixPath(change.image).stem}  ")
@@ -498,11 +500,3 @@ def _caption_settings(folder: Path, assignments: Sequence[str], file: Path | Non
 
 def _assigned(settings: CaptionSettings) -> dict[str, Any]:
     return {name: getattr(settings, name) for name in settings.model_fields_set}
-
-
-def _film_folder(folder: Path) -> str:
-    """The name (`FilmFiles`) of the film whose published folder this is."""
-    from animeset_lib.published.publish import read_manifest
-
-    film = read_manifest(folder)["film"]
-    return f"{folder.name.removesuffix(f'-{film}')}-{film}"

@@ -15,7 +15,7 @@ from animeset_lib.notebook.folders import project_folder
 from animeset_lib.notebook.readme import Readme
 from animeset_lib.notebook.run import Run, StageView, open_run
 from animeset_lib.notebook.widgets import cast_board, review, whole_page
-from animeset_lib.published.captions import AddTags, RemoveTags, ReplacePattern, ReplaceTag, Selection, SetCaption
+from animeset_lib.published.edits import AddTags, RemoveTags, ReplacePattern, ReplaceTag, Selection, SetCaption
 
 __all__ = [
     "AddTags",

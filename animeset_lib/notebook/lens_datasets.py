@@ -24,6 +24,7 @@ from animeset_lib.pictures.quality import QualityStage
 from animeset_lib.pipeline.cast_pack import CastPack, open_pack
 from animeset_lib.pipeline.stages_on_disk import stages_with
 from animeset_lib.published.captions import CaptionSet
+from animeset_lib.published.layout import images_of, rows_of
 from animeset_lib.records import Box, Crop, DedupeRow, QualityRow
 from animeset_lib.run.decisions import DecisionLog
 from animeset_lib.run.settling import settle_frames
@@ -225,8 +226,9 @@ class Builder:
     def _dataset(self, dataset: Any) -> None:
         assert self._published is not None
         samples = []
-        rows = _metadata(self._published)
-        for picture in CaptionSet(self._published).pictures():
+        characters = images_of(self._published)
+        rows = {image: row for name in characters for image, row in rows_of(self._published, name).items()}
+        for picture in CaptionSet(self._published, reading=True).pictures():
             about = rows.get(picture.image, {})
             samples.append(
                 self._fo.Sample(

@@ -69,9 +69,9 @@ class FilmFiles:
         return self._beside("traits.toml")
 
     @property
-    def captions(self) -> Path:
-        """The captions that people wrote for its pictures (`published.hand_captions`)."""
-        return self._beside("captions.jsonl")
+    def edits(self) -> Path:
+        """What people changed in its data sets (`published.edit_log`)."""
+        return self._beside("edits.jsonl")
 
     @property
     def names(self) -> Path:

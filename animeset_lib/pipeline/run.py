@@ -24,7 +24,9 @@ from animeset_lib.pipeline.cast_pack import newest_pack, write_pack
 from animeset_lib.pipeline.fetch import models_of
 from animeset_lib.pipeline.folders import FilmFiles, Folders
 from animeset_lib.pipeline.stages import PIPELINE, AnyStage, build_pipeline
-from animeset_lib.published.hand_captions import CaptionStore, KeptCaptions, harvest, names_in_words
+from animeset_lib.published.captions import CaptionSet
+from animeset_lib.published.kept import KeptCaptions, names_in_words
+from animeset_lib.published.layout import images_of
 from animeset_lib.published.publish import Published, changed_files, publish, published, tidy
 from animeset_lib.records import Film
 from animeset_lib.run.engine import MIN_FREE_BYTES, keys_of, run_stages
@@ -282,7 +284,7 @@ def _left_as_it_is(plan: _Plan, run: _Running, earlier: Published) -> RunResult:
     if not plan.keep_work:
         remove_tree(plan.files.work)
     run.log.info("%s is up to date with the film and these settings", earlier.folder)
-    _say_what_was_edited(earlier.folder, plan.files.captions, run.log)
+    _say_what_was_edited(earlier.folder, plan.files.edits, run.log)
     characters = _say_published(run, earlier)
     run.events.emit("run_finished", seconds=round(run.seconds, 1))
     return RunResult(plan.film, earlier, characters, (*plan.film.notes, *run.warnings), True, 0)
@@ -347,7 +349,7 @@ def _paused(plan: _Plan, run: _Running) -> RunResult:
 def _publish(plan: _Plan, run: _Running, dataset: Output[Any, Any]) -> Published:
     """The data sets of a finished run to `output`, with the captions that people wrote; says what became of their work."""
     output = plan.files.folders.output
-    captions = KeptCaptions(plan.files.captions, plan.settings.caption)
+    captions = KeptCaptions(plan.files.edits, plan.settings.caption)
     full = f"the disk of {output} is full; free some space or use --output, then run the same command: only publishing is left"
     with full_disk_as(lambda: full):
         settings = plan.settings.model_dump(mode="json")
@@ -367,7 +369,7 @@ def _publish(plan: _Plan, run: _Running, dataset: Output[Any, Any]) -> Published
 
 def _kept(plan: _Plan, run: _Running, earlier: Published) -> Published:
     run.log.info("%s is up to date and left as it is", earlier.folder)
-    _say_what_was_edited(earlier.folder, plan.files.captions, run.log)
+    _say_what_was_edited(earlier.folder, plan.files.edits, run.log)
     return earlier
 
 
@@ -385,22 +387,20 @@ def _finished(plan: _Plan, run: _Running, result: Published, outputs: Given) -> 
 
 def _say_published(run: _Running, result: Published) -> dict[str, int]:
     """Character → pictures, after telling those who watch."""
-    images = sorted(result.folder.glob("*/dataset/images/*"))
-    characters = {path.parents[2].name: 0 for path in images}
-    for path in images:
-        characters[path.parents[2].name] += 1
+    characters = {name: len(images) for name, images in images_of(result.folder).items()}
     run.events.emit("published", output=str(result.folder), zip=str(result.zip), characters=characters)
     return characters
 
 
-def _say_what_was_edited(folder: Path, captions: Path, log: logging.Logger) -> None:
-    """Remember the captions that were edited in a folder that is up to date, and say what else was."""
-    found = harvest(folder, CaptionStore(captions))
-    if found.by_hand:
-        log.info("%s: captions edited by hand: %d; later runs keep them (%s)", folder, found.by_hand, captions)
-    for sentence in found.told:
-        log.warning("%s", sentence)
-    if others := changed_files(folder) - found.remembered:
+def _say_what_was_edited(folder: Path, edits: Path, log: logging.Logger) -> None:
+    """Take in the captions that were edited in a folder that is up to date, and say what else was."""
+    by_hand = [picture for picture in CaptionSet(folder).pictures() if picture.edited]
+    if by_hand:
+        log.info("%s: captions edited by hand: %d; later runs keep them (%s)", folder, len(by_hand), edits)
+    for picture in by_hand:
+        if picture.problem:
+            log.warning("%s: %s", picture.image, picture.problem)
+    if others := changed_files(folder):
         log.warning(
             "%s was edited by hand (%s) and is left as it is; move it away to make it again",
             folder,

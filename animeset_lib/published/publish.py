@@ -1,9 +1,8 @@
 """From a finished tree below `work/` to `output/<film>/` and `output/<film>.zip`, without ever losing what a person put there.
 
 `animeset.json` in the published folder says which film and which key it belongs to and lists every file with its hash, so that the next run
-knows whether it is up to date and whether somebody has edited it since. Where a caption that a person wrote was put over the program's own,
-`machine` in it has the hash of what the program had made. `caption_edits.jsonl`, the history of edited
-captions, is no edit by itself. It is zipped like everything else in the folder that is not hidden.
+knows whether it is up to date and whether somebody has edited it since. Captions are not listed: the film's log answers for them
+(`published.edit_log`).
 
 Whoever changes, swaps or packs a published folder holds its lock (`output/.locks/<folder>.lock`), so that no zip has half of an edit.
 """
@@ -15,7 +14,7 @@ import re
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,19 +23,19 @@ from typing import Any, Protocol
 from filelock import FileLock, Timeout
 
 from animeset_lib.errors import AnimesetError, BusyError, InputError
+from animeset_lib.published.layout import caption_of_a_picture
 from animeset_lib.records import Film
 from animeset_lib.run.store import _atomic, free_name, full_disk_as, parse_json, remove_tree, write_json, write_text
 from animeset_lib.system import replace_path, sha256_of, sync
 
 __all__ = [
-    "EDITS",
     "MANIFEST",
     "HandWork",
     "Published",
     "changed_files",
-    "edited",
     "find_published",
     "hold_folder",
+    "production_of",
     "publish",
     "published",
     "published_folders",
@@ -49,8 +48,6 @@ __all__ = [
 ]
 
 MANIFEST = "animeset.json"
-EDITS = "caption_edits.jsonl"
-"""The journal of caption edits in a published folder (`published/captions.py`)."""
 
 _COMPRESSED = (".png", ".webp", ".jpg", ".jpeg")
 _PATIENCE_S = 10.0
@@ -71,16 +68,14 @@ class Published:
 
 
 class HandWork(Protocol):
-    """What carries a person's work from an earlier version into the next. Names are paths relative to the folder, with `/`."""
+    """What carries the captions that people wrote from an earlier version into the next. The lock of the published folder is held."""
 
-    def harvest(self, folder: Path) -> Collection[str]:
-        """Remember what a person changed in a published folder, on the disk when this returns; the names of all files of which nothing would be
-        lost if the folder were not there any more. The folder's lock is held."""
+    def take_in(self, folder: Path) -> None:
+        """Remember what a person changed in a published folder, on the disk when this returns."""
         ...
 
-    def overlay(self, tree: Path, earlier: Path | None) -> Collection[str]:
-        """Put what is remembered into a new tree, which is nobody else's yet; the names of the files that were changed. `earlier` is the version
-        that will be replaced."""
+    def lay_over(self, tree: Path) -> None:
+        """Put what is remembered over the captions of a new tree, which is nobody else's yet."""
         ...
 
 
@@ -106,9 +101,9 @@ def publish(
     """Copy `tree` to `output/<film name>/`, put over it what `hand` remembers, swap it in by rename, and zip it beside.
 
     A folder of the same name that we did not make for this film is left alone: this film's id is added to the name.
-    An earlier version of this film is replaced, unless one of its files was changed, added or removed by hand and `hand` does not answer
-    for it: then it is moved to `<name>.edited-<n>`. Killed anywhere, the next call does it again. Files are copied, not linked: editing
-    a published file must not reach into `work/`.
+    An earlier version of this film is replaced, unless one of its files but captions was changed, added or removed by hand: then it is moved to
+    `<name>.edited-<n>`. Killed anywhere, the next call does it again. Files are copied, not linked: editing a published file must not
+    reach into `work/`.
     """
     output.mkdir(parents=True, exist_ok=True)
     free = [folder for folder in _candidates(output, film) if _owner(folder) in (None, film.id)]
@@ -126,7 +121,8 @@ def publish(
         copy = fresh / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, copy)
-        hashes[name] = sha256_of(copy)
+        if not caption_of_a_picture(tree, name):
+            hashes[name] = sha256_of(copy)
 
     archive = _archive(target)
     set_aside, by_hand = None, set[str]()
@@ -134,11 +130,11 @@ def publish(
     with hold_folder(target, _SWAP_PATIENCE_S) if target.exists() else _hold_if_used(target):
         earlier = target if target.exists() else None
         if earlier is not None:
-            remembered = set(hand.harvest(earlier)) if hand is not None else set()
-            by_hand = changed_files(earlier) - remembered
-        machine = {}
-        for name in sorted(hand.overlay(fresh, earlier)) if hand is not None else ():
-            machine[name], hashes[name] = hashes[name], sha256_of(fresh / name)
+            if hand is not None:
+                hand.take_in(earlier)
+            by_hand = changed_files(earlier)
+        if hand is not None:
+            hand.lay_over(fresh)
         write_json(
             fresh / MANIFEST,
             {
@@ -147,7 +143,6 @@ def publish(
                 "key": key,
                 "settings": settings,
                 "files": hashes,
-                "machine": machine,
             },
         )
         _write_zip(fresh, target.name, archive, _visible(fresh), check_cancel)
@@ -202,6 +197,12 @@ def _owner(folder: Path) -> str | None:
         return "somebody"
 
 
+def production_of(folder: Path) -> str:
+    """What everything about the film of a published folder is called, beside it and elsewhere: readable and unique."""
+    film = read_manifest(folder).get("film")
+    return f"{folder.name.removesuffix(f'-{film}')}-{film}"
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """What `animeset.json` of a published folder says; empty for a folder that is not ours."""
     try:
@@ -211,20 +212,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest if isinstance(manifest, dict) else {}
 
 
-def edited(folder: Path) -> bool:
-    """Whether a file of a published folder was changed, added or removed since.
-
-    Captions that were edited and then undone are what was published again; the journal alone is no edit.
-    """
-    return bool(changed_files(folder))
-
-
 def changed_files(folder: Path) -> set[str]:
-    """Which files of a published folder were changed, added or removed since, as paths relative to it with `/`."""
+    """Which files of a published folder but captions were changed, added or removed since, as paths relative to it with `/`."""
     known = read_manifest(folder).get("files", {})
-    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {MANIFEST, EDITS}
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {MANIFEST}
     changed = {name for name in present & set(known) if sha256_of(folder / name) != known[name]}
-    return changed | (present ^ set(known))
+    return changed | {name for name in present ^ set(known) if not caption_of_a_picture(folder, name)}
 
 
 def _write_zip(folder: Path, top: str, archive: Path, names: list[str], check_cancel: Callable[[], None]) -> None:
@@ -295,7 +288,7 @@ def hold_folder(folder: Path, patience_s: float = _PATIENCE_S) -> Iterator[None]
     """Hold the lock of something below `output/`; it dies with its process.
 
     Raises `BusyError` when another process (or another tab of this one) still holds it after `patience_s` seconds. The lock lies outside the
-    folder, so the folder can be swapped while it is held, and no zip or `edited` sees it.
+    folder, so the folder can be swapped while it is held, and no zip or `changed_files` sees it.
     """
     path = _lock_file(folder)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -327,14 +320,11 @@ def _lock_file(folder: Path) -> Path:
     return place.with_name(".locks") / f"{place.name}.lock"
 
 
-def put_text(path: Path, text: str | None) -> None:
-    """Make `path` hold exactly this text, atomically, or be absent for None.
+def put_text(path: Path, text: str) -> None:
+    """Make `path` hold exactly this text, atomically.
 
     Bytes that are not UTF-8 travel as lone surrogates (Python's `surrogateescape`), so that what was read that way is put back byte for byte.
     """
-    if text is None:
-        path.unlink(missing_ok=True)
-        return
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         write_text(path, text)

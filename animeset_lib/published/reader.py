@@ -7,7 +7,6 @@ The folder may come from somebody else: links that lead out of it are not follow
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,14 @@ from PIL import Image
 
 from animeset_lib.cast.cast_file import CastFile, load_cast
 from animeset_lib.errors import InputError
+from animeset_lib.published.layout import (
+    METADATA,
+    PICTURES,
+    character_folders,
+    is_inside,
+    real_path,
+    visible_files,
+)
 from animeset_lib.published.publish import read_manifest
 from animeset_lib.run.store import parse_json
 from animeset_lib.system import sha256_of
@@ -36,9 +43,6 @@ __all__ = [
 
 REGULARISATION = "regularisation"
 """Folder of a published film with pictures that show nobody."""
-
-_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
-"""What every trainer here reads."""
 
 _OUTSIDE = "it is a link that leads out of the film's folder; put a copy in its place"
 
@@ -140,7 +144,7 @@ def read_film(folder: Path) -> PublishedFilm:
         )
     notes: list[str] = []
     characters = []
-    for place in sorted(path for path in folder.iterdir() if path.name[0] != "." and _has_images(path / "dataset")):
+    for place in character_folders(folder):
         pictures = _pictures(place, place / "dataset", folder, notes)
         if pictures:
             traits = _json(place / "traits.json", folder, notes)
@@ -154,7 +158,7 @@ def read_film(folder: Path) -> PublishedFilm:
                 )
             )
     apart = folder / REGULARISATION
-    regularisation = _pictures(apart, apart, folder, notes) if _has_images(apart) else ()
+    regularisation = _pictures(apart, apart, folder, notes) if (apart / "images").is_dir() else ()
     if not characters:
         raise InputError(
             f"{folder} holds no picture with a caption ({'; '.join(notes[:3]) or 'no character has any'}); "
@@ -174,7 +178,7 @@ def read_film(folder: Path) -> PublishedFilm:
 
 
 def _cast(path: Path, film: Path, notes: list[str]) -> CastFile | None:
-    if not path.is_file() or not _is_inside(path, film):
+    if not path.is_file() or not is_inside(path, film):
         return None
     try:
         return load_cast(path)
@@ -187,17 +191,17 @@ def _pictures(place: Path, base: Path, film: Path, notes: list[str]) -> tuple[Ex
     """The usable pictures of one set. `place` holds `metadata.jsonl`, to whose paths it is the root; `base` holds `images/` and `captions/`;
     `film` is the folder that no link may lead out of.
     """
-    rows = _rows(place / "metadata.jsonl", film, notes)
-    here = sorted(path for path in (base / "images").iterdir() if path.is_file() and path.name[0] != ".")
-    known = {_real(place / name): row for name, row in rows.items()}
-    present = {_real(path) for path in here}
+    rows = _rows(place / METADATA, film, notes)
+    here = visible_files(base / "images")
+    known = {real_path(place / name): row for name, row in rows.items()}
+    present = {real_path(path) for path in here}
     for name in rows:
-        if _real(place / name) not in present:
+        if real_path(place / name) not in present:
             notes.append(f"{place.name}: {name} is in the manifest but gone from the disk; it is left out")
     order = {path: number for number, path in enumerate(known)}
     found: dict[str, ExportPicture] = {}
-    for path in sorted(here, key=lambda one: (order.get(_real(one), len(order)), one.name)):
-        picture, fault = _picture(path, base, film, known.get(_real(path), {}), notes)
+    for path in sorted(here, key=lambda one: (order.get(real_path(one), len(order)), one.name)):
+        picture, fault = _picture(path, base, film, known.get(real_path(path), {}), notes)
         if picture is None:
             notes.append(f"{place.name}: {path.name} is left out: {fault}")
         # file systems that take Hana_1 and hana_1 for one name would lose a caption
@@ -214,9 +218,9 @@ def _picture(
     path: Path, base: Path, film: Path, row: Mapping[str, Any], notes: list[str]
 ) -> tuple[ExportPicture | None, str]:
     """The picture, or None and why it cannot be used."""
-    if path.suffix.lower() not in _PICTURES:
+    if path.suffix.lower() not in PICTURES:
         return None, f"{path.suffix or 'a file without ending'} is nothing that every trainer reads; make it a .png"
-    if not _is_inside(path, film):
+    if not is_inside(path, film):
         return None, _OUTSIDE
     caption, fault = _caption(base / "captions" / f"{path.stem}.txt", film)
     if caption is None:
@@ -227,7 +231,7 @@ def _picture(
     mask: Path | None = base / "masks" / f"{path.stem}.png"
     if mask is not None and not mask.is_file():
         mask = None
-    elif mask is not None and not _is_inside(mask, film):
+    elif mask is not None and not is_inside(mask, film):
         notes.append(f"{base.parent.name}: the mask of {path.name} is not used: {_OUTSIDE}")
         mask = None
     elif mask is not None and (mask_size := _size(mask)) != size:
@@ -255,7 +259,7 @@ def _picture(
 
 def _caption(path: Path, film: Path) -> tuple[str | None, str]:
     """The file's tags on one line, each once, whatever lines and commas somebody left in it; or None and why there is none."""
-    if not _is_inside(path, film):
+    if not is_inside(path, film):
         return None, f"captions/{path.name}: {_OUTSIDE}"
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -268,21 +272,6 @@ def _caption(path: Path, film: Path) -> tuple[str | None, str]:
     spaced = [re.sub(r"\s+", " ", tag) for tag in tags]
     line = ", ".join(dict.fromkeys(spaced))
     return (line, "") if line else (None, f"its caption captions/{path.name} is empty; write at least the trigger word")
-
-
-def _has_images(base: Path) -> bool:
-    """Whether this is the folder of one set."""
-    return (base / "images").is_dir()
-
-
-def _real(path: Path) -> Path:
-    """Where a path leads. `Path.resolve` stops at links that lead to themselves."""
-    return Path(os.path.realpath(path))
-
-
-def _is_inside(path: Path, folder: Path) -> bool:
-    """Whether a path still leads into the folder when all links are followed."""
-    return _real(path).is_relative_to(_real(folder))
 
 
 def _whole(value: Any) -> int | None:
@@ -303,7 +292,7 @@ def _rows(path: Path, film: Path, notes: list[str]) -> dict[str, Mapping[str, An
     """`file_name` → row, in the file's order. A line that is no row is noted and left out."""
     rows: dict[str, Mapping[str, Any]] = {}
     try:
-        lines = path.read_text(encoding="utf-8").split("\n") if _is_inside(path, film) else []
+        lines = path.read_text(encoding="utf-8").split("\n") if is_inside(path, film) else []
     except (OSError, UnicodeDecodeError):
         notes.append(f"{path.parent.name}: metadata.jsonl cannot be read, so outfits, shots and times are unknown")
         return {}
@@ -322,7 +311,7 @@ def _rows(path: Path, film: Path, notes: list[str]) -> dict[str, Mapping[str, An
 
 def _json(path: Path, film: Path, notes: list[str]) -> Any:
     """What a JSON file holds; None when there is none or it cannot be read."""
-    if not path.is_file() or not _is_inside(path, film):
+    if not path.is_file() or not is_inside(path, film):
         return None
     try:
         return parse_json(path.read_text(encoding="utf-8"))

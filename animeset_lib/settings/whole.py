@@ -74,7 +74,8 @@ class Settings(Section):
         """The settings as TOML that `load_settings` reads back to an equal object; every value has its description above it."""
         document = tomlkit.document()
         for section, value in self:
-            table = tomlkit.table().comment((type(value).__doc__ or "").splitlines()[0])
+            table = tomlkit.table()
+            table.comment((type(value).__doc__ or "").splitlines()[0])
             for name, field in type(value).model_fields.items():
                 table.add(tomlkit.comment(f"{field.description} {_range_text(field)}".rstrip()))
                 setting = getattr(value, name)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import tomlkit
-from tomlkit.items import Item, Table, Whitespace
+from tomlkit.items import Table, Whitespace
 
 from animeset_lib.errors import InputError, SettingsError
 from animeset_lib.run.store import write_text
@@ -180,7 +180,7 @@ def _edited(text: str, character: str, choice: Choice) -> str:
     return tomlkit.dumps(document).rstrip("\n") + "\n"
 
 
-def _section(choice: Choice, rest: Iterable[Item] = ()) -> Table:
+def _section(choice: Choice, rest: Iterable[Any] = ()) -> Table:
     """A character's section: what is wanted, and the comments and blank lines that stood there."""
     table = tomlkit.table()
     if choice.policy is not None:
@@ -189,7 +189,7 @@ def _section(choice: Choice, rest: Iterable[Item] = ()) -> Table:
         if tags := getattr(choice, key):
             table.add(key, list(tags))
     for item in rest:
-        table.add(item)  # type: ignore[arg-type]  # takes what is no comment or blank line for a key
+        table.add(item)
     return table
 
 

@@ -58,6 +58,7 @@ def test_captions_are_listed_with_what_was_edited_and_what_is_wrong(captions: Co
     assert captions("list", "--edited", "--character", "レム")[1] == "0 captions, 0 edited\n"
     rows = _answer(captions("list", "--json", "--tag", "1girl", "--missing", "smile"))
     assert [(row["image"], row["edited"], row["machine_text"]) for row in rows] == [(C.image, False, C.caption)]
+    assert not world.log.exists()  # who only reads takes nothing in
 
 
 def test_tags_are_counted(captions: Command) -> None:
@@ -68,6 +69,7 @@ def test_tags_are_counted(captions: Command) -> None:
 
 
 def test_a_preview_shows_word_by_word_and_writes_nothing(captions: Command, world: World) -> None:
+    world.write(C, "レム, by an editor\n")
     before = {path: path.read_bytes() for path in world.output.rglob("*") if path.is_file()}
     code, out, err = captions("replace", "long_hair", "very_long_hair, wind", "--preview")
     assert (code, err) == (0, "")
@@ -119,11 +121,20 @@ def test_an_edit_is_written_zipped_and_undone(
     code, out, _ = captions("undo")
     assert code == 0
     assert "Undo takes back next: nothing; redo makes again: " in out
-    assert changed_files(world.folder) == set()
+    assert {pic: world.read(pic).decode() for pic in FIRST} == {pic: f"{pic.caption}\n" for pic in FIRST}
     assert _zipped(world, A.file) == f"{A.caption}\n"
     assert captions("redo")[0] == 0
     assert {pic: world.read(pic).decode() for pic in FIRST} == wanted
     assert [entry["undone"] for entry in _answer(captions("history", "--json"))] == [False]
+
+
+def test_what_was_edited_outside_is_in_the_history_and_undone(captions: Command, world: World) -> None:
+    world.write(A, "hana, mine\n")
+    lines = captions("history")[1].splitlines()
+    assert [line[25:] for line in lines[:1]] == ["edited outside"]
+    assert lines[1:] == ["Undo takes back: edited outside"]
+    assert captions("undo")[1].startswith("undo: edited outside: 1 caption changed\n")
+    assert world.read(A) == f"{A.caption}\n".encode()
 
 
 def test_the_history_is_told(captions: Command) -> None:
@@ -158,7 +169,7 @@ def test_restoring_and_tidying(captions: Command, world: World) -> None:
     assert captions("restore", "--image", "hana_0001")[0] == 0
     assert (world.read(A), world.read(B)) == (f"{A.caption}\n".encode(), b"hana ,mine\n")
     assert captions("restore")[0] == 0
-    assert changed_files(world.folder) == set()
+    assert {pic: world.read(pic).decode() for pic in FIRST} == {pic: f"{pic.caption}\n" for pic in FIRST}
     assert captions("restore")[:2] == (0, "No caption becomes another; 3 captions looked at.\n")
 
 
@@ -247,8 +258,11 @@ def test_an_edit_goes_through_real_runs(animeset: Command, tmp_path: Path, monke
     assert "captions edited by hand: 2; later runs keep them" in log
     assert "2 captions edited by hand were kept" in log
     rows = [json.loads(line) for line in (folder / "character_01" / "metadata.jsonl").open(encoding="utf-8")]
-    assert [row["caption_by"] for row in rows].count("hand") == 2
-    assert rows[0]["machine_text"] == machine.strip().replace("anime_style", "other_style")
+    assert rows[0]["text"] == machine.strip().replace("anime_style", "other_style")
+    assert [line["words"] for line in _answer(animeset("captions", "film", "history", "--json"))] == [
+        "edited outside",
+        "+ added (1)",
+    ]
     # the program's own again, also for later runs
     assert animeset("captions", "film", "restore")[0] == 0
     assert run().published is not None

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from animeset_lib.published.captions import CaptionSet, Edit
-from animeset_lib.published.hand_captions import CaptionStore, KeptCaptions
+from animeset_lib.published.captions import CaptionSet
+from animeset_lib.published.edit_log import EditLog
+from animeset_lib.published.edits import Edit
+from animeset_lib.published.kept import KeptCaptions
 from animeset_lib.published.publish import Published, publish
 from animeset_lib.records import Film
 from animeset_lib.settings import CaptionSettings
@@ -52,8 +54,8 @@ class World:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.output = root / "output"
-        self.store = CaptionStore(self.output / "Film-0123456789ab.captions.jsonl")
-        self.keeping = KeptCaptions(self.store.path, CaptionSettings())
+        self.log = self.output / "Film-0123456789ab.edits.jsonl"
+        self.keeping = KeptCaptions(self.log, CaptionSettings())
 
     def tree(self, pictures: Iterable[Pic]) -> Path:
         tree = self.root / f"tree{len(list(self.root.glob('tree*')))}"
@@ -81,7 +83,7 @@ class World:
     def run(self, pictures: Iterable[Pic], caption: dict[str, Any] | None = None) -> Published:
         """A run whose result are these pictures."""
         settings = CaptionSettings(**caption or {})
-        self.keeping = KeptCaptions(self.store.path, settings)
+        self.keeping = KeptCaptions(self.log, settings)
         said = {"caption": settings.model_dump(mode="json")}
         return publish(self.tree(pictures), self.output, FILM, "key", said, lambda: None, self.keeping)
 
@@ -107,4 +109,5 @@ class World:
         return dict(found)
 
     def kept(self) -> dict[str, str]:
-        return {crop: caption.text for crop, caption in self.store.read().items() if caption.kind == "set"}
+        """Crop → the caption that a person wrote for it."""
+        return {crop: words.text for crop, words in EditLog(self.log).history().captions.items()}

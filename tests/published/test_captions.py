@@ -15,10 +15,14 @@ from hypothesis import strategies as st
 
 from animeset_lib.errors import AnimesetError, BusyError, InputError, SpaceError
 from animeset_lib.published import captions as module
+from animeset_lib.published import edits as edits_module
 from animeset_lib.published import publish as publish_module
 from animeset_lib.published.captions import (
-    AddTags,
     CaptionSet,
+)
+from animeset_lib.published.edit_log import EditLog
+from animeset_lib.published.edits import (
+    AddTags,
     Change,
     Edit,
     Recaption,
@@ -34,8 +38,8 @@ from animeset_lib.published.captions import (
     tags_of,
     tidy_caption,
 )
-from animeset_lib.published.hand_captions import KeptCaptions
-from animeset_lib.published.publish import HandWork, edited, publish
+from animeset_lib.published.kept import KeptCaptions
+from animeset_lib.published.publish import HandWork, changed_files, publish
 from animeset_lib.records import Film
 from animeset_lib.settings import CaptionSettings
 from animeset_lib.words.line import write_caption
@@ -48,7 +52,7 @@ CAPTIONS = {
     "hero_0002": "hero, 1girl, long hair, indoors",
     "レム_0001": "レム, 1girl, blue_hair",
 }
-JOURNAL = "caption_edits.jsonl"
+LOG = "Film-0123456789ab.edits.jsonl"
 
 
 def image(stem: str) -> str:
@@ -100,9 +104,10 @@ def film(tmp_path: Path) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file of the folder but the journal."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != JOURNAL)
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+    """Every file of the folder; no caption and an empty one are the same."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+    return {name: content for name, content in found.items() if content or not name.endswith(".txt")}
 
 
 def captions_of(folder: Path) -> dict[str, str]:
@@ -110,7 +115,9 @@ def captions_of(folder: Path) -> dict[str, str]:
 
 
 def journal(folder: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in (folder / JOURNAL).read_text(encoding="utf-8").split("\n")[:-1]]
+    """The lines of the film's log; it lies beside the folder."""
+    path = folder.with_name(LOG)
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]] if path.exists() else []
 
 
 def make(captions: CaptionSet, edit: Edit, words: str = "an edit") -> None:
@@ -243,7 +250,7 @@ def test_one_edit(tmp_path: Path, before: str, edit: Edit, after: str | None) ->
         ("hero, a", SetCaption(image(ONE), " ,\n_"), "would leave no caption"),
         ("hero, a", ReplacePattern("(", ""), "no regular expression that can be used: missing"),
         ("hero, a", ReplacePattern("a", r"\2"), "invalid group reference"),
-        ("hero, a", ReplacePattern("a", r"\g<x>"), "unknown group name"),
+        ("hero, a", ReplacePattern("a", r"\g<x>"), "unknown group"),
         ("hero, a", ReplaceTag("hero, a", "b"), "one tag can be replaced at a time, got 2"),
         ("hero, a", ReplaceTag("a", " ,"), "no tag to put in its place"),
         ("hero, a", AddTags(" "), "no tag to add"),
@@ -261,10 +268,10 @@ def test_an_edit_that_makes_no_sense_is_refused(tmp_path: Path, before: str, edi
 
 
 def test_a_pattern_without_end_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_PATTERN_SECONDS", 0.5)
+    monkeypatch.setattr(edits_module, "_PATTERN_SECONDS", 0.5)
     captions = CaptionSet(published(tmp_path, {ONE: "hero, " + "a" * 40 + "!"}))
     with pytest.raises(InputError, match="tries too many ways"):
-        captions.plan(ReplacePattern("(a+)+$", "b"))
+        captions.plan(ReplacePattern("(a|aa)+$", "b"))
 
 
 @pytest.mark.parametrize(
@@ -332,7 +339,7 @@ def made_by_a_run(root: Path, pruned: Mapping[str, Collection[str]] | None = Non
         stem: write_caption(stem.rpartition("_")[0], tags, (pruned or {}).get(stem.rpartition("_")[0], ()), RUN)
         for stem, tags in TAGGED.items()
     }
-    return published(root, captions, TAGGED, KeptCaptions(root / "store.jsonl", RUN))
+    return published(root, captions, TAGGED, KeptCaptions(root / "output" / LOG, RUN))
 
 
 def test_who_wrote_a_caption_is_said_and_undone_byte_for_byte(tmp_path: Path) -> None:
@@ -343,12 +350,6 @@ def test_who_wrote_a_caption_is_said_and_undone_byte_for_byte(tmp_path: Path) ->
     assert {(p.edited, p.machine_text == p.caption) for p in before.values()} == {(False, True)}
     make(captions, SetCaption(image(ONE), "hero, mine"))
     make(captions, SetCaption(image(ONE), "hero, mine, again"))
-    row = json.loads((folder / "hero" / "metadata.jsonl").read_text(encoding="utf-8").splitlines()[0])
-    assert list(row)[:4] == ["file_name", "text", "caption_by", "machine_text"]
-    assert (row["text"], row["caption_by"], row["machine_text"]) == (
-        *("hero, mine, again", "hand"),
-        before[image(ONE)].caption,
-    )
     after = captions.pictures()[0]
     assert (after.caption, after.edited, after.machine_text) == ("hero, mine, again", True, before[after.image].caption)
     captions.undo()
@@ -377,11 +378,11 @@ def test_restoring_gives_the_program_s_captions_whoever_changed_them_and_is_an_e
 def test_a_caption_of_the_program_that_is_not_known_any_more_is_not_guessed(tmp_path: Path) -> None:
     folder = made_by_a_run(tmp_path)
     metadata = folder / "hero" / "metadata.jsonl"
-    metadata.write_text(metadata.read_text(encoding="utf-8").replace("smile", "grin"), encoding="utf-8")
+    metadata.write_text(metadata.read_text(encoding="utf-8").replace('"text": "hero, 1girl, solo', '"x": "'), "utf-8")
     text_file(folder, ONE).write_text("mine")
     captions = CaptionSet(folder)
     assert [picture.machine_text is None for picture in captions.pictures()] == [True, False, False]
-    with pytest.raises(InputError, match=r"own caption of hero_0001\.png is not known any more"):
+    with pytest.raises(InputError, match=r"own caption of hero_0001\.png is not known"):
         captions.plan(RestoreCaptions())
     assert captions.plan(RestoreCaptions(Selection(character="レム"))) == []
 
@@ -505,8 +506,8 @@ def lines_of(path: Path) -> list[str]:
 
 
 def test_a_history_that_cannot_be_read_is_said(film: Path) -> None:
-    (film / JOURNAL).mkdir()
-    with pytest.raises(InputError, match=f"{JOURNAL} cannot be read"):
+    film.with_name(LOG).mkdir()
+    with pytest.raises(AnimesetError, match=f"{LOG} cannot be read"):
         CaptionSet(film)
 
 
@@ -536,7 +537,7 @@ def test_a_difference_is_told_tag_by_tag(before: str, after: str, parts: list[tu
 # What is written
 
 
-def test_an_edit_touches_the_captions_their_text_in_the_metadata_and_nothing_else(film: Path) -> None:
+def test_an_edit_touches_the_captions_and_nothing_else(film: Path) -> None:
     before = contents(film)
     captions = CaptionSet(film)
     entry = captions.apply(captions.plan(RemoveTags("long hair")), "remove long hair")
@@ -544,16 +545,12 @@ def test_an_edit_touches_the_captions_their_text_in_the_metadata_and_nothing_els
     assert {name for name in after if after[name] != before.get(name)} == {
         "hero/dataset/captions/hero_0001.txt",
         "hero/dataset/captions/hero_0002.txt",
-        "hero/metadata.jsonl",
     }
     assert after.keys() == before.keys()
     assert after["hero/dataset/captions/hero_0001.txt"] == b"hero, 1girl, smile\n"
-    rows = [json.loads(line) for line in after["hero/metadata.jsonl"].decode().splitlines()]
-    assert [row["text"] for row in rows] == ["hero, 1girl, smile", "hero, 1girl, indoors"]
-    assert [row["tags"][1] for row in rows] == ["long_hair", "long hair"]  # what the tagger saw stays
     assert [change.image for change in entry.changes] == [image("hero_0001"), image("hero_0002")]
     assert [p.edited for p in captions.pictures()] == [True, True, False]
-    assert edited(film)
+    assert changed_files(film) == set()  # the log answers for captions
 
 
 def test_undo_and_redo_go_through_all_edits_byte_for_byte_and_survive_a_restart(film: Path) -> None:
@@ -573,7 +570,7 @@ def test_undo_and_redo_go_through_all_edits_byte_for_byte_and_survive_a_restart(
         assert captions.undo().words == ("one", "two", "three")[left]
         assert contents(film) == states[left]
     assert CaptionSet(film).can_undo is None
-    assert not edited(film)
+    assert captions_of(film) == CAPTIONS
     for made in (1, 2, 3):
         captions = CaptionSet(film)
         assert captions.can_redo == ("one", "two", "three")[made - 1]
@@ -591,11 +588,11 @@ def test_a_new_edit_ends_what_can_be_made_again_but_the_history_keeps_it(film: P
     assert [(entry.words, entry.undone) for entry in captions.history()] == [("add a", True), ("add b", False)]
     assert [(line["number"], line["kind"]) for line in journal(film)] == [
         (1, "edit"),
-        (1, "finished"),
+        (1, "done"),
         (2, "undo"),
-        (2, "finished"),
+        (2, "done"),
         (3, "edit"),
-        (3, "finished"),
+        (3, "done"),
     ]
 
 
@@ -618,11 +615,15 @@ def test_undo_and_redo_never_write_over_what_somebody_has_changed_since(
     path = text_file(film, "hero_0002")
     path.unlink() if by_hand is None else path.write_text(by_hand)
     state = contents(film)
-    lines = journal(film)
-    with pytest.raises(InputError, match=rf"cannot {kind} “add outdoors”: hero_0002.txt no longer says"):
+    with pytest.raises(InputError, match=rf"cannot {kind} “add outdoors”: hero_0002.png was changed by hand since"):
         getattr(captions, kind)()
     assert contents(film) == state
-    assert journal(film) == lines
+    # what was changed outside is an edit like any other now, and undone first
+    assert (captions.can_undo, captions.can_redo) == ("edited outside", None)
+    captions.undo()
+    assert captions.can_undo == ("add outdoors" if kind == "undo" else None)
+    captions.redo()
+    assert contents(film) == state
 
 
 def test_a_preview_that_is_out_of_date_is_refused_whole(film: Path) -> None:
@@ -654,7 +655,7 @@ def test_changes_that_no_preview_gives_are_refused(film: Path, changes: list[Cha
     with pytest.raises(InputError, match=sentence):
         CaptionSet(film).apply(changes, "x")
     assert contents(film) == state
-    assert not (film / JOURNAL).exists()
+    assert not film.with_name(LOG).exists()
 
 
 def test_another_writer_is_waited_for_and_then_named(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -675,8 +676,7 @@ def test_two_pictures_with_one_caption_file_are_one_change(film: Path) -> None:
     assert [change.image for change in changes] == ["hero/dataset/images/hero_0001.jpg", image("hero_0002")]
     captions.apply(changes, "x")
     assert captions.pictures()[0].caption == captions.pictures()[1].caption == "hero, outdoors, 1girl, long_hair, smile"
-    text = json.loads((film / "hero/metadata.jsonl").read_text(encoding="utf-8").splitlines()[0])["text"]
-    assert text == "hero, outdoors, 1girl, long_hair, smile"
+    assert journal(film)[0]["changes"][0]["crop"] == "crop-hero_0001"  # type: ignore[index]
 
 
 # Crashes
@@ -687,8 +687,9 @@ class Killed(BaseException):
 
 
 def die_at(monkeypatch: pytest.MonkeyPatch, name: str, call: int) -> None:
-    """The n-th call of a function of the module dies instead."""
-    real: Callable[..., object] = getattr(module, name)
+    """The n-th call of a function that changes the disk dies instead."""
+    owner = module if name == "put_text" else EditLog
+    real: Callable[..., object] = getattr(owner, name)
     calls = iter(range(1, 100))
 
     def dying(*args: object) -> object:
@@ -696,10 +697,10 @@ def die_at(monkeypatch: pytest.MonkeyPatch, name: str, call: int) -> None:
             raise Killed
         return real(*args)
 
-    monkeypatch.setattr(module, name, dying)
+    monkeypatch.setattr(owner, name, dying)
 
 
-CRASHES = [("put_text", 1), ("put_text", 2), ("put_text", 3), ("write_text", 1), ("write_text", 2)]
+CRASHES = [("put_text", 1), ("put_text", 2), ("put_text", 3), ("done", 1)]
 
 
 @pytest.mark.parametrize(("name", "call"), CRASHES)
@@ -722,8 +723,9 @@ def test_what_was_killed_after_its_journal_line_is_completed_when_opened(
         die_at(patch, name, call)
         with pytest.raises(Killed):
             captions.apply(changes, "add outdoors") if turn == "edit" else getattr(captions, turn)()
-    assert contents(film) != goal
-    assert contents(film) == start or (name, call) != CRASHES[0]
+    assert (contents(film) == goal) == (name == "done")
+    assert (contents(film) == start) == ((name, call) == CRASHES[0])
+    assert journal(film)[-1]["kind"] == turn
     again = CaptionSet(film)
     assert contents(film) == goal
     assert (again.can_undo is None) == (turn == "undo")
@@ -771,7 +773,7 @@ def test_the_next_edit_completes_an_interrupted_one_first(film: Path, monkeypatc
 def test_a_torn_line_is_no_entry_and_spoils_no_later_one(film: Path, torn: bytes) -> None:
     captions = CaptionSet(film)
     make(captions, AddTags("a"), "add a")
-    with (film / JOURNAL).open("ab") as file:
+    with film.with_name(LOG).open("ab") as file:
         file.write(torn)
     assert CaptionSet(film).can_undo == "add a"
     make(captions, AddTags("b"), "add b")
@@ -782,21 +784,28 @@ def test_a_torn_line_is_no_entry_and_spoils_no_later_one(film: Path, torn: bytes
 
 
 @pytest.mark.parametrize(
-    "path",
+    "name",
     [
-        "../dataset/images/x.png",
+        "dataset/images/../../../x.png",
         "../outside/dataset/images/x.png",
         "/etc/dataset/images/x.png",
         "C:/dataset/images/x.png",
-        "a/../b.png",
+        "",
     ],
 )
-def test_a_journal_from_elsewhere_reaches_no_file_outside(film: Path, path: str) -> None:
-    line = {"number": 1, "kind": "edit", "changes": [{"image": path, "before": None, "after": "x\n"}]}
-    (film / JOURNAL).write_text(json.dumps(line) + "\n")
-    before = sorted(p.as_posix() for p in film.parent.rglob("*"))
-    assert CaptionSet(film).history() == []
-    assert sorted(p.as_posix() for p in film.parent.rglob("*")) == before
+def test_a_log_and_rows_from_elsewhere_reach_no_file_outside(film: Path, name: str) -> None:
+    with (film / "hero" / "metadata.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"file_name": name, "text": "hero", "crop": "c"}) + "\n")
+    change = {"crop": "c", "before": None, "after": "x\n", "trigger": "hero"}
+    outside = {"crop": f"file:{name}", "before": None, "after": "x\n", "trigger": "hero"}
+    line = {"number": 1, "kind": "edit", "changes": [change, outside]}
+    film.with_name(LOG).write_text(json.dumps(line) + "\n")
+    before = sorted(p.as_posix() for p in film.parent.rglob("*") if ".locks" not in p.parts)
+    (entry,) = CaptionSet(film).history()
+    assert [change.image for change in entry.changes] == ["c", f"file:{name}"]
+    after = sorted(p.as_posix() for p in film.parent.rglob("*") if ".locks" not in p.parts)
+    assert after == before
+    assert captions_of(film) == CAPTIONS
 
 
 @pytest.mark.parametrize(
@@ -810,7 +819,7 @@ def test_a_disk_that_refuses_half_way_is_said_and_the_rest_follows(
     real = module.put_text
     calls = iter(range(10))
 
-    def full(path: Path, text: str | None) -> None:
+    def full(path: Path, text: str) -> None:
         if next(calls) == 1:
             raise OSError(number, "the disk says no")
         real(path, text)

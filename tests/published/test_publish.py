@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import zipfile
@@ -15,9 +14,7 @@ from animeset_lib.errors import AnimesetError, BusyError, CancelledError, InputE
 from animeset_lib.pipeline import RunResult
 from animeset_lib.published import publish as publish_module
 from animeset_lib.published.publish import (
-    EDITS,
     changed_files,
-    edited,
     find_published,
     hold_folder,
     publish,
@@ -139,24 +136,35 @@ def test_an_edited_set_is_left_as_it_is_and_this_is_said(toy_run: Callable[..., 
 # What a person's work is carried over by
 
 
-class Hand:
-    """Remembers the caption, and nothing else; notes what it was asked."""
+CAPTION = "hero/dataset/captions/a.txt"
 
-    def __init__(self) -> None:
+
+@pytest.fixture
+def captioned(tree: Path) -> Path:
+    """The tree with a picture and its caption where those of sets are."""
+    for name, content in ((CAPTION, b"hero, smile\n"), ("hero/dataset/images/a.png", b"picture")):
+        (tree / name).parent.mkdir()
+        (tree / name).write_bytes(content)
+    return tree
+
+
+class Hand:
+    """Remembers the caption, and nothing else; notes what it was asked and whether the published folder was held."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.remembered: str | None = None
         self.asked: list[tuple[str, bool]] = []
 
-    def harvest(self, folder: Path) -> set[str]:
-        self.asked.append(("harvest", _is_locked(folder)))
-        self.remembered = (folder / "hero" / "dataset" / "a.txt").read_text(encoding="utf-8")
-        return {"hero/dataset/a.txt"}
+    def take_in(self, folder: Path) -> None:
+        assert folder == self.folder
+        self.asked.append(("take in", _is_locked(folder)))
+        self.remembered = (folder / CAPTION).read_text(encoding="utf-8")
 
-    def overlay(self, tree: Path, earlier: Path | None) -> set[str]:
-        self.asked.append(("overlay", earlier is not None and _is_locked(earlier)))
-        if self.remembered is None:
-            return set()
-        (tree / "hero" / "dataset" / "a.txt").write_text(self.remembered, encoding="utf-8")
-        return {"hero/dataset/a.txt"}
+    def lay_over(self, tree: Path) -> None:
+        self.asked.append(("lay over", self.folder.exists() and _is_locked(self.folder)))
+        if self.remembered is not None:
+            (tree / CAPTION).write_text(self.remembered, encoding="utf-8")
 
 
 def _is_locked(folder: Path) -> bool:
@@ -167,49 +175,53 @@ def _is_locked(folder: Path) -> bool:
         return True
 
 
-def test_what_is_carried_over_is_part_of_the_new_version_and_sets_nothing_aside(tree: Path, tmp_path: Path) -> None:
-    output, hand = tmp_path / "output", Hand()
-    folder = publish(tree, output, FILM, "k1", {}, lambda: None, hand).folder
-    assert hand.asked == [("overlay", False)]
-    assert read_manifest(folder)["machine"] == {}
-    (folder / "hero" / "dataset" / "a.txt").write_text("mine\n", encoding="utf-8")
-    result = publish(tree, output, FILM, "k2", {}, lambda: None, hand)
+def test_captions_are_part_of_the_new_version_and_set_nothing_aside(captioned: Path, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    hand = Hand(output / "ßäü")
+    folder = publish(captioned, output, FILM, "k1", {}, lambda: None, hand).folder
+    assert hand.asked == [("lay over", False)]
+    listed = {"hero/dataset/a.png", "hero/dataset/a.txt", "hero/dataset/images/a.png"}
+    assert read_manifest(folder)["files"].keys() == listed
+    assert read_manifest(folder).keys() == {"film", "source", "key", "settings", "files"}
+    (folder / CAPTION).write_text("mine\n", encoding="utf-8")
+    assert changed_files(folder) == set()
+    result = publish(captioned, output, FILM, "k2", {}, lambda: None, hand)
     assert (result.set_aside, result.by_hand) == (None, ())
-    assert hand.asked[1:] == [("harvest", True), ("overlay", True)]
-    assert (folder / "hero" / "dataset" / "a.txt").read_text(encoding="utf-8") == "mine\n"
-    assert (tree / "hero" / "dataset" / "a.txt").read_text(encoding="utf-8") == "hero, smile\n"
-    assert read_manifest(folder)["machine"] == {"hero/dataset/a.txt": hashlib.sha256(b"hero, smile\n").hexdigest()}
-    assert not edited(folder)
+    assert hand.asked[1:] == [("take in", True), ("lay over", True)]
+    assert (folder / CAPTION).read_text(encoding="utf-8") == "mine\n"
+    assert (captioned / CAPTION).read_text(encoding="utf-8") == "hero, smile\n"
     assert published(output, FILM, "k2") is not None
     assert _packed(result.zip) == _visible(folder)
 
 
-def test_what_is_not_carried_over_is_set_aside(tree: Path, tmp_path: Path) -> None:
-    hand = Hand()
-    folder = publish(tree, tmp_path, FILM, "k1", {}, lambda: None, hand).folder
-    (folder / "hero" / "dataset" / "a.txt").write_text("mine\n", encoding="utf-8")
+def test_all_but_captions_is_set_aside(captioned: Path, tmp_path: Path) -> None:
+    hand = Hand(tmp_path / "ßäü")
+    folder = publish(captioned, tmp_path, FILM, "k1", {}, lambda: None, hand).folder
+    (folder / CAPTION).write_text("mine\n", encoding="utf-8")
     (folder / "hero" / "dataset" / "a.png").write_bytes(b"painted")
     (folder / "new.txt").write_text("added")
-    assert changed_files(folder) == {"hero/dataset/a.txt", "hero/dataset/a.png", "new.txt"}
-    result = publish(tree, tmp_path, FILM, "k2", {}, lambda: None, hand)
-    assert result.by_hand == ("hero/dataset/a.png", "new.txt")
+    lonely = "hero/dataset/captions/b.txt"  # of no picture, so no log answers for it
+    (folder / lonely).write_text("added")
+    assert changed_files(folder) == {"hero/dataset/a.png", "new.txt", lonely}
+    result = publish(captioned, tmp_path, FILM, "k2", {}, lambda: None, hand)
+    assert result.by_hand == ("hero/dataset/a.png", lonely, "new.txt")
     assert result.set_aside is not None
     assert (result.set_aside / "hero" / "dataset" / "a.png").read_bytes() == b"painted"
-    assert (folder / "hero" / "dataset" / "a.txt").read_text(encoding="utf-8") == "mine\n"
+    assert (folder / CAPTION).read_text(encoding="utf-8") == "mine\n"
 
 
-def test_a_version_that_was_moved_and_not_yet_replaced_comes_back(tree: Path, tmp_path: Path) -> None:
-    hand = Hand()
-    folder = publish(tree, tmp_path, FILM, "k1", {}, lambda: None, hand).folder
-    (folder / "hero" / "dataset" / "a.txt").write_text("mine\n", encoding="utf-8")
+def test_a_version_that_was_moved_and_not_yet_replaced_comes_back(captioned: Path, tmp_path: Path) -> None:
+    hand = Hand(tmp_path / "ßäü")
+    folder = publish(captioned, tmp_path, FILM, "k1", {}, lambda: None, hand).folder
+    (folder / CAPTION).write_text("mine\n", encoding="utf-8")
     moved = folder.with_name(".ßäü.old")
     folder.rename(moved)
     tidy(tmp_path, FILM.model_copy(update={"id": "ba9876543210"}))
     assert moved.exists()  # for it is not that film's
     assert not folder.exists()
-    result = publish(tree, tmp_path, FILM, "k2", {}, lambda: None, hand)
+    result = publish(captioned, tmp_path, FILM, "k2", {}, lambda: None, hand)
     assert result.set_aside is None
-    assert (folder / "hero" / "dataset" / "a.txt").read_text(encoding="utf-8") == "mine\n"
+    assert (folder / CAPTION).read_text(encoding="utf-8") == "mine\n"
     assert not moved.exists()
 
 
@@ -268,7 +280,6 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "picture": lambda folder: (folder / "hero" / "dataset" / "a.png").write_bytes(b"painted"),
     "added": lambda folder: (folder / "hero" / "ヒーロー.txt").write_text("note"),
     "removed": lambda folder: (folder / "hero" / "dataset" / "a.png").unlink(),
-    "journal": lambda folder: (folder / EDITS).write_text("{}\n"),
     "zip gone": lambda folder: folder.with_name("ßäü.zip").unlink(),
     "zip torn": lambda folder: os.truncate(folder.with_name("ßäü.zip"), 300),
     "zip of another": lambda folder: zipfile.ZipFile(folder.with_name("ßäü.zip"), "w").close(),
@@ -361,28 +372,12 @@ def test_the_zip_under_construction_of_a_live_process_is_not_tidied_away(
     assert not temporary.exists()
 
 
-def test_a_journal_of_undone_edits_makes_no_edited_set(tree: Path, tmp_path: Path) -> None:
-    folder = _publish(tree, tmp_path)
-    (folder / EDITS).write_text("{}\n")
-    assert not edited(folder)
-    caption = folder / "hero" / "dataset" / "a.txt"
-    put_text(caption, "hero, frown\n")
-    assert edited(folder)
-    result = publish(tree, tmp_path, FILM, "k2", {}, lambda: None)
-    assert result.set_aside is not None
-    assert (result.set_aside / EDITS).is_file()  # the history goes with the captions it is about
-    assert not (folder / EDITS).exists()
-
-
 @pytest.mark.parametrize("raw", [b"", b"hero\r\n", "\ufeffレム".encode(), b"M\xfcller \xff\n"])
 def test_text_is_put_back_byte_for_byte(tmp_path: Path, raw: bytes) -> None:
     path = tmp_path / "a.txt"
     put_text(path, raw.decode("utf-8", "surrogateescape"))
     assert path.read_bytes() == raw
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
-    put_text(path, None)
-    put_text(path, None)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_all_films_are_packed_into_one_zip(tree: Path, tmp_path: Path) -> None:

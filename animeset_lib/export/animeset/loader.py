@@ -175,13 +175,6 @@ def _picture(
         notes.error(
             "missing_caption", picture, f"has no caption {notes.shown(caption)}; write it or take the picture out", name
         )
-    if fed != ("",) and isinstance(row.get("text"), str) and row["text"] != fed[0]:
-        notes.warning(
-            "metadata_differs",
-            caption,
-            f"says {_short(fed[0])}, its row in metadata.jsonl {_short(row['text'])}; exports and the next run take what the caption says",
-            name,
-        )
     _check_hash(notes, folder, picture, row, manifest, name)
     mask = folder / "dataset" / "masks" / f"{picture.stem}.png"
     return LoadedPicture(picture, fed, caption, mask if mask.is_file() else None, _size(row), row)
@@ -230,7 +223,3 @@ def _check_leaks(notes: Notes, picture: LoadedPicture, traits: Mapping[str, Any]
 def _size(row: Mapping[str, Any]) -> tuple[int, int] | None:
     width, height = row.get("width"), row.get("height")
     return (width, height) if isinstance(width, int) and isinstance(height, int) else None
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 60 else f"{text[:57]}...")

@@ -14,29 +14,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from animeset_lib.errors import AnimesetError, BusyError, InputError
-from animeset_lib.published import hand_captions as module
+from animeset_lib.errors import AnimesetError, BusyError
 from animeset_lib.published import publish as publish_module
-from animeset_lib.published.captions import (
+from animeset_lib.published.captions import CaptionSet
+from animeset_lib.published.edit_log import CaptionChange, EditLog, Words
+from animeset_lib.published.edits import (
     AddTags,
-    CaptionSet,
     Edit,
     Recaption,
     ReplacePattern,
     ReplaceTag,
     RestoreCaptions,
     SetCaption,
-    shown,
     tag_key,
     tags_of,
 )
-from animeset_lib.published.hand_captions import CaptionStore, HandCaption, KeptCaptions, harvest, overlay
-from animeset_lib.published.publish import EDITS, changed_files, hold_folder, publish
+from animeset_lib.published.kept import KeptCaptions
+from animeset_lib.published.publish import changed_files, hold_folder, publish
 from animeset_lib.settings import CaptionSettings
 from animeset_lib.words.line import with_trigger
 from tests.published.small_world import FILM, FIRST, A, B, C, Pic, World, spaced
@@ -82,19 +80,12 @@ def test_a_caption_by_hand_is_kept_byte_for_byte_by_a_run_with_other_settings(
     result = world.run(spaced(FIRST))
     assert result.set_aside is None
     assert sorted(p.name for p in world.output.iterdir() if p.suffix != ".lock") == [
-        *(".locks", "Film", "Film-0123456789ab.captions.jsonl", "Film.zip"),
+        *(".locks", "Film", "Film-0123456789ab.edits.jsonl", "Film.zip"),
     ]
     for pic in spaced(FIRST):
         mine = next((before[old] for old in by_hand if old.crop == pic.crop), None)
-        row = world.row(pic)
-        if mine is None:
-            assert world.read(pic) == f"{pic.caption}\n".encode()
-            assert (row["text"], row["caption_by"], "machine_text" in row) == (pic.caption, "machine", False)
-        else:
-            assert world.read(pic) == mine
-            assert (row["text"], row["caption_by"], row["machine_text"]) == (shown(mine.decode()), "hand", pic.caption)
-        assert list(row)[:3] == ["file_name", "text", "caption_by"]
-        assert (row["quality"], row["source_file"]) == (0.2611, None)
+        assert world.read(pic) == (f"{pic.caption}\n".encode() if mine is None else mine)
+        assert world.row(pic)["text"] == pic.caption  # metadata.jsonl is the program's
     assert world.keeping.kept.startswith(f"{len(by_hand)} caption{'' if len(by_hand) == 1 else 's'} edited by hand w")
     assert changed_files(world.folder) == set()
     pictures = {p.image: p for p in CaptionSet(world.folder).pictures()}
@@ -104,9 +95,8 @@ def test_a_caption_by_hand_is_kept_byte_for_byte_by_a_run_with_other_settings(
 
 def test_nothing_by_hand_leaves_no_store_and_says_nothing(world: World) -> None:
     world.run(spaced(FIRST))
-    assert not world.store.path.exists()
+    assert not world.log.exists()
     assert (world.keeping.kept, world.keeping.told) == ("", ())
-    assert world.row(A)["caption_by"] == "machine"
 
 
 def test_kept_over_many_runs_and_edited_again(world: World) -> None:
@@ -154,7 +144,7 @@ def test_a_caption_waits_for_its_picture(world: World) -> None:
     assert result.set_aside is None
     assert world.read(replace(B, number=1)) == b"hana, stays\n"
     assert world.keeping.kept == (
-        f"1 caption edited by hand was kept; 1 belongs to a picture that is not in the new set and is remembered in {world.store.path}"
+        f"1 caption edited by hand was kept; 1 belongs to a picture that is not in the new set and is remembered in {world.log}"
     )
     world.run((C,))
     assert world.keeping.kept.startswith(
@@ -190,12 +180,11 @@ def test_a_folder_that_was_thrown_away_gets_its_captions_back(world: World) -> N
 def test_a_caption_put_back_is_the_programs_again(world: World, back: Callable[[World], object], between: bool) -> None:
     world.edit(SetCaption(A.image, "hana, mine"))
     if between:
-        assert harvest(world.folder, world.store).by_hand == 1
-        assert world.kept() == {A.crop: "hana, mine\n"}
+        world.run(FIRST)
+        assert (world.kept(), world.read(A)) == ({A.crop: "hana, mine\n"}, b"hana, mine\n")
     back(world)
     assert world.run(spaced(FIRST)).set_aside is None
     assert world.read(A) == b"hana, 1girl, long hair, smile\n"
-    assert world.row(spaced([A])[0])["caption_by"] == "machine"
     assert world.kept() == {}
     assert world.keeping.kept == ""
 
@@ -205,7 +194,6 @@ def test_restoring_after_a_run_gives_what_that_run_would_have_written(world: Wor
     world.run(spaced(FIRST))
     world.edit(RestoreCaptions())
     assert world.read(A) == b"hana, 1girl, long hair, smile\n"
-    assert (world.row(A)["caption_by"], "machine_text" in world.row(A)) == ("machine", False)
     assert not any(picture.edited for picture in CaptionSet(world.folder).pictures())
     assert world.run(FIRST).set_aside is None
     assert world.read(A) == f"{A.caption}\n".encode()
@@ -215,28 +203,39 @@ def test_restoring_after_a_run_gives_what_that_run_would_have_written(world: Wor
 def test_what_a_person_wrote_stays_also_when_the_program_once_wrote_the_same(world: World) -> None:
     world.write(A, "hana, 1girl, long hair, smile\n")
     world.run(spaced(FIRST))
-    assert (world.row(A)["caption_by"], world.keeping.kept) == ("machine", "1 caption edited by hand was kept")
+    assert world.keeping.kept == "1 caption edited by hand was kept"
     world.run(FIRST)
     assert world.read(A) == b"hana, 1girl, long hair, smile\n"
-    assert world.row(A)["caption_by"] == "hand"
 
 
-@pytest.mark.parametrize("between", [True, False])
-def test_a_recaption_is_kept_until_a_run_writes_the_same_by_itself(world: World, between: bool) -> None:
+def test_a_recaption_is_kept_until_a_run_writes_the_same_by_itself(world: World) -> None:
     spaces = {"template": "{charname}, {people}, {hair}, {eyes}, {emotion}, {background}", "underscores": False}
     world.edit(Recaption(CaptionSettings(**spaces), {}))
-    new = tuple(replace(pic, caption=shown(world.read(pic).decode())) for pic in FIRST)
+    new = tuple(replace(pic, caption=world.read(pic).decode().rstrip("\n")) for pic in FIRST)
     assert [pic.caption for pic in new] != [pic.caption for pic in FIRST]
     world.run(FIRST)
     assert [world.read(pic) for pic in FIRST] == [f"{pic.caption}\n".encode() for pic in new]
     assert world.keeping.kept == "3 captions edited by hand were kept"
-    if between:
-        (world.folder / EDITS).unlink()  # as after a run that could not carry the history over
     world.run(new)
-    assert {world.row(pic)["caption_by"] for pic in new} == {"machine"}
+    assert not any(picture.edited for picture in CaptionSet(world.folder).pictures())
     world.run(FIRST)
     assert [world.read(pic) for pic in FIRST] == [f"{pic.caption}\n".encode() for pic in FIRST]
     assert world.kept() == {}
+    assert CaptionSet(world.folder).can_undo == "an edit"
+    CaptionSet(world.folder).undo()
+    assert [world.read(pic) for pic in FIRST] == [f"{pic.caption}\n".encode() for pic in FIRST]
+
+
+def test_undoing_a_recaption_that_became_the_program_s_gives_back_what_a_person_wrote(world: World) -> None:
+    world.edit(SetCaption(A.image, "hana, mine"))
+    world.edit(Recaption(CaptionSettings(underscores=False), {}, include_edited=True))
+    new = tuple(replace(pic, caption=world.read(pic).decode().rstrip("\n")) for pic in FIRST)
+    world.run(new)
+    world.run(FIRST)
+    assert world.read(A) == f"{A.caption}\n".encode()
+    CaptionSet(world.folder).undo()
+    assert world.read(A) == b"hana, mine\n"
+    assert world.kept() == {A.crop: "hana, mine\n"}
 
 
 # Other names
@@ -252,29 +251,29 @@ def renamed(pictures: Iterable[Pic], names: dict[str, str]) -> tuple[Pic, ...]:
 
 
 @pytest.mark.parametrize(
-    ("mine", "kept", "back"),
+    ("mine", "kept"),
     [
-        ("hana, smile, rain\n", "mei_lin, smile, rain\n", "hana, smile, rain\n"),
-        ("hana,smile ,rain\r\n", "mei_lin,smile ,rain\r\n", "hana,smile ,rain\r\n"),
-        ("Hana\n", "mei_lin\n", "hana\n"),
-        ("1girl, hana, rain", "1girl, mei_lin, rain", "1girl, hana, rain"),
-        ("h4n4, smile\n", "h4n4, smile\n", "h4n4, smile\n"),
-        ("hanabi, smile\n", "hanabi, smile\n", "hanabi, smile\n"),
-        ("hana, Mei Lin, smile\n", "mei_lin, smile\n", "hana, smile\n"),
-        ("mei_lin, hana, smile\n", "mei_lin, smile\n", "hana, smile\n"),
-        ("hana, hana_smile\n", "mei_lin, hana_smile\n", "hana, hana_smile\n"),
+        ("hana, smile, rain\n", "mei_lin, smile, rain\n"),
+        ("hana,smile ,rain\r\n", "mei_lin,smile ,rain\r\n"),
+        ("Hana\n", "mei_lin\n"),
+        ("1girl, hana, rain", "1girl, mei_lin, rain"),
+        ("h4n4, smile\n", "h4n4, smile\n"),
+        ("hanabi, smile\n", "hanabi, smile\n"),
+        ("hana, Mei Lin, smile\n", "mei_lin, smile\n"),
+        ("mei_lin, hana, smile\n", "mei_lin, smile\n"),
+        ("hana, hana_smile\n", "mei_lin, hana_smile\n"),
     ],
 )
-def test_a_renamed_character_has_one_trigger_word(world: World, mine: str, kept: str, back: str) -> None:
+def test_a_renamed_character_has_one_trigger_word(world: World, mine: str, kept: str) -> None:
     world.write(A, mine)
     result = world.run(renamed(FIRST, {"hana": "mei_lin"}))
     assert result.set_aside is None
     new = renamed([A], {"hana": "mei_lin"})[0]
     assert world.read(new) == kept.encode()
-    assert world.row(new)["machine_text"] == "mei_lin, 1girl, long_hair, smile"
+    assert world.row(new)["text"] == "mei_lin, 1girl, long_hair, smile"
     assert ("1 of them with the character's new trigger word" in world.keeping.kept) == (mine != kept)
     world.run(FIRST)
-    assert world.read(A) == back.encode()
+    assert world.read(A) == mine.encode()
 
 
 def test_two_characters_that_change_names_change_triggers(world: World) -> None:
@@ -337,26 +336,22 @@ def _change_metadata(world: World, key: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "names", "told"),
+    ("change", "names"),
     [
-        (lambda world: (world.folder / B.image).write_bytes(b"painted"), (B.image,), ""),
-        (_remove_picture, (B.file, B.image), "it is not there any more"),
-        (lambda world: (world.folder / "hana" / "notes.txt").write_text("x"), ("hana/notes.txt",), ""),
-        (lambda world: world.write(B, b"hana, M\xfcller\n"), (B.file,), "it is not UTF-8"),
-        (lambda world: world.write(B, " , \n"), (B.file,), "there is no tag in it"),
-        (lambda world: world.write(B, ""), (B.file,), "there is no tag in it"),
-        (lambda world: (world.folder / B.file).unlink(), (B.file,), "it is not there any more"),
-        (lambda world: _change_metadata(world, "outfit", "dress"), ("hana/metadata.jsonl",), ""),
-        (lambda world: _change_metadata(world, "text", "another sentence"), ("hana/metadata.jsonl",), ""),
-        (lambda world: (world.folder / "hana" / "metadata.jsonl").unlink(), (A.file, "hana/metadata.jsonl"), ""),
-        (lambda world: (world.folder / "README.md").write_text("mine"), ("README.md",), ""),
+        (lambda world: (world.folder / B.image).write_bytes(b"painted"), (B.image,)),
+        (_remove_picture, (B.image,)),
+        (lambda world: (world.folder / "hana" / "notes.txt").write_text("x"), ("hana/notes.txt",)),
+        (lambda world: world.write(B), (B.file,), "there is no tag in it"),
+        (lambda world: _change_metadata(world, "outfit", "dress"), ("hana/metadata.jsonl",)),
+        (lambda world: (world.folder / "hana" / "metadata.jsonl").unlink(), ("hana/metadata.jsonl",)),
+        (lambda world: (world.folder / "README.md").write_text("mine"), ("README.md",)),
     ],
 )
 def test_what_is_more_than_captions_is_set_aside_and_captions_are_kept_all_the_same(
-    world: World, change: Callable[[World], object], names: tuple[str, ...], told: str
+    world: World, change: Callable[[World], object], names: tuple[str, ...]
 ) -> None:
     world.write(A, "hana, mine\n")
-    harvest(world.folder, world.store)
+    CaptionSet(world.folder)
     change(world)
     left = {p.relative_to(world.folder): p.read_bytes() for p in world.folder.rglob("*") if p.is_file()}
     result = world.run(spaced(FIRST))
@@ -365,7 +360,35 @@ def test_what_is_more_than_captions_is_set_aside_and_captions_are_kept_all_the_s
     assert {p.relative_to(result.set_aside): p.read_bytes() for p in result.set_aside.rglob("*") if p.is_file()} == left
     assert world.read(A) == b"hana, mine\n"
     assert world.read(B) == b"hana, 1girl, long hair, indoors\n"
-    assert [B.file in sentence and told in sentence for sentence in world.keeping.told] == ([True] if told else [])
+    assert world.keeping.told == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"hana, M\xfcller\n", "it is not UTF-8"),
+        (b" , \n", "there is no tag in it"),
+        (b"", "there is no tag in it"),
+        (None, "there is no tag in it"),
+    ],
+)
+def test_what_is_no_caption_gives_way_to_the_program_s_and_can_be_had_back(
+    world: World, content: bytes | None, told: str
+) -> None:
+    (world.folder / B.file).unlink() if content is None else world.write(B, content)
+    new = spaced(FIRST)
+    assert world.run(new).set_aside is None
+    assert world.read(B) == f"{new[1].caption}\n".encode()
+    assert world.keeping.told == (f"{B.file} could not be taken over: {told}",)
+    assert (world.kept(), world.keeping.kept) == ({}, "")
+    CaptionSet(world.folder).undo()
+    assert world.read(B) == (content or b"")
+
+
+def test_a_row_that_somebody_changed_takes_nothing_from_the_caption(world: World) -> None:
+    _change_metadata(world, "text", "another sentence")
+    assert world.run(spaced(FIRST)).by_hand == ("hana/metadata.jsonl",)
+    assert world.read(B) == f"{B.caption}\n".encode()
 
 
 def test_a_sentence_of_metadata_beside_a_caption_by_hand_is_not_lost(world: World) -> None:
@@ -393,13 +416,18 @@ def test_a_caption_that_a_trainer_would_misread_is_mended_and_that_is_said(
     assert world.keeping.told == (
         f"{A.file} had several lines or a byte order mark; made one plain line of it, as trainers need",
     )
+    captions = CaptionSet(world.folder)
+    assert [entry.words for entry in captions.history()] == ["edited outside", "mended for trainers (1)"]
+    captions.undo()
+    assert world.read(A) == content
 
 
 def test_pictures_without_a_crop_id_are_left_out_and_named(world: World) -> None:
     _change_metadata(world, "crop", None)
     world.write(B, "hana, mine\n")
-    world.run(FIRST)
-    assert world.kept() == {}
+    assert world.run(FIRST).by_hand == ("hana/metadata.jsonl",)
+    assert world.kept() == {"file:hana/hana_0002": "hana, mine\n"}
+    assert world.keeping.kept == ""
     assert world.keeping.told == (f"{B.file} could not be taken over: its row in metadata.jsonl has no crop id",)
 
 
@@ -409,10 +437,12 @@ def test_a_row_from_elsewhere_reaches_no_file_outside(world: World, tmp_path: Pa
     tree = world.tree([A])
     with (tree / "hana" / "metadata.jsonl").open("a") as file:
         file.write(json.dumps(row) + "\n")
-    world.store.add([HandCaption("f", "set", "hana, x\n", "hana")])
+    changes = [CaptionChange(crop, None, Words("hana, x\n", "hana")) for crop in ("f", "file:hana/../../secret")]
+    EditLog(world.log).edit("x", [(change, "hana") for change in changes])
     before = (tmp_path / "output" / "secret.txt").read_bytes()
-    done = overlay(tree, world.store, CaptionSettings())
-    assert (done.kept, done.waiting, done.changed) == (0, 1, {"hana/metadata.jsonl"})
+    keeping = KeptCaptions(world.log, CaptionSettings())
+    keeping.lay_over(tree)
+    assert keeping.kept.startswith("1 caption edited by hand belongs to a picture that is not in the new set")
     assert (tmp_path / "output" / "secret.txt").read_bytes() == before
 
 
@@ -438,21 +468,59 @@ def test_edits_are_undone_after_a_run_where_their_pictures_are_the_same(world: W
 
 
 @pytest.mark.parametrize(
-    ("new", "why"),
+    "new",
     [
-        ((replace(B, number=1), replace(A, number=2), C), "another number"),
-        ((replace(B, number=1), C), "not there"),
-        (spaced(FIRST), "another caption of the program"),
-        (renamed(FIRST, {"hana": "mei"}), "another name"),
+        (replace(B, number=1), replace(A, number=2), C),
+        (replace(B, number=1), C),
+        spaced(FIRST),
+        renamed(FIRST, {"hana": "mei_lin"}),
     ],
+    ids=["another number", "not there", "another caption of the program", "another name"],
 )
-def test_a_history_that_would_undo_something_else_begins_anew(world: World, new: tuple[Pic, ...], why: str) -> None:
+def test_the_history_lives_on_over_runs(world: World, new: tuple[Pic, ...]) -> None:
     world.edit(SetCaption(A.image, "hana, mine"))
+    world.edit(SetCaption(A.image, "hana, mine, again"))
     world.run(new)
-    assert not (world.folder / EDITS).exists(), why
-    assert CaptionSet(world.folder).can_undo is None
-    assert [A.image in sentence and "begins anew" in sentence for sentence in world.keeping.told] == [True]
-    assert world.kept() == {A.crop: "hana, mine\n"}
+    assert world.keeping.told == ()
+    captions = CaptionSet(world.folder)
+    here = next((pic for pic in new if pic.crop == A.crop), None)
+    name = "hana" if here is None else here.character
+
+    def now() -> str | None:
+        return None if here is None else world.read(here).decode()
+
+    def expected(text: str) -> str | None:
+        return None if here is None else text
+
+    assert now() == expected(f"{name}, mine, again\n")
+    captions.undo()
+    assert now() == expected(f"{name}, mine\n")
+    captions.undo()
+    assert now() == expected("" if here is None else f"{here.caption}\n")
+    assert [world.read(pic) for pic in new if pic.crop != A.crop] == [
+        f"{pic.caption}\n".encode() for pic in new if pic.crop != A.crop
+    ]
+    captions.redo()
+    assert now() == expected(f"{name}, mine\n")
+    world.run(FIRST)
+    assert world.read(A) == b"hana, mine\n"
+    CaptionSet(world.folder).redo()
+    assert world.read(A) == b"hana, mine, again\n"
+
+
+def test_a_copy_of_a_picture_and_its_row_is_a_picture_of_its_own(world: World) -> None:
+    copy = replace(A, number=9)
+    for name, other in ((A.image, copy.image), (A.file, copy.file)):
+        shutil.copyfile(world.folder / name, world.folder / other)
+    metadata = world.folder / "hana" / "metadata.jsonl"
+    row = json.dumps({**world.row(A), "file_name": copy.image.removeprefix("hana/")})
+    metadata.write_text(metadata.read_text(encoding="utf-8") + row + "\n", encoding="utf-8")
+    world.edit(SetCaption(copy.image, "hana, the copy"))
+    world.edit(SetCaption(A.image, "hana, the first"))
+    assert (world.read(A), world.read(copy)) == (b"hana, the first\n", b"hana, the copy\n")
+    lines = world.log.read_bytes()
+    CaptionSet(world.folder)
+    assert world.log.read_bytes() == lines
 
 
 def test_an_edit_that_was_interrupted_is_completed_before_it_is_kept(
@@ -484,12 +552,12 @@ def test_who_edits_while_a_run_publishes_waits_and_then_edits_the_new_set(world:
     entered, go_on = threading.Event(), threading.Event()
 
     class Slow(KeptCaptions):
-        def overlay(self, tree: Path, earlier: Path | None) -> Any:
+        def lay_over(self, tree: Path) -> None:
             entered.set()
             assert go_on.wait(20)
-            return super().overlay(tree, earlier)
+            super().lay_over(tree)
 
-    keeping = Slow(world.store.path, CaptionSettings())
+    keeping = Slow(world.log, CaptionSettings())
     tree = world.tree(FIRST)
     run = threading.Thread(target=lambda: publish(tree, world.output, FILM, "slow", {}, lambda: None, keeping))
     run.start()
@@ -499,7 +567,7 @@ def test_who_edits_while_a_run_publishes_waits_and_then_edits_the_new_set(world:
     edit = threading.Thread(target=lambda: captions.apply(changes, "rain"))
     edit.start()
     edit.join(0.3)
-    assert edit.is_alive()  # it waits: between harvest and swap nothing may be written
+    assert edit.is_alive()  # it waits: between being taken in and the swap nothing may be written
     go_on.set()
     run.join(20)
     edit.join(20)
@@ -563,12 +631,8 @@ def test_killed_anywhere_the_next_run_loses_nothing(
 
     def files(world: World) -> dict[str, bytes]:
         found = {p.relative_to(world.output).as_posix(): p for p in world.output.rglob("*") if p.is_file()}
-        # the history and the store say the time
-        return {
-            name: path.read_bytes()
-            for name, path in found.items()
-            if not name.endswith((EDITS, ".captions.jsonl", ".zip"))
-        }
+        # the log says the time
+        return {name: path.read_bytes() for name, path in found.items() if not name.endswith((".edits.jsonl", ".zip"))}
 
     clean = prepared(tmp_path / "clean")
     calls = run_killed(clean, 0)
@@ -584,83 +648,60 @@ def test_killed_anywhere_the_next_run_loses_nothing(
         now = files(world)
         assert now.keys() == expected.keys(), f"after a kill at call {at}"
         assert [name for name in now if now[name] != expected[name]] == [], f"after a kill at call {at}"
-        assert world.store.read() == clean.store.read()
-        assert CaptionSet(world.folder).can_undo == "an edit", f"after a kill at call {at}"
+        assert world.kept() == clean.kept()
+        words = [entry.words for entry in CaptionSet(world.folder).history()]
+        assert words == ["an edit", "edited outside"], f"after a kill at call {at}"
 
 
-# The store
+# The log
 
 
-def test_a_harvest_is_made_once(world: World) -> None:
+def test_what_was_edited_outside_is_taken_in_once(world: World) -> None:
     world.write(A, "hana, mine\n")
-    first = harvest(world.folder, world.store)
-    lines = world.store.path.read_bytes()
-    assert harvest(world.folder, world.store) == first
-    assert world.store.path.read_bytes() == lines
-    assert first.by_hand == 1
-    assert {A.file, B.file, C.file, "hana/metadata.jsonl", "レム/metadata.jsonl"} == first.remembered
-    (row,) = map(json.loads, lines.splitlines())
-    assert {**row, "time": ""} == {"crop": A.crop, "kind": "set", "text": "hana, mine\n", "trigger": "hana", "time": ""}
-
-
-def test_a_harvest_changes_nothing_in_the_folder(world: World) -> None:
-    world.write(A, b"\xff")
-    world.write(B, "two\nlines\n")
     before = {p: p.read_bytes() for p in world.folder.rglob("*") if p.is_file()}
-    harvest(world.folder, world.store)
+    CaptionSet(world.folder, reading=True)
+    assert not world.log.exists()
+    CaptionSet(world.folder)
+    lines = world.log.read_bytes()
+    CaptionSet(world.folder)
+    assert world.log.read_bytes() == lines
     assert {p: p.read_bytes() for p in world.folder.rglob("*") if p.is_file()} == before
+    edit, done = map(json.loads, lines.splitlines())
+    change = {"crop": A.crop, "before": None, "after": "hana, mine\n", "trigger": "hana"}
+    assert {**edit, "time": ""} == {
+        **{"number": 1, "kind": "edit", "time": "", "words": "edited outside"},
+        "changes": [change],
+    }
+    assert done == {"number": 1, "kind": "done"}
 
 
-@pytest.mark.parametrize(
-    "torn",
-    [b'{"crop": "f", "kind": "se', b"\x00\xff", b"[1]", b'{"crop": 3}', b'{"crop": "f", "kind": "set", "text": ""}'],
-)
-def test_a_torn_line_is_passed_over_and_spoils_no_later_one(tmp_path: Path, torn: bytes) -> None:
-    store = CaptionStore(tmp_path / "x.captions.jsonl")
-    store.add([HandCaption("a", "set", "one\n", "t")])
-    with store.path.open("ab") as file:
-        file.write(torn)
-    assert store.read() == {"a": HandCaption("a", "set", "one\n", "t")}
-    store.add([HandCaption("b", "set", "レム 🎬", "t"), HandCaption("a", "machine")])
-    assert store.read() == {"a": HandCaption("a", "machine"), "b": HandCaption("b", "set", "レム 🎬", "t")}
-    assert "レム".encode() in store.path.read_bytes()
-    lines = store.path.read_bytes().count(b"\n")
-    store.add([HandCaption("a", "machine")])
-    assert store.path.read_bytes().count(b"\n") == lines
+def test_lines_of_other_kinds_and_changes_of_other_things_are_passed_over(world: World) -> None:
+    world.edit(SetCaption(A.image, "hana, mine"))
+    with world.log.open("a") as file:
+        file.write('{"number": 2, "kind": "note", "words": "later"}\n')
+        file.write('{"number": 3, "kind": "edit", "words": "moved", "changes": [{"crop": "f", "to": "mika"}]}\n')
+    captions = CaptionSet(world.folder)
+    assert captions.can_undo == "an edit"
+    captions.undo()
+    assert world.read(A) == f"{A.caption}\n".encode()
 
 
-def test_a_store_that_cannot_be_used_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_PATIENCE_S", 0.1)
-    store = CaptionStore(tmp_path / "x.captions.jsonl")
-    with (
-        FileLock(tmp_path / ".x.captions.jsonl.lock"),
-        pytest.raises(BusyError, match="no caption was kept, try again"),
-    ):
-        store.add([HandCaption("a", "machine")])
-    assert not store.path.exists()
-    store.path.mkdir()
-    with pytest.raises(AnimesetError, match="cannot read the captions kept in"):
-        store.read()
-
-
-def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = CaptionStore(tmp_path / "x.captions.jsonl")
-    store.add([HandCaption("a", "set", "one\n", "t")])
-    before = store.path.read_bytes()
+@pytest.mark.parametrize("words", ["hana, two\n", "hana, M\udcfcller\n", "レム 🎬"])
+def test_a_full_disk_leaves_the_log_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    log = EditLog(tmp_path / "x.edits.jsonl")
+    change = CaptionChange("a", None, Words(words, "hana")), "hana"
+    log.done(log.edit("one", [change]).number)
+    assert EditLog(log.path).history().captions == {"a": Words(words, "hana")}
+    before = log.path.read_bytes()
 
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(AnimesetError, match=r"the disk of .* is full, so no caption was kept"):
-            store.add([HandCaption("b", "set", "two\n", "t")])
-    assert store.path.read_bytes() == before
-
-
-def test_a_folder_that_is_no_published_film_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no published film"):
-        harvest(tmp_path, CaptionStore(tmp_path / "x"))
+        with pytest.raises(AnimesetError, match=r"the disk of .* is full; no caption was changed"):
+            log.edit("two", [change])
+    assert log.path.read_bytes() == before
 
 
 # For any edit
@@ -687,3 +728,41 @@ def test_whatever_was_written_is_there_after_the_next_run(
     for pic in spaced(FIRST):
         old = next(p for p in FIRST if p.crop == pic.crop)
         assert world.read(pic).decode() == mine.get(old, f"{pic.caption}\n")
+
+
+TREES = (
+    FIRST,
+    spaced(FIRST),
+    (replace(B, number=1), replace(A, number=2), C),
+    renamed(FIRST, {"hana": "mei_lin"}),
+    (C,),
+)
+
+
+@hypothesis_settings(deadline=None, max_examples=20)  # files are written to the disk
+@given(st.data())
+def test_whatever_was_edited_and_run_every_edit_is_undone(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    world = World(tmp_path_factory.mktemp("undone"))
+    tree: tuple[Pic, ...] = FIRST
+    world.run(tree)
+    states = []
+    for step in data.draw(st.lists(st.sampled_from(["edit", "outside", *range(len(TREES))]), max_size=5)):
+        if isinstance(step, int):
+            tree = TREES[step]
+            world.run(tree)
+            continue
+        CaptionSet(world.folder)
+        before = world.kept()
+        text = f"{tree[0].character}, {data.draw(st.sampled_from(['rain', 'snow', 'hana', 'Mei Lin']))}"
+        world.edit(SetCaption(tree[0].image, text)) if step == "edit" else world.write(tree[0], text)
+        CaptionSet(world.folder)
+        if world.kept() != before:
+            states.append(before)
+    captions = CaptionSet(world.folder)
+    for state in reversed(states):
+        captions.undo()
+        assert world.kept() == state
+    assert captions.can_undo is None
+    assert {pic: world.read(pic).decode() for pic in tree} == {pic: f"{pic.caption}\n" for pic in tree}
