@@ -32,7 +32,7 @@ from animeset_demo.truth import DemoTruth, PersonTruth
 from animeset_lib.cast.cast import CastStage
 from animeset_lib.cast.detect import DetectStage
 from animeset_lib.cast.embed import EmbedStage
-from animeset_lib.dataset.selection import THUMB_PX, Candidate, choose, likeness
+from animeset_lib.dataset.selection import THUMB_PX, PictureCandidate, choose, likeness
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import read_image
 from animeset_lib.pictures.crop import CropStage
@@ -50,7 +50,7 @@ SEEDS = 10
 VIEWS = {"front": "front", "three_quarter": "side", "back": "behind"}
 """The truth's word → that of the attributes."""
 
-Way = Callable[[Sequence[Candidate]], Sequence[str]]
+Way = Callable[[Sequence[PictureCandidate]], Sequence[str]]
 """Candidates → their ids, best first."""
 
 
@@ -58,8 +58,8 @@ Way = Callable[[Sequence[Candidate]], Sequence[str]]
 class Pool:
     """The crops of one character of the cast; `told` are the same with the true outfit, emotion and view; `shows` what each shows in truth."""
 
-    seen: Sequence[Candidate]
-    told: Sequence[Candidate]
+    seen: Sequence[PictureCandidate]
+    told: Sequence[PictureCandidate]
     shows: Mapping[str, PersonTruth]
 
 
@@ -134,15 +134,15 @@ def covered(chosen: Sequence[str], pool: Pool, size: int) -> tuple[float, float,
     return looks, kinds, shots
 
 
-def ours(candidates: Sequence[Candidate]) -> Sequence[str]:
+def ours(candidates: Sequence[PictureCandidate]) -> Sequence[str]:
     return choose(candidates, DatasetSettings()).ranked
 
 
-def without_quotas(candidates: Sequence[Candidate]) -> Sequence[str]:
+def without_quotas(candidates: Sequence[PictureCandidate]) -> Sequence[str]:
     return choose(candidates, DatasetSettings(per_outfit=0, per_emotion=0)).ranked
 
 
-def k_centre(candidates: Sequence[Candidate]) -> Sequence[str]:
+def k_centre(candidates: Sequence[PictureCandidate]) -> Sequence[str]:
     """Always the crop least like any chosen one (Gonzalez 1985), from the most typical one on; our own likeness."""
     pool = sorted(candidates, key=lambda c: c.id)
     like = likeness(pool)
@@ -155,12 +155,12 @@ def k_centre(candidates: Sequence[Candidate]) -> Sequence[str]:
     return [pool[index].id for index in ranked]
 
 
-def in_order(candidates: Sequence[Candidate]) -> Sequence[str]:
+def in_order(candidates: Sequence[PictureCandidate]) -> Sequence[str]:
     return [c.id for c in sorted(candidates, key=lambda c: (c.pts_ms, c.id))]
 
 
 def chance(seed: int) -> Way:
-    def shuffled(candidates: Sequence[Candidate]) -> Sequence[str]:
+    def shuffled(candidates: Sequence[PictureCandidate]) -> Sequence[str]:
         ids = sorted(c.id for c in candidates)
         random.Random(seed).shuffle(ids)
         return ids
@@ -186,7 +186,7 @@ def pools_of(film: Path, truth: DemoTruth, root: Path) -> list[Pool]:
     result = run_film(film, settings, folders, until="attributes", keep_work=True)
     outputs = stages_with(FilmFiles.of(result.film, folders).work, AttributesStage)
     assert outputs is not None
-    pools: dict[str, tuple[list[Candidate], list[Candidate], dict[str, PersonTruth]]] = {}
+    pools: dict[str, tuple[list[PictureCandidate], list[PictureCandidate], dict[str, PersonTruth]]] = {}
     for crop in outputs[CropStage].kept:
         seen, told, shows = pools.setdefault(crop.character, ([], [], {}))
         candidate = candidate_of(crop.id, outputs)
@@ -200,13 +200,13 @@ def pools_of(film: Path, truth: DemoTruth, root: Path) -> list[Pool]:
     return [Pool(*pools[character]) for character in sorted(pools)]
 
 
-def candidate_of(crop_id: str, outputs: Given) -> Candidate:
+def candidate_of(crop_id: str, outputs: Given) -> PictureCandidate:
     crop = outputs[CropStage].by_id[crop_id]
     frame = outputs[ExtractStage].by_id[crop.frame_id]
     kind = outputs[AttributesStage].by_id[crop_id]
     picture = read_image(outputs[CropStage].path / crop.file)
     small = cv2.resize(picture, (THUMB_PX, THUMB_PX), interpolation=cv2.INTER_AREA)
-    return Candidate(
+    return PictureCandidate(
         id=crop_id,
         region_id=crop.region_id,
         framing=crop.framing,

@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from animeset_lib.models.api import Detection
 from animeset_lib.records import Box
 
-__all__ = ["Figure", "join_figures"]
+__all__ = ["DetectedFigure", "join_figures"]
 
 _SAME_IOU = 0.45
 _SAME_INSIDE = 0.75
@@ -27,7 +27,7 @@ _FACE_IN_HEAD = (0.19, 0.4, 0.81, 0.92)
 
 
 @dataclass(frozen=True)
-class Figure:
+class DetectedFigure:
     """One face of a still, or a head whose face is not seen (`faceless`; `face` is then where it would be).
 
     `head`, `person` and `halfbody` are detected boxes, None where none was found. `double_of` is the better-scored box of the same face when this
@@ -44,7 +44,7 @@ class Figure:
     faceless: bool = False
 
 
-def join_figures(detections: Sequence[Detection]) -> list[Figure]:
+def join_figures(detections: Sequence[Detection]) -> list[DetectedFigure]:
     """All face boxes as figures, doubles marked, and the heads that hold none of them, from left to right and top to bottom whatever the
     order given.
 
@@ -52,12 +52,12 @@ def join_figures(detections: Sequence[Detection]) -> list[Figure]:
     its lower middle, a body to a head at its upper end. Bodies without a head make no figure.
     """
     singles: list[Detection] = []
-    doubles: list[Figure] = []
+    doubles: list[DetectedFigure] = []
     for face in sorted((d for d in detections if d.kind == "face"), key=_order):
         for better in singles:
             shared = face.box.intersection(better.box) / min(face.box.area, better.box.area)
             if face.box.iou(better.box) >= _SAME_IOU or shared >= _SAME_INSIDE:
-                doubles.append(Figure(face.box, face.score, double_of=better.box, shared=shared))
+                doubles.append(DetectedFigure(face.box, face.score, double_of=better.box, shared=shared))
                 break
         else:
             singles.append(face)
@@ -73,10 +73,11 @@ def join_figures(detections: Sequence[Detection]) -> list[Figure]:
     person_of = _dealt(holders, sure, [d.box for d in persons], _body_misfit)
     half_of = _dealt(holders, sure, [d.box for d in halves], _body_misfit)
     figures = [
-        Figure(face.box, face.score, head_of.get(i), person_of.get(i), half_of.get(i)) for i, face in enumerate(singles)
+        DetectedFigure(face.box, face.score, head_of.get(i), person_of.get(i), half_of.get(i))
+        for i, face in enumerate(singles)
     ]
     figures += [
-        Figure(_face_in(head.box), head.score, head.box, person_of.get(i), half_of.get(i), faceless=True)
+        DetectedFigure(_face_in(head.box), head.score, head.box, person_of.get(i), half_of.get(i), faceless=True)
         for i, head in enumerate(faceless, start=len(singles))
     ]
     return sorted([*figures, *doubles], key=lambda f: (f.face.x0, f.face.y0, f.face.xyxy, -f.score))

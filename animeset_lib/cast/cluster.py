@@ -22,7 +22,7 @@ from animeset_lib.cast.embed import EmbedStage
 from animeset_lib.cast.face_map import flat_map
 from animeset_lib.cast.grouping import NOISE, Grouping, group
 from animeset_lib.cast.metric_learning import learn
-from animeset_lib.cast.tracks import Sighting, link_tracks, split_outliers
+from animeset_lib.cast.tracks import TrackedFace, link_tracks, split_outliers
 from animeset_lib.frames.extract import ExtractNotes, ExtractStage
 from animeset_lib.records import ClusterRow, Frame, Region
 from animeset_lib.run.stage import Context, Given, Item, Notes, Output, StageType, WholeStage
@@ -160,10 +160,10 @@ class ClusterStage(WholeStage[ClusterRow, ClusterNotes]):
             ctx.log.warning("3c_cluster: %d tracks were too many to compare and are noise", notes.too_many)
 
 
-def _sightings(regions: Sequence[Region], vectors: Vectors, extract: Output[Frame, ExtractNotes]) -> list[Sighting]:
+def _sightings(regions: Sequence[Region], vectors: Vectors, extract: Output[Frame, ExtractNotes]) -> list[TrackedFace]:
     frames = extract.by_id
     return [
-        Sighting(frames[region.frame_id].shot, frames[region.frame_id].pts_ms, region.frame_id, region.face, vector)
+        TrackedFace(frames[region.frame_id].shot, frames[region.frame_id].pts_ms, region.frame_id, region.face, vector)
         for region, vector in zip(regions, vectors, strict=True)
     ]
 

@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from animeset_lib.cast.body_parts import Figure, join_figures
+from animeset_lib.cast.body_parts import DetectedFigure, join_figures
 from animeset_lib.cast.head_box import estimated_person
 from animeset_lib.cast.overlays import Place, find_overlays
 from animeset_lib.errors import InputError
@@ -151,7 +151,7 @@ class DetectStage(Stage[Still, Region, DetectNotes]):
                 height=height,
             )
 
-    def _fault(self, figure: Figure, detector_min: float) -> tuple[str | None, str]:
+    def _fault(self, figure: DetectedFigure, detector_min: float) -> tuple[str | None, str]:
         """Reason code and sentence, or None and nothing."""
         limits = self.settings
         score_min = detector_min if limits.score_min is None else limits.score_min

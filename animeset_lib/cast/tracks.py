@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from animeset_lib.records import Box
 
-__all__ = ["Sighting", "link_tracks", "split_outliers"]
+__all__ = ["TrackedFace", "link_tracks", "split_outliers"]
 
 _BY_OVERLAP = 0.6
 """What a full overlap of the face boxes is worth, in units of `same_distance`: a face in the same place of the same shot may look that much
@@ -27,7 +27,7 @@ _ALIEN = 1.5
 
 
 @dataclass(frozen=True)
-class Sighting:
+class TrackedFace:
     """One face in one still; `vector` is `(D,)` of length 1."""
 
     shot: int
@@ -40,11 +40,11 @@ class Sighting:
 @dataclass
 class _Track:
     number: int
-    last: Sighting
+    last: TrackedFace
     total: npt.NDArray[np.float64]
 
 
-def link_tracks(sightings: Sequence[Sighting], same_distance: float, gap_ms: int) -> npt.NDArray[np.int64]:
+def link_tracks(sightings: Sequence[TrackedFace], same_distance: float, gap_ms: int) -> npt.NDArray[np.int64]:
     """`(N,)` track numbers from 0, row-aligned with `sightings`, which may come in any order.
 
     Inside a shot, still after still, faces are matched to the tracks seen at most `gap_ms` ago so that the sum of costs is least
@@ -86,7 +86,7 @@ def link_tracks(sightings: Sequence[Sighting], same_distance: float, gap_ms: int
     return numbers
 
 
-def _cost(track: _Track, seen: Sighting, same_distance: float) -> float:
+def _cost(track: _Track, seen: TrackedFace, same_distance: float) -> float:
     """About 0 for the same drawing in the same place, 1 where two figures become as likely as one."""
     mean = track.total / max(float(np.linalg.norm(track.total)), 1e-9)
     head = 1.0 - max(float(mean @ seen.vector), float(track.last.vector @ seen.vector))

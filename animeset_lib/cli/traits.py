@@ -10,7 +10,7 @@ import typer
 
 from animeset_lib.cli.common import FilmArgument, JsonOption, OutputOption, WorkOption, say
 from animeset_lib.errors import InputError, SettingsError
-from animeset_lib.words.traits import Choice, table_of, traits_json
+from animeset_lib.words.traits import TraitChoice, table_of, traits_json
 
 if TYPE_CHECKING:
     from animeset_lib.pipeline import FilmFiles
@@ -59,7 +59,7 @@ def traits(
     if edits:
         if character is None:
             raise SettingsError("name the character, e.g. `animeset traits FILM hana --policy drop`")
-        before = Choice() if reset else load_choices(path).get(character)
+        before = TraitChoice() if reset else load_choices(path).get(character)
         save_choice(path, character, changed(before, policy=policy, drop=drop or (), keep=keep or ()))
     choices = load_choices(path)
     rows = [_row(one, choices.get(name)) for name, one in known.items() if character in (None, name)]
@@ -101,13 +101,13 @@ def _known(files: FilmFiles) -> dict[str, dict[str, Any]]:
     try:
         tables = {one["character"]: one for one in (parse_json(file.read_text(encoding="utf-8")) for file in written)}
         for one in tables.values():
-            _row(one, Choice())
+            _row(one, TraitChoice())
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"a traits.json below {place} cannot be read ({error}); run the film again") from error
     return tables
 
 
-def _row(traits: dict[str, Any], choice: Choice) -> dict[str, Any]:
+def _row(traits: dict[str, Any], choice: TraitChoice) -> dict[str, Any]:
     """What traits.json will say with this choice."""
     return traits_json(
         traits["character"],

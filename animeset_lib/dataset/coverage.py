@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from animeset_lib.dataset.selection import Candidate
+from animeset_lib.dataset.selection import PictureCandidate
 from animeset_lib.pictures.framing import FRAMINGS
 from animeset_lib.records import Framing
 from animeset_lib.wording import counted
@@ -196,7 +196,7 @@ class Coverage:
 
 def coverage(
     character: str,
-    candidates: Sequence[Candidate],
+    candidates: Sequence[PictureCandidate],
     chosen: Sequence[str],
     span_ms: tuple[int, int],
     shots_ms: Sequence[tuple[int, int]],
@@ -211,7 +211,7 @@ def coverage(
     """
     pool = sorted(candidates, key=lambda c: c.id)
     rank = {crop_id: number for number, crop_id in enumerate(chosen)}
-    readings: Mapping[str, Callable[[Candidate], str]] = {
+    readings: Mapping[str, Callable[[PictureCandidate], str]] = {
         "framing": lambda c: c.framing,
         "view": lambda c: c.view,
         "emotion": lambda c: c.emotion,
@@ -322,7 +322,7 @@ def _not_measured(aspect: Aspect, candidates: int) -> Gap:
     return Gap(aspect.name, "", aspect.known, 0, words)
 
 
-def _surroundings(candidate: Candidate) -> str:
+def _surroundings(candidate: PictureCandidate) -> str:
     """`indoors` or `outdoors`: as tagged, else as the place has it."""
     tagged = [side for side in ("indoors", "outdoors") if side in candidate.tags]
     if tagged:
@@ -332,7 +332,7 @@ def _surroundings(candidate: Candidate) -> str:
     )
 
 
-def _time_of_day(candidate: Candidate) -> str:
+def _time_of_day(candidate: PictureCandidate) -> str:
     scores = {
         time: max(candidate.tags[tag] for tag in tags if tag in candidate.tags)
         for time, tags in _TIMES.items()
@@ -347,7 +347,7 @@ def _part(pts_ms: int, span_ms: tuple[int, int]) -> int:
     return min(PARTS, max(1, 1 + (pts_ms - first) * PARTS // max(1, last - first)))
 
 
-def _cells(pool: Sequence[Candidate], rank: Mapping[str, int], framings: Sequence[Framing]) -> tuple[Cell, ...]:
+def _cells(pool: Sequence[PictureCandidate], rank: Mapping[str, int], framings: Sequence[Framing]) -> tuple[Cell, ...]:
     outfits = Counter(c.outfit for c in pool)
     found = []
     for outfit in sorted(outfits, key=lambda name: (name == UNKNOWN, -outfits[name], name)):

@@ -36,7 +36,7 @@ from animeset_lib.dataset.coverage import Coverage, coverage
 from animeset_lib.dataset.coverage_sheet import coverage_sheet
 from animeset_lib.dataset.explain import CROP_STAGES, Fate, Loss, fates, losses
 from animeset_lib.dataset.regularisation import RegularisationStage, published_entries
-from animeset_lib.dataset.selection import NOT_SELECTED, THUMB_PX, Candidate, Choice, choose
+from animeset_lib.dataset.selection import NOT_SELECTED, THUMB_PX, PictureCandidate, Selected, choose
 from animeset_lib.dataset.sheet import ROW_TILES, SheetRow, Tile, fit_tile, grid_sheet, row_sheet
 from animeset_lib.dataset.subset_sheet import subset_sheet, subsets_json
 from animeset_lib.errors import InputError
@@ -228,10 +228,10 @@ class _Builder:
                 samples[character] = [tiles[one.crop.id] for one in chosen[:ROW_TILES]]
         return [rows[crop.id] for crop in self._given[CropStage].rows], samples
 
-    def _candidate(self, crop: Crop, thumb: npt.NDArray[np.float32]) -> Candidate:
+    def _candidate(self, crop: Crop, thumb: npt.NDArray[np.float32]) -> PictureCandidate:
         frame = self._frames[crop.frame_id]
         kind = self._given[AttributesStage].by_id[crop.id]
-        return Candidate(
+        return PictureCandidate(
             id=crop.id,
             region_id=crop.region_id,
             framing=crop.framing,
@@ -264,8 +264,8 @@ class _Builder:
         self,
         character: str,
         chosen: Sequence[Chosen],
-        choice: Choice,
-        candidates: Sequence[Candidate],
+        choice: Selected,
+        candidates: Sequence[PictureCandidate],
         tiles: Mapping[str, Picture],
     ) -> None:
         folder = self._tree / character
@@ -289,7 +289,7 @@ class _Builder:
         ]
         write_image(folder / "contact_sheet.png", grid_sheet(character, subtitle, labelled))
 
-    def _coverage(self, character: str, candidates: Sequence[Candidate], choice: Choice) -> Coverage:
+    def _coverage(self, character: str, candidates: Sequence[PictureCandidate], choice: Selected) -> Coverage:
         # a folder of pictures has no shots that were measured
         noted = self._given[ExtractStage].notes.shots
         shots = [(shot.first_ms, shot.last_ms) for shot in noted] or _shots_of(self._frames.values())
@@ -301,7 +301,7 @@ class _Builder:
         self,
         character: str,
         chosen: Sequence[Chosen],
-        candidates: Sequence[Candidate],
+        candidates: Sequence[PictureCandidate],
         tiles: Mapping[str, Picture],
     ) -> None:
         found = groupings(self._given[AttributesStage], [c.id for c in candidates], character)

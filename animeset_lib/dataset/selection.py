@@ -21,7 +21,7 @@ from animeset_lib.records import Framing, Reason
 from animeset_lib.settings import DatasetSettings, Mix
 from animeset_lib.words.vocabulary import UNKNOWN
 
-__all__ = ["NOT_SELECTED", "THUMB_PX", "Candidate", "Choice", "choose"]
+__all__ = ["NOT_SELECTED", "THUMB_PX", "PictureCandidate", "Selected", "choose"]
 
 NOT_SELECTED = Reason("Not selected", "Nicht ausgewählt", "The chosen ones show what it shows.")
 THUMB_PX = 64
@@ -62,7 +62,7 @@ _NEAREST = 3
 
 
 @dataclass(frozen=True)
-class Candidate:
+class PictureCandidate:
     """A crop that could be chosen.
 
     `vector` is the head's identity vector, length 1; `thumb` the crop squeezed to `(THUMB_PX, THUMB_PX, 3)` float32 0..1 whatever its
@@ -87,7 +87,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Selected:
     """`ranked` are the chosen ids, most useful first; `chosen` says for each of them why, in that order, `rejected` for every other id why not."""
 
     ranked: tuple[str, ...]
@@ -96,11 +96,11 @@ class Choice:
 
 
 def choose(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[PictureCandidate],
     settings: DatasetSettings,
     mix: Mix = Mix(),
     check_cancel: Callable[[], None] = lambda: None,
-) -> Choice:
+) -> Selected:
     """The set for one character: at most `max_pictures`, the same for any order of `candidates`.
 
     Never chosen: a crop that is the same picture as a chosen one, a second crop of the same framing of one region. The other rules, the
@@ -118,7 +118,7 @@ def choose(
     """
     pool = sorted(candidates, key=lambda c: c.id)
     if not pool:
-        return Choice((), {}, {})
+        return Selected((), {}, {})
     return _Greedy(pool, settings, mix, check_cancel).run()
 
 
@@ -137,7 +137,7 @@ class _Quota:
         self,
         name: str,
         values: Sequence[str],
-        pool: Sequence[Candidate],
+        pool: Sequence[PictureCandidate],
         each: int,
         settings: DatasetSettings,
         least_figures: int = 1,
@@ -189,7 +189,7 @@ class _Greedy:
     """State of one selection. Arrays are aligned with `pool`, which is sorted by id, so that equal gains fall to the same crop every time."""
 
     def __init__(
-        self, pool: Sequence[Candidate], settings: DatasetSettings, mix: Mix, check_cancel: Callable[[], None]
+        self, pool: Sequence[PictureCandidate], settings: DatasetSettings, mix: Mix, check_cancel: Callable[[], None]
     ) -> None:
         self._pool = pool
         self._settings = settings
@@ -222,7 +222,7 @@ class _Greedy:
         self._why: dict[str, str] = {}
         self._why_not: dict[str, str] = {}
 
-    def run(self) -> Choice:
+    def run(self) -> Selected:
         while len(self._chosen) < self._settings.max_pictures:
             self._check_cancel()
             allowed = self._allowed()
@@ -242,7 +242,7 @@ class _Greedy:
             self._explain(best, deciding)
             self._take(best)
         self._explain_rest()
-        return Choice(tuple(self._pool[i].id for i in self._chosen), self._why_not, self._why)
+        return Selected(tuple(self._pool[i].id for i in self._chosen), self._why_not, self._why)
 
     def _allowed(self) -> npt.NDArray[np.bool_]:
         """Which crops may come next at all."""
@@ -353,7 +353,7 @@ class _Greedy:
             self._reject(i, why)
 
 
-def likeness(pool: Sequence[Candidate]) -> Matrix:
+def likeness(pool: Sequence[PictureCandidate]) -> Matrix:
     """`(N, N)` float32, 1 for a crop and itself, 0 for crops with nothing in common; symmetric."""
     count = len(pool)
     vectors = np.stack([c.vector for c in pool]).astype(np.float64)
@@ -416,7 +416,7 @@ def _agreement(values: npt.NDArray[np.str_]) -> npt.NDArray[np.float64]:
     return np.where(known[:, None] & known[None, :], same, _NOT_KNOWN)
 
 
-def look_apart(pool: Sequence[Candidate]) -> npt.NDArray[np.float64]:
+def look_apart(pool: Sequence[PictureCandidate]) -> npt.NDArray[np.float64]:
     """`(N, N)`: root mean square difference (0..1) of the thumbnails, shrunk to 16 px so that details do not count."""
     small = np.stack([cv2.resize(c.thumb, (16, 16), interpolation=cv2.INTER_AREA).ravel() for c in pool]).astype(
         np.float64
@@ -427,7 +427,7 @@ def look_apart(pool: Sequence[Candidate]) -> npt.NDArray[np.float64]:
     )
 
 
-def _informative(pool: Sequence[Candidate]) -> npt.NDArray[np.float64]:
+def _informative(pool: Sequence[PictureCandidate]) -> npt.NDArray[np.float64]:
     """`(N, T)` tag scores, each tag weighted by how few crops have it: what all have tells none from another."""
     names = sorted({tag for c in pool for tag in c.tags})
     column = {tag: i for i, tag in enumerate(names)}

@@ -8,13 +8,13 @@ from typing import Any
 from animeset_lib.dataset.sheet import Section, section_sheet
 from animeset_lib.media import Picture
 from animeset_lib.wording import counted
-from animeset_lib.words.subsets import Grouping
+from animeset_lib.words.subsets import Subsets
 from animeset_lib.words.vocabulary import UNKNOWN
 
 __all__ = ["subset_sheet", "subsets_json"]
 
 
-def subsets_json(groupings: Sequence[Grouping], files: Mapping[str, str]) -> list[dict[str, Any]]:
+def subsets_json(groupings: Sequence[Subsets], files: Mapping[str, str]) -> list[dict[str, Any]]:
     """What `subsets.json` holds: the sub-sets that have published pictures, with their names, numbers, telling tags, colours and files.
 
     files  crop id → path of the published picture; crops that are not in it were not chosen.
@@ -40,7 +40,7 @@ def subsets_json(groupings: Sequence[Grouping], files: Mapping[str, str]) -> lis
 
 
 def subset_sheet(
-    character: str, groupings: Sequence[Grouping], pictures: Mapping[str, Picture], published: int
+    character: str, groupings: Sequence[Subsets], pictures: Mapping[str, Picture], published: int
 ) -> Picture:
     """One section per sub-set with its pictures, and those of which nothing is known at the end: `subsets.png` of a character.
 

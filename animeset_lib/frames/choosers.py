@@ -20,8 +20,8 @@ from animeset_lib.settings import ExtractSettings
 __all__ = [
     "CHANGE_EDGES",
     "AdaptiveChooser",
-    "Choice",
     "Chooser",
+    "ChosenFrame",
     "FpsChooser",
     "KeyframeChooser",
     "Packed",
@@ -62,7 +62,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenFrame:
     """A frame to keep. `repeat` is True when the frame-rate filter would show the one before once more, at `pts_ms`."""
 
     frame: MovieFrame
@@ -76,10 +76,10 @@ class Chooser(Protocol):
 
     changes: npt.NDArray[np.int64]
 
-    def add(self, seen: Seen) -> Iterator[Choice]:
+    def add(self, seen: Seen) -> Iterator[ChosenFrame]:
         """Takes the next frame and gives the choices that are certain by now. The detector must have got its picture already."""
 
-    def end(self) -> Iterator[Choice]:
+    def end(self) -> Iterator[ChosenFrame]:
         """The rest, after the last frame."""
 
 
@@ -91,12 +91,12 @@ class KeyframeChooser:
         self._asked = 0
         self.changes = np.zeros(len(CHANGE_EDGES) - 1, np.int64)
 
-    def add(self, seen: Seen) -> Iterator[Choice]:
+    def add(self, seen: Seen) -> Iterator[ChosenFrame]:
         self._ask(len(self._detector) - self._detector.lookahead)
         if seen.own:
-            yield Choice(seen.frame, "keyframe", seen.frame.pts_ms)
+            yield ChosenFrame(seen.frame, "keyframe", seen.frame.pts_ms)
 
-    def end(self) -> Iterator[Choice]:
+    def end(self) -> Iterator[ChosenFrame]:
         self._ask(len(self._detector))
         yield from ()
 
@@ -119,13 +119,13 @@ class FpsChooser(KeyframeChooser):
         self._step = step
         self._last: Seen | None = None
 
-    def add(self, seen: Seen) -> Iterator[Choice]:
+    def add(self, seen: Seen) -> Iterator[ChosenFrame]:
         list(super().add(seen))
         if self._last is not None and self._last.own:
             yield from self._slots(self._last.frame, self._slot(seen.frame.time))
         self._last = seen
 
-    def end(self) -> Iterator[Choice]:
+    def end(self) -> Iterator[ChosenFrame]:
         yield from super().end()
         if self._last is not None and self._last.own:
             last = self._last.frame
@@ -135,10 +135,10 @@ class FpsChooser(KeyframeChooser):
         slots = time * self._fps
         return int(slots + Fraction(1, 2)) if slots >= 0 else -int(-slots + Fraction(1, 2))
 
-    def _slots(self, frame: MovieFrame, end: int) -> Iterator[Choice]:
+    def _slots(self, frame: MovieFrame, end: int) -> Iterator[ChosenFrame]:
         for number, slot in enumerate(range(self._slot(frame.time), end)):
             time = frame.pts_ms if number == 0 else round(slot / self._fps * 1000)
-            yield Choice(frame, "interval", time, repeat=number > 0)
+            yield ChosenFrame(frame, "interval", time, repeat=number > 0)
 
 
 class AdaptiveChooser:
@@ -161,17 +161,17 @@ class AdaptiveChooser:
         self._wanted: tuple[int, int] | None = None  # first and last time at which a still was due since the last one
         self.changes = np.zeros(len(CHANGE_EDGES) - 1, np.int64)
 
-    def add(self, seen: Seen) -> Iterator[Choice]:
+    def add(self, seen: Seen) -> Iterator[ChosenFrame]:
         self._waiting.append(seen)
         if len(self._waiting) > self._detector.lookahead:
             yield from self._decide()
 
-    def end(self) -> Iterator[Choice]:
+    def end(self) -> Iterator[ChosenFrame]:
         self._ended = True
         while self._waiting:
             yield from self._decide()
 
-    def _decide(self) -> Iterator[Choice]:
+    def _decide(self) -> Iterator[ChosenFrame]:
         """Settles the oldest waiting frame."""
         index, seen = self._next, self._waiting[0]
         if self._detector.is_cut(index):
@@ -183,7 +183,7 @@ class AdaptiveChooser:
             self._kept_ms = best.frame.pts_ms
             self._wanted = None
             self._skip_to = index + position + 1
-            yield Choice(best.frame, cause, best.frame.pts_ms)
+            yield ChosenFrame(best.frame, cause, best.frame.pts_ms)
         self._waiting.pop(0)
         self._next += 1
 

@@ -24,8 +24,8 @@ from animeset_lib.errors import InputError
 from animeset_lib.frames.choosers import (
     CHANGE_EDGES,
     AdaptiveChooser,
-    Choice,
     Chooser,
+    ChosenFrame,
     FpsChooser,
     KeyframeChooser,
     Seen,
@@ -207,7 +207,7 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
             json.dumps(report, indent=1) + "\n", encoding="utf-8", newline="\n"
         )
 
-    def _row(self, choice: Choice, box: Box, rows: Sequence[Frame]) -> Frame:
+    def _row(self, choice: ChosenFrame, box: Box, rows: Sequence[Frame]) -> Frame:
         x0, y0, x1, y1 = box.pixels()
         name = f"{self.film.id}-{choice.pts_ms:09d}"
         return Frame(
@@ -338,7 +338,7 @@ class _Walk:
             return KeyframeChooser(self._detector)
         return AdaptiveChooser(self._detector, self._settings, self._segment.box)
 
-    def choices(self, reader: FilmReader, ctx: Context) -> Iterator[Choice]:
+    def choices(self, reader: FilmReader, ctx: Context) -> Iterator[ChosenFrame]:
         segment = self._segment
         total = (segment.end_ms or reader.duration_ms or 0) - segment.start_ms
         for frame in reader.frames(segment.start_ms, keyframes=self._keyframes):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from animeset_lib.cast.detect import DetectStage
 from animeset_lib.media import read_image
-from animeset_lib.pictures.framing import FRAMINGS, Figure, Shape, place_all
+from animeset_lib.pictures.framing import FRAMINGS, FramedFigure, Shape, place_all
 from animeset_lib.records import Box, Framing, Region
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _possible(run: Run, detect: StageView, region_id: str) -> dict[Framing, Box]
     """Every framing the figure can have, at medium zoom."""
     region: Region = detect.output.by_id[region_id]
     others = tuple(r.face for r in detect.kept if r.frame_id == region.frame_id and r.id != region.id)
-    figure = Figure(
+    figure = FramedFigure(
         face=region.face,
         person=region.person,
         person_estimated=region.person_estimated,

@@ -30,7 +30,7 @@ from animeset_lib.run.stage import Given, Output
 from animeset_lib.run.store import FilmStore
 from animeset_lib.settings import Settings, load_settings
 from animeset_lib.words.trait_choices import changed, load_choices, save_choice
-from animeset_lib.words.traits import Choice
+from animeset_lib.words.traits import TraitChoice
 
 if TYPE_CHECKING:
     from animeset_lib.notebook.picture_table import PictureTable
@@ -204,7 +204,7 @@ class Run:
         path = self._files.traits
         wanted = policy is not None or drop or keep
         before = load_choices(path).get(character)
-        save_choice(path, character, changed(before, policy=policy, drop=drop, keep=keep) if wanted else Choice())
+        save_choice(path, character, changed(before, policy=policy, drop=drop, keep=keep) if wanted else TraitChoice())
         return self
 
     def export(self, *formats: str, by: By = "character") -> list[Path]:

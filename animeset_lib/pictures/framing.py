@@ -14,7 +14,17 @@ from typing import get_args
 from animeset_lib.cast.head_box import estimated_person
 from animeset_lib.records import Box, Framing
 
-__all__ = ["Figure", "Shape", "buckets", "choose_factor", "keep_inside", "output_size", "place", "place_all", "snap"]
+__all__ = [
+    "FramedFigure",
+    "Shape",
+    "buckets",
+    "choose_factor",
+    "keep_inside",
+    "output_size",
+    "place",
+    "place_all",
+    "snap",
+]
 
 FRAMINGS: tuple[Framing, ...] = get_args(Framing)
 
@@ -34,7 +44,7 @@ _FAR = 1_000_000
 
 
 @dataclass(frozen=True)
-class Figure:
+class FramedFigure:
     """One character in one still of `width` x `height`: its face, its body, its head and upper body where they were seen, and the faces of everyone
     else."""
 
@@ -71,13 +81,13 @@ def buckets(shape: Shape) -> tuple[tuple[int, int], ...]:
     return tuple(sorted(found, key=lambda size: size[0] / size[1]))
 
 
-def place_all(figure: Figure, shape: Shape, zooms: Mapping[Framing, float]) -> dict[Framing, Box]:
+def place_all(figure: FramedFigure, shape: Shape, zooms: Mapping[Framing, float]) -> dict[Framing, Box]:
     """Every framing this figure can have, with its box, closest first."""
     placed = {framing: place(figure, framing, shape, zooms[framing]) for framing in FRAMINGS}
     return {framing: box for framing, box in placed.items() if box is not None}
 
 
-def place(figure: Figure, framing: Framing, shape: Shape, zoom: float) -> Box | None:
+def place(figure: FramedFigure, framing: Framing, shape: Shape, zoom: float) -> Box | None:
     """The box for one framing, or None when the figure cannot be shown like that.
 
     zoom  0 (tight) to 1 (wide), so that a set does not hold one distance only.
@@ -163,7 +173,7 @@ def output_size(width: int, height: int, shape: Shape, shrink: bool) -> tuple[in
     return sides if all(sides) else None
 
 
-def _wish(figure: Figure, framing: Framing, zoom: float) -> Box | None:
+def _wish(figure: FramedFigure, framing: Framing, zoom: float) -> Box | None:
     """What the framing should show if nothing stood in the way; may reach beyond the still. None when the still does not show it."""
     face, size = figure.face, figure.face.height
     x, _ = face.center
@@ -205,7 +215,7 @@ def _around(one: Box, other: Box) -> Box:
     return Box(x0=min(one.x0, other.x0), y0=min(one.y0, other.y0), x1=max(one.x1, other.x1), y1=max(one.y1, other.y1))
 
 
-def _shows(figure: Figure, framing: Framing, box: Box) -> bool:
+def _shows(figure: FramedFigure, framing: Framing, box: Box) -> bool:
     """Whether a placed box is still what its name says: an upper body shows the chest."""
     if framing == "upper_body":
         return box.y1 >= figure.face.y1 + (_CHEST - 0.1) * figure.face.height

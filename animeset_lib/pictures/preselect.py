@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from animeset_lib.records import Box, Framing
 
-__all__ = ["Candidate", "assign_framings", "preselect"]
+__all__ = ["FigureCandidate", "assign_framings", "preselect"]
 
 # What counts when the next figure is chosen: how different it looks, how far away in time it is, how good it is. Sum 1.
 _LOOK, _TIME, _GOOD = 0.4, 0.2, 0.4
@@ -20,7 +20,7 @@ _SAME_BOX = 0.65
 
 
 @dataclass(frozen=True)
-class Candidate:
+class FigureCandidate:
     """One figure. `score` is 0..1, all in all; `vector` its identity vector of length 1."""
 
     id: str
@@ -30,7 +30,7 @@ class Candidate:
     vector: npt.NDArray[np.float32]
 
 
-def preselect(candidates: Sequence[Candidate], limit: int) -> list[str]:
+def preselect(candidates: Sequence[FigureCandidate], limit: int) -> list[str]:
     """Ids of at most `limit` candidates, most useful first; the same for any order of `candidates`, and a longer list begins with the shorter one.
 
     Greedy: the best one, then always the one that is best in itself and farthest from all chosen ones in looks (cosine distance of the

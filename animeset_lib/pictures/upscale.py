@@ -24,8 +24,8 @@ from animeset_lib.errors import InputError, ModelError, PictureError
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import Picture, read_image, write_image
 from animeset_lib.models.api import ModelInfo, ModelProvider, Upscaler
-from animeset_lib.pictures.framing import FRAMINGS, Figure, Shape, choose_factor, place_all, snap
-from animeset_lib.pictures.preselect import Candidate, assign_framings, preselect
+from animeset_lib.pictures.framing import FRAMINGS, FramedFigure, Shape, choose_factor, place_all, snap
+from animeset_lib.pictures.preselect import FigureCandidate, assign_framings, preselect
 from animeset_lib.pictures.quality import QualityStage
 from animeset_lib.records import UNREADABLE, Box, Framing, PlannedCrop, Reason, Region
 from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
@@ -60,7 +60,7 @@ class CropItem:
 
 
 @dataclass(frozen=True)
-class _Candidate:
+class _FramedFigure:
     """One figure that passed the quality check: what is known about it."""
 
     region: Region
@@ -124,7 +124,7 @@ class UpscaleStage(Stage[CropItem, PlannedCrop, UpscaleNotes]):
 
     def plan(self, given: Given) -> list[CropItem]:
         """Per character, in the order of names: chosen figures, each with its crops, and one dropped item for every other figure."""
-        per_character: dict[str, list[_Candidate]] = defaultdict(list)
+        per_character: dict[str, list[_FramedFigure]] = defaultdict(list)
         frames = given[ExtractStage].by_id
         regions = given[DetectStage]
         faces: dict[str, list[Region]] = defaultdict(list)
@@ -135,7 +135,7 @@ class UpscaleStage(Stage[CropItem, PlannedCrop, UpscaleNotes]):
             cast = given[CastStage].by_id[quality.id]
             assert cast.character is not None, "4a_quality measures only figures with a character"
             frame = frames[region.frame_id]
-            figure = Figure(
+            figure = FramedFigure(
                 face=region.face,
                 person=region.person,
                 person_estimated=region.person_estimated,
@@ -146,7 +146,7 @@ class UpscaleStage(Stage[CropItem, PlannedCrop, UpscaleNotes]):
                 others=tuple(other.face for other in faces[region.frame_id] if other.id != region.id),
             )
             per_character[cast.character].append(
-                _Candidate(
+                _FramedFigure(
                     region=region,
                     still=given[ExtractStage].path / frame.file,
                     shot=frame.shot,
@@ -265,7 +265,7 @@ class UpscaleStage(Stage[CropItem, PlannedCrop, UpscaleNotes]):
         s = self.settings
         return {"face": s.mix_face, "upper_body": s.mix_upper_body, "full": s.mix_full, "frame": s.mix_frame}
 
-    def _plan_character(self, character: str, figures: Sequence[_Candidate]) -> list[CropItem]:
+    def _plan_character(self, character: str, figures: Sequence[_FramedFigure]) -> list[CropItem]:
         usable = {figure.region.id: figure for figure in figures if figure.options}
         limit = ceil(self.settings.candidates * self.set_size.max_pictures)
         chosen = preselect(self._scored(list(usable.values())), limit)
@@ -296,14 +296,14 @@ class UpscaleStage(Stage[CropItem, PlannedCrop, UpscaleNotes]):
                 items += [_item(character, figure, framing, figure.options[framing]) for framing in assigned[id]]
         return items
 
-    def _scored(self, figures: Sequence[_Candidate]) -> list[Candidate]:
+    def _scored(self, figures: Sequence[_FramedFigure]) -> list[FigureCandidate]:
         rare = {
             framing
             for framing, share in self._shares.items()
             if sum(framing in figure.options for figure in figures) < share * len(figures)
         }
         return [
-            Candidate(
+            FigureCandidate(
                 figure.region.id,
                 figure.shot,
                 figure.pts_ms,
@@ -313,7 +313,7 @@ class UpscaleStage(Stage[CropItem, PlannedCrop, UpscaleNotes]):
             for figure in figures
         ]
 
-    def _poor(self, figure: _Candidate) -> frozenset[Framing]:
+    def _poor(self, figure: _FramedFigure) -> frozenset[Framing]:
         """Framings that reach not even half the training size when enlarged as far as allowed."""
         largest = 1 if self.settings.upscaler == "none" else self.settings.max_factor
         return frozenset(
@@ -327,7 +327,7 @@ def _fraction(text: str) -> float:
 
 
 def _item(
-    character: str, figure: _Candidate, framing: Framing, box: Box, dropped: str | None = None, why: str = ""
+    character: str, figure: _FramedFigure, framing: Framing, box: Box, dropped: str | None = None, why: str = ""
 ) -> CropItem:
     region = figure.region
     return CropItem(

@@ -19,7 +19,7 @@ from animeset_lib.words.cleaning import Rules, clean
 from animeset_lib.words.clothes import clothes_look
 from animeset_lib.words.emotions import emotions
 from animeset_lib.words.outfits import outfits
-from animeset_lib.words.subsets import Grouping, Sighting, Subset
+from animeset_lib.words.subsets import Subset, Subsets, TaggedCrop
 from animeset_lib.words.tag import TagStage
 from animeset_lib.words.vocabulary import UNKNOWN, background_of, category_of, view_of
 from animeset_lib.words.voting import Sighted, vote
@@ -109,13 +109,13 @@ class AttributesStage(Stage[AttributesItem, AttributeRow, AttributesNotes]):
         crops, tracks = given[CropStage].by_id, given[ClusterStage].by_id
         if self.settings.vote:
             rows = _agreed(rows, {row.id: (tracks[crops[row.id].region_id].track, crops[row.id]) for row in rows})
-        figures: dict[str, list[Sighting]] = defaultdict(list)
+        figures: dict[str, list[TaggedCrop]] = defaultdict(list)
         for row in rows:
             if row.dropped is None:
                 crop = crops[row.id]
                 track = tracks[crop.region_id].track
                 figures[crop.character].append(
-                    Sighting(row.id, crop.region_id, track, row.tags, row.looks, len(crop.faces))
+                    TaggedCrop(row.id, crop.region_id, track, row.tags, row.looks, len(crop.faces))
                 )
         named: dict[str, dict[str, str]] = {}
         subsets: dict[str, tuple[Subset, ...]] = {}
@@ -192,13 +192,13 @@ def _named(row: AttributeRow, names: Mapping[str, str], rules: Rules) -> Attribu
 
 def groupings(
     attributes: Output[AttributeRow, AttributesNotes], crop_ids: Sequence[str], character: str
-) -> tuple[Grouping, Grouping]:
+) -> tuple[Subsets, Subsets]:
     """A character's outfits and emotions as the finished stage found them; `crop_ids` are the character's crops."""
     found = attributes.notes.subsets.get(character, ())
     rows = [attributes.by_id[crop_id] for crop_id in crop_ids]
     return (
-        Grouping({row.id: row.outfit for row in rows}, tuple(s for s in found if s.kind == "outfit")),
-        Grouping({row.id: row.emotion for row in rows}, tuple(s for s in found if s.kind == "emotion")),
+        Subsets({row.id: row.outfit for row in rows}, tuple(s for s in found if s.kind == "outfit")),
+        Subsets({row.id: row.emotion for row in rows}, tuple(s for s in found if s.kind == "emotion")),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from animeset_lib.settings import AttributesSettings
-from animeset_lib.words.subsets import Grouping, Sighting, make_subsets
+from animeset_lib.words.subsets import Subsets, TaggedCrop, make_subsets
 from animeset_lib.words.vocabulary import UNKNOWN, category_of, emotion_of
 
 __all__ = ["emotions"]
@@ -44,7 +44,7 @@ _ALIKE = 0.85
 _NEIGHBOURS = 0.5
 
 
-def emotions(sightings: Iterable[Sighting], settings: AttributesSettings) -> Grouping:
+def emotions(sightings: Iterable[TaggedCrop], settings: AttributesSettings) -> Subsets:
     """The emotions of one character's figures. All crops of one figure get one name; `unknown` where no tag says."""
     everything = sorted(sightings, key=lambda s: s.id)
     faces: dict[str, dict[str, float]] = {}
@@ -59,7 +59,7 @@ def emotions(sightings: Iterable[Sighting], settings: AttributesSettings) -> Gro
     name_of = {sighting.id: merged.get(sighting.region_id, UNKNOWN) for sighting in everything}
     counts = Counter(merged.values())
     names = sorted(counts, key=lambda name: (-counts[name], name))
-    return Grouping(name_of, make_subsets("emotion", everything, names, name_of, {}), tuple(notes))
+    return Subsets(name_of, make_subsets("emotion", everything, names, name_of, {}), tuple(notes))
 
 
 def _evidence(tags: Mapping[str, float]) -> dict[str, float]:

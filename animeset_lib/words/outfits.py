@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from animeset_lib.settings import AttributesSettings
 from animeset_lib.words.clothes import SKIN, ZONES, Look, lab_of, palette, relit, rgb_of
-from animeset_lib.words.subsets import NAMED, Floats, Grouping, Sighting, make_subsets
+from animeset_lib.words.subsets import NAMED, Floats, Subsets, TaggedCrop, make_subsets
 from animeset_lib.words.vocabulary import UNKNOWN, category_of, outfit_of
 
 __all__ = ["outfits"]
@@ -40,10 +40,10 @@ _DARK_SKIN = 0.45
 """CIELAB chroma over lightness: drawn fair skin has .15 to .3 in any white light, brown skin .5 to .9."""
 
 
-def outfits(sightings: Iterable[Sighting], settings: AttributesSettings) -> Grouping:
+def outfits(sightings: Iterable[TaggedCrop], settings: AttributesSettings) -> Subsets:
     """The outfits of one character. All crops of one track get one name."""
     everything = sorted(sightings, key=lambda s: s.id)
-    by_track: dict[int, list[Sighting]] = defaultdict(list)
+    by_track: dict[int, list[TaggedCrop]] = defaultdict(list)
     for sighting in everything:
         by_track[sighting.track].append(sighting)
     # By their first picture: the numbers of tracks may differ between runs, the ids do not.
@@ -59,14 +59,14 @@ def outfits(sightings: Iterable[Sighting], settings: AttributesSettings) -> Grou
             name_of |= {sighting.id: name for sighting in known[i].sightings}
     colours = [_colours([known[i] for i in group]) for group in groups]
     subsets = make_subsets("outfit", everything, names, name_of, dict(zip(names, colours, strict=True)))
-    return Grouping(name_of, subsets, tuple(notes))
+    return Subsets(name_of, subsets, tuple(notes))
 
 
 @dataclass
 class _Wear:
     """What one track wears: mean garment tags of its figures, and per zone the colours of all of them with their shares."""
 
-    sightings: list[Sighting]
+    sightings: list[TaggedCrop]
     figures: int
     tags: dict[str, float]
     skin: npt.NDArray[np.float32] | None
@@ -74,8 +74,8 @@ class _Wear:
     seen: bool
 
     @classmethod
-    def of(cls, sightings: list[Sighting]) -> _Wear:
-        figures: dict[str, list[Sighting]] = defaultdict(list)
+    def of(cls, sightings: list[TaggedCrop]) -> _Wear:
+        figures: dict[str, list[TaggedCrop]] = defaultdict(list)
         for sighting in sightings:
             figures[sighting.region_id].append(sighting)
         tags: dict[str, float] = defaultdict(float)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from animeset_lib.words.vocabulary import category_of
 
-__all__ = ["NAMED", "Floats", "Grouping", "Sighting", "Subset", "Word", "make_subsets"]
+__all__ = ["NAMED", "Floats", "Subset", "Subsets", "TaggedCrop", "Word", "make_subsets"]
 
 
 Kind = Literal["outfit", "emotion"]
@@ -25,7 +25,7 @@ _TELLING = 8
 
 
 @dataclass(frozen=True)
-class Sighting:
+class TaggedCrop:
     """One crop of the character.
 
     `region_id` and `track` say whose figure it is; `tags` are booru tags with scores 0..1; `looks` is what `clothes_look` gave; `faces` is the
@@ -68,7 +68,7 @@ class Subset:
 
 
 @dataclass(frozen=True)
-class Grouping:
+class Subsets:
     """`name_of` says for every crop its sub-set, `unknown` where nothing is known; `subsets` are the known ones, largest first; `notes` are
     sentences about what was merged and what was left out."""
 
@@ -79,7 +79,7 @@ class Grouping:
 
 def make_subsets(
     kind: Kind,
-    sightings: Sequence[Sighting],
+    sightings: Sequence[TaggedCrop],
     names: Sequence[str],
     name_of: Mapping[str, str],
     colours: Mapping[str, tuple[tuple[str, float], ...]],

@@ -17,7 +17,7 @@ from tomlkit.items import Table, Whitespace
 from animeset_lib.errors import InputError, SettingsError
 from animeset_lib.run.store import write_text
 from animeset_lib.words.cleaning import normalise
-from animeset_lib.words.traits import POLICIES, Choice
+from animeset_lib.words.traits import POLICIES, TraitChoice
 
 __all__ = ["HEADER", "TraitChoices", "changed", "load_choices", "save_choice"]
 
@@ -40,12 +40,12 @@ _KEYS = ("policy", "always_drop", "always_keep")
 
 @dataclass(frozen=True)
 class TraitChoices:
-    """What stands in one file: character → `Choice`, for those that are named there."""
+    """What stands in one file: character → `TraitChoice`, for those that are named there."""
 
-    of: Mapping[str, Choice] = field(default_factory=dict)
+    of: Mapping[str, TraitChoice] = field(default_factory=dict)
 
-    def get(self, character: str) -> Choice:
-        return self.of.get(character, Choice())
+    def get(self, character: str) -> TraitChoice:
+        return self.of.get(character, TraitChoice())
 
     @property
     def digest(self) -> str:
@@ -53,7 +53,7 @@ class TraitChoices:
         doing = {
             name: [choice.policy, sorted(choice.always_drop), sorted(choice.always_keep)]
             for name, choice in sorted(self.of.items())
-            if choice != Choice()
+            if choice != TraitChoice()
         }
         return hashlib.sha256(json.dumps(doing, ensure_ascii=False).encode()).hexdigest() if doing else ""
 
@@ -78,14 +78,14 @@ def load_choices(path: Path) -> TraitChoices:
     return _parsed(text, str(path))
 
 
-def save_choice(path: Path, character: str, choice: Choice) -> None:
-    """Write what is wanted for one character; an empty `Choice()` takes it out of the file. Everything else in the file stays as it is.
+def save_choice(path: Path, character: str, choice: TraitChoice) -> None:
+    """Write what is wanted for one character; an empty `TraitChoice()` takes it out of the file. Everything else in the file stays as it is.
 
     Raises `InputError` when the file that is there cannot be read, and leaves it alone then.
     """
     before = load_choices(path)
     after = {name: old for name, old in before.of.items() if name != character}
-    if choice != Choice():
+    if choice != TraitChoice():
         after[character] = choice
     text = path.read_text(encoding="utf-8-sig") if path.exists() else HEADER
     edited = _edited(text, character, choice)
@@ -100,8 +100,8 @@ def save_choice(path: Path, character: str, choice: Choice) -> None:
 
 
 def changed(
-    choice: Choice, *, policy: str | None = None, drop: Collection[str] = (), keep: Collection[str] = ()
-) -> Choice:
+    choice: TraitChoice, *, policy: str | None = None, drop: Collection[str] = (), keep: Collection[str] = ()
+) -> TraitChoice:
     """`choice` with another policy and more tags; a tag that is dropped is not kept any more, and the other way round.
 
     Raises `SettingsError` for an unknown policy, and for a tag that is named in both or has nothing in it that can be written.
@@ -114,7 +114,7 @@ def changed(
     dropped, kept = [_tag(tag) for tag in drop], [_tag(tag) for tag in keep]
     if both := [tag for tag in dropped if tag in kept]:
         raise SettingsError(f"{', '.join(both)} cannot be dropped and kept at once; name it once")
-    return Choice(
+    return TraitChoice(
         policy=known or choice.policy,
         always_drop=tuple(dict.fromkeys([*(tag for tag in choice.always_drop if tag not in kept), *dropped])),
         always_keep=tuple(dict.fromkeys([*(tag for tag in choice.always_keep if tag not in dropped), *kept])),
@@ -135,7 +135,7 @@ def _parsed(text: str, where: str) -> TraitChoices:
     return TraitChoices({name: _choice(table, f"{where}, [{name}]") for name, table in tables.items()})
 
 
-def _choice(table: Any, where: str) -> Choice:
+def _choice(table: Any, where: str) -> TraitChoice:
     if not isinstance(table, dict):
         raise InputError(
             f"{where}: expected a character's section such as [hana], got a value; see the head of the file"
@@ -149,7 +149,7 @@ def _choice(table: Any, where: str) -> Choice:
     lists = {key: _tags(table.get(key, []), f"{where}: {key}") for key in ("always_drop", "always_keep")}
     if both := [tag for tag in lists["always_drop"] if tag in lists["always_keep"]]:
         raise InputError(f"{where}: {', '.join(both)} is in always_drop and in always_keep; name it in one of them")
-    return Choice(policy, **lists)
+    return TraitChoice(policy, **lists)
 
 
 def _tags(value: Any, where: str) -> tuple[str, ...]:
@@ -158,29 +158,29 @@ def _tags(value: Any, where: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(normalise(tag) for tag in value))
 
 
-def _holds(text: str, expected: Mapping[str, Choice]) -> bool:
+def _holds(text: str, expected: Mapping[str, TraitChoice]) -> bool:
     """Whether the text says just that; sections that say nothing do not matter."""
     try:
         found = _parsed(text, "").of
     except InputError:
         return False
-    said, wanted = ({name: one for name, one in of.items() if one != Choice()} for of in (found, expected))
+    said, wanted = ({name: one for name, one in of.items() if one != TraitChoice()} for of in (found, expected))
     return said == wanted
 
 
-def _edited(text: str, character: str, choice: Choice) -> str:
+def _edited(text: str, character: str, choice: TraitChoice) -> str:
     """`text` with the character's section changed: its three keys replaced, comments left. A section that is new goes to the end."""
     document = tomlkit.parse(text)
     section = document.get(character)
     rest = [item for key, item in section.value.body if key is None] if isinstance(section, Table) else []
-    if choice != Choice() or any(not isinstance(item, Whitespace) for item in rest):
+    if choice != TraitChoice() or any(not isinstance(item, Whitespace) for item in rest):
         document[character] = _section(choice, rest)
     elif section is not None:
         del document[character]
     return tomlkit.dumps(document).rstrip("\n") + "\n"
 
 
-def _section(choice: Choice, rest: Iterable[Any] = ()) -> Table:
+def _section(choice: TraitChoice, rest: Iterable[Any] = ()) -> Table:
     """A character's section: what is wanted, and the comments and blank lines that stood there."""
     table = tomlkit.table()
     if choice.policy is not None:

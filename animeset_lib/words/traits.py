@@ -24,10 +24,10 @@ from animeset_lib.words.vocabulary import CATEGORIES, CORE_CATEGORIES, TRAIT_CAT
 
 __all__ = [
     "POLICIES",
-    "Choice",
     "Pictured",
     "Policy",
     "Trait",
+    "TraitChoice",
     "core_of",
     "leaks",
     "leaks_of",
@@ -79,7 +79,7 @@ class Trait:
 
 
 @dataclass(frozen=True)
-class Choice:
+class TraitChoice:
     """What a person wants for one character. `policy` None: as the settings say."""
 
     policy: Policy | None = None
@@ -217,7 +217,7 @@ def core_of(traits: Iterable[Trait]) -> list[str]:
     return [trait.tag for trait in traits if trait.core]
 
 
-def left_out(tag: str, policy: Policy, core: Collection[str], choice: Choice = Choice()) -> bool:
+def left_out(tag: str, policy: Policy, core: Collection[str], choice: TraitChoice = TraitChoice()) -> bool:
     """Whether captions leave `tag` to the trigger word.
 
     keep      nothing of it
@@ -252,7 +252,7 @@ def traits_json(
     *,
     pictures: int,
     tracks: int,
-    choice: Choice = Choice(),
+    choice: TraitChoice = TraitChoice(),
     trigger_first: bool = True,
 ) -> dict[str, Any]:
     """What is published as traits.json.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from animeset_lib.cast.tracks import Sighting, link_tracks, split_outliers
+from animeset_lib.cast.tracks import TrackedFace, link_tracks, split_outliers
 from animeset_lib.records import Box
 
 SAME = 0.3
@@ -21,8 +21,8 @@ def tilted(base: npt.NDArray[np.float32], towards: npt.NDArray[np.float32], dist
     return np.asarray(cosine * base + (1 - cosine**2) ** 0.5 * towards, dtype=np.float32)
 
 
-def seen(ms: int, x: float, vector: npt.NDArray[np.float32], shot: int = 0, size: float = 100) -> Sighting:
-    return Sighting(shot, ms, f"f-{shot}-{ms}", Box(x0=x, y0=0, x1=x + size, y1=size), vector)
+def seen(ms: int, x: float, vector: npt.NDArray[np.float32], shot: int = 0, size: float = 100) -> TrackedFace:
+    return TrackedFace(shot, ms, f"f-{shot}-{ms}", Box(x0=x, y0=0, x1=x + size, y1=size), vector)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def seen(ms: int, x: float, vector: npt.NDArray[np.float32], shot: int = 0, size
         "hidden for a moment",
     ],
 )
-def test_links(sightings: list[Sighting], expected: list[int]) -> None:
+def test_links(sightings: list[TrackedFace], expected: list[int]) -> None:
     assert link_tracks(sightings, SAME, 2500).tolist() == expected
 
 

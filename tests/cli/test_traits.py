@@ -12,7 +12,7 @@ import pytest
 from animeset_lib.run.stage import StageInfo
 from animeset_lib.words.caption import CaptionNotes, CaptionStage
 from animeset_lib.words.trait_choices import load_choices
-from animeset_lib.words.traits import Choice, Pictured, trait_table, traits_json
+from animeset_lib.words.traits import Pictured, TraitChoice, trait_table, traits_json
 
 FILM = "0123456789ab"
 FOLDER = f"demo-{FILM}"
@@ -91,15 +91,15 @@ def test_edits_add_up_and_are_shown(animeset: Call, published: Path, choices: Pa
     assert "always told: hair_ribbon" in out
     assert out.splitlines()[-1].endswith("for the published set at once: animeset captions demo recaption")
     assert "note: " not in out
-    assert load_choices(choices).get("hana") == Choice("drop", ("dress",), ("hair_ribbon",))
+    assert load_choices(choices).get("hana") == TraitChoice("drop", ("dress",), ("hair_ribbon",))
     animeset("traits", "demo", "hana", "--drop", "crown")
-    assert load_choices(choices).get("hana") == Choice("drop", ("dress", "crown"), ("hair_ribbon",))
+    assert load_choices(choices).get("hana") == TraitChoice("drop", ("dress", "crown"), ("hair_ribbon",))
     _, out, _ = animeset("traits", "demo", "hana", "--json")
     found = json.loads(out)
     assert found["film"] == FOLDER
     assert [one["dropped"] for one in found["characters"]] == [["blue_hair", "dress", "crown"]]
     _, out, _ = animeset("traits", "demo", "hana", "--reset", "--policy", "drop_all")
-    assert load_choices(choices).get("hana") == Choice("drop_all")
+    assert load_choices(choices).get("hana") == TraitChoice("drop_all")
     animeset("traits", "demo", "hana", "--reset")
     assert load_choices(choices).of == {}
 

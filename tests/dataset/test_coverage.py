@@ -11,14 +11,14 @@ import pytest
 
 from animeset_lib.dataset.coverage import PARTS, THIN, Coverage, coverage
 from animeset_lib.dataset.coverage_sheet import coverage_sheet
-from animeset_lib.dataset.selection import THUMB_PX, Candidate
+from animeset_lib.dataset.selection import THUMB_PX, PictureCandidate
 
 SPAN = (0, 100_000)
 SHOTS = [(at * 10_000, at * 10_000 + 9_999) for at in range(10)]
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 
 
-def candidate(number: int, **changes: Any) -> Candidate:
+def candidate(number: int, **changes: Any) -> PictureCandidate:
     values: dict[str, Any] = {
         "id": f"c{number:03d}",
         "region_id": f"r{number:03d}",
@@ -31,10 +31,10 @@ def candidate(number: int, **changes: Any) -> Candidate:
         "quality": 0.5,
         "confidence": 1.0,
     }
-    return Candidate(**{**values, **changes})
+    return PictureCandidate(**{**values, **changes})
 
 
-def covered(pool: list[Candidate], chosen: list[int], **changes: Any) -> Coverage:
+def covered(pool: list[PictureCandidate], chosen: list[int], **changes: Any) -> Coverage:
     return coverage("hana", pool, [f"c{number:03d}" for number in chosen], SPAN, SHOTS, **changes)
 
 

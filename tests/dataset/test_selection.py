@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from animeset_lib.dataset.selection import THUMB_PX, Candidate, choose, likeness, thumb_difference
+from animeset_lib.dataset.selection import THUMB_PX, PictureCandidate, choose, likeness, thumb_difference
 from animeset_lib.settings import DatasetSettings
 
 FRAMINGS: tuple[Any, ...] = ("face", "upper_body", "full", "frame")
@@ -25,7 +25,7 @@ def thumb(seed: int) -> np.ndarray:
     return np.clip(cv2.resize(coarse, (THUMB_PX, THUMB_PX), interpolation=cv2.INTER_CUBIC), 0, 1)
 
 
-def candidate(number: int, look: int | None = None, **changes: Any) -> Candidate:
+def candidate(number: int, look: int | None = None, **changes: Any) -> PictureCandidate:
     """A crop unlike every other number; `look` gives it the thumbnail, vector and tags of that kind."""
     kind = number if look is None else look
     vector = np.random.default_rng(kind).normal(size=16).astype(np.float32)
@@ -41,13 +41,13 @@ def candidate(number: int, look: int | None = None, **changes: Any) -> Candidate
         "quality": 0.5,
         "confidence": 0.9,
     }
-    return Candidate(**{**values, **changes})
+    return PictureCandidate(**{**values, **changes})
 
 
-def jittered(number: int, look: int, seed: int, **changes: Any) -> Candidate:
+def jittered(number: int, look: int, seed: int, **changes: Any) -> PictureCandidate:
     """Of the same kind, but another drawing: the thumbnail is half of its own."""
     own = candidate(number, look, **changes)
-    return Candidate(**{**own.__dict__, "thumb": 0.7 * own.thumb + 0.3 * thumb(seed)})
+    return PictureCandidate(**{**own.__dict__, "thumb": 0.7 * own.thumb + 0.3 * thumb(seed)})
 
 
 def test_nothing_to_choose() -> None:
@@ -155,7 +155,7 @@ def test_of_two_alike_the_better_one() -> None:
 
 def test_it_stops_when_the_rest_is_nothing_new() -> None:
     alike = [
-        Candidate(
+        PictureCandidate(
             **{
                 **candidate(i, look=1, shot=1).__dict__,
                 "thumb": np.clip(thumb(1) + 0.05 * thumb(900 + i), 0, 1),
@@ -182,16 +182,16 @@ def test_a_full_set_names_what_the_others_resemble() -> None:
     assert all("the set is full" in why and "is most like it" in why for why in choice.rejected.values())
 
 
-def drab(number: int, **changes: Any) -> Candidate:
+def drab(number: int, **changes: Any) -> PictureCandidate:
     """One that is never sought for itself: a poor picture, unlike the others in nothing but its drawing."""
     return jittered(number, look=1, seed=2000 + number, quality=0.0, confidence=0.0, **changes)
 
 
-def good(number: int, **changes: Any) -> Candidate:
+def good(number: int, **changes: Any) -> PictureCandidate:
     return candidate(number, quality=1.0, confidence=1.0, **changes)
 
 
-def taken(ranked: tuple[str, ...], pool: list[Candidate], name: str, value: str) -> int:
+def taken(ranked: tuple[str, ...], pool: list[PictureCandidate], name: str, value: str) -> int:
     chosen = set(ranked)
     return sum(c.id in chosen and getattr(c, name) == value for c in pool)
 
@@ -372,7 +372,7 @@ def test_crops_that_have_nothing_in_common_are_chosen_all_the_same() -> None:
 @given(
     pool=pools, least=st.integers(1, 6), more=st.integers(0, 10), per_shot=st.integers(1, 5), seed=st.integers(0, 99)
 )
-def test_what_holds_for_any_pool(pool: list[Candidate], least: int, more: int, per_shot: int, seed: int) -> None:
+def test_what_holds_for_any_pool(pool: list[PictureCandidate], least: int, more: int, per_shot: int, seed: int) -> None:
     limits = DatasetSettings(min_pictures=least, max_pictures=least + more, per_shot=per_shot)
     choice = choose(pool, limits)
     by_id = {c.id: c for c in pool}

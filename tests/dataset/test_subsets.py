@@ -16,7 +16,7 @@ from animeset_lib.settings import AttributesSettings
 from animeset_lib.words.clothes import COLOURS, SKIN, ZONES, Look, lab_of
 from animeset_lib.words.emotions import emotions
 from animeset_lib.words.outfits import outfits
-from animeset_lib.words.subsets import Grouping, Sighting
+from animeset_lib.words.subsets import Subsets, TaggedCrop
 
 Colour = tuple[int, int, int]
 SETTINGS = AttributesSettings()
@@ -38,15 +38,15 @@ def clothes(*zones: Colour | None, skin: Sequence[float] = tuple(SKIN)) -> tuple
 
 def shot(
     track: int, figures: int, looks: tuple[float, ...] = (), tags: Mapping[str, float] | None = None, faces: int = 1
-) -> list[Sighting]:
+) -> list[TaggedCrop]:
     """So many figures of one track, one crop each."""
     return [
-        Sighting(f"f-{track:03}-{i:03}-face", f"f-{track:03}-{i:03}", track, tags or {}, looks, faces)
+        TaggedCrop(f"f-{track:03}-{i:03}-face", f"f-{track:03}-{i:03}", track, tags or {}, looks, faces)
         for i in range(figures)
     ]
 
 
-def of_track(grouping: Grouping, track: int) -> str:
+def of_track(grouping: Subsets, track: int) -> str:
     names = {name for id, name in grouping.name_of.items() if id.startswith(f"f-{track:03}-")}
     assert len(names) == 1, "a track has one outfit"
     return names.pop()
@@ -70,7 +70,7 @@ def test_colours_alone_make_two_outfits_and_name_them() -> None:
 
 def test_a_face_picture_inherits_from_its_track() -> None:
     body = shot(1, 3, clothes(NAVY, WHITE, WHITE, NAVY))
-    blind = Sighting("f-001-009-face", "f-001-009", 1, {}, (), 1)
+    blind = TaggedCrop("f-001-009-face", "f-001-009", 1, {}, (), 1)
     lone = shot(2, 2)
     found = outfits([*body, blind, *lone], SETTINGS)
     assert found.name_of[blind.id] == found.name_of[body[0].id] == "blue_white_outfit"
@@ -80,8 +80,8 @@ def test_a_face_picture_inherits_from_its_track() -> None:
 
 
 def test_crops_of_one_figure_complete_each_other() -> None:
-    face = Sighting("a-face", "a", 1, {}, clothes(RED), 1)
-    body = Sighting("a-full", "a", 1, {}, clothes(RED, GREEN, GREEN, GREEN), 1)
+    face = TaggedCrop("a-face", "a", 1, {}, clothes(RED), 1)
+    body = TaggedCrop("a-full", "a", 1, {}, clothes(RED, GREEN, GREEN, GREEN), 1)
     found = outfits([face, body], AttributesSettings(subset_min=1))
     assert found.name_of == {"a-face": "green_outfit", "a-full": "green_outfit"}
     assert found.subsets[0].figures == 1
@@ -225,14 +225,14 @@ def test_names_are_fit_for_files_and_tags() -> None:
 
 
 def test_nothing_given_gives_nothing() -> None:
-    assert outfits([], SETTINGS) == emotions([], SETTINGS) == Grouping({}, ())
+    assert outfits([], SETTINGS) == emotions([], SETTINGS) == Subsets({}, ())
 
 
 # --------------------------------------------------------------------------------------------------------------- emotions
 
 
-def faces_of(*tags: Mapping[str, float]) -> list[Sighting]:
-    return [Sighting(f"p{i:02}-face", f"p{i:02}", 1, own, (), 1) for i, own in enumerate(tags)]
+def faces_of(*tags: Mapping[str, float]) -> list[TaggedCrop]:
+    return [TaggedCrop(f"p{i:02}-face", f"p{i:02}", 1, own, (), 1) for i, own in enumerate(tags)]
 
 
 def test_emotions_may_change_inside_a_track() -> None:
@@ -274,15 +274,15 @@ def test_neighbours_never_give_an_emotion_to_a_face_without_any() -> None:
 
 
 def test_all_crops_of_a_figure_share_its_emotion_and_crowds_are_not_asked() -> None:
-    face = Sighting("a-face", "a", 1, {"smile": 0.7}, (), 1)
-    frame = Sighting("a-frame", "a", 1, {"angry": 0.9}, (), 2)
+    face = TaggedCrop("a-face", "a", 1, {"smile": 0.7}, (), 1)
+    frame = TaggedCrop("a-frame", "a", 1, {"angry": 0.9}, (), 2)
     assert emotions([face, frame], SETTINGS).name_of == {"a-face": "smile", "a-frame": "smile"}
 
 
 # ----------------------------------------------------------------------------------------------------------- what is said
 
 
-def groupings() -> tuple[Grouping, Grouping]:
+def groupings() -> tuple[Subsets, Subsets]:
     sightings = [
         *shot(1, 4, clothes(NAVY, WHITE, WHITE, NAVY), {"smile": 0.8}),
         *shot(2, 3, clothes(RED, RED), {"smile": 0.8}),

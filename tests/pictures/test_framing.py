@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from animeset_lib.cast.head_box import estimated_person
 from animeset_lib.pictures.framing import (
     FRAMINGS,
-    Figure,
+    FramedFigure,
     Shape,
     buckets,
     choose_factor,
@@ -30,8 +30,8 @@ SHAPES = st.sampled_from([SHAPE, Shape(512, 64), Shape(768, 32), Shape(1024, 8),
 
 def figure(
     face: Box, width: int = 1920, height: int = 1080, others: tuple[Box, ...] = (), person: Box | None = None
-) -> Figure:
-    return Figure(face, person or estimated_person(face, width, height), person is None, width, height, others)
+) -> FramedFigure:
+    return FramedFigure(face, person or estimated_person(face, width, height), person is None, width, height, others)
 
 
 def box(x0: float, y0: float, x1: float, y1: float) -> Box:
@@ -39,7 +39,7 @@ def box(x0: float, y0: float, x1: float, y1: float) -> Box:
 
 
 @st.composite
-def figures(draw: st.DrawFn) -> Figure:
+def figures(draw: st.DrawFn) -> FramedFigure:
     """A still with one to five faces anywhere in it, the first one's body seen by a detector or drawn from its face."""
     width, height = draw(st.integers(64, 2500)), draw(st.integers(64, 1500))
     faces = []
@@ -65,7 +65,7 @@ def figures(draw: st.DrawFn) -> Figure:
     return one
 
 
-def _can_be_whole(someone: Figure, shape: Shape) -> bool:
+def _can_be_whole(someone: FramedFigure, shape: Shape) -> bool:
     """Whether the largest box of some bucket's ratio in the still is as wide and as high as the face."""
     for width, height in buckets(shape):
         scale = min(someone.width / width, someone.height / height)
@@ -76,7 +76,7 @@ def _can_be_whole(someone: Figure, shape: Shape) -> bool:
 
 @given(figures(), SHAPES, st.floats(0, 1))
 @example(figure(box(0, 0, 57, 113), 64, 126), SHAPE, 0.0)
-def test_every_box_keeps_the_promises(someone: Figure, shape: Shape, zoom: float) -> None:
+def test_every_box_keeps_the_promises(someone: FramedFigure, shape: Shape, zoom: float) -> None:
     for framing, placed in place_all(someone, shape, dict.fromkeys(FRAMINGS, zoom)).items():
         assert all(value == int(value) for value in placed.xyxy)
         assert 0 <= placed.x0 < placed.x1 <= someone.width
@@ -97,7 +97,9 @@ def test_every_box_keeps_the_promises(someone: Figure, shape: Shape, zoom: float
 
 
 @given(figures(), SHAPES, st.floats(0, 1), st.integers(1, 4))
-def test_snapping_keeps_the_face_and_ends_on_the_step(someone: Figure, shape: Shape, zoom: float, factor: int) -> None:
+def test_snapping_keeps_the_face_and_ends_on_the_step(
+    someone: FramedFigure, shape: Shape, zoom: float, factor: int
+) -> None:
     for placed in place_all(someone, shape, dict.fromkeys(FRAMINGS, zoom)).values():
         snapped = snap(placed, factor, someone.face, shape)
         assert snapped.intersection(placed) == pytest.approx(snapped.area)
@@ -139,7 +141,7 @@ def test_the_finished_size_is_never_larger(width: int, height: int, shape: Shape
 
 
 @given(figures(), SHAPES, st.floats(0, 1))
-def test_what_is_large_enough_becomes_a_bucket(someone: Figure, shape: Shape, zoom: float) -> None:
+def test_what_is_large_enough_becomes_a_bucket(someone: FramedFigure, shape: Shape, zoom: float) -> None:
     for placed in place_all(someone, shape, dict.fromkeys(FRAMINGS, zoom)).values():
         x0, y0, x1, y1 = placed.scaled(4).pixels()
         if placed.area * 16 >= 1.1 * shape.training_px**2:
@@ -230,7 +232,7 @@ def test_a_profile_at_the_border_of_the_still() -> None:
 
 
 @given(st.integers(1, 80), st.integers(1, 80), figures())
-def test_keep_inside_holds_what_fits(width: int, height: int, someone: Figure) -> None:
+def test_keep_inside_holds_what_fits(width: int, height: int, someone: FramedFigure) -> None:
     whole = box(0, 0, max(80, someone.width), max(80, someone.height))
     part = keep_inside(width, height, whole, someone.face)
     assert (part.width, part.height) == (width, height)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from animeset_lib.pictures.framing import FRAMINGS
-from animeset_lib.pictures.preselect import Candidate, assign_framings, preselect
+from animeset_lib.pictures.preselect import FigureCandidate, assign_framings, preselect
 from animeset_lib.records import Box, Framing
 
 SHARES: dict[Framing, float] = {"face": 0.35, "upper_body": 0.35, "full": 0.2, "frame": 0.1}
@@ -22,13 +22,13 @@ BOXES: dict[Framing, Box] = {
 }
 
 
-def candidate(name: str, shot: int = 0, second: float = 0, score: float = 0.5, angle: float = 0) -> Candidate:
+def candidate(name: str, shot: int = 0, second: float = 0, score: float = 0.5, angle: float = 0) -> FigureCandidate:
     vector = np.array([np.cos(angle), np.sin(angle)], np.float32)
-    return Candidate(name, shot, int(second * 1000), score, vector)
+    return FigureCandidate(name, shot, int(second * 1000), score, vector)
 
 
 @st.composite
-def pools(draw: st.DrawFn) -> list[Candidate]:
+def pools(draw: st.DrawFn) -> list[FigureCandidate]:
     count = draw(st.integers(0, 25))
     return [
         candidate(
@@ -43,7 +43,7 @@ def pools(draw: st.DrawFn) -> list[Candidate]:
 
 
 @given(pools(), st.integers(0, 30), st.randoms())
-def test_preselect_is_a_ranking(pool: list[Candidate], limit: int, random: object) -> None:
+def test_preselect_is_a_ranking(pool: list[FigureCandidate], limit: int, random: object) -> None:
     chosen = preselect(pool, limit)
     assert len(chosen) == min(limit, len(pool)) == len(set(chosen))
     shuffled = list(pool)
@@ -53,7 +53,7 @@ def test_preselect_is_a_ranking(pool: list[Candidate], limit: int, random: objec
 
 
 @given(pools(), st.integers(1, 30))
-def test_no_shot_runs_ahead(pool: list[Candidate], limit: int) -> None:
+def test_no_shot_runs_ahead(pool: list[FigureCandidate], limit: int) -> None:
     shots = {c.id: c.shot for c in pool}
     chosen = preselect(pool, limit)
     left = {c.shot for c in pool if c.id not in chosen}

@@ -44,7 +44,7 @@ from animeset_lib.records import Film
 from animeset_lib.settings import CaptionSettings
 from animeset_lib.words.line import write_caption
 from animeset_lib.words.trait_choices import TraitChoices
-from animeset_lib.words.traits import Choice
+from animeset_lib.words.traits import TraitChoice
 
 FILM = Film(id="0123456789ab", name="Film", source_name="Film.mkv", kind="video", width=64, height=36)
 CAPTIONS = {
@@ -410,7 +410,7 @@ def test_captions_written_anew_with_the_settings_of_the_run_are_those_of_the_run
         ({"core_traits": "drop"}, {}, "hero, 1girl, solo, smile, anime_style", "レム, 1girl, solo, smile, anime_style"),
         (
             {"core_traits": "drop"},
-            {"hero": Choice(policy="keep"), "レム": Choice(always_drop=("smile",))},
+            {"hero": TraitChoice(policy="keep"), "レム": TraitChoice(always_drop=("smile",))},
             "hero, 1girl, solo, long_hair, blue_eyes, smile, anime_style",
             "レム, 1girl, solo, anime_style",
         ),
@@ -423,7 +423,7 @@ def test_captions_written_anew_with_the_settings_of_the_run_are_those_of_the_run
     ],
 )
 def test_captions_are_written_anew_without_the_film(
-    tmp_path: Path, settings: dict[str, Any], choices: dict[str, Choice], first: str, third: str
+    tmp_path: Path, settings: dict[str, Any], choices: dict[str, TraitChoice], first: str, third: str
 ) -> None:
     folder = made_by_a_run(tmp_path)
     untouched = contents(folder)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from animeset_lib.errors import InputError, SettingsError
 from animeset_lib.words.cleaning import normalise
 from animeset_lib.words.trait_choices import HEADER, TraitChoices, changed, load_choices, save_choice
-from animeset_lib.words.traits import POLICIES, Choice
+from animeset_lib.words.traits import POLICIES, TraitChoice
 
 BY_HAND = """\
 # my film
@@ -29,8 +29,8 @@ always_drop = [
 always_keep = ["grey_hair"]
 """
 WRITTEN = {
-    "hana": Choice("drop", ("hair_ribbon", "hat"), ()),
-    "エミリア": Choice(None, (), ("grey_hair",)),
+    "hana": TraitChoice("drop", ("hair_ribbon", "hat"), ()),
+    "エミリア": TraitChoice(None, (), ("grey_hair",)),
 }
 
 
@@ -48,7 +48,7 @@ def put(file: Path, text: str) -> Path:
 def test_no_file_is_no_wish(file: Path) -> None:
     choices = load_choices(file)
     assert choices == TraitChoices({})
-    assert choices.get("hana") == Choice()
+    assert choices.get("hana") == TraitChoice()
     assert choices.digest == ""
 
 
@@ -62,7 +62,7 @@ def test_the_head_explains_itself_and_is_true(file: Path) -> None:
         line[2:] for line in HEADER.splitlines(keepends=True) if line.startswith(("# [", "# policy", "# always"))
     )
     settled = "\n".join(line.split("   ")[0] for line in example.splitlines())
-    assert dict(load_choices(put(file, settled)).of) == {"hana": Choice("drop", ("hair_ribbon",), ("short_hair",))}
+    assert dict(load_choices(put(file, settled)).of) == {"hana": TraitChoice("drop", ("hair_ribbon",), ("short_hair",))}
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_what_cannot_be_read_is_named(file: Path, text: str, said: str) -> None:
         load_choices(file)
     assert str(file) in str(error.value)
     with pytest.raises(InputError):
-        save_choice(file, "hana", Choice("drop"))
+        save_choice(file, "hana", TraitChoice("drop"))
     assert file.read_text(encoding="utf-8") == text, "what cannot be read is left alone"
 
 
@@ -99,7 +99,7 @@ def test_bytes_that_are_no_text(file: Path) -> None:
 
 
 def test_unknown_characters_are_told_with_the_nearest() -> None:
-    choices = TraitChoices({"hanna": Choice("drop"), "rem": Choice("keep")})
+    choices = TraitChoices({"hanna": TraitChoice("drop"), "rem": TraitChoice("keep")})
     assert choices.unknown(["hana", "rem"]) == [
         "hanna is no character of this film (did you mean hana?); there are hana, rem"
     ]
@@ -115,18 +115,18 @@ def test_only_what_choices_do_counts(file: Path) -> None:
 
 
 def test_the_first_edit_writes_the_head(file: Path) -> None:
-    save_choice(file, "hana", Choice("drop", ("hat",), ()))
+    save_choice(file, "hana", TraitChoice("drop", ("hat",), ()))
     assert file.read_text(encoding="utf-8") == HEADER + '\n[hana]\npolicy = "drop"\nalways_drop = ["hat"]\n'
-    save_choice(file, "エミリア", Choice(always_keep=("grey_hair", "^_^")))
+    save_choice(file, "エミリア", TraitChoice(always_keep=("grey_hair", "^_^")))
     assert file.read_text(encoding="utf-8").endswith('\n["エミリア"]\nalways_keep = ["grey_hair", "^_^"]\n')
-    save_choice(file, "hana", Choice())
+    save_choice(file, "hana", TraitChoice())
     assert "[hana]\n" not in file.read_text(encoding="utf-8").replace("# [hana]", "")
-    assert dict(load_choices(file).of) == {"エミリア": Choice(always_keep=("grey_hair", "^_^"))}
+    assert dict(load_choices(file).of) == {"エミリア": TraitChoice(always_keep=("grey_hair", "^_^"))}
 
 
 def test_comments_by_hand_stay(file: Path) -> None:
     put(file, BY_HAND)
-    save_choice(file, "hana", Choice("drop_all", ("hat",), ("short_hair",)))
+    save_choice(file, "hana", TraitChoice("drop_all", ("hat",), ("short_hair",)))
     assert (
         file.read_text(encoding="utf-8")
         == """\
@@ -144,11 +144,11 @@ always_keep = ["grey_hair"]
 """
     )
     before = file.read_bytes()
-    save_choice(file, "hana", Choice("drop_all", ("hat",), ("short_hair",)))
+    save_choice(file, "hana", TraitChoice("drop_all", ("hat",), ("short_hair",)))
     assert file.read_bytes() == before
-    save_choice(file, "hana", Choice())
+    save_choice(file, "hana", TraitChoice())
     assert "# she changes her ribbon" in file.read_text(encoding="utf-8")
-    assert dict(load_choices(file).of) == {"hana": Choice(), "エミリア": WRITTEN["エミリア"]}
+    assert dict(load_choices(file).of) == {"hana": TraitChoice(), "エミリア": WRITTEN["エミリア"]}
 
 
 @pytest.mark.parametrize(
@@ -161,14 +161,14 @@ always_keep = ["grey_hair"]
 )
 def test_unusual_ways_of_writing_are_written_anew(file: Path, text: str) -> None:
     put(file, text)
-    save_choice(file, "hana", Choice("drop", ("hat",)))
-    assert dict(load_choices(file).of) == {"rem": Choice("drop"), "hana": Choice("drop", ("hat",))}
+    save_choice(file, "hana", TraitChoice("drop", ("hat",)))
+    assert dict(load_choices(file).of) == {"rem": TraitChoice("drop"), "hana": TraitChoice("drop", ("hat",))}
 
 
 names = st.text(min_size=1, max_size=8).filter(lambda text: text.isprintable())
 tags = st.lists(st.text(max_size=8).map(normalise).filter(bool), max_size=3, unique=True)
 choices = st.builds(
-    lambda policy, drop, keep: Choice(policy, tuple(drop), tuple(tag for tag in keep if tag not in drop)),
+    lambda policy, drop, keep: TraitChoice(policy, tuple(drop), tuple(tag for tag in keep if tag not in drop)),
     st.none() | st.sampled_from(POLICIES),
     tags,
     tags,
@@ -178,7 +178,7 @@ choices = st.builds(
 @settings(deadline=None, max_examples=40)  # every edit is flushed to the disk
 @given(edits=st.lists(st.tuples(names, choices), max_size=6), start=st.sampled_from(["", BY_HAND, HEADER]))
 def test_any_edits_are_read_back(
-    edits: list[tuple[str, Choice]], start: str, tmp_path_factory: pytest.TempPathFactory
+    edits: list[tuple[str, TraitChoice]], start: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     file = tmp_path_factory.mktemp("traits") / "film.traits.toml"
     file.write_text(start, encoding="utf-8")
@@ -187,19 +187,21 @@ def test_any_edits_are_read_back(
         save_choice(file, name, choice)
         expected[name] = choice
         loaded = load_choices(file)
-        assert {name: one for name, one in loaded.of.items() if one != Choice()} == {
-            name: one for name, one in expected.items() if one != Choice()
+        assert {name: one for name, one in loaded.of.items() if one != TraitChoice()} == {
+            name: one for name, one in expected.items() if one != TraitChoice()
         }
     tomllib.loads(file.read_text(encoding="utf-8"))
     assert "\r" not in file.read_bytes().decode("utf-8")
 
 
 def test_changes_add_up() -> None:
-    first = changed(Choice(), policy="drop", drop=["Hair Ribbon", "hat"])
-    assert first == Choice("drop", ("hair_ribbon", "hat"), ())
+    first = changed(TraitChoice(), policy="drop", drop=["Hair Ribbon", "hat"])
+    assert first == TraitChoice("drop", ("hair_ribbon", "hat"), ())
     second = changed(first, keep=["hat"], drop=["hat_feather"])
-    assert second == Choice("drop", ("hair_ribbon", "hat_feather"), ("hat",))
-    assert changed(second, policy="keep", drop=["hat"]) == Choice("keep", ("hair_ribbon", "hat_feather", "hat"), ())
+    assert second == TraitChoice("drop", ("hair_ribbon", "hat_feather"), ("hat",))
+    assert changed(second, policy="keep", drop=["hat"]) == TraitChoice(
+        "keep", ("hair_ribbon", "hat_feather", "hat"), ()
+    )
 
 
 @pytest.mark.parametrize(
@@ -212,12 +214,12 @@ def test_changes_add_up() -> None:
 )
 def test_a_change_that_cannot_be(change: dict[str, object], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
-        changed(Choice(), **change)  # type: ignore[arg-type]
+        changed(TraitChoice(), **change)  # type: ignore[arg-type]
 
 
 def test_a_byte_order_mark_of_a_windows_editor_is_no_obstacle(tmp_path: Path) -> None:
     path = tmp_path / "film.traits.toml"
     path.write_bytes(b'\xef\xbb\xbf# mine\n[hana]\npolicy = "drop"\n')
     assert load_choices(path).get("hana").policy == "drop"
-    save_choice(path, "hana", Choice(policy="keep"))
+    save_choice(path, "hana", TraitChoice(policy="keep"))
     assert path.read_text(encoding="utf-8").startswith("# mine\n")

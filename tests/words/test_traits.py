@@ -14,10 +14,10 @@ from animeset_lib.words.cleaning import clean
 from animeset_lib.words.line import order_tags, write_caption
 from animeset_lib.words.traits import (
     POLICIES,
-    Choice,
     Pictured,
     Policy,
     Trait,
+    TraitChoice,
     core_of,
     leaks,
     leaks_of,
@@ -122,24 +122,24 @@ CORE = ["long_hair", "blue_eyes", "glasses"]
 @pytest.mark.parametrize(
     ("policy", "choice", "gone"),
     [
-        ("keep", Choice(), ""),
-        ("drop", Choice(), "very_long_hair blue_eyes glasses"),
-        ("drop_all", Choice(), "very_long_hair blue_eyes glasses ponytail cat_ears"),
-        ("keep", Choice(policy="drop"), "very_long_hair blue_eyes glasses"),
-        ("drop", Choice(policy="keep"), ""),
-        ("keep", Choice(always_drop=("hair_ribbon",)), "red_hair_ribbon"),
-        ("drop", Choice(always_keep=("blue_eyes",)), "very_long_hair glasses"),
-        ("drop", Choice(always_keep=("long_hair",)), "blue_eyes glasses"),
-        ("drop_all", Choice(always_keep=("animal_ears",)), "very_long_hair blue_eyes glasses ponytail"),
-        ("keep", Choice(always_drop=("very_long_hair",), always_keep=("long_hair",)), "very_long_hair"),
+        ("keep", TraitChoice(), ""),
+        ("drop", TraitChoice(), "very_long_hair blue_eyes glasses"),
+        ("drop_all", TraitChoice(), "very_long_hair blue_eyes glasses ponytail cat_ears"),
+        ("keep", TraitChoice(policy="drop"), "very_long_hair blue_eyes glasses"),
+        ("drop", TraitChoice(policy="keep"), ""),
+        ("keep", TraitChoice(always_drop=("hair_ribbon",)), "red_hair_ribbon"),
+        ("drop", TraitChoice(always_keep=("blue_eyes",)), "very_long_hair glasses"),
+        ("drop", TraitChoice(always_keep=("long_hair",)), "blue_eyes glasses"),
+        ("drop_all", TraitChoice(always_keep=("animal_ears",)), "very_long_hair blue_eyes glasses ponytail"),
+        ("keep", TraitChoice(always_drop=("very_long_hair",), always_keep=("long_hair",)), "very_long_hair"),
         (
             "drop_all",
-            Choice(always_drop=("long_hair",), always_keep=("very_long_hair",)),
+            TraitChoice(always_drop=("long_hair",), always_keep=("very_long_hair",)),
             "blue_eyes glasses ponytail cat_ears",
         ),
     ],
 )
-def test_policies(policy: Policy, choice: Choice, gone: str) -> None:
+def test_policies(policy: Policy, choice: TraitChoice, gone: str) -> None:
     tags = [
         "very_long_hair",
         "blue_eyes",
@@ -154,7 +154,7 @@ def test_policies(policy: Policy, choice: Choice, gone: str) -> None:
     assert {tag for tag in tags if left_out(tag, policy, CORE, choice)} == set(gone.split())
 
 
-def published(policy: Policy = "drop", choice: Choice | None = None) -> dict[str, Any]:
+def published(policy: Policy = "drop", choice: TraitChoice | None = None) -> dict[str, Any]:
     found = traits_json(
         "rem",
         "ohwx rem",
@@ -162,14 +162,14 @@ def published(policy: Policy = "drop", choice: Choice | None = None) -> dict[str
         trait_table(REM, 0.6, 3)["rem"],
         pictures=10,
         tracks=10,
-        choice=choice or Choice(),
+        choice=choice or TraitChoice(),
     )
     loaded: dict[str, Any] = json.loads(json.dumps(found))
     return loaded
 
 
 def test_what_is_published() -> None:
-    found = published(choice=Choice(always_drop=("crown",), always_keep=("red_eyes",)))
+    found = published(choice=TraitChoice(always_drop=("crown",), always_keep=("red_eyes",)))
     assert {key: found[key] for key in found if key != "traits"} == {
         "character": "rem",
         "trigger": "ohwx rem",
@@ -182,8 +182,8 @@ def test_what_is_published() -> None:
         "kept": ["red_eyes"],
     }
     assert table_of(found) == trait_table(REM, 0.6, 3)["rem"]
-    assert published("keep", Choice(policy="drop_all"))["policy"] == "drop_all"
-    assert published("keep", Choice(policy="drop_all"))["settings_policy"] == "keep"
+    assert published("keep", TraitChoice(policy="drop_all"))["policy"] == "drop_all"
+    assert published("keep", TraitChoice(policy="drop_all"))["settings_policy"] == "keep"
     assert set(published("drop_all")["dropped"]) == {"blue_hair", "long_hair", "red_eyes", "ponytail"}
 
 
@@ -266,7 +266,7 @@ def test_captions_never_leak_what_the_policy_leaves_out(
         for name, tags, track in pictures
     ]
     settings = CaptionSettings(underscores=underscores, trigger="ohwx {charname}")
-    choice = Choice(always_drop=tuple(sorted(drop)), always_keep=tuple(sorted(keep - drop)))
+    choice = TraitChoice(always_drop=tuple(sorted(drop)), always_keep=tuple(sorted(keep - drop)))
     for name, traits in trait_table(cast, 0.6, 3).items():
         for trait in traits:
             assert 0 < trait.count <= trait.pictures
