@@ -78,6 +78,8 @@ def _give(project: Path, demo: Path, name: str) -> None:
     for section in sections[: sections.index(first[1] or "dataset") + 1]:
         (stage,) = demo.glob(f"work/*/{PIPELINE[section].name}-*")
         shutil.copytree(stage, project / stage.relative_to(demo))
+    for names in demo.glob("output/*.names.json"):  # whom that run called how
+        shutil.copy(names, project / names.relative_to(demo))
 
 
 def _run(project: Path, name: str, place: str) -> Any:

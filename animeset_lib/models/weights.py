@@ -107,7 +107,7 @@ def made_once(model: str, name: str, make: Callable[[IO[bytes]], None]) -> Path:
             with temporary.open("wb") as file:
                 make(file)
             sync(temporary)
-            os.replace(temporary, path)
+            replace_path(temporary, path)
     return path
 
 

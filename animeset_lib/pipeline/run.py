@@ -213,9 +213,9 @@ def _plan(
 ) -> _Plan:
     film = media.probe(path)
     files = FilmFiles.of(film, folders)
+    _check_writable(folders)
     every, cast_key = film_stages(settings, film, path, files, models, references=references, cast=cast)
     stages = every[: _last_stage(until)]
-    _check_writable(folders)
     keys = keys_of(every, models)
     return _Plan(film, path, files, settings, models, stages, keys, cast_key, keep_work, until)
 
