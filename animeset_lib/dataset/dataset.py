@@ -305,7 +305,7 @@ class _Builder:
         write_image(self._tree / character / "subsets.png", subset_sheet(character, found, shown, len(chosen)))
 
     def _metadata(self, one: Chosen, rank: int, why: str) -> dict[str, Any]:
-        """One line of metadata.jsonl. Paths are relative to the character's folder; `text` is the program's caption, as image-folder loaders call it."""
+        """One line of metadata.jsonl. Paths are relative to the character's folder; `text` is the program's caption, as image folders call it."""
         crop, caption = one.crop, one.caption
         quality = self._given[QualityStage].by_id[crop.region_id]
         tagged = self._given[TagStage].by_id[crop.id]

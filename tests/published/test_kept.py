@@ -631,9 +631,7 @@ def test_killed_anywhere_the_next_run_loses_nothing(
     def files(world: World) -> dict[str, bytes]:
         found = {p.relative_to(world.output).as_posix(): p for p in world.output.rglob("*") if p.is_file()}
         # the log says the time
-        return {
-            name: path.read_bytes() for name, path in found.items() if not name.endswith((".edits.jsonl", ".zip"))
-        }
+        return {name: path.read_bytes() for name, path in found.items() if not name.endswith((".edits.jsonl", ".zip"))}
 
     clean = prepared(tmp_path / "clean")
     calls = run_killed(clean, 0)
