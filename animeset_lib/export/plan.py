@@ -13,6 +13,7 @@ from animeset_lib.export.repeats import balanced_repeats, fixed_repeats
 from animeset_lib.export.split import MIN_PICTURES, validation_split
 from animeset_lib.published.reader import REGULARISATION, CharacterSet, ExportPicture, PublishedFilm
 from animeset_lib.records import safe_name
+from animeset_lib.templates import render
 from animeset_lib.words.spelling import safe_slug
 from animeset_lib.words.vocabulary import UNKNOWN, category_of
 
@@ -24,7 +25,7 @@ __all__ = [
     "ExportPlan",
     "PlannedSet",
     "make_plan",
-    "repeats_table",
+    "readme",
 ]
 
 By = Literal["character", "outfit", "emotion"]
@@ -107,6 +108,16 @@ class ExportPlan:
     resolution: int
     prefix: str
     notes: tuple[str, ...]
+
+    @property
+    def masked(self) -> bool:
+        """Whether any picture that is trained has a mask."""
+        return any(picture.mask for character in self.characters for one in character.sets for picture in one.pictures)
+
+    @property
+    def validated(self) -> bool:
+        """Whether pictures are kept back for validation."""
+        return any(character.validation for character in self.characters)
 
     def path(self, *parts: str) -> str:
         """A path for a configuration: the parts joined with `/`, behind the prefix where there is one. Empty parts are left out."""
@@ -206,8 +217,13 @@ def make_plan(film: PublishedFilm, options: ExportOptions) -> ExportPlan:
     )
 
 
-def repeats_table(plan: ExportPlan) -> str:
-    """A Markdown table of what an epoch shows, for the exports' README."""
+def readme(template: Path, plan: ExportPlan, **values: str) -> str:
+    """An export's README from its template, which is given the plan, its first character, the table of repeats and `values`."""
+    return render(template, plan=plan, first=plan.characters[0], repeats=_repeats_table(plan), **values)
+
+
+def _repeats_table(plan: ExportPlan) -> str:
+    """A Markdown table of what an epoch shows."""
     lines = ["| Character | Sub-set | Pictures | Repeats | Per epoch | Validation |", "|---|---|---:|---:|---:|---:|"]
     for character in plan.characters:
         for number, one in enumerate(character.sets):

@@ -12,13 +12,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from animeset_lib.errors import InputError
-from animeset_lib.export.ai_toolkit.writer import to_yaml
 from animeset_lib.export.plan import ExportFiles, ExportOptions, ExportPlan, make_plan
 from animeset_lib.export.write import FORMATS
 from animeset_lib.published.reader import read_film
@@ -324,18 +321,18 @@ batch_size = 1
 min_bucket_reso = 256
 max_bucket_reso = 1024
 
-  [[datasets.subsets]]
-  image_dir = "img/1_hana"
-  class_tokens = "hana"
-  num_repeats = 1
-  keep_tokens = 3
+[[datasets.subsets]]
+image_dir = "img/1_hana"
+class_tokens = "hana"
+num_repeats = 1
+keep_tokens = 3
 
-  [[datasets.subsets]]
-  image_dir = "reg/1_scenery"
-  is_reg = true
-  num_repeats = 1
-  keep_tokens = 0
-  class_tokens = "scenery"
+[[datasets.subsets]]
+image_dir = "reg/1_scenery"
+is_reg = true
+num_repeats = 1
+keep_tokens = 0
+class_tokens = "scenery"
 """
     )
     assert text(files, "hana/meta.json").startswith(
@@ -544,23 +541,6 @@ def test_large_pictures_are_for_xl(tmp_path: Path) -> None:
     files = FORMATS["ai-toolkit"](planned(tmp_path, {"ren": REN}, resolution=1024))
     assert yaml.safe_load(text(files, "ren.yaml"))["config"]["process"][0]["model"]["is_xl"] is True
     assert "all_characters.yaml" not in files.written
-
-
-SCALARS = (
-    st.none() | st.booleans() | st.integers() | st.text(alphabet=st.characters(exclude_categories=["C", "Zl", "Zp"]))
-)
-WORDS = st.text(alphabet="abz_- :#'\"{", min_size=1)
-
-
-@given(
-    st.dictionaries(
-        WORDS,
-        st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3)),
-        max_size=4,
-    )
-)
-def test_yaml_reads_back(value: dict[str, Any]) -> None:
-    assert (yaml.safe_load(to_yaml(value)) or {}) == value
 
 
 # -------------------------------------------------------------------------------------------------------- Hugging Face

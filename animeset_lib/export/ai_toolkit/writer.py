@@ -7,15 +7,18 @@ only), so it is off.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, PlannedSet, repeats_table
+import yaml
+
+from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, PlannedSet, readme
 from animeset_lib.export.prompts import NEGATIVE
 from animeset_lib.published.reader import REGULARISATION
 
-__all__ = ["ai_toolkit_files", "to_yaml"]
+__all__ = ["ai_toolkit_files"]
 
 _XL_FROM_PX = 896
 """Who trains at this size or above has SDXL or a child of it."""
@@ -37,34 +40,8 @@ def ai_toolkit_files(plan: ExportPlan) -> ExportFiles:
         files.picture(REGULARISATION, picture)
     if len(plan.characters) > 1:
         files.text("all_characters.yaml", _job(plan, "all_characters", plan.characters))
-    files.text("README.md", _readme(plan))
+    files.text("README.md", readme(Path(__file__).with_name("README.md.j2"), plan))
     return files
-
-
-def to_yaml(value: Any, depth: int = 0) -> str:
-    """Mappings, sequences, strings, numbers, booleans and None as block YAML. Strings are double-quoted as in JSON, which YAML contains."""
-    pad = "  " * depth
-    if isinstance(value, Mapping):
-        return "".join(f"{pad}{_key(key)}:{_value(one, depth)}" for key, one in value.items())
-    # a mapping in a list begins behind its dash
-    items = (to_yaml(one, depth + 1)[len(pad) + 2 :] if _deep(one) else f"{_scalar(one)}\n" for one in value)
-    return "".join(f"{pad}- {item}" for item in items)
-
-
-def _deep(value: Any) -> bool:
-    return isinstance(value, Mapping | list | tuple) and bool(value)
-
-
-def _value(value: Any, depth: int) -> str:
-    return f"\n{to_yaml(value, depth + 1)}" if _deep(value) else f" {_scalar(value)}\n"
-
-
-def _key(key: str) -> str:
-    return key if key.isidentifier() else json.dumps(key, ensure_ascii=False)
-
-
-def _scalar(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _join(*parts: str) -> str:
@@ -123,7 +100,8 @@ def _job(plan: ExportPlan, name: str, characters: Sequence[CharacterPlan]) -> st
         "# Written by animeset. Fill in model.name_or_path; is_xl fits SDXL and its children, other families need their own key.",
         "# shuffle_tokens is off because it would move the trigger as well.",
     ]
-    return "\n".join([*head, "---", to_yaml(job)])
+    written = yaml.safe_dump(job, allow_unicode=True, sort_keys=False, width=math.inf)
+    return "\n".join([*head, "---", written])
 
 
 def _dataset(plan: ExportPlan, character: CharacterPlan, one: PlannedSet) -> dict[str, Any]:
@@ -141,27 +119,3 @@ def _dataset(plan: ExportPlan, character: CharacterPlan, one: PlannedSet) -> dic
     if any(picture.mask is not None for picture in one.pictures):
         dataset["mask_path"] = plan.path(character.name, "masks", one.folder)
     return dataset
-
-
-def _readme(plan: ExportPlan) -> str:
-    first = plan.characters[0].name
-    lines = [
-        "# For ostris/ai-toolkit",
-        "",
-        f"Fill in `model.name_or_path` in `{first}.yaml`"
-        + (" (or `all_characters.yaml` for one LoRA of all)" if len(plan.characters) > 1 else "")
-        + (
-            ", then `python AI_TOOLKIT/run.py "
-            if plan.prefix
-            else ", then, inside this folder, `python AI_TOOLKIT/run.py "
-        )
-        + f"{first}.yaml`.",
-        f"Paths in the files begin with `{plan.prefix}`."
-        if plan.prefix
-        else "Paths are relative to the folder it is started in; export again with `--path-prefix` to start it elsewhere.",
-        "Pictures are never enlarged by the trainer; smaller ones go into smaller buckets.",
-    ]
-    if any(character.validation for character in plan.characters):
-        lines.append("This trainer has no validation set; the pictures that were kept back lie in `NAME/validation`.")
-    lines += ["`num_repeats` is balanced so that every character and sub-set is seen about equally often.", ""]
-    return "\n".join([*lines, repeats_table(plan)])

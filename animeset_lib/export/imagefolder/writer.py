@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
-from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, repeats_table
+from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, readme
 from animeset_lib.published.reader import ExportPicture
 from animeset_lib.words.vocabulary import UNKNOWN
 
@@ -30,7 +31,7 @@ def huggingface_files(plan: ExportPlan) -> ExportFiles:
                 for picture in pictures:
                     files.linked[f"{folder}/{_name(picture)}"] = picture.path
                 files.text(f"{folder}/metadata.jsonl", "".join(_line(character, picture) for picture in pictures))
-    files.text("README.md", _readme(plan))
+    files.text("README.md", readme(Path(__file__).with_name("README.md.j2"), plan))
     return files
 
 
@@ -74,20 +75,3 @@ def _number(value: Any, otherwise: float) -> float:
     """A finite number of a row, which anybody may have edited."""
     known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 1e15
     return float(value) if known else otherwise
-
-
-def _readme(plan: ExportPlan) -> str:
-    first = plan.characters[0].name
-    lines = [
-        "# For Hugging Face datasets and the diffusers scripts",
-        "",
-        "```",
-        f'datasets.load_dataset("imagefolder", data_dir="{first}")',
-        f"accelerate launch train_text_to_image_lora_sdxl.py --train_data_dir {first} --caption_column text --resolution {plan.resolution} ...",
-        "```",
-        "",
-        "Start it inside this folder. Unknown words are `unknown`, unknown numbers -1. This format knows no repeats.",
-        "",
-        repeats_table(plan),
-    ]
-    return "\n".join(lines)

@@ -11,11 +11,15 @@ Checked against sd-scripts of 2026-02 (`library/config_util.py`, `library/train_
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import tomlkit
+from tomlkit.items import Table
 
-from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, PlannedSet, repeats_table
+from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, PlannedSet, readme
 from animeset_lib.export.prompts import NEGATIVE
 from animeset_lib.records import safe_name
 from animeset_lib.words.spelling import safe_slug
@@ -53,7 +57,7 @@ def kohya_files(plan: ExportPlan) -> ExportFiles:
     everyone = [(character.name, character) for character in plan.characters]
     if len(everyone) > 1:
         files.text("all_characters.toml", _dataset_config(plan, everyone, "this export"))
-    files.text("README.md", _readme(plan))
+    files.text("README.md", readme(Path(__file__).with_name("README.md.j2"), plan, script=_script(plan.resolution)))
     return files
 
 
@@ -98,113 +102,123 @@ def _metadata(one: PlannedSet) -> str:
     return json.dumps(entries, ensure_ascii=False, indent=1) + "\n"
 
 
-def _dataset_config(plan: ExportPlan, characters: list[tuple[str, CharacterPlan]], place: str) -> str:
+_Place = tuple[str, CharacterPlan]
+"""The path to a character's root, and the character."""
+
+
+def _dataset_config(plan: ExportPlan, characters: list[_Place], place: str) -> str:
     """The DreamBooth configuration of these characters, each with the path to its root."""
-    lines = [*_head(plan, place), "[general]", _pair("caption_extension", ".txt"), *_general(), ""]
-    lines += _dataset(plan)
-    for base, character in characters:
-        for one in character.sets:
-            lines += _subset(plan.path(base, "img", _image_folder(one)), one)
+    subsets = [
+        _subset(plan.path(base, "img", _image_folder(one)), one)
+        for base, character in characters
+        for one in character.sets
+    ]
     if plan.regularisation:
-        lines += ["  [[datasets.subsets]]", _pair("image_dir", plan.path(characters[0][0], "reg", _REG_FOLDER), 2)]
-        lines += ["  is_reg = true", "  num_repeats = 1", "  keep_tokens = 0", _pair("class_tokens", "scenery", 2), ""]
-    lines += _validation(plan, characters)
-    return "\n".join(lines)
+        reg = plan.path(characters[0][0], "reg", _REG_FOLDER)
+        subsets.append(
+            {"image_dir": reg, "is_reg": True, "num_repeats": 1, "keep_tokens": 0, "class_tokens": "scenery"}
+        )
+    return _toml(_head(plan, place), _CAPTIONS, [_dataset(plan, subsets), *_validation(plan, characters)])
 
 
 def _masked_config(plan: ExportPlan, base: str, character: CharacterPlan) -> str:
     """The configuration for `--masked_loss`; sub-sets without any mask are a dataset of their own."""
-    lines = [
+    head = [
         *_head(plan, character.name),
-        "# For --masked_loss only; without it the trainer refuses conditioning_data_dir.",
+        "For --masked_loss only; without it the trainer refuses conditioning_data_dir.",
     ]
     if plan.regularisation:
-        lines.append("# The trainer knows no regularisation pictures beside masks, so there are none here.")
-    lines += ["[general]", _pair("caption_extension", ".txt"), *_general(), ""]
-    lines += _dataset(plan)
+        head.append("The trainer knows no regularisation pictures beside masks, so there are none here.")
+    masked, plain = [], []
     for one in character.sets:
+        images = plan.path(base, "img", _image_folder(one))
         if _masked(one):
-            masks = plan.path(base, _MASKS, _image_folder(one))
-            lines += _subset(plan.path(base, "img", _image_folder(one)), one, masks=masks)
-    plain = [one for one in character.sets if not _masked(one)]
-    if plain:
-        lines += _dataset(plan)
-        for one in plain:
-            lines += _subset(plan.path(base, "img", _image_folder(one)), one)
-    lines += _validation(plan, [(base, character)])
-    return "\n".join(lines)
+            masked.append(_subset(images, one, masks=plan.path(base, _MASKS, _image_folder(one))))
+        else:
+            plain.append(_subset(images, one))
+    datasets = [_dataset(plan, subsets) for subsets in (masked, plain) if subsets]
+    return _toml(head, _CAPTIONS, [*datasets, *_validation(plan, [(base, character)])])
 
 
 def _finetune_config(plan: ExportPlan, base: str, character: CharacterPlan) -> str:
     """The same training pictures by the fine-tuning method, which reads captions from metadata. It has neither regularisation nor validation."""
-    lines = [
-        *_head(plan, character.name),
-        "# Captions come from the metadata files; the .txt files are not read.",
-        "[general]",
+    head = [*_head(plan, character.name), "Captions come from the metadata files; the .txt files are not read."]
+    subsets = [
+        {
+            "metadata_file": plan.path(base, _meta_name(one)),
+            "image_dir": plan.path(base, "img", _image_folder(one)),
+            **_numbers(one),
+        }
+        for one in character.sets
     ]
-    lines += [*_general(), "", *_dataset(plan)]
-    for one in character.sets:
-        lines += ["  [[datasets.subsets]]", _pair("metadata_file", plan.path(base, _meta_name(one)), 2)]
-        lines += [_pair("image_dir", plan.path(base, "img", _image_folder(one)), 2), *_numbers(one), ""]
-    return "\n".join(lines)
+    return _toml(head, {}, [_dataset(plan, subsets)])
+
+
+def _toml(head: list[str], general: dict[str, Any], datasets: list[Table]) -> str:
+    """A configuration with the lines of `head` as comments on top."""
+    document = tomlkit.document()
+    for line in head:
+        document.add(tomlkit.comment(line))
+    document.add("general", tomlkit.item({**general, **_GENERAL}))
+    tables = tomlkit.aot()
+    for dataset in datasets:
+        tables.append(dataset)
+    document.add("datasets", tables)
+    return tomlkit.dumps(document)
 
 
 def _head(plan: ExportPlan, place: str) -> list[str]:
     if plan.prefix:
-        return ["# Written by animeset.", ""]
-    return [f"# Written by animeset. Paths are relative: start the trainer inside the folder of {place}.", ""]
+        return ["Written by animeset."]
+    return [f"Written by animeset. Paths are relative: start the trainer inside the folder of {place}."]
 
 
-def _general() -> list[str]:
-    return [
-        "shuffle_caption = true",
-        "enable_bucket = true",
-        f"bucket_reso_steps = {_STEP_PX}",
-        "bucket_no_upscale = true",
+_CAPTIONS = {"caption_extension": ".txt"}
+_GENERAL = {
+    "shuffle_caption": True,
+    "enable_bucket": True,
+    "bucket_reso_steps": _STEP_PX,
+    "bucket_no_upscale": True,
+}
+
+
+def _dataset(plan: ExportPlan, subsets: list[dict[str, Any]], **more: Any) -> Table:
+    dataset = {
+        "resolution": plan.resolution,
+        "batch_size": 1,
+        # the trainer checks these two even where bucket_no_upscale makes it ignore them
+        "min_bucket_reso": 256,
+        "max_bucket_reso": 2 * plan.resolution,
+        **more,
+        "subsets": subsets,
+    }
+    return tomlkit.item(dataset)
+
+
+def _subset(image_dir: str, one: PlannedSet, masks: str | None = None) -> dict[str, Any]:
+    words = {"class_tokens": f"{one.trigger} {one.name}".strip()} if masks is None else {"conditioning_data_dir": masks}
+    return {"image_dir": image_dir, **words, **_numbers(one)}
+
+
+def _numbers(one: PlannedSet) -> dict[str, Any]:
+    return {"num_repeats": one.repeats, "keep_tokens": one.keep_tokens}
+
+
+def _validation(plan: ExportPlan, characters: list[_Place]) -> list[Table]:
+    """A dataset that is validation as a whole; none when no picture was kept back."""
+    subsets = [
+        {
+            "image_dir": plan.path(base, _VALIDATION),
+            "class_tokens": character.trigger,
+            "keep_tokens": character.keep_tokens,
+        }
+        for base, character in characters
+        if character.validation
     ]
-
-
-def _dataset(plan: ExportPlan) -> list[str]:
-    # The trainer checks these two even where bucket_no_upscale makes it ignore them.
-    return [
-        "[[datasets]]",
-        f"resolution = {plan.resolution}",
-        "batch_size = 1",
-        "min_bucket_reso = 256",
-        f"max_bucket_reso = {2 * plan.resolution}",
-        "",
-    ]
-
-
-def _subset(image_dir: str, one: PlannedSet, masks: str | None = None) -> list[str]:
-    lines = ["  [[datasets.subsets]]", _pair("image_dir", image_dir, 2)]
-    if masks is None:
-        lines.append(_pair("class_tokens", f"{one.trigger} {one.name}".strip(), 2))
-    else:
-        lines.append(_pair("conditioning_data_dir", masks, 2))
-    return [*lines, *_numbers(one), ""]
-
-
-def _numbers(one: PlannedSet) -> list[str]:
-    return [f"  num_repeats = {one.repeats}", f"  keep_tokens = {one.keep_tokens}"]
-
-
-def _validation(plan: ExportPlan, characters: list[tuple[str, CharacterPlan]]) -> list[str]:
-    """A dataset that is validation as a whole; nothing when no picture was kept back."""
-    kept_back = [(base, character) for base, character in characters if character.validation]
-    if not kept_back:
+    if not subsets:
         return []
-    lines = ["# Kept back in whole shots. 1.0: all of it validates, none of it trains.", *_dataset(plan)[:-1]]
-    lines += ["validation_split = 1.0", "validation_seed = 0", ""]
-    for base, character in kept_back:
-        lines += ["  [[datasets.subsets]]", _pair("image_dir", plan.path(base, _VALIDATION), 2)]
-        lines += [_pair("class_tokens", character.trigger, 2), f"  keep_tokens = {character.keep_tokens}", ""]
-    return lines
-
-
-def _pair(key: str, text: str, indent: int = 0) -> str:
-    """`key = "text"`; TOML's basic strings are written as JSON's are."""
-    return f"{' ' * indent}{key} = {json.dumps(text, ensure_ascii=False)}"
+    dataset = _dataset(plan, subsets, validation_split=1.0, validation_seed=0)
+    return [dataset.comment("Kept back in whole shots. 1.0: all of it validates, none of it trains.")]
 
 
 def _prompts(plan: ExportPlan, character: CharacterPlan) -> str:
@@ -215,43 +229,6 @@ def _prompts(plan: ExportPlan, character: CharacterPlan) -> str:
     # " --" would begin an option
     lines += [f"{one.text.replace(' --', ' ')} {tail}" for one in character.prompts]
     return "\n".join(lines) + "\n"
-
-
-def _readme(plan: ExportPlan) -> str:
-    first = plan.characters[0].name
-    lines = [
-        "# For kohya-ss/sd-scripts",
-        "",
-        f"One folder per character that trains alone: `cd {first}`, then",
-        "",
-        "```",
-        f"accelerate launch SD_SCRIPTS/{_script(plan.resolution)} --dataset_config dataset_config.toml --sample_prompts sample_prompts.txt ...",
-        "```",
-        "",
-        "or, without a configuration, `--train_data_dir img --resolution "
-        f"{plan.resolution} --caption_extension .txt --shuffle_caption --keep_tokens {plan.characters[0].keep_tokens} --enable_bucket "
-        "--bucket_no_upscale`" + (" and `--reg_data_dir reg`" if plan.regularisation else "") + ".",
-    ]
-    if plan.prefix:
-        lines.append(f"Paths in the configurations begin with `{plan.prefix}`, so they do not depend on the folder.")
-    if len(plan.characters) > 1:
-        lines.append("One LoRA of all characters: stay here and use `--dataset_config all_characters.toml`.")
-    lines.append("`finetune_config.toml` is the same by the fine-tuning method, which reads `meta*.json`.")
-    if any(_masked(one) for character in plan.characters for one in character.sets):
-        lines.append("`masked_loss_config.toml` goes with `--masked_loss` and learns only what is white in `masks/`.")
-    if any(character.validation for character in plan.characters):
-        lines.append(
-            "`validation/` holds whole shots that are not trained; `dataset_config.toml` says so to the trainer."
-        )
-    lines += [
-        "",
-        "Text encoder outputs cannot be cached while captions are shuffled; set `shuffle_caption = false` to cache them.",
-        "Repeats are balanced so that every character and sub-set is seen about equally often; they stand in the folder names and in the",
-        "configurations, for the trainer reads one or the other.",
-        "",
-        repeats_table(plan),
-    ]
-    return "\n".join(lines)
 
 
 def _script(resolution: int) -> str:

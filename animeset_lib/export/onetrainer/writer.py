@@ -7,9 +7,10 @@ system's encoding, so they are written in ASCII. `__version` 2 keeps it from mig
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
-from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, repeats_table
+from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, readme
 from animeset_lib.export.prompts import NEGATIVE
 from animeset_lib.published.reader import REGULARISATION, ExportPicture
 
@@ -32,7 +33,7 @@ def onetrainer_files(plan: ExportPlan) -> ExportFiles:
         for character in plan.characters:
             files.text(f"concepts_{character.name}.json", _json(_concepts(plan, (character,))))
             files.text(f"samples_{character.name}.json", _json(_samples(plan, (character,))))
-    files.text("README.md", _readme(plan))
+    files.text("README.md", readme(Path(__file__).with_name("README.md.j2"), plan))
     return files
 
 
@@ -115,30 +116,3 @@ def _samples(plan: ExportPlan, characters: tuple[CharacterPlan, ...]) -> list[di
         for character in characters
         for prompt in character.prompts
     ]
-
-
-def _readme(plan: ExportPlan) -> str:
-    if plan.prefix:
-        where = [f"Paths in the files begin with `{plan.prefix}`."]
-    else:
-        where = [
-            "Paths are relative to this folder, but OneTrainer resolves them against the one it is started in, which is its own as a rule: export",
-            "again with `--path-prefix` and the way from there to here, or start `scripts/train.py` in this folder.",
-        ]
-    lines = ["# For OneTrainer", "", *where, ""]
-    lines += ["On the tab *concepts* choose `concepts.json`, on the tab *sampling* `samples.json`."]
-    if len(plan.characters) > 1:
-        lines.append("`concepts_NAME.json` and `samples_NAME.json` are for one character alone.")
-    if any(picture.mask for character in plan.characters for one in character.sets for picture in one.pictures):
-        lines.append("Masks (`-masklabel.png`) count when *masked training* is switched on.")
-    if any(character.validation for character in plan.characters):
-        lines.append("Validation concepts count when *validation* is switched on.")
-    if plan.regularisation:
-        lines.append(
-            "The concept `regularisation` shows what the model must not forget; it is of the type PRIOR_PREDICTION."
-        )
-    lines += [
-        "`balancing` repeats the smaller sets, so that every character and sub-set is seen about equally often.",
-        "",
-    ]
-    return "\n".join([*lines, repeats_table(plan)])
