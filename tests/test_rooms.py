@@ -35,13 +35,25 @@ HEAVY = {
 }
 
 ORDER = (
-    *("records", "errors", "settings", "system", "shipped", "prefetch", "media", "animeset_demo", "console"),
+    *(
+        "records",
+        "errors",
+        "settings",
+        "system",
+        "shipped",
+        "templates",
+        "wording",
+        "prefetch",
+        "media",
+        "animeset_demo",
+        "console",
+    ),
     *("models", "run", "frames", "cast", "pictures", "words", "dataset", "published", "export"),
     *("pipeline", "dashboard", "notebook", "__init__", "cli", "__main__"),
 )
 """The rooms: a folder, or a file beside them. Each imports only those before it; `__init__` is what the package itself offers."""
 ONLY_IN = {
-    "animeset_demo": {"notebook/demo.py", "cli/main.py"},
+    "animeset_demo": {"notebook/demo.py", "cli/machine.py"},
     "fiftyone": {"notebook/fiftyone_lens.py"},
     "ipywidgets": {"dashboard/view.py"},
     "ipyvue": {"dashboard/section.py"},
@@ -60,7 +72,7 @@ ONLY_IN = {
     "socket": set(),
     "ftplib": set(),
     "pandas": {"notebook/picture_table.py"},
-    "matplotlib": {"notebook/plots.py"},
+    "matplotlib": {"notebook/figures.py"},
     "IPython": {"notebook/bars.py"},
 }
 

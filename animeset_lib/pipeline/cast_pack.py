@@ -95,7 +95,10 @@ def write_pack(place: Path, outputs: Given, threads: int, check_cancel: Callable
                 if (output.path / file).is_file():
                     shutil.copyfile(output.path / file, folder / file)
                     sync(folder / file)
-            write_json(folder / "stage.json", output.info.model_copy(update=_DIFFERS).model_dump(mode="json"))
+            write_json(
+                folder / "stage.json",
+                output.info.model_copy(update={**_DIFFERS, "key": output.key}).model_dump(mode="json"),
+            )
         _write_heads(fresh, outputs, threads, check_cancel)
         replace_path(fresh, target)
         sync(place)
