@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from animeset_lib.wording import counted
 __all__ = ["render"]
 
 
-def render(template: Path, **values: Any) -> str:
+def render(template: Path, filters: Mapping[str, Callable[..., str]] = {}, /, **values: Any) -> str:
     """The text of `template` with `values` put in. A line of a tag alone leaves no line; `3|counted("picture")` is `3 pictures`."""
     environment = Environment(
         loader=FileSystemLoader(template.parent),
@@ -21,5 +22,5 @@ def render(template: Path, **values: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["counted"] = counted
+    environment.filters |= {"counted": counted, **filters}
     return environment.get_template(template.name).render(values)

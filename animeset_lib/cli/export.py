@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from animeset_lib.cli.common import JsonOption, OutputOption, errors, say
 from animeset_lib.errors import SettingsError
+
+if TYPE_CHECKING:
+    from animeset_lib.export.plan import By, ExportPlan
+    from animeset_lib.export.write import Exported
 
 __all__ = ["export"]
 
@@ -71,16 +76,11 @@ def export(
 
     With configurations, balanced repeats and sample prompts.
     """
-    from animeset_lib.export.plan import By, ExportOptions
-    from animeset_lib.export.write import FORMATS, export_films
+    from animeset_lib.export.plan import ExportOptions
+    from animeset_lib.export.write import export_films
     from animeset_lib.pipeline import find_dataset
 
-    grouping = next((one for one in get_args(By) if one == by), None)
-    if grouping is None:
-        raise SettingsError(f"--by {by} is not known; expected one of {', '.join(get_args(By))}")
-    names = list(FORMATS) if format == "all" else _listed(format)
-    if unknown := [name for name in names if name not in FORMATS]:
-        raise SettingsError(f"--format {', '.join(unknown)} is not known; expected some of {_FORMATS}, or all")
+    grouping, names = _known(by, format)
     folders = [find_dataset(film, output) for film in films]
     if to is None and len(folders) > 1:
         raise SettingsError("a series has no place of its own below the output; name one with --to")
@@ -97,35 +97,55 @@ def export(
     )
     plan, done = export_films(folders, target, names, options, copy=copy)
     if as_json:
-        answer = {
-            "formats": [
-                {
-                    "format": one.format,
-                    "folder": str(one.folder),
-                    "pictures": one.pictures,
-                    "set_aside": None if one.set_aside is None else str(one.set_aside),
-                }
-                for one in done
-            ],
-            "characters": [
-                {
-                    "name": character.name,
-                    "trigger": character.trigger,
-                    "sets": [
-                        {"name": one.name, "pictures": len(one.pictures), "repeats": one.repeats}
-                        for one in character.sets
-                    ],
-                    "per_epoch": character.views,
-                    "validation": len(character.validation),
-                }
-                for character in plan.characters
-            ],
-            "regularisation": len(plan.regularisation),
-            "resolution": plan.resolution,
-            "notes": list(plan.notes),
-        }
-        print(json.dumps(answer, ensure_ascii=False))
-        return
+        print(json.dumps(_as_json(plan, done), ensure_ascii=False))
+    else:
+        _say(plan, done)
+
+
+def _known(by: str, format: str) -> tuple[By, list[str]]:
+    """`--by` and the names in `--format`. Raises `SettingsError` for one that there is not."""
+    from animeset_lib.export.plan import By
+    from animeset_lib.export.write import FORMATS
+
+    grouping = next((one for one in get_args(By) if one == by), None)
+    if grouping is None:
+        raise SettingsError(f"--by {by} is not known; expected one of {', '.join(get_args(By))}")
+    names = list(FORMATS) if format == "all" else _listed(format)
+    if unknown := [name for name in names if name not in FORMATS]:
+        raise SettingsError(f"--format {', '.join(unknown)} is not known; expected some of {_FORMATS}, or all")
+    return grouping, names
+
+
+def _as_json(plan: ExportPlan, done: Sequence[Exported]) -> dict[str, Any]:
+    return {
+        "formats": [
+            {
+                "format": one.format,
+                "folder": str(one.folder),
+                "pictures": one.pictures,
+                "set_aside": None if one.set_aside is None else str(one.set_aside),
+            }
+            for one in done
+        ],
+        "characters": [
+            {
+                "name": character.name,
+                "trigger": character.trigger,
+                "sets": [
+                    {"name": one.name, "pictures": len(one.pictures), "repeats": one.repeats} for one in character.sets
+                ],
+                "per_epoch": character.views,
+                "validation": len(character.validation),
+            }
+            for character in plan.characters
+        ],
+        "regularisation": len(plan.regularisation),
+        "resolution": plan.resolution,
+        "notes": list(plan.notes),
+    }
+
+
+def _say(plan: ExportPlan, done: Sequence[Exported]) -> None:
     for note in plan.notes:
         errors.print(note, markup=False, soft_wrap=True)
     for character in plan.characters:

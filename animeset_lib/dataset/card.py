@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from animeset_lib.cast.cluster import ClusterStage
@@ -20,6 +20,7 @@ from animeset_lib.pictures.upscale import UpscaleStage
 from animeset_lib.records import AttributeRow, CaptionRow, Crop, Film
 from animeset_lib.run.stage import Given, StageType
 from animeset_lib.settings import DatasetSettings
+from animeset_lib.templates import render
 from animeset_lib.wording import counted
 from animeset_lib.words.attributes import AttributesStage
 from animeset_lib.words.caption import CaptionStage
@@ -53,6 +54,7 @@ _TELLING: dict[StageType, tuple[str, ...]] = {
     AttributesStage: ("blacklist", "vote", "subset_min"),
     CaptionStage: ("trigger", "template", "style", "underscores", "max_tags", "core_traits", "core_share", "core_lift"),
 }
+_OWN = ("min_pictures", "max_pictures", "per_shot", "per_outfit", "per_emotion", "same_picture", "novelty_min")
 
 
 @dataclass(frozen=True)
@@ -174,136 +176,56 @@ def character_card(
 ) -> str:
     """`<character>/README.md`. The same for equal inputs: no date, no place."""
     chosen = summary.chosen
-    weak = weaknesses(summary, numbers, settings)
     traits = given[CaptionStage].notes.traits.get(summary.character, {})
-    first = "first " if traits.get("trigger_first", True) else ""
-    stem = chosen[0].stem(1, settings.names)
     sizes = Counter(f"{c.crop.width}x{c.crop.height}" for c in chosen)
-    lines = [
-        f"# {summary.character}",
-        "",
-        f"{counted(len(chosen), 'picture')} with captions from **{_text(source_name(numbers.film))}** for training a LoRA. "
-        f"Trigger word: `{traits.get('trigger', summary.character)}`, {first}in every caption by default.",
-        "",
-        "![Contact sheet](contact_sheet.png)",
-        "",
-        "| File | Content |",
-        "|---|---|",
-        f"| `dataset/images/{stem}.png` ... | the pictures; the first n are themselves a good set of n |",
-        f"| `dataset/captions/{stem}.txt` ... | one line of tags per picture |",
-        "| `metadata.jsonl` | per picture: tags, attributes, why it was chosen, source, time, box, scores, hash |",
-        "| `contact_sheet.png`, `subsets.png` | all pictures at a glance, the same by outfit and emotion |",
-        "| `coverage.png`, `coverage.json` | what the film shows of the character, what the set has of it, and what is missing |",
-        "| `subsets.json`, `traits.json` | outfits and emotions for sub-LoRAs; which tags belong to the character itself |",
-        "",
-        f"For a trainer: `animeset export` writes this set as kohya, OneTrainer, ai-toolkit and others load it; with `--by outfit` in folders of its "
-        f"{counted(len(summary.subsets), 'sub-set')}.",
-        "",
-        "## Known weaknesses",
-        "",
-        *(
-            [f"- {sentence}" for sentence in weak]
-            or ["None that could be measured. Look at the contact sheet all the same."]
-        ),
-        "",
-        *_gaps(covered),
-        "## What is in it",
-        "",
-        *_coverage("Framing", (c.crop.framing for c in chosen)),
-        *_coverage("Outfit", (c.kind.outfit for c in chosen)),
-        *_coverage("Emotion", (c.kind.emotion for c in chosen)),
-        *_coverage("Background", (c.kind.background for c in chosen)),
-        *_subset_table(summary.subsets),
-        *_times(summary, numbers),
-        f"Sizes: {', '.join(f'{size} ({count})' for size, count in sorted(sizes.items(), key=lambda p: (-p[1], p[0])))}.",
-        "",
-        *_traits(traits),
-        "## How it came about",
-        "",
-        f"{counted(summary.figures, 'figure')} of this character were found, {counted(summary.candidates, 'finished crop')} "
-        f"could be chosen from, {len(chosen)} were. Every single decision stands in `../explain.jsonl`.",
-        "",
-        *_loss_table(summary.lost),
-        "## Models",
-        "",
-        *_model_table(given),
-        "## Settings that matter",
-        "",
-        *_settings_table(given, settings),
-        "## Licence",
-        "",
-        f"The pictures are taken from {_text(source_name(numbers.film))}; whoever holds the rights to it holds them here. "
-        "Not stated by this tool: fill in before you share the set.",
-        "",
-    ]
-    return "\n".join(lines)
+    return _render(
+        "character.md.j2",
+        summary=summary,
+        chosen=chosen,
+        source=_text(source_name(numbers.film)),
+        trigger=traits.get("trigger", summary.character),
+        trigger_first=traits.get("trigger_first", True),
+        stem=chosen[0].stem(1, settings.names),
+        weak=weaknesses(summary, numbers, settings),
+        covered=covered,
+        shares={
+            "Framing": _counts(c.crop.framing for c in chosen),
+            "Outfit": _counts(c.kind.outfit for c in chosen),
+            "Emotion": _counts(c.kind.emotion for c in chosen),
+            "Background": _counts(c.kind.background for c in chosen),
+        },
+        subsets=[(subset, _told_by(subset)) for subset in summary.subsets],
+        times=_times(summary, numbers),
+        sizes=", ".join(f"{size} ({count})" for size, count in sorted(sizes.items(), key=lambda p: (-p[1], p[0]))),
+        traits="; ".join(_trait(one) for one in traits.get("traits", []) if one["core"]) or "none found",
+        dropped=", ".join(f"`{tag}`" for tag in traits.get("dropped", [])) or "nothing",
+        reasons=REASONS,
+        settings=_settings(given, settings),
+        **_made_with(given),
+    )
 
 
 def film_card(summaries: Sequence[Summary], numbers: FilmNumbers, settings: DatasetSettings, given: Given) -> str:
     """The README at the top of a film's output."""
-    film = numbers.film
-    lines = [f"# {_text(source_name(film))}", ""]
-    if any(summary.chosen for summary in summaries):
-        total = sum(len(summary.chosen) for summary in summaries)
-        lines += [
-            f"{counted(total, 'picture')} of {counted(sum(1 for s in summaries if s.chosen), 'character')}.",
-            "",
-            "![One row per character](contact_sheet.png)",
-            "",
-            "| Character | Pictures | of candidates | Face | Upper body | Full | Whole frame | In one line |",
-            "|---|---:|---:|---:|---:|---:|---:|---|",
-        ]
-        for summary in summaries:
-            name = _cell(summary.character)
-            link = f"[{name}]({_url(summary.character)}/README.md)" if summary.chosen else name
-            mix = " | ".join(str(count) for count in summary.framings.values())
-            lines.append(
-                f"| {link} | {len(summary.chosen)} | {summary.candidates} | {mix} | {_cell(_in_one_line(summary, numbers, settings))} |"
-            )
-        lines += [
-            "",
-            "Names such as `character_01` are the program's; give a folder with reference pictures per name to have your own.",
-            "",
-        ]
-    else:
-        lines += _no_characters(summaries, numbers)
-    lines += [
-        "## From film to pictures",
-        "",
-        f"- stills taken from the film: {numbers.frames}, without duplicates: {numbers.kept_frames}",
-        f"- faces used: {numbers.usable_figures}; boxes left out: "
-        + (", ".join(f"{count} {reason}" for reason, count in sorted(numbers.lost_figures.items())) or "none"),
-        f"- faces that belong to no character (extras, or seen too seldom): {numbers.noise}",
-        *_by_person(numbers),
-        *(
-            [f"- pictures without anybody, for regularisation: {numbers.regularisation}, in `regularisation/`"]
-            if numbers.regularisation
-            else []
-        ),
-        "",
-        "`explain.jsonl` says of every frame, figure and crop what became of it and why.",
-        "",
-    ]
-    if film.notes:
-        lines += ["About the film file:", "", *[f"- {note}" for note in film.notes], ""]
-    lines += ["## Models", "", *_model_table(given)]
-    return "\n".join(lines)
+    return _render(
+        "film.md.j2",
+        source=_text(source_name(numbers.film)),
+        summaries=summaries,
+        numbers=numbers,
+        one_line={summary.character: _in_one_line(summary, numbers, settings) for summary in summaries},
+        why_none=_why_none(summaries, numbers),
+        lost=", ".join(f"{count} {reason}" for reason, count in sorted(numbers.lost_figures.items())),
+        **_made_with(given),
+    )
 
 
-def _by_person(numbers: FilmNumbers) -> list[str]:
-    lines = []
-    if rejected := numbers.by_person.get("not_a_character"):
-        lines.append(f"- faces of which you said that they are no character: {rejected}")
-    if dropped := numbers.by_person.get("by_hand"):
-        lines.append(f"- faces whose pictures you took out by hand: {dropped}")
-    if numbers.decisions:
-        lines.append(f"- {counted(numbers.decisions, 'decision')} of yours about the cast, kept in `decisions.jsonl`")
-    if numbers.frame_decisions:
-        lines.append(f"- {counted(numbers.frame_decisions, 'decision')} of yours about duplicates, kept there as well")
-    return lines
+def _render(name: str, **values: Any) -> str:
+    filters = {"cell": _cell, "url": _url, "percent": "{:.0%}".format}
+    return render(Path(__file__).with_name("templates") / name, filters, **values)
 
 
-def _no_characters(summaries: Sequence[Summary], numbers: FilmNumbers) -> list[str]:
+def _why_none(summaries: Sequence[Summary], numbers: FilmNumbers) -> str:
+    """Why there is no set at all, and what to do."""
     faces = numbers.usable_figures + sum(numbers.lost_figures.values())
     if faces == 0:
         reason = "No face was found in any frame."
@@ -326,14 +248,7 @@ def _no_characters(summaries: Sequence[Summary], numbers: FilmNumbers) -> list[s
         taken = sum(numbers.by_person.values())
         reason += f" You took {counted(taken, 'face')} out yourself."
         advice = f"Take back decisions about the cast that went too far. {advice}"
-    return [
-        "**No character set could be made from this film.**",
-        "",
-        reason + " " + advice,
-        "",
-        f"The {counted(numbers.kept_frames, 'frame')} without duplicates are in `frames/`.",
-        "",
-    ]
+    return f"{reason} {advice}"
 
 
 def _in_one_line(summary: Summary, numbers: FilmNumbers, settings: DatasetSettings) -> str:
@@ -348,121 +263,51 @@ def _in_one_line(summary: Summary, numbers: FilmNumbers, settings: DatasetSettin
     return text + (f". {weak[0]}" if weak else "")
 
 
-def _coverage(title: str, values: Iterable[str]) -> list[str]:
-    counts = Counter(values)
-    total = sum(counts.values())
-    rows = sorted(counts.items(), key=lambda pair: (pair[0] == UNKNOWN, -pair[1], pair[0]))
-    return [
-        f"| {title} | Pictures | Share |",
-        "|---|---:|---:|",
-        *[f"| {_cell(value)} | {count} | {count / total:.0%} |" for value, count in rows],
-        "",
-    ]
+def _counts(values: Iterable[str]) -> list[tuple[str, int]]:
+    """Each value and how often it is there, the commonest first, `unknown` last."""
+    return sorted(Counter(values).items(), key=lambda pair: (pair[0] == UNKNOWN, -pair[1], pair[0]))
 
 
-def _traits(traits: Mapping[str, Any]) -> list[str]:
-    """Which tags belong to the character itself, and what the captions make of them."""
-    core = [trait for trait in traits.get("traits", []) if trait["core"]]
-    told = [
-        f"`{t['tag']}` on {t['share']:.0%}"
-        # with nobody else in the film there is nothing to compare with
-        + ("" if t["lift"] is None else f", {t['lift']:.1f} times as often as elsewhere")
-        for t in core
-    ]
-    dropped = [f"`{tag}`" for tag in traits.get("dropped", [])]
-    return [
-        f"Traits of the character itself: {'; '.join(told) or 'none found'}.",
-        "",
-        f"Left out of the captions, for the trigger word to learn: {', '.join(dropped) or 'nothing'}.",
-        "",
-    ]
+def _trait(trait: Mapping[str, Any]) -> str:
+    # with nobody else in the film there is nothing to compare with
+    often = "" if trait["lift"] is None else f", {trait['lift']:.1f} times as often as elsewhere"
+    return f"`{trait['tag']}` on {trait['share']:.0%}{often}"
 
 
-def _gaps(covered: Coverage) -> list[str]:
-    """What the film never shows of the character, and what it shows but the set has not."""
-    parts = [("The film never shows", covered.never_shown), ("In the film, not in the set", covered.not_in_set)]
-    lines = [f"- {title}: {'; '.join(gap.words for gap in gaps)}." for title, gaps in parts if gaps]
-    return ["## What is missing", "", *lines, ""] if lines else []
+def _told_by(subset: Subset) -> str:
+    told = [f"`{word.tag}`" for word in subset.words] or [f"{name} {share:.0%}" for name, share in subset.colours]
+    return ", ".join(told)
 
 
-def _subset_table(subsets: Sequence[Subset]) -> list[str]:
-    if not subsets:
-        return []
-    rows = []
-    for subset in subsets:
-        told = [f"`{word.tag}`" for word in subset.words] or [f"{name} {share:.0%}" for name, share in subset.colours]
-        rows.append(
-            f"| {subset.kind} | {_cell(subset.name)} | {len(subset.ids)} | {subset.tracks} | {_cell(', '.join(told))} |"
-        )
-    return ["| Sub-set | Name | Pictures | Scenes in the film | Told by |", "|---|---|---:|---:|---|", *rows, ""]
-
-
-def _times(summary: Summary, numbers: FilmNumbers) -> list[str]:
-    """Pictures and shots per fifth of the film."""
+def _times(summary: Summary, numbers: FilmNumbers) -> list[tuple[str, int, int]]:
+    """Span, pictures and shots per fifth of the film."""
     length = max(numbers.length_ms, 1)
     parts = [min(_PARTS - 1, c.pts_ms * _PARTS // length) for c in summary.chosen]
     rows = []
     for part in range(_PARTS):
         here = [c for c, own in zip(summary.chosen, parts, strict=True) if own == part]
         span = f"{clock(length * part // _PARTS)} to {clock(length * (part + 1) // _PARTS)}"
-        rows.append(f"| {span} | {len(here)} | {len({c.shot for c in here})} |")
-    return ["| Time in the film | Pictures | Shots |", "|---|---:|---:|", *rows, ""]
+        rows.append((span, len(here), len({c.shot for c in here})))
+    return rows
 
 
-def _loss_table(lost: Sequence[Loss]) -> list[str]:
-    if not lost:
-        return []
-    return [
-        "| Left out at | Reason | How many |",
-        "|---|---|---:|",
-        *[
-            f"| {loss.stage} | {_cell(REASONS[loss.reason].english)} | {counted(loss.count, loss.what)} |"
-            for loss in lost
-        ],
-        "",
-    ]
-
-
-def _model_table(given: Given) -> list[str]:
-    """Every model that a stage noted in its stage.json, by the fields of `ModelInfo`."""
-    rows = []
-    for output in given:
-        for _, model in output.notes:
-            if isinstance(model, ModelInfo):
-                rows.append(
-                    f"| {output.stage.name} | {_cell(model.name)} | {_cell(model.rung)} | {_cell(model.licence)} | `{model.digest}` |"
-                )
+def _made_with(given: Given) -> dict[str, Any]:
+    """Every model that a stage noted in its stage.json, and the libraries."""
+    noted = [(output.stage.name, model) for output in given for _, model in output.notes]
     libraries = {name: version for output in given for name, version in output.info.libraries.items()}
-    made = ", ".join(f"{name} {version}" for name, version in sorted(libraries.items()))
+    return {
+        "model_rows": [(stage, model) for stage, model in noted if isinstance(model, ModelInfo)],
+        "made": ", ".join(f"{name} {version}" for name, version in sorted(libraries.items())),
+    }
+
+
+def _settings(given: Given, settings: DatasetSettings) -> list[tuple[str, str, str]]:
+    """Stage, setting and value, of what decides most."""
+    of_stages = [(stage, name, _setting(given, stage, name)) for stage, names in _TELLING.items() for name in names]
     return [
-        "| Stage | Model | Rung | Licence | Digest |",
-        "|---|---|---|---|---|",
-        *rows,
-        "",
-        *([f"Made with {made}.", ""] if made else []),
+        *((stage.name, name, str(value)) for stage, name, value in of_stages if value is not None),
+        *(("7_dataset", name, str(getattr(settings, name))) for name in _OWN),
     ]
-
-
-def _settings_table(given: Given, settings: DatasetSettings) -> list[str]:
-    rows = [
-        f"| {stage.name} | {name} | `{_cell(str(value))}` |"
-        for stage, names in _TELLING.items()
-        for name in names
-        if (value := _setting(given, stage, name)) is not None
-    ]
-    rows += [
-        f"| 7_dataset | {name} | `{getattr(settings, name)}` |"
-        for name in (
-            "min_pictures",
-            "max_pictures",
-            "per_shot",
-            "per_outfit",
-            "per_emotion",
-            "same_picture",
-            "novelty_min",
-        )
-    ]
-    return ["| Stage | Setting | Value |", "|---|---|---|", *rows, ""]
 
 
 def _setting(given: Given, stage: StageType, name: str) -> Any:

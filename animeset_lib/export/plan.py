@@ -153,36 +153,10 @@ def make_plan(film: PublishedFilm, options: ExportOptions) -> ExportPlan:
 
     Raises `InputError` for an unknown character or an option out of range.
     """
-    if options.by not in get_args(By):
-        raise InputError(f"cannot make sub-sets by '{options.by}'; expected one of {', '.join(get_args(By))}")
-    if options.repeats is not None and options.per_epoch is not None:
-        raise InputError("repeats and pictures per epoch exclude each other; give one of them")
-    if options.keep_tokens is not None and options.keep_tokens < 0:
-        raise InputError(f"fixed leading tags must be 0 or more, got {options.keep_tokens}")
-    resolution = options.resolution or film.training_px or 1024
-    if resolution % _STEP_PX or not 256 <= resolution <= 4096:
-        raise InputError(
-            f"the resolution must be a multiple of {_STEP_PX} from 256 to 4096, got {resolution}; 512 is usual for SD 1.5, 1024 for SDXL"
-        )
-    known = {character.name: character for character in film.characters}
-    unknown = [name for name in options.characters if name not in known]
-    if unknown:
-        raise InputError(f"no character is called {', '.join(unknown)}; expected some of {', '.join(known)}")
-    chosen = [known[name] for name in known if not options.characters or name in options.characters]
-    notes = list(film.notes)
-    triggers: dict[str, str] = {}
-    for character in chosen:
-        if (other := triggers.setdefault(character.trigger, character.name)) != character.name:
-            notes.append(
-                f"{other} and {character.name} share the trigger {character.trigger}, so one LoRA cannot tell them apart"
-            )
+    resolution = _resolution(film, options)
+    chosen = _chosen(film, options)
     names = _own_names([character.name for character in chosen])
-    for character in chosen:
-        if names[character.name].casefold() != safe_name(character.name, fallback="character").casefold():
-            notes.append(f"{character.name} is called {names[character.name]} here, for the folder's name is taken")
-    for character in chosen if options.by != "character" else ():
-        if all(getattr(picture, options.by) == UNKNOWN for picture in character.pictures):
-            notes.append(f"{character.name}: no picture's {options.by} is known, so all are one set")
+    notes = [*film.notes, *_doubts(chosen, names, options.by)]
     validation: dict[str, frozenset[str]] = {}
     groups: dict[str, dict[str, list[ExportPicture]]] = {}
     for character in chosen:
@@ -215,6 +189,49 @@ def make_plan(film: PublishedFilm, options: ExportOptions) -> ExportPlan:
         prefix=options.prefix.replace("\\", "/"),
         notes=tuple(notes),
     )
+
+
+def _resolution(film: PublishedFilm, options: ExportOptions) -> int:
+    """Side in px of the square that is trained at. Raises `InputError` for an option out of range."""
+    if options.by not in get_args(By):
+        raise InputError(f"cannot make sub-sets by '{options.by}'; expected one of {', '.join(get_args(By))}")
+    if options.repeats is not None and options.per_epoch is not None:
+        raise InputError("repeats and pictures per epoch exclude each other; give one of them")
+    if options.keep_tokens is not None and options.keep_tokens < 0:
+        raise InputError(f"fixed leading tags must be 0 or more, got {options.keep_tokens}")
+    resolution = options.resolution or film.training_px or 1024
+    if resolution % _STEP_PX or not 256 <= resolution <= 4096:
+        raise InputError(
+            f"the resolution must be a multiple of {_STEP_PX} from 256 to 4096, got {resolution}; 512 is usual for SD 1.5, 1024 for SDXL"
+        )
+    return resolution
+
+
+def _chosen(film: PublishedFilm, options: ExportOptions) -> list[CharacterSet]:
+    """The characters that were asked for, as the film has them. Raises `InputError` for an unknown one."""
+    known = {character.name: character for character in film.characters}
+    unknown = [name for name in options.characters if name not in known]
+    if unknown:
+        raise InputError(f"no character is called {', '.join(unknown)}; expected some of {', '.join(known)}")
+    return [known[name] for name in known if not options.characters or name in options.characters]
+
+
+def _doubts(chosen: Sequence[CharacterSet], names: Mapping[str, str], by: By) -> list[str]:
+    """What the person who asked should know about these characters."""
+    notes: list[str] = []
+    triggers: dict[str, str] = {}
+    for character in chosen:
+        if (other := triggers.setdefault(character.trigger, character.name)) != character.name:
+            notes.append(
+                f"{other} and {character.name} share the trigger {character.trigger}, so one LoRA cannot tell them apart"
+            )
+    for character in chosen:
+        if names[character.name].casefold() != safe_name(character.name, fallback="character").casefold():
+            notes.append(f"{character.name} is called {names[character.name]} here, for the folder's name is taken")
+    for character in chosen if by != "character" else ():
+        if all(getattr(picture, by) == UNKNOWN for picture in character.pictures):
+            notes.append(f"{character.name}: no picture's {by} is known, so all are one set")
+    return notes
 
 
 def readme(template: Path, plan: ExportPlan, **values: str) -> str:

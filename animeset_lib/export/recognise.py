@@ -11,7 +11,9 @@ from animeset_lib.errors import InputError
 from animeset_lib.export.ai_toolkit.loader import load_ai_toolkit
 from animeset_lib.export.animeset.loader import is_character, is_film, load_canonical
 from animeset_lib.export.imagefolder.loader import METADATA_NAMES, load_imagefolder
-from animeset_lib.export.kohya.loader import kohya_roots, load_kohya_config, load_kohya_folders, load_kohya_metadata
+from animeset_lib.export.kohya.load_config import load_kohya_config
+from animeset_lib.export.kohya.load_folders import kohya_roots, load_kohya_folders
+from animeset_lib.export.kohya.load_metadata import load_kohya_metadata
 from animeset_lib.export.loaded import ANY_PICTURE, Loaded, is_hidden, parsed, sorted_files, sorted_folders
 from animeset_lib.export.onetrainer.loader import load_onetrainer
 from animeset_lib.export.plain.loader import load_plain

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from animeset_lib.errors import InputError
-from animeset_lib.export.lint import Report, estimated_tokens, lint
+from animeset_lib.export.lint import Report, lint
+from animeset_lib.export.lint_captions import estimated_tokens
 from animeset_lib.media import write_image
 from tests.export.lint_folders import (
     BESIDE,
@@ -288,13 +289,13 @@ def test_five_thousand_pictures_are_compared_in_time() -> None:
     from time import perf_counter
 
     from animeset_lib.dataset.selection import THUMB_PX
-    from animeset_lib.export.lint import _alike, _Measured
+    from animeset_lib.export.lint_pictures import Measured, _alike
 
     random = np.random.default_rng(3)
     thumbs = random.integers(0, 256, (5_000, 8, 8, 3)).astype(np.uint8)
     paths = [Path(f"{n}.png") for n in range(len(thumbs))]
     measured = {
-        path: _Measured(
+        path: Measured(
             str(path),
             "",
             "PNG",
