@@ -15,7 +15,10 @@ __all__ = ["notebooks"]
 
 
 def notebooks(folder: Annotated[Path, typer.Argument(help="Where to put them; made where it is missing.")]) -> None:
-    """Lay out copies of the notebooks that show each step. What is there already is never written over."""
+    """Lay out copies of the notebooks that show each step.
+
+    What is there already is never written over.
+    """
     laid_out = lay_out_notebooks(folder)
     say(f"{len(laid_out.written)} notebooks written to {folder}")
     for name in laid_out.left:

@@ -228,8 +228,11 @@ def test_every_reason_of_the_stages_has_words(words: ModuleType) -> None:
     found: set[str] = set()
     root = Path(animeset_lib.__file__).parent
     for path in sorted(file for room in ROOMS for file in (root / room).rglob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        if "animeset_lib.records" not in source:  # it makes no rows; `dropped` may be something else there
+            continue
         try:
-            found |= reason_codes(path.read_text(encoding="utf-8"))
+            found |= reason_codes(source)
         except AssertionError as error:
             raise AssertionError(f"{path.name}, {error}") from error
     assert set(words.REASONS) == found | IN_NO_STAGE_YET
