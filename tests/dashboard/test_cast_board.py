@@ -77,7 +77,7 @@ def _finished(
     if vectors is not None:
         np.save(folder / "vectors.npy", vectors)
     inputs = {need.name: given[need].key for need in stage.needs}
-    info = StageInfo(stage=stage.name, inputs=inputs, notes=noted(stage, **said).model_dump(mode="json"))
+    info = StageInfo(stage=stage.name, key=key, inputs=inputs, notes=noted(stage, **said).model_dump(mode="json"))
     (folder / "stage.json").write_text(info.model_dump_json(), encoding="utf-8")
     return Output(folder, stage, key)
 
@@ -149,6 +149,7 @@ def run_cast(given: Given, film: Path, decisions: Path, cast_file: Path | None =
     (out / "rows.jsonl").write_text("".join(row.model_dump_json() + "\n" for row in rows), encoding="utf-8")
     info = StageInfo(
         stage=stage.name,
+        key=key,
         inputs={need.name: given[need].key for need in stage.needs},
         fingerprint=dict(stage.fingerprint(context.models)),
         notes=notes.model_dump(mode="json"),
