@@ -192,7 +192,9 @@ def _dataset(plan: ExportPlan, subsets: list[dict[str, Any]], **more: Any) -> Ta
         **more,
         "subsets": subsets,
     }
-    return tomlkit.item(dataset)
+    table = tomlkit.table()
+    table.update(dataset)
+    return table
 
 
 def _subset(image_dir: str, one: PlannedSet, masks: str | None = None) -> dict[str, Any]:
@@ -218,7 +220,8 @@ def _validation(plan: ExportPlan, characters: list[_Place]) -> list[Table]:
     if not subsets:
         return []
     dataset = _dataset(plan, subsets, validation_split=1.0, validation_seed=0)
-    return [dataset.comment("Kept back in whole shots. 1.0: all of it validates, none of it trains.")]
+    dataset.comment("Kept back in whole shots. 1.0: all of it validates, none of it trains.")
+    return [dataset]
 
 
 def _prompts(plan: ExportPlan, character: CharacterPlan) -> str:
