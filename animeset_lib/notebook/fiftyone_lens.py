@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from animeset_lib.errors import AnimesetError, InputError
+from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.notebook.lens_datasets import KINDS, Builder, Kind
 from animeset_lib.notebook.lens_tags import Saved, Tags, dataset_name
 from animeset_lib.pictures.crop import CropStage
@@ -77,10 +78,9 @@ class Lens:
     @property
     def available(self) -> tuple[Kind, ...]:
         """The kinds that can be opened."""
-        pack = open_pack(self._place)
         kept: dict[Kind, object] = {
-            "stills": pack.stills(self._work) if pack is not None else None,
-            "faces": pack,
+            "stills": stages_with(self._work, DedupeStage),
+            "faces": open_pack(self._place),
             "crops": stages_with(self._work, CropStage),
             "dataset": self._published,
         }

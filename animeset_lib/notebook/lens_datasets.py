@@ -67,9 +67,10 @@ class Builder:
         build[kind](dataset)
 
     def _stills(self, dataset: Any) -> None:
-        pack = self._pack()
-        stills, outputs = pack.stills(self._work), pack.outputs
-        assert stills is not None
+        outputs = stages_with(self._work, DedupeStage)
+        if outputs is None:
+            raise InputError(f"the stills of {self._work.name} are not kept any more; run the film with --keep-work")
+        stills = outputs[ExtractStage].path
         frames = outputs[ExtractStage].by_id
         rows = outputs[DedupeStage].by_id
         decided = settle_frames(rows, self._log.standing).decided
