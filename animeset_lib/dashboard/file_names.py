@@ -27,7 +27,10 @@ def safe_file_name(name: str, *, fallback: str = "film") -> str:
     """
     if len(name) > 2000:
         name = name[:1000] + name[-1000:]
-    text = "".join(_permitted(letter) for letter in unicodedata.normalize("NFC", without_surrogates(name)))
+    permitted = "".join(_permitted(letter) for letter in unicodedata.normalize("NFC", without_surrogates(name)))
+    text = unicodedata.normalize(
+        "NFC", permitted
+    )  # once more: what went may have stood between a letter and its accent
     text = re.sub(rf"[{_MARK}\s.]+$", "", re.sub(f"{_MARK}+", _MARK, text))
     stem, dot, ending = text.rpartition(".")
     if not dot or len(ending.encode()) > 20:

@@ -126,7 +126,7 @@ def test_the_range_is_the_one_that_is_enforced(key: str) -> None:
     [
         ("dedupe.ssim_mni", 0.9, "did you mean 'ssim_min'"),
         ("nonsense", 1, "unknown|expected"),
-        ("crop.training_px", 512, "follows upscale.training_px"),
+        ("crop.training_px", 512, "unknown setting 'crop.training_px'"),
         ("dataset.min_pictures", 200, "larger than dataset.max_pictures"),
         ("caption.template", "{hair}", "must hold {trigger} or {charname}"),
         ("caption.style=x", "y", "unknown setting"),
@@ -211,7 +211,7 @@ def test_round_trip_over_toml(writer: str, reader: str) -> None:
     [
         ("[dedupe]\nssim_min = 1.5", "at most 1"),
         ("[dedupe]\nssim_mni = 0.5", "did you mean"),
-        ("[crop]\ntraining_px = 512", "follows"),
+        ("[crop]\ntraining_px = 512", "unknown setting"),
         ("[dedupe", "cannot read"),
         ('[caption]\nstyle = "a\\nb"', "control characters"),
     ],
