@@ -2,17 +2,22 @@
 # make run                  the same with a demo film that is drawn first
 # make dashboard            the page: upload a film, Start, watch, sort the cast, download
 # make lab                  JupyterLab with the step-by-step notebooks; make docs: the same as pages to read
+# make realesrgan           an environment of its own (5.6 GB) for the upscaler `realesrgan`; make test-realesrgan: its tests
 # make test                 the tests, some minutes; make test-all: with every kill and many examples
 # make test-torch           the tests of what needs torch; make test-fiftyone: those of FiftyOne
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run dashboard lab docs fiftyone screenshots test test-all test-torch test-fiftyone lint format bench train-face train-identity clean
+.PHONY: help setup run dashboard lab docs fiftyone realesrgan screenshots test test-all test-torch test-fiftyone test-realesrgan lint format bench train-face train-identity clean
 
 # The first interpreter that fits; PYTHON=/path/to/python overrides. Checked by version, not by name.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+# The package realesrgan runs on no other, and beside none of our packages.
+RS_PYTHON ?= $(shell for p in python3.11 python3 python; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$p && break; done)
+RS_VENV := .venv-realesrgan
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 # Handed to the shell as variables, never pasted into a command: film names hold spaces, quotes and dashes.
@@ -30,6 +35,7 @@ help:
 	@echo "make test | lint | bench  tests, ruff and mypy, measurements"
 	@echo "make test-all             the tests with every kill and many examples, as before a merge"
 	@echo "make fiftyone             install FiftyOne (640 MB) for animeset lens; make test-fiftyone runs its tests"
+	@echo "make realesrgan           make the environment of the upscaler realesrgan in $(RS_VENV) (5.6 GB); make test-realesrgan runs its tests"
 	@echo "make test-torch           installs torch as well (6 GB) and runs the tests of what builds on it"
 	@echo "make train-face DATA=folder | train-identity DATA=folder   make the shipped networks again (training/README.md)"
 	@echo "make clean                remove the environment, caches and work/ (input/ and output/ stay)"
@@ -111,6 +117,22 @@ docs: $(VENV)/.notebooks
 
 fiftyone: $(VENV)/.fiftyone
 
+realesrgan: $(RS_VENV)/.installed
+
+# basicsr comes as source and asks for torch to be built; with these two switches no second torch is fetched for that.
+$(RS_VENV)/.installed: requirements-realesrgan.txt
+	@if [ -z "$(RS_PYTHON)" ]; then \
+		echo "The package realesrgan needs Python 3.11; found: $$(python3 --version 2>/dev/null || echo none)."; \
+		echo "Install it, or name it: make realesrgan RS_PYTHON=/path/to/python3.11"; exit 1; fi
+	@"$(RS_PYTHON)" -c 'import sys; v = sys.version_info; sys.exit(0 if v[:2] == (3, 11) else \
+		f"The package realesrgan needs Python 3.11; {sys.executable} is {v[0]}.{v[1]}. Name another: make realesrgan RS_PYTHON=/path/to/python3.11")'
+	@echo "making $(RS_VENV) (5.6 GB) ..."
+	@"$(RS_PYTHON)" -m venv $(RS_VENV) || { echo "Python cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@$(RS_VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint requirements-realesrgan.txt setuptools wheel
+	@$(RS_VENV)/bin/python -m pip --disable-pip-version-check install --quiet --no-build-isolation --use-pep517 --requirement requirements-realesrgan.txt
+	@$(RS_VENV)/bin/python -c 'import realesrgan'
+	@touch $@
+
 # Pictures of the page for the README, from a run on the demo film in a real browser (chromium).
 screenshots: $(VENV)/.dev
 	$(BIN)/python -m tests.dashboard.screenshots docs/images
@@ -128,11 +150,15 @@ test-all: $(VENV)/.dev
 # Of the models' tests those that speak of torch, or use what was downloaded; the others know nothing of it and are in `make test`.
 test-torch: export OMP_NUM_THREADS := 1
 test-torch: $(VENV)/.torch
-	$(BIN)/python -m pytest $(WORKERS) $$(grep -lE 'torch|mark\.weights' tests/models/test_*.py) tests/training $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) $$(grep -rlE --include='test_*.py' 'torch|mark\.weights' tests/models) tests/training $(ARGS)
 
 # The tests of the lens, with the real FiftyOne and a mongod of their own.
 test-fiftyone: $(VENV)/.fiftyone
-	ANIMESET_FIFTYONE_TESTS=1 $(BIN)/python -m pytest tests/review/test_lens.py $(ARGS)
+	ANIMESET_FIFTYONE_TESTS=1 $(BIN)/python -m pytest tests/notebook/test_fiftyone_lens.py $(ARGS)
+
+# The package realesrgan against our own adapters, with the same weights.
+test-realesrgan: $(VENV)/.dev $(RS_VENV)/.installed
+	ANIMESET_REALESRGAN_TESTS=1 $(BIN)/python -m pytest tests/models/upscalers/test_realesrgan_package.py -s $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -162,6 +188,6 @@ train-identity: $(VENV)/.training
 		--keep animeset_lib/models/shipped/animeset-identity.onnx
 
 clean:
-	rm -rf $(VENV) build docs/build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(RS_VENV) build docs/build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find work -mindepth 1 ! -name .gitkeep -delete

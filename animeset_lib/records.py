@@ -8,6 +8,7 @@ Times are milliseconds of presentation time. A row is never removed: when someth
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 __all__ = [
+    "UNREADABLE",
     "AttributeRow",
     "Box",
     "CaptionRow",
@@ -29,6 +31,7 @@ __all__ = [
     "Framing",
     "PlannedCrop",
     "QualityRow",
+    "Reason",
     "Record",
     "Region",
     "RegularisationRow",
@@ -48,6 +51,9 @@ def safe_name(text: str, *, fallback: str = "film", max_length: int = 80) -> str
 
     Unicode letters and digits stay (a film may be called `Ein Film – ßäü`); everything else becomes one underscore.
     The result is at most `max_length` bytes of UTF-8, cut at a character border. Different texts may give equal names.
+
+    >>> safe_name("Ein Film: Teil 2.mkv"), safe_name("con"), safe_name("...")
+    ('Ein_Film_Teil_2.mkv', 'film_con', 'film')
     """
     name = re.sub(r"[^\w.-]+", "_", text, flags=re.UNICODE)
     name = re.sub(r"_{2,}", "_", name).strip("._- ")
@@ -63,7 +69,14 @@ class _Frozen(BaseModel):
 
 
 class Box(_Frozen):
-    """A rectangle `xyxy` in pixels, half-open. Raises `ValueError` when it is empty, reversed or not finite."""
+    """A rectangle `xyxy` in pixels, half-open. Raises `ValueError` when it is empty, reversed or not finite.
+
+    >>> face = Box.of((10, 10, 30, 30))
+    >>> face.width, face.center, round(face.iou(face.moved(10, 0)), 2)
+    (20.0, (20.0, 20.0), 0.33)
+    >>> face.clip(20, 20).xyxy, face.clip(5, 5)
+    ((10.0, 10.0, 20.0, 20.0), None)
+    """
 
     x0: float
     y0: float
@@ -144,8 +157,21 @@ class Box(_Frozen):
         return x0, y0, max(x0 + 1, round(self.x1)), max(y0 + 1, round(self.y1))
 
 
+@dataclass(frozen=True)
+class Reason:
+    """Why rows are dropped: a few words in each language of the page, and a sentence of what that means."""
+
+    english: str
+    german: str
+    means: str
+
+
+UNREADABLE = Reason("Unreadable", "Nicht lesbar", "The picture is damaged or gone.")
+"""Of every stage that opens pictures, as `unreadable`."""
+
+
 class Record(_Frozen):
-    """One row of a stage. `dropped` is None while the thing is in use, else a reason code such as `duplicate`."""
+    """One row of a stage. `dropped` is None while the thing is in use, else the code of one of its stage's `reasons`."""
 
     id: RecordId
     dropped: str | None = None

@@ -1,4 +1,5 @@
-"""The few things that Windows does another way than Linux and macOS, each with both forms. Nowhere else is it asked which system this is.
+"""Files and processes as this system has them, above all the few things that Windows does another way than Linux and macOS, each with both forms.
+Nowhere else is it asked which system this is.
 
 Windows' forms follow its documentation; they were tested with stand-ins, not on Windows.
 """
@@ -6,6 +7,7 @@ Windows' forms follow its documentation; they were tested with stand-ins, not on
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shlex
 import signal
@@ -18,16 +20,20 @@ __all__ = [
     "CUDA_DRIVER",
     "LOCAL_SOCKETS",
     "O_BINARY",
+    "VENV_PYTHON",
     "cores",
     "end_tree",
     "own_session",
     "replace_path",
+    "sha256_of",
     "split_command",
     "sync",
 ]
 
 WINDOWS = os.name == "nt"
 O_BINARY = getattr(os, "O_BINARY", 0)
+VENV_PYTHON = "Scripts/python.exe" if WINDOWS else "bin/python"
+"""The interpreter of a virtual environment, below its folder."""
 CUDA_DRIVER = "nvcuda.dll" if WINDOWS else "libcuda.so.1"
 LOCAL_SOCKETS = not WINDOWS
 """Whether kernels can be spoken to by sockets in the file system."""
@@ -97,3 +103,9 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sha256_of(path: Path) -> str:
+    """The hash of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

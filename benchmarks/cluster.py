@@ -26,12 +26,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from animeset_lib.cast.cluster import least_regions
+from animeset_lib.cast.grouping import NOISE, group
+from animeset_lib.cast.shared_neighbours import cosine_distances
 from animeset_lib.errors import InputError
 from animeset_lib.media import PICTURE_SUFFIXES, read_image
 from animeset_lib.models.api import Embedder
-from animeset_lib.stages.affinity import cosine_distances
-from animeset_lib.stages.cluster import least_regions
-from animeset_lib.stages.grouping import NOISE, group
 
 Vectors = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]

@@ -21,7 +21,7 @@ from functools import partial
 import imagehash
 import numpy as np
 
-from animeset_lib.stages.hashing import Hashes, hash_hex, neighbours
+from animeset_lib.frames.hashing import Hashes, hash_hex, neighbours
 
 NEAREST = 64
 EVERY_PAIR_MOST = 100_000

@@ -25,18 +25,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import ffmpeg
 
+from animeset_lib.frames.dedupe import DedupeStage
+from animeset_lib.frames.extract import ExtractNotes, ExtractStage
 from animeset_lib.media import FilmReader, ffmpeg_exe, probe
 from animeset_lib.models.provider import Zoo
-from animeset_lib.run.stage import Context, Output, Stage
+from animeset_lib.records import Frame, Record
+from animeset_lib.run.stage import Context, Given, Notes, Output, Stage, StageInfo
 from animeset_lib.settings import Settings
-from animeset_lib.stages.dedupe import DedupeStage
-from animeset_lib.stages.extract import ExtractStage
+
+R = TypeVar("R", bound=Record)
+N = TypeVar("N", bound=Notes)
 
 
 def decode_by_ffmpeg(film: Path, work: Path, threads: int) -> None:
@@ -50,13 +54,13 @@ def decode_by_pyav(film: Path, work: Path, threads: int) -> None:
             pass
 
 
-def extract(film: Path, work: Path, threads: int) -> Output:
-    return _run(ExtractStage(Settings().extract, probe(film), film), {}, work, threads)
+def extract(film: Path, work: Path, threads: int) -> Output[Frame, ExtractNotes]:
+    return _run(ExtractStage(Settings().extract, probe(film), film), Given(), work, threads)
 
 
 def extract_and_dedupe(film: Path, work: Path, threads: int) -> None:
     stills = extract(film, work, threads)
-    _run(DedupeStage(Settings().dedupe), {"1_extract": stills}, work, threads)
+    _run(DedupeStage(Settings().dedupe), Given([stills]), work, threads)
 
 
 def naive_chain(film: Path, work: Path, threads: int) -> None:
@@ -71,27 +75,26 @@ def naive_chain(film: Path, work: Path, threads: int) -> None:
             _ = one - other <= 10
 
 
-def _run(stage: Stage, given: Mapping[str, Output], work: Path, threads: int) -> Output:
+def _run(stage: Stage[Any, R, N], given: Given, work: Path, threads: int) -> Output[R, N]:
     """A stage without the engine around it: no journal, no lock, no events."""
     out = work / stage.name
     out.mkdir()
-    notes: dict[str, Any] = {}
     ctx = Context(
         models=Zoo(),
         threads=threads,
         log=logging.getLogger("benchmark"),
         progress=lambda done, total: None,
         check_cancel=lambda: None,
-        note=notes.__setitem__,
     )
     items = stage.plan(given)
     rows = [
         row for i in range(0, len(items), stage.batch) for row in stage.process(items[i : i + stage.batch], out, ctx)
     ]
-    final = stage.finish(rows, items, given, out, ctx)
+    final, notes = stage.finish(rows, items, given, out, ctx)
     (out / "rows.jsonl").write_text("".join(row.model_dump_json() + "\n" for row in final), encoding="utf-8")
-    (out / "stage.json").write_text(json.dumps({"notes": notes}), encoding="utf-8")
-    return Output(out, stage.row)
+    info = StageInfo(stage=stage.name, notes=notes.model_dump(mode="json"))
+    (out / "stage.json").write_text(info.model_dump_json(), encoding="utf-8")
+    return Output(out, type(stage))
 
 
 JOBS: dict[str, Callable[[Path, Path, int], object]] = {

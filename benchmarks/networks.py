@@ -25,13 +25,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from animeset_lib.demo import iter_demo_frames
+from animeset_demo import iter_demo_frames
 from animeset_lib.models.api import ModelInfo, TaggerInput
-from animeset_lib.models.ccip import Ccip
-from animeset_lib.models.deepghs import IOU_MAX, SCORE_MIN, DeepghsOne
-from animeset_lib.models.device import choose
+from animeset_lib.models.detectors.deepghs import IOU_MAX, SCORE_MIN, DeepghsOne
+from animeset_lib.models.embedders.ccip import Ccip
+from animeset_lib.models.engines.device import choose
 from animeset_lib.models.spec import Parts
-from animeset_lib.models.wd import WdTagger
+from animeset_lib.models.taggers.wd import WdTagger
 
 TURNS = 3
 TAGS = 10_861

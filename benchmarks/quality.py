@@ -18,12 +18,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from animeset_lib.demo import iter_demo_frames
+from animeset_demo import iter_demo_frames
 from animeset_lib.media import read_image
+from animeset_lib.pictures.measure import measure_face
+from animeset_lib.pictures.quality import find_faults
 from animeset_lib.records import Box
 from animeset_lib.settings import QualitySettings
-from animeset_lib.stages.measure import measure_face
-from animeset_lib.stages.quality import find_faults
 
 Picture = npt.NDArray[np.uint8]
 Face = tuple[Picture, Box]

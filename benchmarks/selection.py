@@ -27,15 +27,22 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from animeset_lib.demo import render_demo_film
-from animeset_lib.demo.truth import DemoTruth, PersonTruth
+from animeset_demo import render_demo_film
+from animeset_demo.truth import DemoTruth, PersonTruth
+from animeset_lib.cast.cast import CastStage
+from animeset_lib.cast.detect import DetectStage
+from animeset_lib.cast.embed import EmbedStage
+from animeset_lib.dataset.selection import THUMB_PX, PictureCandidate, choose, likeness
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import read_image
-from animeset_lib.pipeline import Folders, film_folder, run_film
+from animeset_lib.pictures.crop import CropStage
+from animeset_lib.pictures.quality import QualityStage
+from animeset_lib.pipeline import FilmFiles, Folders, run_film
+from animeset_lib.pipeline.stages_on_disk import stages_with
 from animeset_lib.records import Box
-from animeset_lib.run.stage import Output
+from animeset_lib.run.stage import Given
 from animeset_lib.settings import DatasetSettings, load_settings
-from animeset_lib.stages.selection import THUMB_PX, Candidate, choose, likeness
-from animeset_lib.stages_on_disk import stages_with
+from animeset_lib.words.attributes import AttributesStage
 
 SIZES = (8, 12, 20, 30)
 STRANGERS = 3
@@ -43,7 +50,7 @@ SEEDS = 10
 VIEWS = {"front": "front", "three_quarter": "side", "back": "behind"}
 """The truth's word → that of the attributes."""
 
-Way = Callable[[Sequence[Candidate]], Sequence[str]]
+Way = Callable[[Sequence[PictureCandidate]], Sequence[str]]
 """Candidates → their ids, best first."""
 
 
@@ -51,8 +58,8 @@ Way = Callable[[Sequence[Candidate]], Sequence[str]]
 class Pool:
     """The crops of one character of the cast; `told` are the same with the true outfit, emotion and view; `shows` what each shows in truth."""
 
-    seen: Sequence[Candidate]
-    told: Sequence[Candidate]
+    seen: Sequence[PictureCandidate]
+    told: Sequence[PictureCandidate]
     shows: Mapping[str, PersonTruth]
 
 
@@ -127,15 +134,15 @@ def covered(chosen: Sequence[str], pool: Pool, size: int) -> tuple[float, float,
     return looks, kinds, shots
 
 
-def ours(candidates: Sequence[Candidate]) -> Sequence[str]:
+def ours(candidates: Sequence[PictureCandidate]) -> Sequence[str]:
     return choose(candidates, DatasetSettings()).ranked
 
 
-def without_quotas(candidates: Sequence[Candidate]) -> Sequence[str]:
+def without_quotas(candidates: Sequence[PictureCandidate]) -> Sequence[str]:
     return choose(candidates, DatasetSettings(per_outfit=0, per_emotion=0)).ranked
 
 
-def k_centre(candidates: Sequence[Candidate]) -> Sequence[str]:
+def k_centre(candidates: Sequence[PictureCandidate]) -> Sequence[str]:
     """Always the crop least like any chosen one (Gonzalez 1985), from the most typical one on; our own likeness."""
     pool = sorted(candidates, key=lambda c: c.id)
     like = likeness(pool)
@@ -148,12 +155,12 @@ def k_centre(candidates: Sequence[Candidate]) -> Sequence[str]:
     return [pool[index].id for index in ranked]
 
 
-def in_order(candidates: Sequence[Candidate]) -> Sequence[str]:
+def in_order(candidates: Sequence[PictureCandidate]) -> Sequence[str]:
     return [c.id for c in sorted(candidates, key=lambda c: (c.pts_ms, c.id))]
 
 
 def chance(seed: int) -> Way:
-    def shuffled(candidates: Sequence[Candidate]) -> Sequence[str]:
+    def shuffled(candidates: Sequence[PictureCandidate]) -> Sequence[str]:
         ids = sorted(c.id for c in candidates)
         random.Random(seed).shuffle(ids)
         return ids
@@ -177,10 +184,10 @@ def pools_of(film: Path, truth: DemoTruth, root: Path) -> list[Pool]:
     settings = load_settings(None, ("upscale.candidates=10", "tag.tagger=attributes"), "draft")
     folders = Folders(*(root / name for name in ("output", "work", "logs")))
     result = run_film(film, settings, folders, until="attributes", keep_work=True)
-    outputs = stages_with(folders.work / film_folder(result.film), "6b_attributes")
+    outputs = stages_with(FilmFiles.of(result.film, folders).work, AttributesStage)
     assert outputs is not None
-    pools: dict[str, tuple[list[Candidate], list[Candidate], dict[str, PersonTruth]]] = {}
-    for crop in outputs["5_crop"].kept:
+    pools: dict[str, tuple[list[PictureCandidate], list[PictureCandidate], dict[str, PersonTruth]]] = {}
+    for crop in outputs[CropStage].kept:
         seen, told, shows = pools.setdefault(crop.character, ([], [], {}))
         candidate = candidate_of(crop.id, outputs)
         person = person_of(crop.region_id, outputs, truth)
@@ -193,23 +200,23 @@ def pools_of(film: Path, truth: DemoTruth, root: Path) -> list[Pool]:
     return [Pool(*pools[character]) for character in sorted(pools)]
 
 
-def candidate_of(crop_id: str, outputs: Mapping[str, Output]) -> Candidate:
-    crop = outputs["5_crop"].by_id[crop_id]
-    frame = outputs["1_extract"].by_id[crop.frame_id]
-    kind = outputs["6b_attributes"].by_id[crop_id]
-    picture = read_image(outputs["5_crop"].path / crop.file)
+def candidate_of(crop_id: str, outputs: Given) -> PictureCandidate:
+    crop = outputs[CropStage].by_id[crop_id]
+    frame = outputs[ExtractStage].by_id[crop.frame_id]
+    kind = outputs[AttributesStage].by_id[crop_id]
+    picture = read_image(outputs[CropStage].path / crop.file)
     small = cv2.resize(picture, (THUMB_PX, THUMB_PX), interpolation=cv2.INTER_AREA)
-    return Candidate(
+    return PictureCandidate(
         id=crop_id,
         region_id=crop.region_id,
         framing=crop.framing,
         shot=frame.shot,
         pts_ms=frame.pts_ms,
-        vector=outputs["3b_embed"].by_id[crop.region_id].vector,
+        vector=outputs[EmbedStage].by_id[crop.region_id].vector,
         tags=kind.tags,
         thumb=np.asarray(small, np.float32) / np.float32(255),
-        quality=outputs["4a_quality"].by_id[crop.region_id].score,
-        confidence=outputs["3d_cast"].by_id[crop.region_id].confidence,
+        quality=outputs[QualityStage].by_id[crop.region_id].score,
+        confidence=outputs[CastStage].by_id[crop.region_id].confidence,
         outfit=kind.outfit,
         emotion=kind.emotion,
         background=kind.background,
@@ -217,10 +224,10 @@ def candidate_of(crop_id: str, outputs: Mapping[str, Output]) -> Candidate:
     )
 
 
-def person_of(region_id: str, outputs: Mapping[str, Output], truth: DemoTruth) -> PersonTruth | None:
+def person_of(region_id: str, outputs: Given, truth: DemoTruth) -> PersonTruth | None:
     """Whose face the region is, by an overlap of at least .3."""
-    region = outputs["3a_detect"].by_id[region_id]
-    at = round(outputs["1_extract"].by_id[region.frame_id].pts_ms * truth.film.fps / 1000)
+    region = outputs[DetectStage].by_id[region_id]
+    at = round(outputs[ExtractStage].by_id[region.frame_id].pts_ms * truth.film.fps / 1000)
     left, top, *_ = truth.film.content_box  # stills are cut to it
     overlaps = [
         (Box.of(person.face_xyxy).moved(-left, -top).iou(region.face), number)

@@ -28,17 +28,18 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from animeset_lib.demo.backgrounds import paint_backdrop
-from animeset_lib.demo.truth import DemoTruth
+from animeset_demo.backgrounds import paint_backdrop
+from animeset_demo.truth import DemoTruth
 from animeset_lib.media import PICTURE_SUFFIXES, read_image
 from animeset_lib.models.api import Detector, Picture
 from animeset_lib.records import Box
 from animeset_lib.settings import AttributesSettings
-from animeset_lib.stages.looks import clothes_look
-from animeset_lib.stages.subsets import Sighting, outfits
-from animeset_lib.tags.vocabulary import UNKNOWN
+from animeset_lib.words.clothes import clothes_look
+from animeset_lib.words.outfits import outfits
+from animeset_lib.words.subsets import TaggedCrop
+from animeset_lib.words.vocabulary import UNKNOWN
 
-Rule = Callable[[Sequence[Sighting], int], Mapping[str, str]]
+Rule = Callable[[Sequence[TaggedCrop], int], Mapping[str, str]]
 """`rule(sightings, true number of outfits)` → crop id → outfit; only the peers that need it look at the number."""
 
 SETTINGS = AttributesSettings()
@@ -51,7 +52,7 @@ class Case:
     """One character in one film: its crops and the true outfit of each."""
 
     name: str
-    sightings: list[Sighting]
+    sightings: list[TaggedCrop]
     truth: dict[str, str]
 
 
@@ -120,7 +121,7 @@ def film_cases(work: Path, truth_path: Path) -> Iterator[Case]:
     frames, regions, tracks = (by_id(work, stage) for stage in ("1_extract", "3a_detect", "3c_cluster"))
     content = json.loads((stage_folder(work, "1_extract") / "stage.json").read_text(encoding="utf-8"))["notes"]["film"]
     bars = content["content_box"] or {"x0": 0, "y0": 0}
-    sightings: dict[str, list[Sighting]] = defaultdict(list)
+    sightings: dict[str, list[TaggedCrop]] = defaultdict(list)
     worn: dict[str, str] = {}
     for crop in by_id(work, "5_crop").values():
         if crop["dropped"]:
@@ -138,7 +139,9 @@ def film_cases(work: Path, truth_path: Path) -> Iterator[Case]:
         worn[crop["id"]] = outfit
         picture = read_image(stage_folder(work, "5_crop") / crop["file"])
         look = clothes_look(picture, Box(**crop["face"]) if crop["face"] else None)
-        own = Sighting(crop["id"], crop["region_id"], tracks[crop["region_id"]]["track"], {}, look, len(crop["faces"]))
+        own = TaggedCrop(
+            crop["id"], crop["region_id"], tracks[crop["region_id"]]["track"], {}, look, len(crop["faces"])
+        )
         sightings[crop["character"]].append(own)
     for character, seen in sorted(sightings.items()):
         yield Case(character, seen, {sighting.id: worn[sighting.id] for sighting in seen})
@@ -177,7 +180,7 @@ def pseudo_film(
     detector: Detector,
     rng: np.random.Generator,
 ) -> Case:
-    sightings: list[Sighting] = []
+    sightings: list[TaggedCrop] = []
     truth: dict[str, str] = {}
     worn = rng.permutation(sorted(wardrobe))[: int(rng.integers(1, 4))]
     for track in range(int(rng.integers(3, 11))):
@@ -193,7 +196,7 @@ def pseudo_film(
             if faces:
                 key = f"{character}-{track:02}-{index:02}"
                 largest = max(faces, key=lambda box: box.area)
-                sightings.append(Sighting(key, key, track, {}, clothes_look(picture, largest), 1))
+                sightings.append(TaggedCrop(key, key, track, {}, clothes_look(picture, largest), 1))
                 truth[key] = outfit
     return Case(character, sightings, truth)
 
@@ -258,22 +261,22 @@ def tagged(case: Case, right: float, rng: np.random.Generator) -> Case:
         tags = {tag: float(rng.uniform(0.4, 0.95)) for tag in own if rng.uniform() < right}
         if rng.uniform() > right:
             tags[str(rng.choice(garments))] = float(rng.uniform(0.4, 0.6))
-        sightings.append(Sighting(one.id, one.region_id, one.track, tags, one.looks, one.faces))
+        sightings.append(TaggedCrop(one.id, one.region_id, one.track, tags, one.looks, one.faces))
     return Case(case.name, sightings, case.truth)
 
 
 # ----------------------------------------------------------------------------------------------------------------- rules
 
 
-def ours(sightings: Sequence[Sighting], true_number: int) -> Mapping[str, str]:
+def ours(sightings: Sequence[TaggedCrop], true_number: int) -> Mapping[str, str]:
     return outfits(sightings, SETTINGS).name_of
 
 
-def one_outfit(sightings: Sequence[Sighting], true_number: int) -> Mapping[str, str]:
+def one_outfit(sightings: Sequence[TaggedCrop], true_number: int) -> Mapping[str, str]:
     return {sighting.id: "one" for sighting in sightings}
 
 
-def k_means(sightings: Sequence[Sighting], true_number: int) -> Mapping[str, str]:
+def k_means(sightings: Sequence[TaggedCrop], true_number: int) -> Mapping[str, str]:
     from sklearn.cluster import KMeans
 
     seen = [sighting for sighting in sightings if sighting.looks]
@@ -284,7 +287,7 @@ def k_means(sightings: Sequence[Sighting], true_number: int) -> Mapping[str, str
     return by_label(sightings, seen, labels)
 
 
-def plain_hdbscan(sightings: Sequence[Sighting], true_number: int) -> Mapping[str, str]:
+def plain_hdbscan(sightings: Sequence[TaggedCrop], true_number: int) -> Mapping[str, str]:
     import hdbscan
 
     seen = [sighting for sighting in sightings if sighting.looks]
@@ -298,11 +301,11 @@ def plain_hdbscan(sightings: Sequence[Sighting], true_number: int) -> Mapping[st
     return by_label(sightings, seen, labels)
 
 
-def flat(seen: Sequence[Sighting]) -> npt.NDArray[np.float32]:
+def flat(seen: Sequence[TaggedCrop]) -> npt.NDArray[np.float32]:
     return np.array([sighting.looks for sighting in seen], np.float32)
 
 
-def by_label(sightings: Sequence[Sighting], seen: Sequence[Sighting], labels: Sequence[int]) -> Mapping[str, str]:
+def by_label(sightings: Sequence[TaggedCrop], seen: Sequence[TaggedCrop], labels: Sequence[int]) -> Mapping[str, str]:
     named = {one.id: f"{label}" if label >= 0 else UNKNOWN for one, label in zip(seen, labels, strict=True)}
     return {sighting.id: named.get(sighting.id, UNKNOWN) for sighting in sightings}
 

@@ -7,7 +7,6 @@ Needs a chromium. Beside it the same file is copied from disk to disk, for the s
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import struct
@@ -20,6 +19,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from animeset_lib.system import sha256_of
 from tests.dashboard.browser import browser, make_film, make_project, opened, served
 
 
@@ -34,11 +34,6 @@ def large_film(path: Path, size: int) -> Path:
             file.write(os.urandom(part))
             rest -= part
     return path
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def memory_mb(pid: int) -> float:
@@ -65,7 +60,7 @@ def main(size: int) -> None:
                 page.tab.wait_for_timeout(250)
             seconds = time.monotonic() - began
         arrived = project / "input" / "large.mp4"
-        print(f"{size / 1e9:.2f} GB, bytes equal: {sha256(film) == sha256(arrived)}")
+        print(f"{size / 1e9:.2f} GB, bytes equal: {sha256_of(film) == sha256_of(arrived)}")
         print(f"{seconds:.0f} s, {size / 1e6 / seconds:.0f} MB/s; a copy on the same disk: {copied:.1f} s")
         print(f"server and kernels: {before:.0f} MB before, at most {peak:.0f} MB during the upload")
 

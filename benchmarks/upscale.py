@@ -20,19 +20,14 @@ import cv2
 import numpy as np
 
 from animeset_lib.models.api import ModelInfo, Picture, Upscaler
-from animeset_lib.models.device import choose
-from animeset_lib.models.lanczos import Lanczos
-from animeset_lib.models.realesrgan_ncnn import ANIMEVIDEO, X4PLUS_ANIME, Network, RealEsrganNcnn
+from animeset_lib.models.engines.device import choose
 from animeset_lib.models.spec import Parts
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.models import ncnn_weights  # the reader of ncnn's files serves the tests in the first place
+from animeset_lib.models.upscalers.lanczos import Lanczos
+from animeset_lib.models.upscalers.ncnn_weights import state_dict
+from animeset_lib.models.upscalers.realesrgan_ncnn import ANIMEVIDEO, X4PLUS_ANIME, Network, RealEsrganNcnn
 
 DEVICE = choose()
-NETWORKS: dict[str, tuple[Network, Callable[[Path], dict[str, np.ndarray]]]] = {
-    "animevideov3": (ANIMEVIDEO, ncnn_weights.compact),
-    "x4plus-anime": (X4PLUS_ANIME, ncnn_weights.rrdb),
-}
+NETWORKS: dict[str, Network] = {"animevideov3": ANIMEVIDEO, "x4plus-anime": X4PLUS_ANIME}
 
 
 def drawing(side: int) -> Picture:
@@ -55,17 +50,17 @@ def cases(folder: Path) -> Iterator[tuple[str, str, int, str, Upscaler]]:
     """Network, route, factor, tile and the upscaler, Lanczos first."""
     for factor in (2, 3, 4):
         yield "lanczos", "opencv", factor, "-", Lanczos(parts())
-    for name, (network, read) in NETWORKS.items():
+    for name, network in NETWORKS.items():
         for factor in sorted(network.files):
             for tile in (None, 64) if factor == 2 else (None,):
                 yield name, "ncnn", factor, str(tile or network.tile), RealEsrganNcnn(parts(), network, tile=tile)
         if importlib.util.find_spec("torch") and importlib.util.find_spec("spandrel"):
             import torch
 
-            from animeset_lib.models.spandrel_upscaler import SpandrelUpscaler
+            from animeset_lib.models.upscalers.spandrel_upscaler import SpandrelUpscaler
 
             param = next(path for path in network.weights() if path.name == f"{network.files[4]}.param")
-            state = {key: torch.from_numpy(value.copy()) for key, value in read(param).items()}
+            state = {key: torch.from_numpy(value.copy()) for key, value in state_dict(param).items()}
             torch.save({"params": state}, folder / f"{name}.pth")
             for factor in sorted(network.files):
                 upscaler = SpandrelUpscaler(parts(folder / f"{name}.pth"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -16,12 +15,13 @@ import psutil
 import pytest
 from filelock import FileLock
 
-from animeset_lib import cli, open_run
-from animeset_lib.explore import demo_film
-from animeset_lib.models.fakes import FakeModels
+from animeset_lib import open_run
+from animeset_lib.cli import main as cli
+from animeset_lib.notebook import demo_film
 from animeset_lib.records import EmbedRow, Record
-from animeset_lib.run.stage import Context, Output, Stage
+from animeset_lib.run.stage import Context, Given, Notes, Output, Stage, StageInfo, StageType, row_of
 from tests.dashboard.browser import make_film
+from tests.fakes import FakeModels
 
 # How long an example takes says more about what else the machine does than about the code. On CI the examples are the same every time: a
 # change is not judged by luck. `make test-all` takes the profile `exhaustive`.
@@ -107,65 +107,65 @@ def finished_demo(made_once: MadeOnce) -> Path:
 
 @pytest.fixture
 def make_context() -> Callable[..., Context]:
-    """`make_context(models=...)`; what stages note is in `context.noted`, a dict bound to `note`."""
+    """`make_context(models=...)`: what a running stage may use, two threads and a silent bar."""
 
-    def make(models: Any = None, notes: dict[str, Any] | None = None) -> Context:
-        sink: dict[str, Any] = {} if notes is None else notes
+    def make(models: Any = None) -> Context:
         return Context(
             models=models or FakeModels(),
             threads=2,
             log=logging.getLogger("animeset"),
             progress=lambda done, total: None,
             check_cancel=lambda: None,
-            note=sink.__setitem__,
         )
 
     return make
 
 
-@pytest.fixture
-def make_output(tmp_path: Path) -> Callable[..., Output]:
-    """`make_output("3a_detect", Region, rows, notes={...})` writes a finished stage's folder and returns its `Output`."""
+def _write_output(
+    folder: Path, stage: type[Stage[Any, Any, Any]], rows: Sequence[Record], notes: Notes | None
+) -> Output[Any, Any]:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "rows.jsonl").write_text("".join(row.model_dump_json() + "\n" for row in rows), encoding="utf-8")
+    info = StageInfo(stage=stage.name, notes={} if notes is None else notes.model_dump(mode="json"))
+    (folder / "stage.json").write_text(info.model_dump_json(), encoding="utf-8")
+    if row_of(stage) is EmbedRow:
+        vectors = [row.vector for row in rows if isinstance(row, EmbedRow)]
+        np.save(folder / "vectors.npy", np.stack(vectors) if vectors else np.zeros((0, 1), np.float32))
+    return Output(folder, stage, key=f"key-{stage.name}")
 
-    def make(
-        name: str, row_type: type[Record], rows: Sequence[Record], notes: Mapping[str, Any] | None = None
-    ) -> Output:
-        folder = tmp_path / "given" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "rows.jsonl").write_text("".join(row.model_dump_json() + "\n" for row in rows), encoding="utf-8")
-        (folder / "stage.json").write_text(
-            json.dumps({"stage": name, "models": {}, "notes": dict(notes or {})}), encoding="utf-8"
-        )
-        if row_type is EmbedRow:
-            np.save(folder / "vectors.npy", np.stack([row.vector for row in rows if isinstance(row, EmbedRow)]))
-        return Output(folder, row_type, key=f"key-{name}")
+
+@pytest.fixture
+def make_output(tmp_path: Path) -> Callable[..., Output[Any, Any]]:
+    """`make_output(DetectStage, rows, notes)` writes a finished stage's folder and returns its `Output`."""
+
+    def make(stage: type[Stage[Any, Any, Any]], rows: Sequence[Record], notes: Notes | None = None) -> Output[Any, Any]:
+        return _write_output(tmp_path / "given" / stage.name, stage, rows, notes)
 
     return make
 
 
 @pytest.fixture
-def run_stage(tmp_path: Path) -> Callable[..., Output]:
-    """`run_stage(stage, given, context, batch=n)` runs plan, process in batches, and finish the way the engine does; returns the `Output`."""
+def run_stage(tmp_path: Path) -> Callable[..., Output[Any, Any]]:
+    """`run_stage(stage, given, context, batch=n)` runs plan, process in batches, and finish the way the engine does; returns the `Output`.
 
-    def run(stage: Stage, given: Mapping[str, Output], ctx: Context, batch: int | None = None) -> Output:
+    `given` is a `Given`, or outputs by the class of their stage."""
+
+    def run(
+        stage: Stage[Any, Any, Any],
+        given: Given | Mapping[StageType, Output[Any, Any]],
+        ctx: Context,
+        batch: int | None = None,
+    ) -> Output[Any, Any]:
         out = tmp_path / "out" / stage.name
         out.mkdir(parents=True, exist_ok=True)
-        noted: dict[str, Any] = {}
-        context = Context(**{**ctx.__dict__, "note": noted.__setitem__})
-        items = stage.plan(given)
+        inputs = given if isinstance(given, Given) else Given(given.values())
+        items = stage.plan(inputs)
         rows: list[Any] = []
         size = batch or stage.batch
         for start in range(0, len(items), size):
-            rows += stage.process(items[start : start + size], out, context)
-        final = stage.finish(rows, items, given, out, context)
-        (out / "rows.jsonl").write_text("".join(row.model_dump_json() + "\n" for row in final), encoding="utf-8")
-        (out / "stage.json").write_text(
-            json.dumps({"stage": stage.name, "models": {}, "notes": noted}), encoding="utf-8"
-        )
-        if stage.row is EmbedRow:
-            vectors = [row.vector for row in final if isinstance(row, EmbedRow)]
-            np.save(out / "vectors.npy", np.stack(vectors) if vectors else np.zeros((0, 1), np.float32))
-        return Output(out, stage.row, key=f"key-{stage.name}")
+            rows += stage.process(items[start : start + size], out, ctx)
+        final, notes = stage.finish(rows, items, inputs, out, ctx)
+        return _write_output(out, type(stage), final, notes)
 
     return run
 

@@ -6,21 +6,23 @@ import json
 import logging
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
 
+from animeset_demo import DemoTruth, render_demo_film
 from animeset_lib import media
-from animeset_lib.demo import DemoTruth, render_demo_film
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.models.provider import Zoo
-from animeset_lib.pipeline import Folders, RunResult, film_folder, run_film
+from animeset_lib.pipeline import FilmFiles, Folders, RunResult, run_film
+from animeset_lib.pipeline.stages import PIPELINE, build_pipeline
 from animeset_lib.run.engine import keys_of, run_stages
 from animeset_lib.run.events import Events
 from animeset_lib.run.lock import Cancel
-from animeset_lib.run.stage import Output, Stage
+from animeset_lib.run.stage import Given, Stage
 from animeset_lib.run.store import FilmStore
 from animeset_lib.settings import Settings, load_settings
-from animeset_lib.stages import PIPELINE, build_pipeline
 from tests.truth import Judge, b_cubed
 
 
@@ -30,13 +32,13 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DemoTruth]:
     return path, render_demo_film(path, width=640, height=360, length_s=45)
 
 
-def _outputs(path: Path, settings: Settings, folders: Folders) -> dict[str, Output]:
+def _outputs(path: Path, settings: Settings, folders: Folders) -> Given:
     probed = media.probe(path)
     stages = build_pipeline(settings, probed, path)
-    store = FilmStore(folders.work, film_folder(probed))
+    store = FilmStore(folders.work, FilmFiles.of(probed).name)
     keys = keys_of(stages, Zoo())
-    found = {stage.name: store.finished(stage, keys[stage.name]) for stage in stages}
-    return {name: output for name, output in found.items() if output is not None}
+    found = [store.finished(type(stage), keys[stage.name]) for stage in stages]
+    return Given(output for output in found if output is not None)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def run(film: tuple[Path, DemoTruth], tmp_path_factory: pytest.TempPathFactory) 
 
 
 def test_every_stage_of_the_pipeline_ran(run: tuple[RunResult, Judge]) -> None:
-    assert list(run[1].outputs) == [stage.name for stage in PIPELINE.values()]
+    assert [output.stage for output in run[1].outputs] == list(PIPELINE.values())
 
 
 def test_shots_are_found(run: tuple[RunResult, Judge]) -> None:
@@ -60,9 +62,10 @@ def test_shots_are_found(run: tuple[RunResult, Judge]) -> None:
 
 
 def test_bars_are_cut_off(run: tuple[RunResult, Judge]) -> None:
-    content = run[1].outputs["1_extract"].info["notes"]["film"]["content_box"]
-    for edge, true in zip(("x0", "y0", "x1", "y1"), run[1].truth.film.content_box, strict=True):
-        assert abs(content[edge] - true) <= 2
+    content = run[1].outputs[ExtractStage].notes.film.content_box
+    assert content is not None
+    for edge, true in zip(content.xyxy, run[1].truth.film.content_box, strict=True):
+        assert abs(edge - true) <= 2
 
 
 def test_duplicates_go_and_expressions_stay(film: tuple[Path, DemoTruth], tmp_path: Path) -> None:
@@ -72,12 +75,12 @@ def test_duplicates_go_and_expressions_stay(film: tuple[Path, DemoTruth], tmp_pa
     outputs = _run(stages, tmp_path)
     judge = Judge(film[1], outputs)
     recall, precision = judge.duplicates()
-    assert len(outputs["1_extract"].rows) == pytest.approx(45 * 8, abs=1)
+    assert len(outputs[ExtractStage].rows) == pytest.approx(45 * 8, abs=1)
     assert recall >= 0.97
     assert precision >= 0.9
 
 
-def _run(stages: tuple[Stage, ...], root: Path) -> dict[str, Output]:
+def _run(stages: tuple[Stage[Any, Any, Any], ...], root: Path) -> Given:
     store = FilmStore(root, "film")
     store.path.mkdir()
     events = Events(root / "events.jsonl")

@@ -17,7 +17,7 @@ import pytest
 from nbclient import NotebookClient
 from PIL import Image
 
-from animeset_lib.stages import PIPELINE
+from animeset_lib.pipeline.stages import PIPELINE
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -218,10 +218,10 @@ def test_only_public_names_are_used(path: Path) -> None:
             if isinstance(node, ast.Import):
                 assert {alias.name for alias in node.names} <= NOT_OURS
             elif isinstance(node, ast.ImportFrom) and node.module not in NOT_OURS:
-                assert node.module in ("animeset_lib", "animeset_lib.explore")
+                assert node.module in ("animeset_lib", "animeset_lib.notebook")
                 module = importlib.import_module(node.module)
                 for alias in node.names:
-                    part = (ROOT / "animeset_lib" / "explore" / f"{alias.name}.py").is_file()
+                    part = (ROOT / "animeset_lib" / "notebook" / f"{alias.name}.py").is_file()
                     assert alias.name in module.__all__ or part, f"{alias.name} is not public"
             elif isinstance(node, ast.Attribute):
                 assert not node.attr.startswith("_"), f"{node.attr} is not public"

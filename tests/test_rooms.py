@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -33,103 +34,54 @@ HEAVY = {
     "IPython",
 }
 
-# Room → the other rooms of ours it may import. A longer path is a room of its own; every file is in one.
-ALLOWED: dict[str, set[str]] = {
-    "__init__": {"explore"},
-    "__main__": {"cli"},
-    "errors": set(),
-    "shipped": {"errors"},
-    "system": set(),
-    "records": set(),
-    "settings": {"errors"},
-    "media": {"errors", "records", "system"},
-    "ahead": set(),
-    "console": set(),
-    "models.api": {"records"},
-    "models": {"shipped", "system", "ahead", "errors", "records", "models.api"},
-    "run.stage": {"errors", "records", "models.api"},
-    "run": {"system", "errors", "records", "models.api", "run.stage"},
-    "tags": {"errors", "settings"},
-    "stages": {
+ORDER = (
+    *(
+        "records",
+        "errors",
+        "settings",
         "system",
-        *("ahead", "errors", "records", "settings", "media", "models.api"),
-        *("review", "review.traits", "run.stage", "tags"),
-    },
-    "pipeline": {
-        "cast_pack",
-        *("errors", "records", "settings", "media", "models", "models.api", "run", "run.stage"),
-        *("stages", "review.hand_captions"),
-    },
-    "stages_on_disk": {"pipeline", "run", "run.stage", "stages"},
-    "cast_pack": {"system", "ahead", "errors", "media", "records", "run", "run.stage", "stages"},
-    "export": {"system", "errors", "media", "records", "run", "stages", "tags"},
-    "review": {"system", "errors", "records", "run"},
-    "review.sorting": {"errors", "records", "review", "run.stage", "stages"},
-    "review.deciding": {"cast_pack", "errors", "review", "review.sorting", "stages"},
-    "review.lens": {
         "shipped",
-        "cast_pack",
-        *("errors", "records", "review", "review.captions", "review.sorting"),
-        *("run", "run.stage", "stages", "stages_on_disk"),
-    },
-    "review.captions": {"system", "errors", "review.traits", "run", "settings", "tags"},
-    "review.traits": {"errors", "run", "tags"},
-    "review.hand_captions": {"errors", "review.captions", "run", "settings", "tags"},
-    "demo": {"errors", "records", "media"},
-    "dashboard": {
-        "shipped",
-        "cast_pack",
-        "system",
-        *("errors", "export", "media", "pipeline", "records", "review", "review.captions", "review.sorting"),
-        *("run", "run.stage", "settings", "stages", "stages_on_disk", "tags"),
-    },
-    "explore": {
-        "shipped",
-        "system",
-        "cast_pack",
-        *("__init__", "ahead", "console", "dashboard", "demo", "errors", "export", "media", "models", "pipeline"),
-        *("records", "review", "review.captions", "review.lens", "review.traits", "run", "run.stage"),
-        *("settings", "stages", "tags"),
-    },
-    "commands": {
-        "shipped",
-        *("errors", "export", "models", "pipeline", "review.captions", "review.traits", "run", "settings"),
-        *("stages", "stages_on_disk", "tags"),
-    },
-    "cli": {
-        *("__init__", "commands", "console", "dashboard", "demo", "errors", "media", "models", "pipeline"),
-        *("review.deciding", "review.lens", "run", "settings"),
-    },
-}
+        "templates",
+        "wording",
+        "prefetch",
+        "media",
+        "animeset_demo",
+        "console",
+    ),
+    *("models", "run", "frames", "cast", "pictures", "words", "dataset", "published", "export"),
+    *("pipeline", "dashboard", "notebook", "__init__", "cli", "__main__"),
+)
+"""The rooms: a folder, or a file beside them. Each imports only those before it; `__init__` is what the package itself offers."""
 ONLY_IN = {
-    "fiftyone": {"review/lens.py"},
-    "ipywidgets": {"dashboard/view.py", "dashboard/upload.py", "dashboard/section.py"},
-    "ipyvue": {"dashboard/view.py", "dashboard/upload.py", "dashboard/section.py"},
-    "traitlets": {"dashboard/view.py", "dashboard/upload.py", "dashboard/section.py", "dashboard/app.py"},
+    "animeset_demo": {"notebook/demo.py", "cli/machine.py"},
+    "fiftyone": {"notebook/fiftyone_lens.py"},
+    "ipywidgets": {"dashboard/view.py"},
+    "ipyvue": {"dashboard/section.py"},
+    "traitlets": {"dashboard/view.py", "dashboard/section.py", "dashboard/app.py"},
     "jupyter_server": {"dashboard/app.py"},
     "voila": {"dashboard/app.py"},
     "tornado": {"dashboard/app.py"},
-    "av": {"media.py", "demo/film.py"},
-    "imageio_ffmpeg": {"media.py"},
+    "av": {"media/reader.py", "media/colour.py", "animeset_demo/film.py"},
+    "imageio_ffmpeg": {"media/ffmpeg.py"},
     "ffmpeg": set(),
     "huggingface_hub": {"models/download.py"},
     "pooch": {"models/weights.py"},
     "requests": {"models/download.py"},
     "httpx": set(),
-    "urllib": {"explore/readme.py", "models/weights.py"},
+    "urllib": {"notebook/readme.py", "models/weights.py"},
     "socket": set(),
     "ftplib": set(),
-    "pandas": {"explore/picture_table.py"},
-    "matplotlib": {"explore/plots.py"},
-    "IPython": {"explore/bars.py"},
+    "pandas": {"notebook/picture_table.py"},
+    "matplotlib": {"notebook/figures.py"},
+    "IPython": {"notebook/bars.py"},
 }
 
 
 DELETING = {"rmtree", "unlink", "rmdir", "removedirs", "remove_tree"}
 """Whatever they are called on. `remove` alone is a list's, so that one is known by where it comes from: `os`."""
 MAY_DELETE = {
-    "cast_pack.py",
-    *("run/store.py", "run/lock.py", "run/publish.py", "pipeline.py", "media.py"),
+    *("run/store.py", "run/lock.py", "published/publish.py", "media/pictures.py"),
+    *("pipeline/run.py", "pipeline/clean.py", "pipeline/cast_pack.py"),
     *("models/weights.py", "models/download.py"),  # in the folder of downloads, which is its own
     "dashboard/receiving.py",  # in `.upload` of the folder that receives
     "export/write.py",  # the folder it is about to write anew
@@ -137,22 +89,27 @@ MAY_DELETE = {
 
 
 def _files() -> list[Path]:
-    return sorted(ROOT.rglob("*.py"))
+    return [path for root in (ROOT, ROOT.parent / "animeset_demo") for path in sorted(root.rglob("*.py"))]
 
 
 def _place(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
+    return path.relative_to(ROOT if path.is_relative_to(ROOT) else ROOT.parent).as_posix()
 
 
-def _room(name: str) -> str | None:
-    """The room of a dotted name below `animeset_lib` (`models.api.Tagger`): the longest path that has an entry."""
-    parts = name.split(".")
-    return next((room for n in range(len(parts), 0, -1) if (room := ".".join(parts[:n])) in ALLOWED), None)
+def _room(place: str) -> str:
+    return place.split("/")[0].removesuffix(".py")
+
+
+def _room_of_name(name: str) -> str:
+    """Of a dotted name of ours: `run` for `animeset_lib.run.store.sync`, `__init__` for `animeset_lib.open_run`."""
+    package, _, rest = name.partition(".")
+    room = package if package == "animeset_demo" else rest.partition(".")[0]
+    return room if room in ORDER else "__init__"
 
 
 def _used(place: str, tree: ast.AST) -> set[str]:
     """Every dotted name a file imports or reaches by an imported one: `animeset_lib.run.store.sync`, `shutil.rmtree`."""
-    package = ["animeset_lib", *place.split("/")[:-1]]
+    package = [*([] if _room(place) == "animeset_demo" else ["animeset_lib"]), *place.split("/")[:-1]]
     known: dict[str, str] = {}
     used: set[str] = set()
     for node in ast.walk(tree):
@@ -178,12 +135,13 @@ def _used(place: str, tree: ast.AST) -> set[str]:
 
 def _reaches_too_far(place: str, source: str) -> set[str]:
     """The rooms and packages this file uses though it may not."""
-    room = _room(place.removesuffix(".py").replace("/", "."))
-    assert room is not None, f"{place} has no entry in ALLOWED"
+    room = _room(place)
+    assert room in ORDER, f"{place} has no entry in ORDER"
     names = _used(place, ast.parse(source))
-    ours = {_room(name.partition(".")[2]) or "__init__" for name in names if name.split(".")[0] == "animeset_lib"}
+    ours = {_room_of_name(name) for name in names if name.split(".")[0] in ("animeset_lib", "animeset_demo")}
     packages = {name.split(".")[0] for name in names}
-    return (ours - {room} - ALLOWED[room]) | {one for one in packages & ONLY_IN.keys() if place not in ONLY_IN[one]}
+    only = {one for one in packages & ONLY_IN.keys() if place not in ONLY_IN[one]}
+    return (ours - set(ORDER[: ORDER.index(room) + 1])) | (only - {room})
 
 
 def _deletes(place: str, source: str) -> set[str]:
@@ -198,7 +156,7 @@ def _deletes(place: str, source: str) -> set[str]:
 
 
 @pytest.mark.parametrize("path", _files(), ids=_place)
-def test_rooms_import_only_their_neighbours(path: Path) -> None:
+def test_rooms_import_only_those_before_them(path: Path) -> None:
     assert _reaches_too_far(_place(path), path.read_text(encoding="utf-8")) == set()
 
 
@@ -211,25 +169,27 @@ def test_only_the_store_deletes_below_work(path: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "source", "found"),
     [
-        ("tags/x.py", "import animeset_lib.cli", "cli"),
-        ("tags/x.py", "from animeset_lib import cli", "cli"),
-        ("tags/x.py", "from animeset_lib import open_run", "__init__"),
-        ("tags/x.py", "from animeset_lib.cli import main", "cli"),
-        ("tags/x.py", "from ..cli import main", "cli"),
-        ("tags/x.py", "from .. import cli", "cli"),
-        ("tags/x.py", "def later():\n    from animeset_lib.cli import main", "cli"),
-        ("tags/x.py", "import importlib\nimportlib.import_module('animeset_lib.cli')", "cli"),
-        ("tags/x.py", "LATER = 'animeset_lib.cli'", "cli"),
-        ("tags/x.py", "import animeset_lib.settings\nanimeset_lib.cli.main()", "cli"),
-        ("tags/x.py", "import animeset_lib.settings as s, animeset_lib as a\na.cli.main()", "cli"),
-        ("stages/x.py", "from animeset_lib.models import zoo", "models"),
-        ("stages/x.py", "from animeset_lib.run import store", "run"),
-        ("stages/x.py", "from animeset_lib import review\nreview.lens.Lens()", "review.lens"),
-        ("tags/x.py", "import av", "av"),
-        ("tags/x.py", "import av.video as a", "av"),
-        ("tags/x.py", "from av import open", "av"),
-        ("tags/x.py", "from importlib import import_module\nimport_module('av')", "av"),
-        ("tags/x.py", "__import__(f'av.{1}')", "av"),
+        ("words/x.py", "import animeset_lib.cli", "cli"),
+        ("words/x.py", "from animeset_lib import cli", "cli"),
+        ("words/x.py", "from animeset_lib import open_run", "__init__"),
+        ("words/x.py", "from animeset_lib.cli import main", "cli"),
+        ("words/x.py", "from ..cli import main", "cli"),
+        ("words/x.py", "from .. import cli", "cli"),
+        ("words/x.py", "def later():\n    from animeset_lib.cli import main", "cli"),
+        ("words/x.py", "import importlib\nimportlib.import_module('animeset_lib.cli')", "cli"),
+        ("words/x.py", "LATER = 'animeset_lib.cli'", "cli"),
+        ("words/x.py", "import animeset_lib.settings\nanimeset_lib.cli.main()", "cli"),
+        ("words/x.py", "import animeset_lib.settings as s, animeset_lib as a\na.cli.main()", "cli"),
+        ("frames/x.py", "from animeset_lib.cast import tracks", "cast"),
+        ("run/x.py", "from animeset_lib import pictures\npictures.crop.CropStage()", "pictures"),
+        ("models/x.py", "if TYPE_CHECKING:\n    from animeset_lib.run.stage import Stage", "run"),
+        ("animeset_demo/x.py", "from animeset_lib.models import api", "models"),
+        ("words/x.py", "from animeset_demo.film import render_demo_film", "animeset_demo"),
+        ("words/x.py", "import av", "av"),
+        ("words/x.py", "import av.video as a", "av"),
+        ("words/x.py", "from av import open", "av"),
+        ("words/x.py", "from importlib import import_module\nimport_module('av')", "av"),
+        ("words/x.py", "__import__(f'av.{1}')", "av"),
     ],
 )
 def test_who_reaches_too_far_is_found(place: str, source: str, found: str) -> None:
@@ -239,22 +199,69 @@ def test_who_reaches_too_far_is_found(place: str, source: str, found: str) -> No
 @pytest.mark.parametrize(
     ("place", "source"),
     [
+        ("words/x.py", "from animeset_lib.words import y\nfrom .line import z\nfrom ..settings import Settings"),
+        ("frames/x.py", "from animeset_lib.models import api\nfrom animeset_lib.run.stage import Output"),
+        ("frames/x.py", "available = 1\navailable.cli()\ntext = 'animeset_lib reads av'"),
+        ("media/reader.py", "import av\nfrom .. import errors"),
         (
-            "tags/x.py",
-            "from animeset_lib.tags import y\nfrom .line import z\nfrom animeset_lib.settings import Settings",
+            "animeset_demo/film.py",
+            "import av, animeset_lib.media\nfrom . import truth\nfrom animeset_demo.body import Body",
         ),
-        ("stages/x.py", "from animeset_lib.models import api\nfrom animeset_lib.run.stage import Output"),
-        ("stages/x.py", "available = 1\navailable.cli()\ntext = 'animeset_lib reads av'"),
-        ("media.py", "import av\nfrom . import errors"),
     ],
 )
-def test_neighbours_are_no_finding(place: str, source: str) -> None:
+def test_those_before_are_no_finding(place: str, source: str) -> None:
     assert _reaches_too_far(place, source) == set()
 
 
 def test_a_file_without_an_entry_is_refused() -> None:
     with pytest.raises(AssertionError, match=r"attic/x.py has no entry"):
         _reaches_too_far("attic/x.py", "")
+
+
+def _file_of(name: str) -> str | None:
+    """The file of ours that a dotted name speaks of: `run/store.py` for `animeset_lib.run.store.sync`."""
+    parts = name.split(".")[1:]
+    for n in range(len(parts), -1, -1):
+        for place in ("/".join(parts[:n]) + ".py", "/".join([*parts[:n], "__init__.py"])):
+            if (ROOT / place).is_file():
+                return place
+    return None
+
+
+class _WithoutTypeChecking(ast.NodeTransformer):
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        return node.orelse if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
+
+
+def _imports(place: str, source: str) -> set[str]:
+    """The other files of ours that a file imports when it runs."""
+    names = _used(place, _WithoutTypeChecking().visit(ast.parse(source)))
+    files = {_file_of(name) for name in names if name.split(".")[0] == "animeset_lib"}
+    return {file for file in files if file is not None} - {place}
+
+
+def _circle(imports: dict[str, set[str]]) -> list[str]:
+    """Files that import each other in a circle; empty when none do."""
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        circle: list[str] = error.args[1]
+        return circle
+    return []
+
+
+def test_files_do_not_import_each_other_in_a_circle() -> None:
+    ours = [path for path in _files() if path.is_relative_to(ROOT)]
+    assert _circle({_place(path): _imports(_place(path), path.read_text(encoding="utf-8")) for path in ours}) == []
+
+
+def test_a_circle_is_noticed() -> None:
+    there = {"run/store.py": _imports("run/store.py", "def later():\n    from animeset_lib.run.lock import hold")}
+    back = {"run/lock.py": _imports("run/lock.py", "from . import store")}
+    assert set(_circle(there | back)) == {"run/store.py", "run/lock.py"}
+    assert _circle(there) == []
+    unread = "if TYPE_CHECKING:\n    from animeset_lib.run import store"
+    assert _circle(there | {"run/lock.py": _imports("run/lock.py", unread)}) == []
 
 
 @pytest.mark.parametrize(
@@ -274,11 +281,11 @@ def test_a_file_without_an_entry_is_refused() -> None:
     ],
 )
 def test_who_deletes_is_found(source: str) -> None:
-    assert _deletes("tags/x.py", source)
+    assert _deletes("words/x.py", source)
 
 
 def test_a_list_that_shrinks_deletes_nothing() -> None:
-    assert _deletes("tags/x.py", "names.remove('a')\ndel names[0]\ntext = 'unlink it'") == set()
+    assert _deletes("words/x.py", "names.remove('a')\ndel names[0]\ntext = 'unlink it'") == set()
 
 
 WIDGETS = {"dashboard/section.py", "dashboard/view.py", "dashboard/upload.py"}
@@ -289,7 +296,7 @@ ONLY_WITH_WIDGETS = ("ipywidgets", "ipyvue", "traitlets", "jupyter_server", "voi
 
 
 def _dashboard() -> list[Path]:
-    return [path for path in _files() if path.relative_to(ROOT).parts[0] == "dashboard"]
+    return [path for path in _files() if _room(_place(path)) == "dashboard"]
 
 
 @pytest.mark.parametrize("path", _dashboard(), ids=lambda p: p.name)
@@ -325,7 +332,7 @@ def test_importing_the_command_line_loads_nothing_heavy() -> None:
     import subprocess
     import sys
 
-    code = f"import sys, animeset_lib.cli; print(sorted(m for m in {HEAVY!r} if m in sys.modules))"
+    code = f"import sys, animeset_lib.cli.main; print(sorted(m for m in {HEAVY!r} if m in sys.modules))"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )
@@ -333,7 +340,7 @@ def test_importing_the_command_line_loads_nothing_heavy() -> None:
 
 CODE = [
     path
-    for folder in ("animeset_lib", "benchmarks", "tests", "training")
+    for folder in ("animeset_lib", "animeset_demo", "benchmarks", "tests", "training")
     for path in (ROOT.parent / folder).rglob("*.py")
 ]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from animeset_lib import shipped
-from animeset_lib.explore import project_folder
+from animeset_lib.notebook import project_folder
 
 ROOT = Path(__file__).parents[1]
 Animeset = Callable[..., tuple[int, str, str]]

@@ -24,6 +24,7 @@ from tests.dashboard.browser import browser, make_film, opened, served
 ROOT = Path(__file__).parents[1]
 NEEDED = (
     "animeset_lib",
+    "animeset_demo",
     "notebooks",
     "dashboard.ipynb",
     "voila.json",
@@ -103,7 +104,7 @@ def test_the_page_and_the_notebooks_travel_in_the_wheel(wheel: Path) -> None:
         for file in [ROOT / "dashboard.ipynb", ROOT / "voila.json", *(ROOT / "notebooks").glob("*.ipynb")]:
             assert archive.read(f"animeset_lib/page/{file.relative_to(ROOT).as_posix()}") == file.read_bytes()
         tops = {name.split("/")[0] for name in archive.namelist()}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"animeset_lib"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"animeset_lib", "animeset_demo"}
 
 
 def test_the_page_opens_in_an_empty_folder(installed: Installed, tmp_path: Path) -> None:

@@ -7,9 +7,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from animeset_lib.demo.truth import DemoTruth, FrameTruth, PersonTruth
+from animeset_demo.truth import DemoTruth, FrameTruth, PersonTruth
+from animeset_lib.cast.cluster import ClusterStage
+from animeset_lib.cast.detect import DetectStage
+from animeset_lib.dataset.dataset import DatasetStage
+from animeset_lib.frames.dedupe import DedupeStage
+from animeset_lib.frames.extract import ExtractStage
+from animeset_lib.pictures.crop import CropStage
+from animeset_lib.pictures.quality import QualityStage
 from animeset_lib.records import Box, Frame, Region
-from animeset_lib.run.stage import Output
+from animeset_lib.run.stage import Given
 
 __all__ = ["Judge", "b_cubed"]
 
@@ -35,7 +42,7 @@ class Judge:
     """Numbers about one run of the demo film."""
 
     truth: DemoTruth
-    outputs: Mapping[str, Output]
+    outputs: Given
 
     @cached_property
     def frame_of(self) -> dict[str, FrameTruth]:
@@ -43,13 +50,13 @@ class Judge:
         step = 1000 / self.truth.film.fps
         return {
             row.id: self.truth.frames[min(round(row.pts_ms / step), len(self.truth.frames) - 1)]
-            for row in self.outputs["1_extract"].rows
+            for row in self.outputs[ExtractStage].rows
         }
 
     def shots(self, tolerance: int = 2) -> tuple[float, float]:
         """Recall and precision of shot starts within `tolerance` frames. A cross-dissolve counts as found anywhere inside it."""
         step = 1000 / self.truth.film.fps
-        found = [round(shot["first_ms"] / step) for shot in self.outputs["1_extract"].info["notes"]["shots"]][1:]
+        found = [round(shot.first_ms / step) for shot in self.outputs[ExtractStage].notes.shots][1:]
         true = [shot.first for shot in self.truth.shots][1:]
         soft = {frame.index for frame in self.truth.frames if frame.defect in ("blend", "fade")}
 
@@ -68,7 +75,7 @@ class Judge:
     def duplicates(self) -> tuple[float, float]:
         """Recall: of stills that repeat a drawing already present in their shot, the share that was dropped.
         Precision: of dropped stills, the share whose kept twin shows the same shot, people, emotions and eyes."""
-        rows = self.outputs["2_dedupe"].rows
+        rows = self.outputs[DedupeStage].rows
         groups: dict[tuple[int, int], list[bool]] = defaultdict(list)
         for row in rows:
             frame = self.frame_of[row.id]
@@ -87,7 +94,7 @@ class Judge:
     def person_of(self) -> dict[str, PersonTruth]:
         """Region id → the person whose face it is, by overlap of at least .3; regions that match nobody are left out."""
         matched = {}
-        for region in self.outputs["3a_detect"].rows:
+        for region in self.outputs[DetectStage].rows:
             people = [
                 (self._face(p).iou(region.face), p)
                 for p in self.frame_of[region.frame_id].persons
@@ -101,9 +108,9 @@ class Judge:
 
     def faces(self, min_px: int, views: Iterable[str] = ("front", "three_quarter")) -> tuple[float, float]:
         """Recall over true faces at least `min_px` high in clean kept frames, and precision over all regions of those frames."""
-        frames = [row for row in self.outputs["2_dedupe"].kept if self.frame_of[row.id].defect is None]
+        frames = [row for row in self.outputs[DedupeStage].kept if self.frame_of[row.id].defect is None]
         ids = {row.id for row in frames}
-        regions = [row for row in self.outputs["3a_detect"].kept if row.frame_id in ids]
+        regions = [row for row in self.outputs[DetectStage].kept if row.frame_id in ids]
         want = [
             (row.id, p)
             for row in frames
@@ -118,7 +125,7 @@ class Judge:
 
     def clusters(self) -> dict[str, float]:
         """B-cubed over true faces in clusters, purity, and the share of true faces left as noise."""
-        rows = [row for row in self.outputs["3c_cluster"].rows if row.id in self.person_of]
+        rows = [row for row in self.outputs[ClusterStage].rows if row.id in self.person_of]
         inside = {row.id: row.cluster for row in rows if row.cluster >= 0}
         true = {key: self.person_of[key].character for key in inside}
         precision, recall, f1 = b_cubed(inside, true)
@@ -138,7 +145,7 @@ class Judge:
     def quality(self) -> tuple[float, float]:
         """Share of regions in faulty frames that were dropped, and share of regions in clean frames that were dropped."""
         faulty, clean = [], []
-        for row in self.outputs["4a_quality"].rows:
+        for row in self.outputs[QualityStage].rows:
             defect = self.frame_of[self._region(row.id).frame_id].defect
             (clean if defect is None else faulty).append(row.dropped is not None)
         return sum(faulty) / max(1, len(faulty)), sum(clean) / max(1, len(clean))
@@ -146,22 +153,21 @@ class Judge:
     def dataset(self) -> dict[str, Counter[str]]:
         """Character of the dataset → true characters of its pictures; `nobody` where the face is none."""
         found: dict[str, Counter[str]] = defaultdict(Counter)
-        regions = {crop.id: crop.region_id for crop in self.outputs["5_crop"].rows}
-        for row in self.outputs["7_dataset"].kept:
+        regions = {crop.id: crop.region_id for crop in self.outputs[CropStage].rows}
+        for row in self.outputs[DatasetStage].kept:
             person = self.person_of.get(regions[row.id])
             found[row.character][person.character if person else "nobody"] += 1
         return dict(found)
 
     def _region(self, key: str) -> Region:
-        region: Region = self.outputs["3a_detect"].by_id[key]
-        return region
+        return self.outputs[DetectStage].by_id[key]
 
     def _face(self, person: PersonTruth) -> Box:
         """The true face box in still pixels: the bars are cut off the stills."""
-        content = self.outputs["1_extract"].info["notes"]["film"]["content_box"]
+        content = self.outputs[ExtractStage].notes.film.content_box
         assert person.face_xyxy is not None
         box = Box.of(person.face_xyxy)
-        return box.moved(-content["x0"], -content["y0"]) if content else box
+        return box.moved(-content.x0, -content.y0) if content else box
 
     @staticmethod
     def _wanted(person: PersonTruth, min_px: int, views: tuple[str, ...]) -> bool:
@@ -172,8 +178,7 @@ class Judge:
         )
 
     def still(self, key: str) -> Frame:
-        frame: Frame = self.outputs["1_extract"].by_id[key]
-        return frame
+        return self.outputs[ExtractStage].by_id[key]
 
 
 def _looks(frame: FrameTruth) -> tuple[object, ...]:

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from animeset_lib.models.animeset_identity import AnimesetIdentity
+from animeset_lib.models.embedders.animeset_identity import AnimesetIdentity
 from animeset_lib.models.provider import Zoo
 from training.export import set_facts
 from training.identity_data import hold_out, read_heads, square

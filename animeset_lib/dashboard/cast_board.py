@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from animeset_lib.cast_pack import CastPack, open_pack
+from animeset_lib.cast.names import is_automatic
+from animeset_lib.cast.sorting import NOISE, REJECTED, Sorting, group_of
 from animeset_lib.dashboard.pictures import Thumbnails, file_uri, framed
 from animeset_lib.errors import InputError
-from animeset_lib.review.decisions import DecisionLog
-from animeset_lib.review.sorting import NOISE, REJECTED, Sorting, group_of
-from animeset_lib.stages.names import is_automatic
+from animeset_lib.pipeline.cast_pack import CastPack, open_pack
+from animeset_lib.run.decisions import DecisionLog
 
 __all__ = ["CastBoard"]
 

@@ -1,4 +1,4 @@
-"""How long a stage will take, from earlier runs on this machine, else from typical numbers."""
+"""How long a stage will take, from earlier runs on this machine, else from what the stages say themselves."""
 
 from __future__ import annotations
 
@@ -6,28 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from animeset_lib.pictures.upscale import UpscaleStage
+from animeset_lib.pipeline.stages import PIPELINE
+
 __all__ = ["Rates"]
 
-# Seconds per minute of film on two processor cores with the models that need no download, for the first run on a machine. Enlarging, tagging and
-# the two of faces together are from the shares of a whole run on the demo film (README); how the rest divides is rough.
-_TYPICAL: Mapping[str, float] = {
-    "1_extract": 6.0,
-    "2_dedupe": 3.0,
-    "3a_detect": 6.0,
-    "3b_embed": 4.0,
-    "3c_cluster": 4.0,
-    "3d_cast": 0.1,
-    "4a_quality": 2.0,
-    "4b_upscale": 440.0,
-    "5_crop": 6.0,
-    "6a_tag": 20.0,
-    "6b_attributes": 2.0,
-    "6c_caption": 0.1,
-    "6d_regularisation": 0.1,
-    "7_dataset": 8.0,
-}
-_WITHOUT_NETWORK: Mapping[str, float] = {"4b_upscale": 1.0}
-"""Of 4b_upscale when nothing is enlarged by a network: cutting only."""
+# Enlarging, tagging and the two of faces together are from the shares of a whole run on the demo film (README); how the rest divides is rough.
+_TYPICAL: Mapping[str, float] = {stage.name: stage.seconds_per_minute for stage in PIPELINE.values()}
+_WITHOUT_NETWORK: Mapping[str, float] = {**_TYPICAL, UpscaleStage.name: 1.0}
+"""When nothing is enlarged by a network: cutting only."""
 
 
 @dataclass
@@ -56,7 +43,7 @@ class Rates:
         enlarges = _enlarges(settings)
         rate = self.known.get((stage, enlarges))
         if rate is None:
-            rate = _TYPICAL.get(stage, 1.0) if enlarges else _WITHOUT_NETWORK.get(stage, _TYPICAL.get(stage, 1.0))
+            rate = (_TYPICAL if enlarges else _WITHOUT_NETWORK).get(stage, 1.0)
         return round(rate * (minutes or 1.0), 1)
 
 

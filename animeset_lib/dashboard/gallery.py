@@ -1,6 +1,6 @@
 """A published film for a person to look through: each character's pictures, what they cover, and captions edited one by one or many at once.
 
-Captions are changed only through `review.captions`, so everything here can be undone, also after the page was closed.
+Captions are changed only through `published.captions`, so everything here can be undone, also after the page was closed.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any, Literal, get_args
 from animeset_lib.dashboard.pictures import Thumbnails, data_uri
 from animeset_lib.errors import InputError
 from animeset_lib.media import read_image
-from animeset_lib.records import Framing
-from animeset_lib.review.captions import (
+from animeset_lib.published import publish
+from animeset_lib.published.captions import CaptionSet
+from animeset_lib.published.edits import (
     AddTags,
     CaptionedPicture,
-    CaptionSet,
     Change,
     Edit,
     RemoveTags,
@@ -29,8 +29,9 @@ from animeset_lib.review.captions import (
     tags_of,
     tidy_caption,
 )
-from animeset_lib.run import publish
-from animeset_lib.tags.vocabulary import UNKNOWN
+from animeset_lib.published.layout import picture_path
+from animeset_lib.records import Framing
+from animeset_lib.words.vocabulary import UNKNOWN
 
 __all__ = ["EXPRESSIONS", "Gallery", "published_folders"]
 
@@ -59,7 +60,6 @@ EXPRESSIONS = (
     "scared",
 )
 """What a set is better off with, in the order in which a lack is told: the common ones of those that the captions know."""
-_SUFFIXES = {".png", ".webp", ".jpg", ".jpeg"}
 
 
 def published_folders(output: Path) -> list[dict[str, str]]:
@@ -73,7 +73,7 @@ class Gallery:
     """One published film. Reads what is on the disk whenever `state` is asked for; holds only what is chosen and a preview that waits."""
 
     def __init__(self, film_folder: Path, thumbs: Thumbnails) -> None:
-        """Completes a caption edit that was interrupted. Raises `InputError` when the folder is no published film."""
+        """Opens its captions as `CaptionSet` does."""
         self.folder = film_folder
         self._captions = CaptionSet(film_folder)
         self._thumbs = thumbs
@@ -135,7 +135,7 @@ class Gallery:
         """Write one caption anew; returns it as it is written, tidied. The same caption again is no edit."""
         if not isinstance(text, str):
             raise InputError(f"a caption is a line of text; got {type(text).__name__}")
-        self._path(image)
+        picture_path(self.folder, image)
         changes = self._captions.plan(SetCaption(image, text))
         if changes:
             self._pending = None
@@ -198,11 +198,11 @@ class Gallery:
         """Image → small picture as a `data:` address; empty for one that is gone or cannot be read. About 10 ms each, the first time."""
         if isinstance(images, str) or not isinstance(images, Iterable):
             raise InputError(f"expected a list of images; got {type(images).__name__}")
-        return {image: self._thumb(self._path(image)) for image in images}
+        return {image: self._thumb(picture_path(self.folder, image)) for image in images}
 
     def big(self, image: str) -> dict[str, Any]:
         """`{image, src, width, height}`: a large picture, empty like the small ones, and its size in pixels as it is in the set."""
-        path = self._path(image)
+        path = picture_path(self.folder, image)
         try:
             picture = read_image(path)
         except InputError:
@@ -233,26 +233,12 @@ class Gallery:
             return ""
         return self._thumbs.get(path, ("result", stat.st_mtime_ns, stat.st_size), _PX)
 
-    def _path(self, image: object) -> Path:
-        """Where an image is that a browser named. Raises `InputError` for anything but a picture of a set inside the film folder."""
-        parts = image.split("/") if isinstance(image, str) else []
-        plain = len(parts) == 4 and all(
-            part and not part.startswith(".") and not set(part) & set("\\:\0") for part in parts
-        )
-        if plain and parts[1:3] == ["dataset", "images"] and PurePosixPath(parts[3]).suffix.lower() in _SUFFIXES:
-            path = self.folder.joinpath(*parts)
-            if path.resolve().is_relative_to(self.folder.resolve()):
-                return path
-        raise InputError(
-            f"{str(image)[:80]!r} is no picture of {self.folder.name}; expected one such as `hero/dataset/images/hero_0001.png`"
-        )
-
     def _where(self, images: Sequence[str] | None, scope: str) -> Selection:
         if images is not None:
             if isinstance(images, str) or not isinstance(images, Sequence):
                 raise InputError(f"expected a list of images; got {type(images).__name__}")
             for image in images:
-                self._path(image)
+                picture_path(self.folder, image)
             if not images:
                 raise InputError("no picture is shown, so there is no caption to edit; change the filter first")
             return Selection(images=tuple(images))

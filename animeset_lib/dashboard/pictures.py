@@ -12,10 +12,10 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
+from animeset_lib.cast.head_box import head_crop
 from animeset_lib.errors import InputError
 from animeset_lib.media import Picture, read_image
 from animeset_lib.records import Box
-from animeset_lib.stages.heads import head_crop
 
 __all__ = ["Thumbnails", "data_uri", "face_picture", "file_uri", "framed"]
 

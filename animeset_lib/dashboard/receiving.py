@@ -14,7 +14,6 @@ import os
 import re
 import shutil
 import time
-import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -23,22 +22,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from animeset_lib.dashboard.file_names import safe_file_name, without_surrogates
+from animeset_lib.dashboard.signatures import HEAD_BYTES, no_film
 from animeset_lib.errors import BusyError, InputError, SpaceError
 from animeset_lib.media import FilmReader, list_pictures, read_image
 from animeset_lib.run.store import full_disk_as, write_json
 from animeset_lib.system import O_BINARY, replace_path, sync
 
-__all__ = [
-    "FILM_SUFFIXES",
-    "PICTURE_SUFFIXES",
-    "Inbox",
-    "Pending",
-    "Upload",
-    "film_inbox",
-    "no_film",
-    "picture_inbox",
-    "safe_file_name",
-]
+__all__ = ["FILM_SUFFIXES", "PICTURE_SUFFIXES", "Inbox", "Pending", "Upload", "film_inbox", "picture_inbox"]
+
 
 # fmt: off
 FILM_SUFFIXES = frozenset({
@@ -50,12 +42,6 @@ FILM_SUFFIXES = frozenset({
 
 PICTURE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".webp"})
 """What `stages.references` looks for; another kind would be taken and then overlooked."""
-
-HEAD_BYTES = 1 << 20
-"""What the early check looks at: no more than FFmpeg itself reads to tell the container (PROBE_BUF_MAX, libavformat/internal.h)."""
-
-MAX_NAME_BYTES = 200
-"""Of UTF-8; file systems allow 255, and ` (2)` and the like must still fit."""
 
 _UPLOADS = ".upload"
 _WAIT_S = 2.0  # a chunk is written in milliseconds; only a file that is being finished elsewhere holds its lock longer
@@ -139,7 +125,7 @@ class Inbox:
             raise InputError(
                 f"{kept} was not taken: expected at most {_bytes(self.max_bytes)}, got {_bytes(size)}; put it into {self.folder} yourself"
             )
-        fingerprint = _utf8(fingerprint)
+        fingerprint = without_surrogates(fingerprint)
         identity = hashlib.sha256(f"{size}\n{suffix}\n{fingerprint}".encode()).hexdigest()[:32]
         part = self._uploads / f"{identity}.part{suffix}"
         self._check_space(kept, size - min(size, _length(part) or 0))
@@ -169,35 +155,35 @@ class Inbox:
         Left out: hidden ones (so everything on its way) and links to something outside the folder.
         """
         root = self.folder.resolve()
-        found: list[tuple[int, str, Path]] = []
+        rows: list[tuple[int, str, Path]] = []
         for path in self.folder.iterdir() if self.folder.is_dir() else []:
             with suppress(OSError):  # it went away while we looked, or may not be read
                 if path.name.startswith(".") or not self._is_one(path):
                     continue
                 real = path.resolve()
                 if real.is_relative_to(root) and not any(p.startswith(".") for p in real.relative_to(root).parts):
-                    found.append((-path.stat().st_mtime_ns, path.name, path))
-        return [path for _, _, path in sorted(found)]
+                    rows.append((-path.stat().st_mtime_ns, path.name, path))
+        return [path for _, _, path in sorted(rows)]
 
     def pending(self) -> list[Pending]:
         """The uploads that can go on, the most recently touched first."""
-        found = []
+        uploads = []
         for path in self._uploads.glob("*.json"):
             with suppress(OSError, ValueError, KeyError, TypeError):  # a stray file, or an upload that ends just now
-                told = json.loads(path.read_text(encoding="utf-8"))
-                state = self._part(path.stem, str(told["name"])).stat()
-                found.append(
+                about = json.loads(path.read_text(encoding="utf-8"))
+                state = self._part(path.stem, str(about["name"])).stat()
+                uploads.append(
                     Pending(
                         path.stem,
-                        str(told["name"]),
-                        int(told["size"]),
+                        str(about["name"]),
+                        int(about["size"]),
                         state.st_size,
-                        str(told["fingerprint"]),
-                        float(told["started"]),
+                        str(about["fingerprint"]),
+                        float(about["started"]),
                         state.st_mtime,
                     )
                 )
-        return sorted(found, key=lambda one: (-one.touched, one.name))
+        return sorted(uploads, key=lambda one: (-one.touched, one.name))
 
     def forget(self, identity: str) -> None:
         """Remove what has arrived of a pending upload; nothing happens when there is none. Raises `BusyError` while it is being finished."""
@@ -247,13 +233,13 @@ class Inbox:
 
     def _open_part(self, part: Path, identity: str, name: str, size: int, fingerprint: str) -> None:
         """With the lock held: the description first, so that there is no part that cannot be listed."""
-        told_path = self._uploads / f"{identity}.json"
-        told: dict[str, object] = {}
+        about_path = self._uploads / f"{identity}.json"
+        about: dict[str, object] = {}
         with suppress(OSError, ValueError, TypeError):  # TypeError: JSON, but not ours
-            told = dict(json.loads(told_path.read_text(encoding="utf-8")))
-        now = {"name": name, "size": size, "fingerprint": fingerprint, "started": told.get("started", time.time())}
-        if told != now:
-            write_json(told_path, now)
+            about = dict(json.loads(about_path.read_text(encoding="utf-8")))
+        now = {"name": name, "size": size, "fingerprint": fingerprint, "started": about.get("started", time.time())}
+        if about != now:
+            write_json(about_path, now)
         part.touch()
         if part.stat().st_size > size:  # none of ours: we never write beyond the size
             os.truncate(part, 0)
@@ -454,122 +440,6 @@ def picture_inbox(folder: Path, max_bytes: int) -> Inbox:
     )
 
 
-# ------------------------------------------------------------------------------------------------------------- names
-
-_IMPOSSIBLE = frozenset('<>:"/\\|?*')  # on Windows; `/` everywhere
-_TURNING = frozenset("\u061c\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
-"""Marks that change the direction of writing, by which `gpj.mkv` can be made to look like `vkm.jpg`, and two that nobody sees."""
-_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])")
-_MARK = "\0"  # stands for what was taken out, until it is known whether it is at an end
-
-
-def safe_file_name(name: str, *, fallback: str = "film") -> str:
-    """`name` as a file name for Linux, macOS and Windows, as readable as it was: letters of all scripts, spaces, brackets and emoji stay.
-
-    Composed (NFC). Each run of characters that a file system refuses becomes one underscore, or nothing at the ends; direction marks go,
-    line breaks become spaces. No dot, dash or space in front, no dot or space at the end, no device name of Windows, at most 200
-    bytes of UTF-8, cut before the ending. Path parts stay as words: `../a/b.mkv` becomes `a_b.mkv`. Never empty: `fallback` stands in.
-    """
-    if len(name) > 2000:
-        name = name[:1000] + name[-1000:]
-    text = "".join(_permitted(letter) for letter in unicodedata.normalize("NFC", _utf8(name)))
-    text = re.sub(rf"[{_MARK}\s.]+$", "", re.sub(f"{_MARK}+", _MARK, text))
-    stem, dot, ending = text.rpartition(".")
-    if not dot or len(ending.encode()) > 20:
-        stem, dot, ending = text, "", ""
-    stem = re.sub(rf"^[{_MARK}\s.\-]+|[{_MARK}\s]+$", "", stem)
-    if _RESERVED.fullmatch(stem.partition(".")[0].rstrip()):
-        stem = f"{fallback}_{stem}"
-    room = MAX_NAME_BYTES - len((dot + ending).encode())
-    stem = stem.encode()[:room].decode("utf-8", "ignore")
-    if not dot:
-        stem = stem.rstrip(f"{_MARK}. ")
-    return f"{stem.rstrip() or fallback}{dot}{ending}".replace(_MARK, "_")
-
-
-def _permitted(letter: str) -> str:
-    if letter in _TURNING:
-        return ""
-    if letter in "\t\n\v\f\r\x85\u2028\u2029":
-        return " "
-    return _MARK if letter in _IMPOSSIBLE or unicodedata.category(letter) == "Cc" else letter
-
-
-def _utf8(text: str) -> str:
-    """Halves of surrogate pairs, which a browser may send, become question marks."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-# ----------------------------------------------------------------------------------------------------------- content
-
-_FILM_STARTS: tuple[tuple[int, bytes], ...] = (
-    (0, b"\x1a\x45\xdf\xa3"),  # Matroska, WebM (EBML)
-    *((4, box) for box in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof", b"uuid")),
-    (8, b"AVI"),
-    (8, b"AMV "),
-    (0, b"FLV"),
-    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),  # ASF, WMV
-    (0, b"OggS"),
-    (0, b".RMF"),
-    (0, b"\x06\x0e\x2b\x34"),  # MXF
-    (0, b"nut/multimedia container"),
-    (0, b"\0\0\1"),  # MPEG program and elementary streams; H.264 and H.265 too
-)
-_TRANSPORT = re.compile(rb"(?s)G(?:.{187}G){4}|G(?:.{191}G){4}|G(?:.{203}G){4}")  # sync bytes of five packets in a row
-_OTHER_STARTS: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"\x89PNG\r\n\x1a\n", "a PNG picture"),
-    (0, b"\xff\xd8\xff", "a JPEG picture"),
-    (0, b"GIF87a", "a GIF picture"),
-    (0, b"GIF89a", "a GIF picture"),
-    (8, b"WEBPVP8", "a WebP picture"),
-    (0, b"II*\0", "a TIFF picture"),
-    (0, b"MM\0*", "a TIFF picture"),
-    (8, b"WAVEfmt ", "a sound file (WAV)"),
-    (0, b"fLaC", "a sound file (FLAC)"),
-    (0, b"PK\3\4", "a ZIP archive"),
-    (0, b"Rar!\x1a\x07", "a RAR archive"),
-    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
-    (0, b"\x1f\x8b\x08", "a gzip archive"),
-    (0, b"\xfd7zXZ\0", "an xz archive"),
-    (0, b"%PDF-", "a PDF document"),
-    (0, b"\x7fELF", "a program"),
-    (0, b"SQLite format 3\0", "a database"),
-    (0, b"ffconcat version", "a playlist"),
-)
-_BMP = re.compile(rb"(?s)BM.{4}\0{4}.{4}[\x0c\x28\x34\x38\x40\x6c\x7c]\0{3}")  # `BM` alone is too little to go by
-_IN_TEXT = bytes(range(32, 127)) + bytes(range(128, 256)) + b"\t\r\n\f\b\x1b"
-
-
-def no_film(head: bytes) -> str:
-    """What a file obviously is instead of a film, told from its first `HEAD_BYTES`; "" when it may be one.
-
-    This looks at signatures and opens nothing: an MP4 file with its index at the end cannot be opened from its head. It is made to let
-    a wrong file pass rather than to refuse a film. Refused are
-
-    - plain text in any 8-bit encoding, so also playlists, which would make FFmpeg read other files: no film has 4096 bytes without a
-      control character, but uncompressed YUV4MPEG may;
-    - a picture (a moving one too), sound file, archive, document or program by its first bytes, unless the file also begins like a known
-      container or holds the sync bytes of five transport packets anywhere (the first four bytes of an old MP4 or a camera's .m2ts are a
-      size or a time and may look like anything);
-    - nothing but zeros, which a download that reserved its space leaves, and in which FFmpeg finds nothing either.
-
-    Everything else passes. Encrypted or damaged files, sound in a film's container and UTF-16 text are found when the whole file is
-    opened; an AVIF or HEIC picture that is called a film is not found at all, for FFmpeg opens it as a film of one frame.
-    """
-    if head.startswith(b"YUV4MPEG2 "):
-        return ""
-    if not head[:4096].translate(None, _IN_TEXT):
-        return "plain text"
-    if any(head.startswith(start, at) for at, start in _FILM_STARTS) or _TRANSPORT.search(head):
-        return ""
-    for at, start, what in _OTHER_STARTS:
-        if head.startswith(start, at):
-            return what
-    if _BMP.match(head):
-        return "a BMP picture"
-    return "" if head.strip(b"\0") else "nothing but zeros, as of a download that was broken off"
-
-
 def _same_content(one: Path, other: Path) -> bool:
     """Whether `other` is a regular file with the same bytes; a link is not, even to one."""
     try:
@@ -582,9 +452,6 @@ def _same_content(one: Path, other: Path) -> bool:
     except FileNotFoundError:  # removed just now
         return False
     return True
-
-
-# ----------------------------------------------------------------------------------------------------- files on disk
 
 
 def _give_name(part: Path, target: Path) -> None:

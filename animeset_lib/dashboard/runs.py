@@ -133,14 +133,14 @@ def known_runs(folders: Folders) -> list[dict[str, Any]]:
 
     Files in `logs` that no run wrote are left out.
     """
-    found = []
+    runs = []
     for path in folders.logs.glob(f"*{EVENTS}") if folders.logs.is_dir() else []:
         ends = _first_and_last(path)
         if ends is None:
             continue
         (first, last), folder = ends, path.name.removesuffix(EVENTS)
         alive = holder(folders.work, folder) is not None
-        found.append(
+        runs.append(
             {
                 "film": first["film"],
                 "folder": folder,
@@ -150,7 +150,7 @@ def known_runs(folders: Folders) -> list[dict[str, Any]]:
                 "phase": "running" if alive else _LAST_WORDS.get(last["kind"], "stopped"),
             }
         )
-    return sorted(found, key=lambda run: (-run["running"], -run["started"]))
+    return sorted(runs, key=lambda run: (-run["running"], -run["started"]))
 
 
 class RunFollower:
@@ -303,8 +303,8 @@ def tail(path: Path, lines: int) -> list[str]:
             text = file.read().decode("utf-8", errors="replace")
     except FileNotFoundError:
         return []
-    found = text.removesuffix("\n").split("\n") if text else []
-    return found[-lines:] if size <= 400 * lines else found[1:][-lines:]
+    pieces = text.removesuffix("\n").split("\n") if text else []
+    return pieces[-lines:] if size <= 400 * lines else pieces[1:][-lines:]
 
 
 def _time_left(row: dict[str, Any], began: tuple[float, float], phase: Phase) -> None:
@@ -325,10 +325,10 @@ def _time_left(row: dict[str, Any], began: tuple[float, float], phase: Phase) ->
 def _short(line: str, folder: str) -> str:
     """`2026-11-25 15:16:09,123 INFO [film-id] text` → `15:16:09 text`, with the level where it is not INFO."""
     head, mark, text = line.partition(f" [{folder}] ")
-    found = re.fullmatch(r"\d{4}-\d\d-\d\d (\d\d:\d\d:\d\d),\d{3} (\w+)", head)
-    if not mark or found is None:
+    match = re.fullmatch(r"\d{4}-\d\d-\d\d (\d\d:\d\d:\d\d),\d{3} (\w+)", head)
+    if not mark or match is None:
         return line
-    return f"{found[1]} {'' if found[2] == 'INFO' else f'{found[2]} '}{text}"
+    return f"{match[1]} {'' if match[2] == 'INFO' else f'{match[2]} '}{text}"
 
 
 def _event(line: bytes) -> dict[str, Any] | None:
@@ -374,13 +374,13 @@ def _changed(path: Path) -> float:
 
 def visible_folders(folder: Path) -> list[Path]:
     """The folders in `folder` that are not hidden, sorted; none where it is not there."""
-    found = folder.iterdir() if folder.is_dir() else ()
-    return sorted(path for path in found if path.is_dir() and not path.name.startswith("."))
+    entries = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in entries if path.is_dir() and not path.name.startswith("."))
 
 
 def finished_events(logs: Path) -> list[list[dict[str, Any]]]:
     """The events of every film's last run, oldest first; unreadable files are left out."""
-    found = []
+    runs = []
     for path in sorted(logs.glob(f"*{EVENTS}"), key=_changed) if logs.is_dir() else []:
         try:
             lines = path.read_bytes().split(b"\n")[:-1]
@@ -388,5 +388,5 @@ def finished_events(logs: Path) -> list[list[dict[str, Any]]]:
             continue
         events = [event for line in lines if (event := _event(line)) is not None]
         if events and _starts(events[0]):
-            found.append(events)
-    return found
+            runs.append(events)
+    return runs

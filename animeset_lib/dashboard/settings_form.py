@@ -54,12 +54,12 @@ class SettingsForm:
 
         def differences(preset: str) -> dict[str, Any]:
             base = load_settings(preset=preset)
-            found = {}
+            values = {}
             for row in describe():
                 section, key = settings.get(row["section"]), f"{row['section']}.{row['name']}"
                 if isinstance(section, dict) and section.get(row["name"], _value(base, key)) != _value(base, key):
-                    found[key] = section[row["name"]]
-            return {key: value for key, value in found.items() if not isinstance(value, list | dict)}
+                    values[key] = section[row["name"]]
+            return {key: value for key, value in values.items() if not isinstance(value, list | dict)}
 
         preset = min(PRESETS, key=lambda name: len(differences(name)))
         wanted = differences(preset)
@@ -122,12 +122,12 @@ class SettingsForm:
 
 
 def _described() -> list[dict[str, Any]]:
-    found = []
+    rows = []
     for row in describe():
         section = Settings.model_fields[row["section"]].annotation
         assert isinstance(section, type)
-        found.append({**row, "form": _form(section.model_fields[row["name"]])})
-    return found
+        rows.append({**row, "form": _form(section.model_fields[row["name"]])})
+    return rows
 
 
 def _form(field: FieldInfo) -> dict[str, Any]:

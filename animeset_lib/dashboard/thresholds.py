@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from animeset_lib.cast.detect import DetectStage
 from animeset_lib.dashboard.pictures import Thumbnails, face_picture
-from animeset_lib.run.stage import Output
+from animeset_lib.frames.dedupe import DedupeStage
+from animeset_lib.frames.extract import ExtractStage
+from animeset_lib.pictures.quality import GATES, QualityStage, find_faults
+from animeset_lib.run.stage import Given, StageType
 from animeset_lib.settings import Settings
-from animeset_lib.stages.quality import find_faults
 
 __all__ = ["EXPLORABLE", "Explored", "explore"]
 
@@ -28,7 +31,7 @@ class _Limit:
     """`stage` holds the rows, `measure` gives a row's value (None: not measured, or dropped for something that is looked at before),
     `low_is_bad` tells on which side the limit drops."""
 
-    stage: str
+    stage: StageType
     measure: Callable[[Any], float | None]
     low_is_bad: bool
 
@@ -44,18 +47,14 @@ def _usable(measure: Callable[[Any], float | None], *before: str) -> Callable[[A
 
 
 EXPLORABLE: Mapping[str, _Limit] = {
-    "dedupe.ssim_min": _Limit("2_dedupe", lambda row: row.ssim, low_is_bad=False),
-    "dedupe.local_ssim_min": _Limit("2_dedupe", lambda row: row.local_ssim, low_is_bad=False),
-    "detect.score_min": _Limit("3a_detect", _usable(lambda row: row.score), low_is_bad=True),
-    "detect.min_face_px": _Limit("3a_detect", _usable(lambda row: row.face.height, "low_score"), low_is_bad=True),
-    "quality.dark_luma": _Limit("4a_quality", _measured("luma_p95"), low_is_bad=True),
-    "quality.bright_luma": _Limit("4a_quality", _measured("luma_p05"), low_is_bad=False),
-    "quality.flat_contrast": _Limit("4a_quality", _measured("contrast"), low_is_bad=True),
-    "quality.blur_percent": _Limit("4a_quality", _measured("blur"), low_is_bad=False),
-    "quality.noise_sigma": _Limit("4a_quality", _measured("noise"), low_is_bad=False),
-    "quality.blockiness": _Limit("4a_quality", _measured("blockiness"), low_is_bad=False),
-    "quality.blend_share": _Limit("4a_quality", _measured("blend"), low_is_bad=False),
-    "quality.min_face_px": _Limit("4a_quality", _measured("face_px"), low_is_bad=True),
+    "dedupe.ssim_min": _Limit(DedupeStage, lambda row: row.ssim, low_is_bad=False),
+    "dedupe.local_ssim_min": _Limit(DedupeStage, lambda row: row.local_ssim, low_is_bad=False),
+    "detect.score_min": _Limit(DetectStage, _usable(lambda row: row.score), low_is_bad=True),
+    "detect.min_face_px": _Limit(DetectStage, _usable(lambda row: row.face.height, "low_score"), low_is_bad=True),
+    **{
+        f"quality.{gate.limit}": _Limit(QualityStage, _measured(gate.measure), low_is_bad=gate.least)
+        for gate in GATES.values()
+    },
 }
 """Settings that can be explored. The two of 2_dedupe know only the pairs that were duplicates in this run, as they were first
 compared: a laxer limit finds more, and with a stricter one a pair may still turn out equal once a small move is taken out."""
@@ -75,10 +74,8 @@ class Explored:
     border: list[dict[str, Any]]
 
 
-def explore(
-    name: str, value: float, settings: Settings, outputs: Mapping[str, Output], thumbs: Thumbnails
-) -> Explored | None:
-    """The effect of setting `name` to `value` on the run whose `outputs` (by stage name) are given; None where it cannot be told."""
+def explore(name: str, value: float, settings: Settings, outputs: Given, thumbs: Thumbnails) -> Explored | None:
+    """The effect of setting `name` to `value` on the run whose `outputs` are given; None where it cannot be told."""
     limit = EXPLORABLE.get(name)
     if limit is None or limit.stage not in outputs:
         return None
@@ -90,7 +87,7 @@ def explore(
     if name.startswith("quality."):
         section, _, key = name.partition(".")
         tried = getattr(settings, section).model_copy(update={key: value})
-        code = _reason_of(name)
+        code = next(code for code, gate in GATES.items() if gate.limit == key)
         beyond = np.array([code in find_faults(row.measured, tried) for row in rows])
     counts, edges = np.histogram(values, bins=_BINS)
     return Explored(
@@ -104,45 +101,32 @@ def explore(
     )
 
 
-def _reason_of(name: str) -> str:
-    return {
-        "quality.dark_luma": "too_dark",
-        "quality.bright_luma": "too_bright",
-        "quality.flat_contrast": "flat",
-        "quality.blur_percent": "blurred",
-        "quality.noise_sigma": "noisy",
-        "quality.blockiness": "blocky",
-        "quality.blend_share": "blend",
-        "quality.min_face_px": "too_small",
-    }[name]
-
-
 def _border(
     rows: Sequence[Any],
     values: Any,
     beyond: Any,
     value: float,
-    outputs: Mapping[str, Output],
+    outputs: Given,
     thumbs: Thumbnails,
 ) -> list[dict[str, Any]]:
     """The nearest few that would go, then the nearest few that would stay."""
-    found = []
+    pictures = []
     for state in (True, False):
         side = np.flatnonzero(beyond == state)
         for index in side[np.argsort(np.abs(values[side] - value), kind="stable")][:_BORDER]:
             src = _picture(rows[index].id, outputs, thumbs)
             if src:
-                found.append({"src": src, "value": round(float(values[index]), 3), "dropped": state})
-    return found
+                pictures.append({"src": src, "value": round(float(values[index]), 3), "dropped": state})
+    return pictures
 
 
-def _picture(row_id: str, outputs: Mapping[str, Output], thumbs: Thumbnails) -> str:
+def _picture(row_id: str, outputs: Given, thumbs: Thumbnails) -> str:
     """A face for a region's id, a whole still for a frame's."""
-    extract = outputs["1_extract"]
+    extract = outputs[ExtractStage]
     frame = extract.by_id.get(row_id)
     if frame is not None:
         return thumbs.get(extract.path / frame.file, "whole", _PX)
-    region = outputs["3a_detect"].by_id.get(row_id) if "3a_detect" in outputs else None
+    region = outputs[DetectStage].by_id.get(row_id) if DetectStage in outputs else None
     if region is None:
         return ""
     frame = extract.by_id[region.frame_id]

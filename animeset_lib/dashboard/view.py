@@ -16,9 +16,10 @@ import ipywidgets
 import traitlets
 
 from animeset_lib.dashboard.section import Section
+from animeset_lib.dashboard.shown_run import BUSY
 from animeset_lib.dashboard.texts import LANGUAGES, Language, texts
 from animeset_lib.dashboard.upload import UploadSection
-from animeset_lib.dashboard.view_model import BUSY, ViewModel
+from animeset_lib.dashboard.view_model import ViewModel
 from animeset_lib.export.plan import By
 
 __all__ = ["Dashboard"]

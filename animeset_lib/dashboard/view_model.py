@@ -14,31 +14,29 @@ from pathlib import Path
 from typing import Any, Literal
 
 from animeset_lib import media
-from animeset_lib.cast_pack import newest_pack
+from animeset_lib.cast.cast import CAST_FILE
+from animeset_lib.cast.names import character_name
 from animeset_lib.dashboard.cast_board import CastBoard
 from animeset_lib.dashboard.estimates import Rates
 from animeset_lib.dashboard.gallery import Gallery, published_folders
 from animeset_lib.dashboard.pictures import Thumbnails
 from animeset_lib.dashboard.previews import newest_pictures
 from animeset_lib.dashboard.receiving import Inbox, film_inbox, picture_inbox
-from animeset_lib.dashboard.runs import Launch, Options, RunFollower, Runs, finished_events, known_runs, visible_folders
+from animeset_lib.dashboard.results import Results
+from animeset_lib.dashboard.runs import Launch, Options, Runs, finished_events, known_runs, visible_folders
 from animeset_lib.dashboard.settings_form import SettingsForm
+from animeset_lib.dashboard.shown_run import BUSY, ShownRun
 from animeset_lib.dashboard.thresholds import EXPLORABLE, explore
 from animeset_lib.errors import AnimesetError, BusyError, InputError, SettingsError
-from animeset_lib.export.plan import By, ExportOptions
-from animeset_lib.export.write import FORMATS, export_films
-from animeset_lib.pipeline import Folders, cast_pack_path, decisions_path, film_folder, plan_film
+from animeset_lib.export.plan import By
+from animeset_lib.pipeline import FilmFiles, Folders, plan_film
+from animeset_lib.pipeline.cast_pack import newest_pack
+from animeset_lib.pipeline.stages_on_disk import stages_with
 from animeset_lib.records import Film
 from animeset_lib.run.lock import holder
-from animeset_lib.run.publish import refresh_zip, zip_all, zip_folder
-from animeset_lib.stages.cast import CAST_FILE
-from animeset_lib.stages.names import character_name
-from animeset_lib.stages_on_disk import stages_with
 
-__all__ = ["BUSY", "ViewModel"]
+__all__ = ["MAX_UPLOAD", "ViewModel"]
 
-BUSY = ("starting", "running", "cancelling")
-ALL_ZIP = "animeset-all.zip"
 MAX_UPLOAD = "ANIMESET_MAX_UPLOAD_GB"
 _MAX_PICTURE_BYTES = 100_000_000
 
@@ -60,15 +58,13 @@ class ViewModel:
         self._inbox = film_inbox(root / "input", self.max_upload_bytes)
         self._runs = Runs(self.folders, self.references, root)
         self._films: dict[tuple[str, int, int], Film] = {}
-        self._follower: RunFollower | None = None
-        self._launch: Launch | None = None
+        self._shown: ShownRun | None = None
         self._thumbs = Thumbnails()
         self._rates = Rates()
         self._plan: list[dict[str, Any]] | None = None
         self._explored: dict[str, Any] | None = None
         self._board: CastBoard | None = None
-        self._gallery: Gallery | None = None
-        self._in_series = False
+        self._results = Results(root, self.folders.output, self._thumbs)
         self._touched = False
 
     # ---- films -------------------------------------------------------------------------------------------------------------------
@@ -119,7 +115,6 @@ class ViewModel:
         self._plan = None
         if self.phase in BUSY:
             return
-        self._in_series = False
         path = (self.root / "input" / self.chosen[0]).resolve() if self.chosen else None
         # a run begun in a notebook or on the command line may name its film by another path to the same place
         run = next((run for run in known_runs(self.folders) if (self.root / run["path"]).resolve() == path), None)
@@ -147,11 +142,11 @@ class ViewModel:
     @property
     def folder(self) -> str | None:
         """The film folder whose run is shown; a page remembers it and hands it to `opened` after a reload."""
-        return self._follower.folder if self._follower else None
+        return self._shown.folder if self._shown else None
 
     @property
     def phase(self) -> str:
-        return self._phase()[0]
+        return self._shown.phase_and_problem()[0] if self._shown else "idle"
 
     def opened(self, folder: str | None) -> None:
         """*Slow*: find the run that this page showed before, else one that is alive; learn how long stages take here."""
@@ -159,28 +154,25 @@ class ViewModel:
         runs = known_runs(self.folders)
         again = next((run for run in runs if run["folder"] == folder), None)
         alive = next((run for run in runs if run["running"]), None)
-        found = again or alive or next(iter(runs), None)
-        if found is not None:
-            self._follow(found["folder"])
-            name = Path(found["path"]).name
+        shown = again or alive or next(iter(runs), None)
+        if shown is not None:
+            self._follow(shown["folder"])
+            name = Path(shown["path"]).name
             if any(path.name == name for path in self._inbox.files()):
                 self.chosen = [name]
-        self._open_gallery()
+        self._results.open(self._shown)
 
     def follow(self, folder: str) -> None:
         """Show another film's run."""
         if any(run["folder"] == folder for run in known_runs(self.folders)):
-            self._launch = None
-            self._in_series = False
             self._follow(folder)
 
-    def _follow(self, folder: str | None) -> None:
-        self._follower = RunFollower(self.folders, folder) if folder else None
-        self._launch = None
+    def _follow(self, folder: str | None, launch: Launch | None = None) -> None:
+        self._shown = ShownRun(self.folders, folder, launch) if folder else None
         self._board = self._plan = self._explored = None
-        if self._follower is not None:
-            self._follower.refresh()
-            started = self._follower.started
+        if self._shown is not None:
+            self._shown.refresh()
+            started = self._shown.started
             if started.get("settings") and not self._touched:
                 # what a person has set on this page is not thrown away by looking at another film
                 self.form.take(started["settings"])
@@ -189,7 +181,7 @@ class ViewModel:
                     pause=started.get("until") is not None,
                     cast=started.get("cast") or "",
                 )
-        self._open_gallery()
+        self._results.open(self._shown)
 
     def option(self, name: Literal["pause", "keep_work"], value: bool) -> None:
         self._touched = True
@@ -207,12 +199,12 @@ class ViewModel:
 
     def _casts(self) -> list[dict[str, str]]:
         """Published films whose characters can be named again: `folder`, `film`, and the cast file as seen from the project folder."""
-        found = []
+        casts = []
         for one in published_folders(self.folders.output):
             path = self.folders.output / one["folder"] / CAST_FILE
             if path.is_file():
-                found.append({**one, "cast": path.relative_to(self.root).as_posix()})
-        return found
+                casts.append({**one, "cast": path.relative_to(self.root).as_posix()})
+        return casts
 
     def start(self) -> None:
         """*Slow*: begin a run on the chosen films with the settings of the form, in a process of its own."""
@@ -222,7 +214,7 @@ class ViewModel:
 
     def resume(self, *, to_the_end: bool = False) -> None:
         """*Slow*: go on with the run that is shown: after a pause, a cancel, a failure or a crash. `to_the_end`: without a pause."""
-        started = self._follower.started if self._follower else {}
+        started = self._shown.started if self._shown else {}
         if not started:
             raise InputError("there is no run to go on with; choose a film and start one")
         paths = [Path(path) for path in (started["series"][0] if started.get("series") else [started["path"]])]
@@ -232,64 +224,32 @@ class ViewModel:
     def _begin(self, paths: Sequence[Path], options: Options) -> None:
         films = [self._film(self.root / path) for path in paths]
         for film in films:
-            if holder(self.folders.work, film_folder(film)) is not None:
+            if holder(self.folders.work, FilmFiles.of(film).name) is not None:
                 raise BusyError(f"{film.source_name} is being worked on already; wait for that run or cancel it")
         if len(paths) > 1:
             options = replace(options, pause=False)
-        folder = film_folder(films[0])
+        folder = FilmFiles.of(films[0]).name
         launch = self._runs.start(paths, self.form.to_toml(), options)
-        self._follower = RunFollower(self.folders, folder)
-        self._launch = launch
-        self._in_series = False
+        self._shown = ShownRun(self.folders, folder, launch)
         self._board = self._plan = None
 
     def cancel(self) -> None:
         """Ask the run that is shown to stop at its next safe point."""
-        if self._follower is None:
-            return
-        if not self._runs.cancel(self._follower.folder) and self._launch is not None:
-            self._launch.stop()
-        self._follower.ask_cancel()
-
-    def _phase(self) -> tuple[str, str]:
-        """Phase and, where it went wrong, the sentence that says so."""
-        if self._follower is None:
-            return "idle", ""
-        launch = self._launch
-        if launch is not None and self._follower.started.get("time", 0.0) < launch.began:
-            self._follower.refresh()
-            if self._follower.started.get("time", 0.0) < launch.began:
-                if launch.process.poll() is None:
-                    return "starting", ""
-                return ("failed", launch.failed_early) if launch.failed_early else ("cancelled", "")
-        phase = self._follower.phase()
-        if phase in ("finished", "failed") and self._more_to_come():
-            return "running", ""
-        if phase == "failed":
-            return phase, str(self._follower.events[-1].get("message", ""))
-        if phase == "stopped" and launch is not None:
-            if launch.process.poll() is None:  # on its last lines
-                return "running", ""
-            return phase, launch.failed_early
-        return phase, ""
-
-    def _more_to_come(self) -> bool:
-        """Whether the process that this page started has another film of the series before it."""
-        assert self._follower is not None
-        series = self._follower.started.get("series")
-        alive = self._launch is not None and self._launch.process.poll() is None
-        return alive and series is not None and series[1] + 1 < len(series[0])
+        if self._shown is not None:
+            self._shown.cancel(self._runs)
 
     def run_state(self) -> dict[str, Any]:
         """All that the run's section shows; cheap enough for every second."""
-        self._next_of_series()
+        if self._shown is not None and (later := self._shown.next_of_series()) is not None:
+            self._follow(later, self._shown.launch)
+            self._shown.in_series = True
         runs = known_runs(self.folders)
-        phase, problem = self._phase()
-        snapshot = self._follower.snapshot(self._rates) if self._follower else {}
+        phase, problem = self._shown.phase_and_problem() if self._shown else ("idle", "")
+        snapshot = self._shown.snapshot(self._rates) if self._shown else {}
         stale = phase == "starting" or (phase == "failed" and not snapshot.get("error"))
         stages = [] if stale else snapshot.get("stages", [])
         working = next((stage["name"] for stage in stages if stage["state"] == "running"), "")
-        shown = self._follower is not None and not stale
+        shown = self._shown is not None and not stale
         return {
             "phase": phase,
             "problem": problem or self.errors.get("run", ""),
@@ -305,8 +265,8 @@ class ViewModel:
             "warnings": [] if stale else snapshot.get("warnings", []),
             "characters": snapshot.get("characters", {}) if shown else {},
             "previews": self._previews(working) if phase in BUSY and working else [],
-            "log": self._follower.log_tail() if self._follower and self.log_open and shown else [],
-            "logs": self._logs(phase),
+            "log": self._shown.log_tail() if self._shown and self.log_open and shown else [],
+            "logs": [path.relative_to(self.root).as_posix() for path in self._shown.logs(phase)] if self._shown else [],
             "plan": self._plan,
             "others": [run for run in runs if run["folder"]][:20] if len(runs) > 1 else [],
             "options": {"pause": self.options.pause, "keep_work": self.options.keep_work, "cast": self._cast_folder()},
@@ -322,34 +282,9 @@ class ViewModel:
         return known.get(self.options.cast, self.options.cast)
 
     def _previews(self, stage: str) -> list[str]:
-        assert self._follower is not None
-        return newest_pictures(self.folders.work / self._follower.folder, stage, self._thumbs)
-
-    def _logs(self, phase: str) -> list[str]:
-        """Log files to download, relative to the project: after every end, good or bad."""
-        if phase in ("idle", *BUSY):
-            return []
-        own = self._launch.console if self._launch is not None and self._launch.failed_early else None
-        paths = [self.folders.logs / "process.log", own or self.folders.logs / f"{self.folder}.log"]
-        return [path.relative_to(self.root).as_posix() for path in paths if path.is_file()]
-
-    def _next_of_series(self) -> None:
-        """When a film of a series is finished, show the next one as soon as it has begun."""
-        if self._follower is None or not self._follower.started.get("series") or self.phase == "starting":
-            return
-        if self._follower.phase() in BUSY:  # its own phase, not the series'
-            self._in_series = True
-            return
-        if not self._in_series:  # a film that somebody chose to look at after its series had ended
-            return
-        paths, place = self._follower.started["series"]
-        began = self._follower.started["time"]
-        for run in known_runs(self.folders):
-            if run["started"] > began and run["path"] in paths[place + 1 :]:
-                launch = self._launch
-                self._follow(run["folder"])
-                self._launch = launch
-                return
+        assert self._shown is not None
+        work = self.folders.work / self._shown.folder
+        return newest_pictures(self._shown.events, work, stage, self._thumbs)
 
     def plan(self) -> None:
         """*Slow*: which stages a run would repeat, and about how long each takes."""
@@ -427,19 +362,24 @@ class ViewModel:
         """*Slow*: what a threshold would do to the film that is shown."""
         self._explored = {"name": name, "missing": True}
         limit = EXPLORABLE.get(name)
-        if limit is None or self._follower is None:
+        if limit is None or self._shown is None:
             return
-        outputs = stages_with(self.folders.work / self._follower.folder, limit.stage)
-        found = explore(name, value, self.form.settings, outputs, self._thumbs) if outputs else None
-        if found is not None:
-            self._explored = {**found.__dict__, "missing": False}
+        outputs = stages_with(self.folders.work / self._shown.folder, limit.stage)
+        explored = explore(name, value, self.form.settings, outputs, self._thumbs) if outputs else None
+        if explored is not None:
+            self._explored = {**explored.__dict__, "missing": False}
 
     # ---- cast --------------------------------------------------------------------------------------------------------------------
 
     @property
+    def _files(self) -> FilmFiles | None:
+        """Everything about the film that is shown."""
+        return FilmFiles(self.folders, self._shown.folder) if self._shown else None
+
+    @property
     def pack(self) -> Path | None:
         """Where the cast pack of the film that is shown lies."""
-        return cast_pack_path(self.folders.output, self._follower.folder) if self._follower else None
+        return self._files.cast_pack if self._files is not None else None
 
     @property
     def sorting(self) -> Path | None:
@@ -448,20 +388,19 @@ class ViewModel:
 
     def open_board(self) -> None:
         """*Slow*: read the newest sorting of the film that is shown."""
-        newest, follower, pack = self.sorting, self._follower, self.pack
-        if newest is None or follower is None or pack is None:
+        newest, files, pack = self.sorting, self._files, self.pack
+        if newest is None or files is None or pack is None:
             self._board = None
         elif self._board is None or self._board.folder != newest:
-            decisions = decisions_path(self.folders.output, follower.folder)
-            self._board = CastBoard.open(pack, self.folders.work / follower.folder, decisions, self._thumbs)
+            self._board = CastBoard.open(pack, files.work, files.decisions, self._thumbs)
 
     @property
     def decided(self) -> tuple[int, int] | None:
         """Changes whenever something was decided about the film that is shown, here or by another page or program."""
-        if self._follower is None:
+        if self._files is None:
             return None
         try:
-            status = decisions_path(self.folders.output, self._follower.folder).stat()
+            status = self._files.decisions.stat()
         except OSError:
             return None
         return status.st_mtime_ns, status.st_size
@@ -506,71 +445,26 @@ class ViewModel:
 
     # ---- result ------------------------------------------------------------------------------------------------------------------
 
-    def _open_gallery(self, folder: str | None = None) -> None:
-        """The datasets named `folder`, else those of the run that is shown, else none."""
-        wanted = folder
-        if wanted is None and self._follower is not None:
-            self._follower.refresh()
-            event = next((e for e in reversed(self._follower.events) if e["kind"] == "published"), None)
-            wanted = Path(event["output"]).name if event else None
-        there = {film["folder"] for film in published_folders(self.folders.output)}
-        if wanted is None and self._follower is None:
-            wanted = next((film["folder"] for film in published_folders(self.folders.output)), None)
-        self._gallery = Gallery.open(self.folders.output, wanted, self._thumbs) if wanted and wanted in there else None
-
     def refresh_result(self) -> None:
         """*Slow*: after a run has ended."""
         self._rates = Rates.learned(finished_events(self.folders.logs))
-        self._open_gallery()
+        self._results.open(self._shown)
 
     def show_result(self, folder: str) -> None:
         """*Slow*: look at the datasets of another film."""
-        self._open_gallery(folder)
+        self._results.open(self._shown, folder)
 
     @property
     def gallery(self) -> Gallery:
         """Raises `InputError` when there is none."""
-        if self._gallery is None:
-            raise InputError("there is no dataset to look at yet; start a run first")
-        return self._gallery
+        return self._results.gallery
 
     def result_state(self) -> dict[str, Any]:
-        gallery, error = None, self.errors.get("result", "")
-        try:
-            gallery = self._gallery.state() if self._gallery is not None else None
-        except AnimesetError as problem:  # moved away or removed while it is looked at
-            error = str(problem)
-        archive = self.root / gallery["zip"] if gallery is not None else None
-        return {
-            "available": gallery is not None,
-            "error": error,
-            "films": published_folders(self.folders.output),
-            "gallery": gallery,
-            "zip": {"path": self._relative(archive), "bytes": archive.stat().st_size}
-            if archive is not None and archive.is_file()
-            else None,
-            "busy": self.phase in BUSY,
-            "no_characters": gallery is not None and not gallery["characters"],
-        }
+        return self._results.state(busy=self.phase in BUSY, error=self.errors.get("result", ""))
 
     def prepare_download(self, what: str, by: By = "character") -> str:
-        """*Slow*: bring the zip up to date with edited captions, put all films into one, or write the film for a trainer; the zip's path relative to
-        the project.
-
-        what   `film`, `all`, or a format of `animeset export`, which is written to `output/<film>.exports/`
-        by     for a format: one set per character, or one per outfit or emotion of each
-        """
-        if what in FORMATS:
-            folder = self.gallery.folder
-            target = folder.with_name(f"{folder.name}.exports")
-            _, written = export_films([folder], target, [what], ExportOptions(by=by))
-            return self._relative(zip_folder(written[0].folder, folder.with_name(f"{folder.name}.{what}.zip")))
-        if what == "all":
-            return self._relative(zip_all(self.folders.output, self.folders.output / ALL_ZIP))
-        return self._relative(refresh_zip(self.gallery.folder))
-
-    def _relative(self, path: Path) -> str:
-        return path.resolve().relative_to(self.root.resolve()).as_posix()
+        """*Slow*: see `Results.prepare_download`."""
+        return self._results.prepare_download(what, by)
 
     # ---- errors ------------------------------------------------------------------------------------------------------------------
 

@@ -9,12 +9,13 @@ from typing import Literal, get_args
 
 from animeset_lib.errors import InputError
 from animeset_lib.export.prompts import SamplePrompt, sample_prompts
-from animeset_lib.export.published import REGULARISATION, CharacterSet, ExportPicture, PublishedFilm
 from animeset_lib.export.repeats import balanced_repeats, fixed_repeats
 from animeset_lib.export.split import MIN_PICTURES, validation_split
+from animeset_lib.published.reader import REGULARISATION, CharacterSet, ExportPicture, PublishedFilm
 from animeset_lib.records import safe_name
-from animeset_lib.tags.spelling import safe_slug
-from animeset_lib.tags.vocabulary import UNKNOWN, category_of
+from animeset_lib.templates import render
+from animeset_lib.words.spelling import safe_slug
+from animeset_lib.words.vocabulary import UNKNOWN, category_of
 
 __all__ = [
     "By",
@@ -24,7 +25,7 @@ __all__ = [
     "ExportPlan",
     "PlannedSet",
     "make_plan",
-    "repeats_table",
+    "readme",
 ]
 
 By = Literal["character", "outfit", "emotion"]
@@ -108,6 +109,16 @@ class ExportPlan:
     prefix: str
     notes: tuple[str, ...]
 
+    @property
+    def masked(self) -> bool:
+        """Whether any picture that is trained has a mask."""
+        return any(picture.mask for character in self.characters for one in character.sets for picture in one.pictures)
+
+    @property
+    def validated(self) -> bool:
+        """Whether pictures are kept back for validation."""
+        return any(character.validation for character in self.characters)
+
     def path(self, *parts: str) -> str:
         """A path for a configuration: the parts joined with `/`, behind the prefix where there is one. Empty parts are left out."""
         inside = "/".join(part for part in parts if part)
@@ -142,36 +153,10 @@ def make_plan(film: PublishedFilm, options: ExportOptions) -> ExportPlan:
 
     Raises `InputError` for an unknown character or an option out of range.
     """
-    if options.by not in get_args(By):
-        raise InputError(f"cannot make sub-sets by '{options.by}'; expected one of {', '.join(get_args(By))}")
-    if options.repeats is not None and options.per_epoch is not None:
-        raise InputError("repeats and pictures per epoch exclude each other; give one of them")
-    if options.keep_tokens is not None and options.keep_tokens < 0:
-        raise InputError(f"fixed leading tags must be 0 or more, got {options.keep_tokens}")
-    resolution = options.resolution or film.training_px or 1024
-    if resolution % _STEP_PX or not 256 <= resolution <= 4096:
-        raise InputError(
-            f"the resolution must be a multiple of {_STEP_PX} from 256 to 4096, got {resolution}; 512 is usual for SD 1.5, 1024 for SDXL"
-        )
-    known = {character.name: character for character in film.characters}
-    unknown = [name for name in options.characters if name not in known]
-    if unknown:
-        raise InputError(f"no character is called {', '.join(unknown)}; expected some of {', '.join(known)}")
-    chosen = [known[name] for name in known if not options.characters or name in options.characters]
-    notes = list(film.notes)
-    triggers: dict[str, str] = {}
-    for character in chosen:
-        if (other := triggers.setdefault(character.trigger, character.name)) != character.name:
-            notes.append(
-                f"{other} and {character.name} share the trigger {character.trigger}, so one LoRA cannot tell them apart"
-            )
+    resolution = _resolution(film, options)
+    chosen = _chosen(film, options)
     names = _own_names([character.name for character in chosen])
-    for character in chosen:
-        if names[character.name].casefold() != safe_name(character.name, fallback="character").casefold():
-            notes.append(f"{character.name} is called {names[character.name]} here, for the folder's name is taken")
-    for character in chosen if options.by != "character" else ():
-        if all(getattr(picture, options.by) == UNKNOWN for picture in character.pictures):
-            notes.append(f"{character.name}: no picture's {options.by} is known, so all are one set")
+    notes = [*film.notes, *_doubts(chosen, names, options.by)]
     validation: dict[str, frozenset[str]] = {}
     groups: dict[str, dict[str, list[ExportPicture]]] = {}
     for character in chosen:
@@ -206,8 +191,56 @@ def make_plan(film: PublishedFilm, options: ExportOptions) -> ExportPlan:
     )
 
 
-def repeats_table(plan: ExportPlan) -> str:
-    """A Markdown table of what an epoch shows, for the exports' README."""
+def _resolution(film: PublishedFilm, options: ExportOptions) -> int:
+    """Side in px of the square that is trained at. Raises `InputError` for an option out of range."""
+    if options.by not in get_args(By):
+        raise InputError(f"cannot make sub-sets by '{options.by}'; expected one of {', '.join(get_args(By))}")
+    if options.repeats is not None and options.per_epoch is not None:
+        raise InputError("repeats and pictures per epoch exclude each other; give one of them")
+    if options.keep_tokens is not None and options.keep_tokens < 0:
+        raise InputError(f"fixed leading tags must be 0 or more, got {options.keep_tokens}")
+    resolution = options.resolution or film.training_px or 1024
+    if resolution % _STEP_PX or not 256 <= resolution <= 4096:
+        raise InputError(
+            f"the resolution must be a multiple of {_STEP_PX} from 256 to 4096, got {resolution}; 512 is usual for SD 1.5, 1024 for SDXL"
+        )
+    return resolution
+
+
+def _chosen(film: PublishedFilm, options: ExportOptions) -> list[CharacterSet]:
+    """The characters that were asked for, as the film has them. Raises `InputError` for an unknown one."""
+    known = {character.name: character for character in film.characters}
+    unknown = [name for name in options.characters if name not in known]
+    if unknown:
+        raise InputError(f"no character is called {', '.join(unknown)}; expected some of {', '.join(known)}")
+    return [known[name] for name in known if not options.characters or name in options.characters]
+
+
+def _doubts(chosen: Sequence[CharacterSet], names: Mapping[str, str], by: By) -> list[str]:
+    """What the person who asked should know about these characters."""
+    notes: list[str] = []
+    triggers: dict[str, str] = {}
+    for character in chosen:
+        if (other := triggers.setdefault(character.trigger, character.name)) != character.name:
+            notes.append(
+                f"{other} and {character.name} share the trigger {character.trigger}, so one LoRA cannot tell them apart"
+            )
+    for character in chosen:
+        if names[character.name].casefold() != safe_name(character.name, fallback="character").casefold():
+            notes.append(f"{character.name} is called {names[character.name]} here, for the folder's name is taken")
+    for character in chosen if by != "character" else ():
+        if all(getattr(picture, by) == UNKNOWN for picture in character.pictures):
+            notes.append(f"{character.name}: no picture's {by} is known, so all are one set")
+    return notes
+
+
+def readme(template: Path, plan: ExportPlan, **values: str) -> str:
+    """An export's README from its template, which is given the plan, its first character, the table of repeats and `values`."""
+    return render(template, plan=plan, first=plan.characters[0], repeats=_repeats_table(plan), **values)
+
+
+def _repeats_table(plan: ExportPlan) -> str:
+    """A Markdown table of what an epoch shows."""
     lines = ["| Character | Sub-set | Pictures | Repeats | Per epoch | Validation |", "|---|---|---:|---:|---:|---:|"]
     for character in plan.characters:
         for number, one in enumerate(character.sets):

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from animeset_lib.export.published import CharacterSet
-from animeset_lib.tags.spelling import is_emoticon
-from animeset_lib.tags.vocabulary import UNKNOWN, category_of, outfit_of
+from animeset_lib.published.reader import CharacterSet
+from animeset_lib.words.spelling import is_emoticon
+from animeset_lib.words.vocabulary import UNKNOWN, category_of, outfit_of
 
 __all__ = ["NEGATIVE", "SamplePrompt", "sample_prompts"]
 

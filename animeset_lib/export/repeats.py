@@ -24,6 +24,9 @@ def balanced_repeats(groups: Sequence[Sequence[int]], per_epoch: int | None = No
     per_epoch  views a character shall get in an epoch; None: as many as the largest needs, so the largest sub-set is repeated as little as it can be
 
     Every character gets about equally many views, and inside it every sub-set. Raises `InputError` for an empty sub-set or a `per_epoch` below 1.
+
+    >>> balanced_repeats([[60], [20, 10]])  # two characters, the second with two outfits
+    [[2], [3, 6]]
     """
     if any(count < 1 for counts in groups for count in counts):
         raise InputError("a sub-set without pictures cannot be repeated; leave it out")

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from animeset_lib.errors import InputError
-from animeset_lib.export.published import ExportPicture
+from animeset_lib.published.reader import ExportPicture
 
 __all__ = ["MAX_SHARE", "MIN_PICTURES", "validation_split"]
 

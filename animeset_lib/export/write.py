@@ -6,7 +6,6 @@ next export knows what is its own. What trainers leave beside the pictures (cach
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -16,17 +15,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from animeset_lib.errors import InputError
-from animeset_lib.export.ai_toolkit import ai_toolkit_files
-from animeset_lib.export.everydream import everydream_files
-from animeset_lib.export.huggingface import huggingface_files
-from animeset_lib.export.kohya import kohya_files
-from animeset_lib.export.onetrainer import onetrainer_files
+from animeset_lib.export.ai_toolkit.writer import ai_toolkit_files
+from animeset_lib.export.imagefolder.writer import huggingface_files
+from animeset_lib.export.kohya.writer import kohya_files
+from animeset_lib.export.onetrainer.writer import onetrainer_files
 from animeset_lib.export.plan import ExportFiles, ExportOptions, ExportPlan, make_plan
-from animeset_lib.export.published import read_film
-from animeset_lib.export.series import join_films
-from animeset_lib.run.publish import hold_folder
-from animeset_lib.run.store import full_disk_as, parse_json, remove_tree, write_json
-from animeset_lib.system import replace_path, sync
+from animeset_lib.published.publish import hold_folder
+from animeset_lib.published.reader import read_film
+from animeset_lib.published.series import join_films
+from animeset_lib.run.store import free_name, full_disk_as, parse_json, remove_tree, write_json
+from animeset_lib.system import replace_path, sha256_of, sync
 
 __all__ = ["FORMATS", "MARKER", "Exported", "export_films", "is_export", "write_export"]
 
@@ -35,7 +33,6 @@ FORMATS: Mapping[str, Callable[[ExportPlan], ExportFiles]] = {
     "onetrainer": onetrainer_files,
     "ai-toolkit": ai_toolkit_files,
     "huggingface": huggingface_files,
-    "everydream": everydream_files,
 }
 """Name, which is also the folder's → what makes its files."""
 
@@ -126,7 +123,7 @@ def write_export(
     set_aside = None
     if place.exists():
         if _changed(place, earlier["files"]):
-            set_aside = _free_name(place)
+            set_aside = free_name(place)
             replace_path(place, set_aside)
         else:
             replace_path(place, old)
@@ -145,7 +142,7 @@ def _fill(folder: Path, files: ExportFiles, copy: bool) -> dict[str, str]:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    return {name: _sha256(folder / name) for name in sorted([*files.linked, *files.written])}
+    return {name: sha256_of(folder / name) for name in sorted([*files.linked, *files.written])}
 
 
 def _place(source: Path, path: Path, copy: bool) -> None:
@@ -168,7 +165,7 @@ def _changed(folder: Path, known: Mapping[str, str]) -> bool:
         name = path.relative_to(folder)
         if path.is_file() and not name.name.startswith(".") and not _is_cache(PurePosixPath(name.as_posix()), pictures):
             present.add(name.as_posix())
-    return present != set(known) or any(_sha256(folder / name) != digest for name, digest in known.items())
+    return present != set(known) or any(sha256_of(folder / name) != digest for name, digest in known.items())
 
 
 def _is_cache(name: PurePosixPath, pictures: set[str]) -> bool:
@@ -187,15 +184,3 @@ def _marker(folder: Path) -> dict[str, Any]:
         return {}
     sound = isinstance(marker, dict) and isinstance(marker.get("files"), dict) and isinstance(marker.get("films"), list)
     return marker if sound else {}
-
-
-def _free_name(folder: Path) -> Path:
-    number = 1
-    while (candidate := folder.with_name(f"{folder.name}.edited-{number}")).exists():
-        number += 1
-    return candidate
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

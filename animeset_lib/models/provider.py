@@ -18,10 +18,12 @@ from animeset_lib import shipped
 from animeset_lib.errors import ModelError
 from animeset_lib.models.api import Detector, Embedder, ModelInfo, Tagger, Task, Upscaler
 from animeset_lib.models.combined import CombinedDetector, CombinedTagger
-from animeset_lib.models.device import Device, free_memory, onnx_uses, torch_uses
+from animeset_lib.models.engines.device import Device, free_memory, onnx_uses, torch_uses
+from animeset_lib.models.families import FAMILIES
 from animeset_lib.models.spec import Family, ModelSpec, Parts
 from animeset_lib.models.weights import Weights
-from animeset_lib.models.zoo import EXTRAS, FAMILIES, MODELS
+from animeset_lib.models.zoo import EXTRAS, MODELS
+from animeset_lib.system import sha256_of
 
 __all__ = ["Shown", "Zoo", "extra_command"]
 
@@ -288,8 +290,7 @@ class Zoo:
 @functools.cache
 def _sha256(path: Path, mtime_ns: int) -> str:
     """Content hash of a file that came with a package or that the user named."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(path)
 
 
 def extra_command(extra: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from animeset_lib.models.api import Detector, Embedder, ModelInfo, Tagger, Task, Upscaler
-from animeset_lib.models.device import Device
+from animeset_lib.models.engines.device import Device
 
 __all__ = ["Adapter", "Family", "HubFile", "ModelSpec", "Parts", "ReleaseFile", "WeightFile"]
 

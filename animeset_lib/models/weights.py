@@ -1,6 +1,7 @@
 """Weight files: where they lie, whether they are what they should be, and how they come here (`download.py` brings the bytes).
 
 <folder>/<model>/<file>          a file that was checked, or that a person put there
+<folder>/<model>/<other>         a file that was made here from another form of the weights (`made_once`)
 <folder>/<model>/record.json     per file its SHA-256 and where it came from
 <folder>/.incoming/<model>/      what is arriving; renamed from there into its place once it is whole and checked
 <folder>/.incoming/*.lock        one process at a time per model
@@ -16,7 +17,7 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -38,9 +39,9 @@ from animeset_lib.models.download import (
     need,
 )
 from animeset_lib.models.spec import HubFile, WeightFile
-from animeset_lib.system import replace_path
+from animeset_lib.system import replace_path, sha256_of, sync
 
-__all__ = ["FileState", "OfflineError", "Progress", "Weights", "models_folder"]
+__all__ = ["FileState", "OfflineError", "Progress", "Weights", "made_once", "models_folder"]
 
 _LOG = logging.getLogger("animeset")
 
@@ -94,6 +95,20 @@ def models_folder() -> Path:
     import pooch
 
     return Path(pooch.os_cache("animeset")) / "models"
+
+
+def made_once(model: str, name: str, make: Callable[[IO[bytes]], None]) -> Path:
+    """The file `name` beside the model's downloads; where there is none, what `make` writes. Raises `ModelError` or `SpaceError`."""
+    path = models_folder() / model / name
+    if not path.is_file():
+        with _writing(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f".{name}.{os.getpid()}.tmp")
+            with temporary.open("wb") as file:
+                make(file)
+            sync(temporary)
+            replace_path(temporary, path)
+    return path
 
 
 class Weights:
@@ -227,7 +242,7 @@ class Weights:
                                         f"{source} changed while the bundle was written; check it with `animeset models verify`, "
                                         "then write the bundle again"
                                     )
-                _sync(partial)
+                sync(partial)
                 replace_path(partial, target)
             finally:
                 partial.unlink(missing_ok=True)
@@ -281,7 +296,7 @@ class Weights:
                             f"{source}: {model}/{name} is damaged: expected SHA-256 {expected.sha256}, got {got}; nothing of {model} was "
                             "changed; copy the bundle here once more, or write it again"
                         )
-                    _sync(arrived[name])
+                    sync(arrived[name])
                     entries[name] = _entry(arrived[name], got, expected.source, expected.revision, expected.trust)
                 self._settle(model, arrived, entries)
             finally:
@@ -357,7 +372,7 @@ class Weights:
             expected, whose = recorded.sha256, f"recorded {recorded.when}"
         if expected is None:
             expected, whose = origin.sha256, "stated by the hub"
-        got = _sha256(part)
+        got = sha256_of(part)
         if expected is not None and got != expected:
             part.unlink()
             came_from(part).unlink(missing_ok=True)
@@ -367,7 +382,7 @@ class Weights:
                 + ("report it" if file.sha256 else f"remove {self.folder / model / _RECORD} if you know why it changed")
             )
         trust = "pinned" if file.sha256 else "first use"
-        _sync(part)
+        sync(part)
         self._settle(model, {file.name: part}, {file.name: _entry(part, got, file.source, origin.commit, trust)})
         came_from(part).unlink(missing_ok=True)
 
@@ -386,7 +401,7 @@ class Weights:
         if believe and recorded and (recorded.bytes, recorded.mtime_ns) == (now.st_size, now.st_mtime_ns):
             entry = recorded
         else:
-            got = _sha256(path)
+            got = sha256_of(path)
             trust = "pinned" if file.sha256 else "first use"
             if recorded and recorded.sha256 == got:
                 entry = _Entry(
@@ -433,7 +448,7 @@ class Weights:
             temporary = path.with_name(f".{_RECORD}.tmp")
             text = json.dumps({name: asdict(record[name]) for name in sorted(record)}, ensure_ascii=False, indent=1)
             temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
-            _sync(temporary)
+            sync(temporary)
             replace_path(temporary, path)
 
 
@@ -532,17 +547,6 @@ def _copy(source: IO[bytes], target: IO[bytes], tell: Paced) -> str:
         done += len(block)
         tell(done)
     return digest.hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    """Force a file's content to the disk, so that a rename after a power cut never shows an empty file."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 @contextmanager

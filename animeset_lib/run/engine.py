@@ -6,25 +6,32 @@ import hashlib
 import importlib.metadata
 import json
 import logging
+import os
 import shutil
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from animeset_lib.errors import AnimesetError, SpaceError
 from animeset_lib.models.api import ModelProvider
-from animeset_lib.records import Record
+from animeset_lib.records import Box, Record
 from animeset_lib.run.events import LOGGER, Events
 from animeset_lib.run.lock import Cancel
-from animeset_lib.run.stage import Context, Output, Stage
+from animeset_lib.run.stage import Context, Given, Notes, Output, Stage, StageInfo, StageType, WholeStage
 from animeset_lib.run.store import FilmStore, full_disk_as
 
 __all__ = ["MIN_FREE_BYTES", "keys_of", "run_stages"]
 
+AnyStage = Stage[Any, Any, Any]
+
 MIN_FREE_BYTES = 300_000_000
 """A stage is not begun, and a batch not started, with less free space: the journal must always find room for its last words."""
+
+_MADE = 8
+"""Pictures that one line of progress names; a person sees no more of them at once."""
 
 _LIBRARIES = (
     "animeset",
@@ -47,22 +54,22 @@ _LIBRARIES = (
 )
 
 
-def keys_of(stages: Sequence[Stage], models: ModelProvider) -> dict[str, str]:
+def keys_of(stages: Sequence[AnyStage], models: ModelProvider) -> dict[str, str]:
     """Stage name → key: a hash of name, version, settings, fingerprint and the keys of its inputs. Needs no output, so plans are free.
 
     Raises `AnimesetError` when a stage needs one that does not come before it.
     """
     keys: dict[str, str] = {}
     for stage in stages:
-        missing = [need for need in stage.needs if need not in keys]
+        missing = [need.name for need in stage.needs if need.name not in keys]
         if missing:
             raise AnimesetError(f"stage {stage.name} needs {missing}, which do not come before it in the pipeline")
         identity = {
             "stage": stage.name,
             "version": stage.version,
-            "settings": stage.settings.model_dump(mode="json"),
+            "settings": stage.all_settings(),
             "fingerprint": dict(stage.fingerprint(models)),
-            "inputs": {need: keys[need] for need in stage.needs},
+            "inputs": {need.name: keys[need.name] for need in stage.needs},
         }
         canonical = json.dumps(identity, sort_keys=True, ensure_ascii=True)
         keys[stage.name] = hashlib.sha256(canonical.encode()).hexdigest()[:12]
@@ -70,56 +77,57 @@ def keys_of(stages: Sequence[Stage], models: ModelProvider) -> dict[str, str]:
 
 
 def run_stages(
-    stages: Sequence[Stage],
+    stages: Sequence[AnyStage],
     store: FilmStore,
     models: ModelProvider,
     events: Events,
     cancel: Cancel,
     threads: int,
-    after: Mapping[str, Callable[[Mapping[str, Output]], None]] | None = None,
-) -> dict[str, Output]:
-    """Run what is not yet there; returns all outputs by stage name. `after` a stage of that name, reused or not, gets all outputs so far.
+    after: Mapping[StageType, Callable[[Given], None]] | None = None,
+) -> Given:
+    """Run what is not yet there; returns all outputs. `after` a stage of that class, reused or not, gets all outputs so far.
 
     Interrupted anywhere, the same call goes on where it was: finished stages are taken as they are, finished batches of the running one too.
     Raises what a stage raises, `CancelledError` or `SpaceError`; nothing finished is lost by any of them.
     """
     keys = keys_of(stages, models)
-    outputs: dict[str, Output] = {}
+    outputs = Given()
     for stage in stages:
-        given = {need: outputs[need] for need in stage.needs}
+        given = outputs.only(stage.needs)
         try:
             with full_disk_as(partial(_space_message, store, stage)):
-                outputs[stage.name] = _run_stage(stage, keys[stage.name], given, store, models, events, cancel, threads)
+                outputs = outputs.having(
+                    _run_stage(stage, keys[stage.name], given, store, models, events, cancel, threads)
+                )
         finally:
             # the next stage's network needs the memory of this one's
             models.release()
-        if after is not None and stage.name in after:
-            after[stage.name](outputs)
+        if after is not None and type(stage) in after:
+            after[type(stage)](outputs)
     return outputs
 
 
 def _run_stage(
-    stage: Stage,
+    stage: AnyStage,
     key: str,
-    given: Mapping[str, Output],
+    given: Given,
     store: FilmStore,
     models: ModelProvider,
     events: Events,
     cancel: Cancel,
     threads: int,
-) -> Output:
+) -> Output[Any, Any]:
     log = logging.getLogger(LOGGER)
-    if (done := store.finished(stage, key)) is not None:
+    if (done := store.finished(type(stage), key)) is not None:
         _report(stage, done.rows, 0.0, events, log, reused=True)
         return done
-    begun = store.begin(stage, key)
+    begun = store.begin(type(stage), key)
     if begun.sealed:
         output = begun.commit()
         _report(stage, output.rows, 0.0, events, log, reused=True)
         return output
 
     began = time.monotonic()
-    notes: dict[str, Any] = {}
     items = stage.plan(given)
     ids = [item.id for item in items]
     if len(set(ids)) != len(ids):
@@ -132,42 +140,51 @@ def _run_stage(
     finished = sum(min(stage.batch, len(items) - start) for start in starts) - sum(
         min(stage.batch, len(items) - start) for start in todo
     )
-    events.emit("stage_started", stage=stage.name, items=len(items), todo=len(items) - finished)
-    log.info("%s: started, %d items%s", stage.name, len(items), f", {finished} already done" if finished else "")
+    # a stage that must see everything at once is one step of the bar
+    steps = 1 if isinstance(stage, WholeStage) else len(items)
+    events.emit("stage_started", stage=stage.name, items=steps, todo=steps - finished)
+    log.info("%s: started, %d items%s", stage.name, steps, f", {finished} already done" if finished else "")
+
+    made: deque[dict[str, Any]] = deque(maxlen=_MADE)
+
+    def show(done: float) -> None:
+        cancel.check()
+        seconds = round(time.monotonic() - began, 1)
+        how_far = {"done": round(done, 2), "total": steps, "seconds": seconds}
+        if events.emit("progress", stage=stage.name, **how_far, made=list(made)):
+            made.clear()
+
+    def context(progress: Callable[[float, float], None]) -> Context:
+        return Context(models=models, threads=threads, log=log, progress=progress, check_cancel=cancel.check)
 
     for start in todo:
         batch = items[start : start + stage.batch]
         _check_space(store, stage)
         cancel.check()
 
-        def progress(done: float, total: float, before: int = finished, size: int = len(batch)) -> None:
-            cancel.check()
-            part = size * done / total if total else 0.0
-            events.emit(
-                "progress",
-                stage=stage.name,
-                done=round(before + part, 2),
-                total=len(items),
-                seconds=round(time.monotonic() - began, 1),
-            )
+        def part(done: float, total: float, before: int = finished, size: int = len(batch)) -> None:
+            show(before + (size * done / total if total else 0.0))
 
-        ctx = Context(
-            models=models, threads=threads, log=log, progress=progress, check_cancel=cancel.check, note=_no_notes
-        )
-        rows = list(stage.process(batch, begun.path, ctx))
+        by_id = {item.id: item for item in batch}
+        rows = []
+        for row in stage.process(batch, begun.path, context(part)):
+            rows.append(row)
+            if (shown := stage.shown(row, by_id, begun.path)) is not None:
+                made.append(_picture(store, *shown))
         begun.add(start, ids[start : start + stage.batch], rows)
         finished += len(batch)
-        progress(0, 1, before=finished)
+        show(finished)
 
-    ctx = Context(
-        models=models,
-        threads=threads,
-        log=log,
-        progress=lambda done, total: cancel.check(),
-        check_cancel=cancel.check,
-        note=notes.__setitem__,
-    )
-    final = list(stage.finish(begun.rows(starts), items, given, begun.path, ctx))
+    def rest(done: float, total: float) -> None:
+        if finished < steps:
+            show(done / total if total else 0.0)
+        else:
+            cancel.check()
+
+    _check_space(store, stage)
+    cancel.check()
+    final, notes = stage.finish(begun.rows(starts), items, given, begun.path, context(rest))
+    _check_reasons(stage, final)
     seconds = time.monotonic() - began
     begun.seal(final, _stage_info(stage, key, given, models, final, notes, seconds))
     output = begun.commit()
@@ -175,18 +192,27 @@ def _run_stage(
     return output
 
 
-def _no_notes(key: str, value: Any) -> None:
-    raise AnimesetError(
-        f"note('{key}') was called outside finish(); a batch may be skipped after an interruption and its note be lost"
-    )
+def _picture(store: FilmStore, path: Path, box: Box | None) -> dict[str, Any]:
+    place = Path(os.path.relpath(path, store.path)).as_posix()
+    return {"path": place, "box": None if box is None else list(box.xyxy)}
 
 
-def _check_space(store: FilmStore, stage: Stage) -> None:
+def _check_reasons(stage: AnyStage, rows: Sequence[Record]) -> None:
+    undeclared = sorted({row.dropped for row in rows if row.dropped is not None} - stage.reasons.keys())
+    if undeclared:
+        kind = type(stage)
+        raise AnimesetError(
+            f"stage {stage.name} dropped rows as {', '.join(undeclared)}, expected one of its reasons "
+            f"({', '.join(stage.reasons) or 'it has none'}); declare it with its words in {kind.__name__}.reasons ({kind.__module__})"
+        )
+
+
+def _check_space(store: FilmStore, stage: AnyStage) -> None:
     if shutil.disk_usage(store.path).free < MIN_FREE_BYTES:
         raise SpaceError(_space_message(store, stage))
 
 
-def _space_message(store: FilmStore, stage: Stage) -> str:
+def _space_message(store: FilmStore, stage: AnyStage) -> str:
     free = shutil.disk_usage(store.path).free
     return (
         f"too little disk space for stage {stage.name}: {free / 1e6:.0f} MB free where the work folder lies, at least "
@@ -200,7 +226,7 @@ def _counts(rows: Sequence[Record]) -> dict[str, int]:
 
 
 def _report(
-    stage: Stage, rows: Sequence[Record], seconds: float, events: Events, log: logging.Logger, reused: bool
+    stage: AnyStage, rows: Sequence[Record], seconds: float, events: Events, log: logging.Logger, reused: bool
 ) -> None:
     dropped = _counts(rows)
     kept = len(rows) - sum(dropped.values())
@@ -219,30 +245,30 @@ def _report(
 
 
 def _stage_info(
-    stage: Stage,
+    stage: AnyStage,
     key: str,
-    given: Mapping[str, Output],
+    given: Given,
     models: ModelProvider,
     rows: Sequence[Record],
-    notes: Mapping[str, Any],
+    notes: Notes,
     seconds: float,
-) -> dict[str, Any]:
+) -> StageInfo:
     dropped = _counts(rows)
-    return {
-        "stage": stage.name,
-        "version": stage.version,
-        "key": key,
-        "settings": stage.settings.model_dump(mode="json"),
-        "inputs": {name: output.key for name, output in given.items()},
-        "fingerprint": dict(stage.fingerprint(models)),
-        "rows": len(rows),
-        "kept": len(rows) - sum(dropped.values()),
-        "dropped": dropped,
-        "notes": dict(notes),
-        "seconds": round(seconds, 2),
-        "device": models.where,
-        "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES if _installed(name)},
-    }
+    return StageInfo(
+        stage=stage.name,
+        version=stage.version,
+        key=key,
+        settings=stage.all_settings(),
+        inputs={output.stage.name: output.key for output in given},
+        fingerprint=dict(stage.fingerprint(models)),
+        rows=len(rows),
+        kept=len(rows) - sum(dropped.values()),
+        dropped=dropped,
+        notes=notes.model_dump(mode="json"),
+        seconds=round(seconds, 2),
+        device=models.where,
+        libraries={name: importlib.metadata.version(name) for name in _LIBRARIES if _installed(name)},
+    )
 
 
 def _installed(name: str) -> bool:

@@ -5,7 +5,8 @@ Kinds and their fields (all have `time`, seconds since 1970, and `kind`):
 run_started      film, folder, path, duration_ms, stages (names in order), keys, settings, until, keep_work, series ([paths], place) or null
 model            task, name, rung (which rung of the ladder it is, a sentence), better (names of better rungs that are not here)
 stage_started    stage, items, todo
-progress         stage, done, total (items), seconds (of this stage so far)
+progress         stage, done, total (items), seconds (of this stage so far), made (the last few pictures since the one before, oldest first: path
+                 relative to the film's work folder, and box, the part that is meant, or null)
 stage_finished   stage, seconds, rows, kept, dropped (reason -> count), reused
 warning          message
 paused           after (stage), seconds: stopped there because it was asked to
@@ -33,7 +34,8 @@ Listener = Callable[[dict[str, Any]], None]
 
 
 class Events:
-    """Writes events to `path` as they happen and hands each to the listeners. Progress is thinned to two lines a second."""
+    """Writes events to `path` as they happen and hands each to the listeners. Progress is thinned to two lines a second,
+    except for the first of a stage."""
 
     def __init__(self, path: Path, listeners: tuple[Listener, ...] = ()) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,18 +43,22 @@ class Events:
         self._listeners = listeners
         self._last_progress = 0.0
 
-    def emit(self, kind: str, **fields: Any) -> None:
+    def emit(self, kind: str, **fields: Any) -> bool:
+        """Whether it was told; progress may be left out."""
         now = time.time()
+        if kind == "stage_started":
+            self._last_progress = 0.0
         if kind == "progress":
             complete = fields["done"] >= fields["total"]
             if now - self._last_progress < 0.5 and not complete:
-                return
+                return False
             self._last_progress = now
         event = {"time": round(now, 3), "kind": kind, **fields}
         self._file.write(json.dumps(event, ensure_ascii=False) + "\n")
         self._file.flush()
         for listener in self._listeners:
             listener(event)
+        return True
 
     def close(self) -> None:
         self._file.close()

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from animeset_lib.errors import SpaceError
 from animeset_lib.records import EmbedRow, Record
-from animeset_lib.run.stage import Output, Stage
+from animeset_lib.run.stage import Notes, Output, Stage, StageInfo, row_of
 from animeset_lib.system import replace_path, sync
 
 __all__ = [
@@ -28,12 +28,16 @@ __all__ = [
     "PartialStage",
     "StageFolder",
     "folder_size",
+    "free_name",
     "full_disk_as",
     "parse_json",
     "remove_tree",
     "write_json",
     "write_text",
 ]
+
+R = TypeVar("R", bound=Record)
+N = TypeVar("N", bound=Notes)
 
 PARTIAL = ".partial"
 DOOMED = ".doomed"
@@ -105,6 +109,14 @@ def full_disk_as(message: Callable[[], str]) -> Iterator[None]:
         raise
 
 
+def free_name(folder: Path) -> Path:
+    """Where a folder that a person changed is set aside: the first of `<name>.edited-1`, `-2`, ... that is free."""
+    number = 1
+    while (candidate := folder.with_name(f"{folder.name}.edited-{number}")).exists():
+        number += 1
+    return candidate
+
+
 def folder_size(path: Path) -> int:
     """Bytes of all files below `path`."""
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
@@ -133,16 +145,16 @@ class FilmStore:
     def folder(self, stage: str, key: str) -> Path:
         return self.path / f"{stage}-{key}"
 
-    def finished(self, stage: type[Stage] | Stage, key: str) -> Output | None:
+    def finished(self, stage: type[Stage[Any, R, N]], key: str) -> Output[R, N] | None:
         """The committed output for this key, or None."""
         folder = self.folder(stage.name, key)
-        return Output(folder, stage.row, key) if (folder / "stage.json").is_file() else None
+        return Output(folder, stage, key) if (folder / "stage.json").is_file() else None
 
-    def begin(self, stage: Stage, key: str) -> PartialStage:
+    def begin(self, stage: type[Stage[Any, R, N]], key: str) -> PartialStage[R, N]:
         """Open or reopen the partial folder of a stage."""
         partial = self.folder(stage.name, key).with_name(f"{stage.name}-{key}{PARTIAL}")
         (partial / "parts").mkdir(parents=True, exist_ok=True)
-        return PartialStage(partial, stage.row, key)
+        return PartialStage(partial, stage, key)
 
     def folders(self) -> list[StageFolder]:
         """Every stage folder of this film, finished or not, sorted by name; other folders are left out."""
@@ -161,16 +173,17 @@ class FilmStore:
         return strays + (sorted(self.path.glob(f".[0-9]*-*{DOOMED}")) if self.path.is_dir() else [])
 
 
-class PartialStage:
+class PartialStage(Generic[R, N]):
     """A stage folder under construction. All methods may be interrupted anywhere and called again.
 
     Every finished batch leaves one part file, named by the plan index of its first item and written by rename: first line
     `{"items": [ids]}`, then one row per line; the vectors of embed rows stand beside it in a `.npy` that is written first.
     """
 
-    def __init__(self, path: Path, row_type: type[Record], key: str) -> None:
+    def __init__(self, path: Path, stage: type[Stage[Any, R, N]], key: str) -> None:
         self.path = path
-        self._row_type = row_type
+        self._stage = stage
+        self._row_type = row_of(stage)
         self._key = key
         self._parts = path / "parts"
 
@@ -185,16 +198,16 @@ class PartialStage:
         head = part.read_text(encoding="utf-8").partition("\n")[0] if part.is_file() else ""
         return head == _head(item_ids)
 
-    def add(self, index: int, item_ids: Sequence[str], rows: Sequence[Record]) -> None:
+    def add(self, index: int, item_ids: Sequence[str], rows: Sequence[R]) -> None:
         """Journal one finished batch."""
         part = self._part(index)
         self._write_vectors(part.with_suffix(".npy"), rows)
         lines = [_head(item_ids), *(row.model_dump_json() for row in rows)]
         write_text(part, "".join(f"{line}\n" for line in lines))
 
-    def rows(self, indexes: Iterable[int]) -> list[Record]:
+    def rows(self, indexes: Iterable[int]) -> list[R]:
         """The journaled rows of the batches that begin at these plan indexes, in that order."""
-        rows: list[Record] = []
+        rows: list[R] = []
         for index in indexes:
             part = self._part(index)
             lines = part.read_text(encoding="utf-8").splitlines()[1:]
@@ -206,25 +219,25 @@ class PartialStage:
             rows += found
         return rows
 
-    def seal(self, rows: Sequence[Record], info: Mapping[str, Any]) -> None:
+    def seal(self, rows: Sequence[R], info: StageInfo) -> None:
         """Write the final rows and, last of all, stage.json."""
         self._write_vectors(self.path / "vectors.npy", rows)
         write_text(self.path / "rows.jsonl", "".join(f"{row.model_dump_json()}\n" for row in rows))
-        write_json(self.path / "stage.json", info)
+        write_json(self.path / "stage.json", info.model_dump(mode="json"))
 
-    def commit(self) -> Output:
+    def commit(self) -> Output[R, N]:
         """Drop the journal and rename the folder to its final name."""
         if self._parts.exists():
             shutil.rmtree(self._parts)
         final = self.path.with_name(self.path.name.removesuffix(PARTIAL))
         replace_path(self.path, final)
         sync(final.parent)
-        return Output(final, self._row_type, self._key)
+        return Output(final, self._stage, self._key)
 
     def _part(self, index: int) -> Path:
         return self._parts / f"{index:08d}.jsonl"
 
-    def _write_vectors(self, path: Path, rows: Sequence[Record]) -> None:
+    def _write_vectors(self, path: Path, rows: Sequence[R]) -> None:
         if self._row_type is not EmbedRow:
             return
         vectors = [row.vector for row in rows if isinstance(row, EmbedRow)]

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from animeset_lib.demo import iter_demo_frames
+from animeset_demo import iter_demo_frames
 from tests.film_maker import write_film
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from animeset_lib.demo import render_demo_film
+from animeset_demo import render_demo_film
 from tests.dashboard.browser import Page, browser, make_project, opened, served
 
 WIDTH, HIGH, MOST = 1400, 2600, 1300

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from animeset_lib.cast.sorting import NOISE, REJECTED
 from animeset_lib.dashboard.cast_board import CastBoard
-from animeset_lib.review.sorting import NOISE, REJECTED
 from tests.dashboard.browser import Page, browser, make_project, opened, served
 from tests.dashboard.test_cast_board import Face, Film
 

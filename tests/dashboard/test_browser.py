@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from animeset_lib.stages import PIPELINE
+from animeset_lib.pipeline.stages import PIPELINE
 from tests.dashboard.browser import Page, Server, accessibility, browser, make_film, make_project, opened, served
 
 FILM = "Ein Film – ßäü 🎬.mp4"
@@ -335,7 +335,7 @@ def test_what_a_threshold_would_do(one: Any, server: Server, project: Path, film
         # what does not read 4a_quality, directly or by what it reads
         touched = {"4a_quality"}
         for stage in PIPELINE.values():
-            touched |= {stage.name} if touched & set(stage.needs) else set()
+            touched |= {stage.name} if touched & {need.name for need in stage.needs} else set()
         expected = ["to run" if stage.name in touched else "reused" for stage in PIPELINE.values()]
         assert [row[1] for row in states] == expected
 

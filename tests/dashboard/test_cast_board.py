@@ -7,7 +7,7 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,25 @@ from hypothesis import HealthCheck, example, settings
 from hypothesis import given as examples
 from hypothesis import strategies as st
 
-from animeset_lib.cast_pack import CastPack, write_pack
+from animeset_lib.cast.cast import CAST_FILE, CastNotes, CastStage
+from animeset_lib.cast.cast_file import load_cast
+from animeset_lib.cast.cluster import ClusterStage
+from animeset_lib.cast.detect import DetectStage
+from animeset_lib.cast.embed import EmbedStage
+from animeset_lib.cast.sorting import NOISE, REJECTED
 from animeset_lib.dashboard.cast_board import CastBoard
 from animeset_lib.dashboard.pictures import Thumbnails
 from animeset_lib.errors import InputError
+from animeset_lib.frames.dedupe import DedupeStage
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
-from animeset_lib.models.fakes import FakeModels
+from animeset_lib.pipeline.cast_pack import CastPack, write_pack
 from animeset_lib.records import Box, CastRow, ClusterRow, DedupeRow, EmbedRow, Frame, Region
-from animeset_lib.review.decisions import DecisionLog
-from animeset_lib.review.sorting import NOISE, REJECTED
-from animeset_lib.run.stage import Context, Output
+from animeset_lib.run.decisions import DecisionLog
+from animeset_lib.run.stage import Context, Given, Output, Stage, StageInfo
 from animeset_lib.settings import CastSettings
-from animeset_lib.stages.cast import CAST_FILE, CastStage
-from animeset_lib.stages.castfile import load_cast
+from tests.fakes import FakeModels
+from tests.notes import noted
 
 Face = tuple[int, int, float]
 """Number of its still, cluster, confidence."""
@@ -60,20 +66,23 @@ IDS = ids_of(ALONE)
 RED, GREEN, BLUE, NOBODY = IDS[:4], IDS[4:7], IDS[7:9], IDS[9:]
 
 
-def _folder(film: Path, stage: str, rows: Sequence[Any], info: Mapping[str, Any], vectors: Any = None) -> Path:
-    folder = film / f"{stage}-{stage.encode().hex():0<12.12}"
+def _finished(
+    film: Path, stage: type[Stage[Any, Any, Any]], rows: Sequence[Any], given: Given, vectors: Any = None, **said: Any
+) -> Output[Any, Any]:
+    """A finished stage in `film` that noted what is `said`."""
+    key = f"{stage.name.encode().hex():0<12.12}"
+    folder = film / f"{stage.name}-{key}"
     folder.mkdir(parents=True)
     (folder / "rows.jsonl").write_text("".join(row.model_dump_json() + "\n" for row in rows), encoding="utf-8")
     if vectors is not None:
         np.save(folder / "vectors.npy", vectors)
-    (folder / "stage.json").write_text(
-        json.dumps({"stage": stage, "models": {}, "inputs": {}, "fingerprint": {}, "notes": {}, **info}),
-        encoding="utf-8",
-    )
-    return folder
+    inputs = {need.name: given[need].key for need in stage.needs}
+    info = StageInfo(stage=stage.name, key=key, inputs=inputs, notes=noted(stage, **said).model_dump(mode="json"))
+    (folder / "stage.json").write_text(info.model_dump_json(), encoding="utf-8")
+    return Output(folder, stage, key)
 
 
-def sort_film(film: Path, faces: Sequence[Face], *, still: npt.NDArray[Any] | None = None) -> dict[str, Output]:
+def sort_film(film: Path, faces: Sequence[Face], *, still: npt.NDArray[Any] | None = None) -> Given:
     """Finished stages up to 3c in `film`, a film's work folder, with one face per entry; `still` is what every still looks like."""
     ids = ids_of(faces)
     box = Box(x0=100, y0=60, x1=160, y1=120)
@@ -108,67 +117,45 @@ def sort_film(film: Path, faces: Sequence[Face], *, still: npt.NDArray[Any] | No
     ]
     vectors = np.eye(8, dtype=np.float32)[[cluster for _, cluster, _ in faces]]
     embeds = [EmbedRow.with_vector(face, vector) for face, vector in zip(ids, vectors, strict=True)]
-    maker = {"asked": "auto", "name": "fake", "digest": "d", "dim": 8, "same_distance": 0.1}
-    stages = ("1_extract", "2_dedupe", "3a_detect", "3b_embed", "3c_cluster")
-    key = {name: f"{name.encode().hex():0<12.12}" for name in stages}
-    extract = _folder(film, "1_extract", frames, {})
+    kept = [DedupeRow(id=frame.id, phash="0" * 16, sharpness=1) for frame in frames]
+    given = Given([_finished(film, ExtractStage, frames, Given())])
     if still is not None:
         for frame in frames:
-            write_image(extract / frame.file, still)
-    kept = [DedupeRow(id=frame.id, phash="0" * 16, sharpness=1) for frame in frames]
-    dedupe = _folder(film, "2_dedupe", kept, {"inputs": {"1_extract": key["1_extract"]}})
-    detect = _folder(
-        film,
-        "3a_detect",
-        regions,
-        {"inputs": {"1_extract": key["1_extract"]}, "notes": {"detector": {"asked": "auto"}}},
-    )
-    embed = _folder(
-        film, "3b_embed", embeds, {"inputs": {"3a_detect": key["3a_detect"]}, "notes": {"embedder": maker}}, vectors
-    )
-    cluster = _folder(
-        film,
-        "3c_cluster",
-        clusters,
-        {"inputs": {"3b_embed": key["3b_embed"]}, "notes": {"parameters": {"same_distance": 0.1}}},
-    )
-    return {
-        "1_extract": Output(extract, Frame, key["1_extract"]),
-        "2_dedupe": Output(dedupe, DedupeRow, key["2_dedupe"]),
-        "3a_detect": Output(detect, Region, key["3a_detect"]),
-        "3b_embed": Output(embed, EmbedRow, key["3b_embed"]),
-        "3c_cluster": Output(cluster, ClusterRow, key["3c_cluster"]),
-    }
+            write_image(given[ExtractStage].path / frame.file, still)
+    given = given.having(_finished(film, DedupeStage, kept, given))
+    given = given.having(_finished(film, DetectStage, regions, given))
+    given = given.having(_finished(film, EmbedStage, embeds, given, vectors, dim=8, same_distance=0.1))
+    return given.having(_finished(film, ClusterStage, clusters, given, same_distance=0.1))
 
 
 _serial = itertools.count(0xABC)
 
 
-def run_cast(given: Mapping[str, Output], film: Path, decisions: Path, cast_file: Path | None = None) -> Output:
+def run_cast(given: Given, film: Path, decisions: Path, cast_file: Path | None = None) -> Output[CastRow, CastNotes]:
     """The real stage over `given`, finished in `film`."""
-    notes: dict[str, Any] = {}
     context = Context(
         models=FakeModels(),
         threads=1,
         log=logging.getLogger("animeset"),
         progress=lambda done, total: None,
         check_cancel=lambda: None,
-        note=notes.__setitem__,
     )
     stage = CastStage(CastSettings(), cast_file=cast_file, decisions=decisions)
     key = f"{next(_serial):012x}"
     out = film / f"3d_cast-{key}"
     out.mkdir(parents=True)
     items = stage.plan(given)
-    rows = stage.finish(list(stage.process(items, out, context)), items, given, out, context)
+    rows, notes = stage.finish(list(stage.process(items, out, context)), items, given, out, context)
     (out / "rows.jsonl").write_text("".join(row.model_dump_json() + "\n" for row in rows), encoding="utf-8")
-    info = {
-        "inputs": {name: given[name].key for name in stage.needs},
-        "fingerprint": stage.fingerprint(context.models),
-        "notes": notes,
-    }
-    (out / "stage.json").write_text(json.dumps(info), encoding="utf-8")
-    return Output(out, CastRow, key)
+    info = StageInfo(
+        stage=stage.name,
+        key=key,
+        inputs={need.name: given[need].key for need in stage.needs},
+        fingerprint=dict(stage.fingerprint(context.models)),
+        notes=notes.model_dump(mode="json"),
+    )
+    (out / "stage.json").write_text(info.model_dump_json(), encoding="utf-8")
+    return Output(out, CastStage, key)
 
 
 class Film:
@@ -190,7 +177,7 @@ class Film:
     def run(self) -> dict[str, str]:
         """The stage once more, with what was decided → face: the group it is in."""
         self.cast = run_cast(self.given, self.work, self.decisions)
-        write_pack(self.pack, {**self.given, "3d_cast": self.cast}, threads=1)
+        write_pack(self.pack, self.given.having(self.cast), threads=1)
         return given_groups(self.cast)
 
 
@@ -209,7 +196,7 @@ def sizes(board: CastBoard) -> dict[str, int]:
     return {group["key"]: len(group["members"]) for group in board.state()["groups"]}
 
 
-def given_groups(cast: Output) -> dict[str, str]:
+def given_groups(cast: Output[CastRow, CastNotes]) -> dict[str, str]:
     """Face → the group it is in after a run, by the board's keys; `same_frame` for the second figure of a still."""
     return {row.id: _key(row) for row in cast.rows}
 
@@ -532,7 +519,7 @@ def test_unknown_faces_among_known_ones_are_left_out(film: Film) -> None:
 
 def test_pictures_are_of_known_faces_only(tmp_path: Path) -> None:
     film = Film(tmp_path, still=np.full((200, 400, 3), 90, np.uint8))
-    (film.given["1_extract"].path / "3.png").write_bytes(b"not a picture")
+    (film.given[ExtractStage].path / "3.png").write_bytes(b"not a picture")
     film.run()
     film.board = film.another_board()
     film.board.state()
@@ -620,12 +607,12 @@ def check_promise(faces: Sequence[Face], steps: Sequence[Step], cast_file: Path 
                 board = fresh
 
 
-def _board(given: Mapping[str, Output], cast: Output, decisions: Path) -> CastBoard:
-    pack = CastPack(cast.path, {**given, "3d_cast": cast})
+def _board(given: Given, cast: Output[CastRow, CastNotes], decisions: Path) -> CastBoard:
+    pack = CastPack(cast.path, given.having(cast))
     return CastBoard(pack, cast.path.parent, DecisionLog(decisions), Thumbnails())
 
 
-def check_same(board: CastBoard, cast: Output) -> None:
+def check_same(board: CastBoard, cast: Output[CastRow, CastNotes]) -> None:
     shown = shown_groups(board)
     rows = {row.id: row for row in cast.rows}
     ids = board.state()["ids"]
@@ -642,11 +629,11 @@ def check_same(board: CastBoard, cast: Output) -> None:
         assert shown[face] in {rows[rival].character for rival in rivals}
 
 
-_given: dict[Sequence[Face], dict[str, Output]] = {}
+_given: dict[Sequence[Face], Given] = {}
 _place = tempfile.TemporaryDirectory()
 
 
-def _sorted(faces: Sequence[Face]) -> dict[str, Output]:
+def _sorted(faces: Sequence[Face]) -> Given:
     if faces not in _given:
         _given[faces] = sort_film(Path(_place.name, str(len(_given))), faces)
     return _given[faces]

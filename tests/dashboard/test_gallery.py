@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,14 +15,12 @@ from PIL import Image
 
 from animeset_lib.dashboard.gallery import EXPRESSIONS, Gallery, published_folders
 from animeset_lib.dashboard.pictures import Thumbnails
-from animeset_lib.dashboard.texts_result import TEXTS
 from animeset_lib.errors import AnimesetError, InputError
 from animeset_lib.media import write_image
+from animeset_lib.published.publish import publish
 from animeset_lib.records import Film
-from animeset_lib.run.publish import publish
-from animeset_lib.tags.vocabulary import emotion_of
+from animeset_lib.words.vocabulary import emotion_of
 
-VUE = Path(__file__).parents[2] / "animeset_lib" / "dashboard" / "vue" / "result.vue"
 HERO = ("hero, solo, smile, hat", "hero, solo, long_hair", "hero, solo, Smile")
 RIVAL = ("rival, solo, glasses",)
 
@@ -355,18 +352,3 @@ def test_a_film_without_characters_says_why(tmp_path: Path) -> None:
 
 def test_expressions_are_words_that_captions_know() -> None:
     assert {emotion_of({word: 1.0}) for word in EXPRESSIONS} == set(EXPRESSIONS)
-
-
-def test_every_text_of_the_page_is_there_in_both_languages() -> None:
-    page = VUE.read_text(encoding="utf-8")
-    named = set(re.findall(r"'(result\.[a-z_.]*[a-z])'", page))
-    beginnings = set(re.findall(r"['`](result\.[a-z_.]*[._])(?:'|\$\{)", page)) - {"result."}
-    assert named <= TEXTS.keys()
-    assert all(any(key.startswith(start) for key in TEXTS) for start in beginnings)
-    unused = {key for key in TEXTS if key not in named and not any(key.startswith(start) for start in beginnings)}
-    assert {key for key in unused if not re.match(r"result\.(framing|emotion)\.", key)} == set()
-    for key, (english, german) in TEXTS.items():
-        places = [sorted(re.findall(r"\{(\w+)\}", text)) for text in (english, german)]
-        assert places[0] == places[1], key
-        assert english
-        assert german

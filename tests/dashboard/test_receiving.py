@@ -26,21 +26,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from animeset_lib.cast.references import find_references
 from animeset_lib.dashboard import receiving
+from animeset_lib.dashboard.file_names import safe_file_name
 from animeset_lib.dashboard.receiving import (
     FILM_SUFFIXES,
-    HEAD_BYTES,
     PICTURE_SUFFIXES,
     Inbox,
     Upload,
     film_inbox,
-    no_film,
     picture_inbox,
-    safe_file_name,
 )
+from animeset_lib.dashboard.signatures import HEAD_BYTES, no_film
 from animeset_lib.errors import BusyError, InputError, SpaceError
 from animeset_lib.media import FilmReader, ffmpeg_exe, write_image
-from animeset_lib.stages.references import find_references
 from tests.film_maker import drawing, remux, write_film
 
 GB = 10**9

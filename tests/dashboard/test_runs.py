@@ -19,10 +19,10 @@ import pytest
 from animeset_lib import media
 from animeset_lib.dashboard.estimates import Rates
 from animeset_lib.dashboard.runs import Launch, Options, RunFollower, Runs, known_runs, tail
-from animeset_lib.pipeline import Folders, film_folder
+from animeset_lib.pipeline import FilmFiles, Folders
+from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.run.lock import holder
 from animeset_lib.settings import load_settings
-from animeset_lib.stages import PIPELINE
 from tests.dashboard.browser import ROOT
 
 FOLDER = "film-0123456789ab"
@@ -489,7 +489,7 @@ def _put(runs: Runs, film: Path, name: str = "film.mp4") -> Path:
 
 
 def _follow(runs: Runs, path: Path) -> RunFollower:
-    return RunFollower(runs.folders, film_folder(media.probe(runs.root / path)))
+    return RunFollower(runs.folders, FilmFiles.of(media.probe(runs.root / path)).name)
 
 
 def _wait(launch: Launch) -> int:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from animeset_lib.dashboard.settings_form import BASIC, SettingsForm
 from animeset_lib.errors import SettingsError
-from animeset_lib.settings import _COPIED, PRESETS, Settings, describe, load_settings
+from animeset_lib.settings import PRESETS, Settings, describe, load_settings
 
 SOME_CHANGES: dict[str, Any] = {
     "extract.mode": "fps",
@@ -45,10 +45,9 @@ def _everything(form: SettingsForm) -> tuple[Any, ...]:
 # ---- what it offers --------------------------------------------------------------------------------------------------------------
 
 
-def test_every_setting_once_in_pipeline_order_and_no_copied_one() -> None:
+def test_every_setting_once_in_pipeline_order() -> None:
     keys = list(_fields(SettingsForm()))
     assert keys == [f"{row['section']}.{row['name']}" for row in describe()]
-    assert not {".".join(copied) for copied in _COPIED} & set(keys)
     assert [group["section"] for group in SettingsForm().state()["groups"]] == [
         section for section in Settings.model_fields if any(key.startswith(f"{section}.") for key in keys)
     ]
@@ -127,7 +126,7 @@ def test_the_range_is_the_one_that_is_enforced(key: str) -> None:
     [
         ("dedupe.ssim_mni", 0.9, "did you mean 'ssim_min'"),
         ("nonsense", 1, "unknown|expected"),
-        ("crop.training_px", 512, "follows upscale.training_px"),
+        ("crop.training_px", 512, "unknown setting 'crop.training_px'"),
         ("dataset.min_pictures", 200, "larger than dataset.max_pictures"),
         ("caption.template", "{hair}", "must hold {trigger} or {charname}"),
         ("caption.style=x", "y", "unknown setting"),
@@ -147,7 +146,7 @@ def test_what_is_refused_leaves_all_as_it_was(name: str, value: Any, says: str) 
 def test_back_to_the_default_is_no_change() -> None:
     form = SettingsForm()
     form.set("dataset.max_pictures", 50)
-    assert (form.changed, form.settings.upscale.max_pictures) == ({"dataset.max_pictures": 50}, 50)
+    assert (form.changed, form.settings.set_size.max_pictures) == ({"dataset.max_pictures": 50}, 50)
     form.set("dataset.max_pictures", 100)
     assert (form.changed, form.settings) == ({}, Settings())
     form.set("dataset.max_pictures", 100.0)
@@ -158,7 +157,7 @@ def test_reset_one_or_all() -> None:
     form = _changed_form("draft")
     form.reset("upscale.training_px")
     assert form.changed == {name: value for name, value in SOME_CHANGES.items() if name != "upscale.training_px"}
-    assert form.settings.crop.training_px == PRESETS["draft"]["upscale"]["training_px"]
+    assert form.settings.training_size.training_px == PRESETS["draft"]["upscale"]["training_px"]
     form.reset("never.set")
     assert len(form.changed) == len(SOME_CHANGES) - 1
     form.reset()
@@ -212,7 +211,7 @@ def test_round_trip_over_toml(writer: str, reader: str) -> None:
     [
         ("[dedupe]\nssim_min = 1.5", "at most 1"),
         ("[dedupe]\nssim_mni = 0.5", "did you mean"),
-        ("[crop]\ntraining_px = 512", "follows"),
+        ("[crop]\ntraining_px = 512", "unknown setting"),
         ("[dedupe", "cannot read"),
         ('[caption]\nstyle = "a\\nb"', "control characters"),
     ],

@@ -11,18 +11,20 @@ import cv2
 import numpy as np
 import pytest
 
+from animeset_lib.cast.cast import CastStage
+from animeset_lib.cast.detect import DetectStage
 from animeset_lib.dashboard.pictures import Thumbnails
 from animeset_lib.dashboard.thresholds import EXPLORABLE, Explored, explore
+from animeset_lib.frames.dedupe import DedupeStage
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
 from animeset_lib.models.api import Detection
-from animeset_lib.models.fakes import FakeModels
+from animeset_lib.pictures.quality import GATES, QualityStage
+from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.records import Box, CastRow, DedupeRow, Frame, QualityRow, Region
-from animeset_lib.run.stage import Context, Output
+from animeset_lib.run.stage import Context, Given, Output
 from animeset_lib.settings import DedupeSettings, DetectSettings, QualitySettings, Settings, describe
-from animeset_lib.stages import PIPELINE
-from animeset_lib.stages.dedupe import DedupeStage
-from animeset_lib.stages.detect import DetectStage
-from animeset_lib.stages.quality import QualityStage
+from tests.fakes import FakeModels
 from tests.film_maker import drawing
 from tests.talking_head import Picture, brighter, compressed, head, noisy
 
@@ -47,7 +49,7 @@ def stills(make_output: MakeOutput) -> Callable[[Sequence[Picture]], Output]:
             )
             for i, picture in enumerate(pictures)
         ]
-        output = make_output("1_extract", Frame, frames)
+        output = make_output(ExtractStage, frames)
         for frame, picture in zip(frames, pictures, strict=True):
             write_image(output.path / frame.file, picture)
         return output
@@ -55,7 +57,7 @@ def stills(make_output: MakeOutput) -> Callable[[Sequence[Picture]], Output]:
     return make
 
 
-def _look(name: str, value: float, outputs: dict[str, Output]) -> Explored:
+def _look(name: str, value: float, outputs: Given) -> Explored:
     found = explore(name, value, Settings(), outputs, Thumbnails())
     assert found is not None
     assert (found.name, found.limit) == (name, value)
@@ -90,7 +92,7 @@ def test_every_entry_is_a_number_setting_of_the_stage_it_names() -> None:
     settings = {f"{row['section']}.{row['name']}": row for row in describe()}
     for name, limit in EXPLORABLE.items():
         assert name in settings
-        assert PIPELINE[name.partition(".")[0]].name == limit.stage
+        assert PIPELINE[name.partition(".")[0]] is limit.stage
         assert settings[name]["range"].startswith(("(at least", "(more than"))
 
 
@@ -113,22 +115,22 @@ def test_dedupe_drops_as_many_as_a_rerun(
     for seed, gain in enumerate((0.95, 0.85, 0.75, 0.65, 0.55, 0.45)):
         clean = drawing(20 + seed)
         pictures += [clean, brighter(clean, gain)]
-    given = {"1_extract": stills(pictures)}
+    given = Given([stills(pictures)])
     first = run_stage(DedupeStage(DedupeSettings(ssim_min=0.5, local_ssim_min=0.1)), given, make_context())
     values = [getattr(row, field) for row in first.rows if row.dropped]
     assert len(set(values)) >= 5
     limit = round(_between(values, share), 4)
-    found = _look(f"dedupe.{name}", limit, {**given, "2_dedupe": first})
+    found = _look(f"dedupe.{name}", limit, given.having(first))
     settings = DedupeSettings.model_validate({"ssim_min": 0.5, "local_ssim_min": 0.1, name: limit})
     again = run_stage(DedupeStage(settings), given, make_context())
     assert 0 < found.dropped < found.total == len(values)
-    assert found.dropped == sum(row.dropped == "duplicate" for row in Output(again.path, DedupeRow).rows)
+    assert found.dropped == sum(row.dropped == "duplicate" for row in Output(again.path, DedupeStage).rows)
     _consistent(found, low_is_bad=False)
 
 
 def test_a_duplicate_just_at_the_limit_goes(make_output: MakeOutput, stills: Callable[..., Output]) -> None:
     rows = [DedupeRow(id="f-000", phash="0" * 16, sharpness=1, dropped="duplicate", ssim=0.95, local_ssim=0.8)]
-    outputs = {"1_extract": stills([drawing(1)]), "2_dedupe": make_output("2_dedupe", DedupeRow, rows)}
+    outputs = Given([stills([drawing(1)]), make_output(DedupeStage, rows)])
     assert [_look("dedupe.ssim_min", value, outputs).dropped for value in (0.9499, 0.95, 0.9501)] == [1, 1, 0]
 
 
@@ -176,7 +178,7 @@ def test_detect_drops_as_many_as_a_rerun(
 ) -> None:
     frames = stills([drawing(seed) for seed in range(len(SIZES))])
     kept = [DedupeRow(id=frame.id, phash="0" * 16, sharpness=1) for frame in frames.rows]
-    given = {"1_extract": frames, "2_dedupe": make_output("2_dedupe", DedupeRow, kept)}
+    given = Given([frames, make_output(DedupeStage, kept)])
 
     def detected(**settings: Any) -> Output:
         stage = DetectStage(DetectSettings.model_validate(settings))
@@ -185,7 +187,7 @@ def test_detect_drops_as_many_as_a_rerun(
         return output
 
     before = detected()
-    outputs = {**given, "3a_detect": before}
+    outputs = given.having(before)
     counts = set()
     for limit in limits:
         found = _look(f"detect.{name}", limit, outputs)
@@ -220,7 +222,7 @@ def figures(
     make_output: MakeOutput,
     run_stage: RunStage,
     make_context: Callable[..., Context],
-) -> tuple[dict[str, Output], Callable[..., Output]]:
+) -> tuple[Given, Callable[..., Output]]:
     """Finished stages up to 4a_quality with default limits, and a function that runs 4a_quality with others."""
     drawn = _figures()
     frames = stills([picture for picture, _ in drawn])
@@ -241,46 +243,30 @@ def figures(
             )
         )
     cast = [CastRow(id=r.id, character="hero", cluster=0, source="cluster", confidence=1) for r in regions]
-    given = {
-        "1_extract": frames,
-        "3a_detect": make_output("3a_detect", Region, regions),
-        "3d_cast": make_output("3d_cast", CastRow, cast),
-    }
+    given = Given([frames, make_output(DetectStage, regions), make_output(CastStage, cast)])
 
     def measured(**limits: float) -> Output:
         output = run_stage(QualityStage(QualitySettings.model_validate(limits)), given, make_context())
-        return Output(output.path, QualityRow)
+        return Output(output.path, QualityStage)
 
     first = measured()
     assert len(first.rows) == len(drawn)
-    return {**given, "4a_quality": first}, measured
+    return given.having(first), measured
 
 
-REASONS = {
-    "dark_luma": "too_dark",
-    "bright_luma": "too_bright",
-    "flat_contrast": "flat",
-    "blur_percent": "blurred",
-    "noise_sigma": "noisy",
-    "blockiness": "blocky",
-    "blend_share": "blend",
-    "min_face_px": "too_small",
-}
+REASONS = {gate.limit: code for code, gate in GATES.items()}
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7])
-def test_quality_drops_as_many_as_a_rerun(
-    share: float, figures: tuple[dict[str, Output], Callable[..., Output]]
-) -> None:
+def test_quality_drops_as_many_as_a_rerun(share: float, figures: tuple[Given, Callable[..., Output]]) -> None:
     outputs, measured = figures
-    assert {f"quality.{key}" for key in REASONS} == {name for name in EXPLORABLE if name.startswith("quality.")}
-    rows = outputs["4a_quality"].rows
+    rows = outputs[QualityStage].rows
     limits = {}
     for key in REASONS:
         value = _between([EXPLORABLE[f"quality.{key}"].measure(row) for row in rows], share)
         limits[key] = round(value) if key == "min_face_px" else round(value, 3)
     found = {key: _look(f"quality.{key}", value, outputs) for key, value in limits.items()}
-    beyond = measured(**limits).info["notes"]["beyond_limit"]
+    beyond = measured(**limits).notes.beyond_limit
     for key, reason in REASONS.items():
         assert 0 < found[key].dropped < found[key].total == len(rows), key
         assert found[key].dropped == beyond[reason], key
@@ -296,10 +282,7 @@ def test_lines_that_are_sharp_in_pixels_are_not_counted_as_blurred(
         QualityRow(id=f"f-00{n}", measured={**other, "blur": 3.0, "blur_px": px}, score=1)
         for n, px in enumerate((0.7, 2))
     ]
-    outputs = {
-        "1_extract": stills([drawing(1), drawing(2)]),
-        "4a_quality": make_output("4a_quality", QualityRow, rows),
-    }
+    outputs = Given([stills([drawing(1), drawing(2)]), make_output(QualityStage, rows)])
     found = _look("quality.blur_percent", 2.0, outputs)
     assert (found.dropped, found.total, [entry["dropped"] for entry in found.border]) == (1, 2, [True, False])
 
@@ -320,7 +303,7 @@ def test_the_border_shows_the_nearest_six_of_each_side(make_output: MakeOutput, 
         )
         for n in range(20)
     ]
-    outputs = {"1_extract": frames, "3a_detect": make_output("3a_detect", Region, regions)}
+    outputs = Given([frames, make_output(DetectStage, regions)])
     found = _look("detect.score_min", 0.5, outputs)
     assert [(entry["value"], entry["dropped"]) for entry in found.border] == [
         *((value, True) for value in (0.45, 0.4, 0.35, 0.3, 0.25, 0.2)),
@@ -335,11 +318,11 @@ def test_the_border_shows_the_nearest_six_of_each_side(make_output: MakeOutput, 
 def test_what_cannot_be_told(make_output: MakeOutput, stills: Callable[..., Output], tmp_path: Path) -> None:
     frames = stills([drawing(1)])
     dropped = QualityRow(id="f-000-00", measured={}, score=0, dropped="unreadable")
-    outputs = {"1_extract": frames, "4a_quality": make_output("4a_quality", QualityRow, [dropped])}
+    outputs = Given([frames, make_output(QualityStage, [dropped])])
     for name in ("caption.style", "nonsense", "detect.score_min", "quality.dark_luma"):
         assert explore(name, 1.0, Settings(), outputs, Thumbnails()) is None, name
     kept = DedupeRow(id="f-000", phash="0" * 16, sharpness=1)
-    outputs["2_dedupe"] = make_output("2_dedupe", DedupeRow, [kept])
+    outputs = outputs.having(make_output(DedupeStage, [kept]))
     assert explore("dedupe.ssim_min", 0.9, Settings(), outputs, Thumbnails()) is None
 
 
@@ -347,6 +330,6 @@ def test_a_picture_that_is_gone_leaves_the_counts(make_output: MakeOutput, still
     frames = stills([drawing(1)])
     (frames.path / "f-000.png").unlink()
     row = DedupeRow(id="f-000", phash="0" * 16, sharpness=1, dropped="duplicate", ssim=0.95, local_ssim=0.8)
-    outputs = {"1_extract": frames, "2_dedupe": make_output("2_dedupe", DedupeRow, [row])}
+    outputs = Given([frames, make_output(DedupeStage, [row])])
     found = _look("dedupe.ssim_min", 0.9, outputs)
     assert (found.dropped, found.total, found.border) == (1, 1, [])

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from animeset_lib.dashboard.view_model import ALL_ZIP, BUSY, ViewModel
+from animeset_lib.dashboard.results import ALL_ZIP
+from animeset_lib.dashboard.shown_run import BUSY
+from animeset_lib.dashboard.view_model import ViewModel
 from animeset_lib.errors import BusyError, InputError, SettingsError
 from animeset_lib.media import write_image
+from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.run.lock import holder
 from animeset_lib.settings import PRESETS
-from animeset_lib.stages import PIPELINE
 from tests.dashboard.browser import make_project
 
 ALL = [stage.name for stage in PIPELINE.values()]

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from animeset_lib.export import lint as lint_module
+from animeset_lib.export import lint_pictures
 
 
 @pytest.fixture(scope="module")
 def equal_bytes_are_decoded_once() -> Iterator[None]:
     """For speed alone: the thousands of pictures that tests lint are the same few."""
-    real = lint_module._measure
+    real = lint_pictures._measure
     known: dict[tuple[bytes, str], Any] = {}
 
     def measure(path: Path) -> Any:
@@ -24,5 +24,5 @@ def equal_bytes_are_decoded_once() -> Iterator[None]:
         return known[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lint_module, "_measure", measure)
+        patch.setattr(lint_pictures, "_measure", measure)
         yield

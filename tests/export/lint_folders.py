@@ -102,12 +102,6 @@ def ai_toolkit(root: Path) -> None:
     write(root / "job.yaml", yaml.safe_dump(job))
 
 
-def everydream(root: Path) -> None:
-    for name in CHARACTERS:
-        _beside(root / name, name)
-        write(root / name / "multiply.txt", "3\n")
-
-
 def huggingface(root: Path) -> None:
     rows = []
     for name in CHARACTERS:
@@ -170,7 +164,6 @@ GOOD: dict[str, Callable[[Path], None]] = {
     "kohya-metadata": kohya_metadata,
     "onetrainer": onetrainer,
     "ai-toolkit": ai_toolkit,
-    "everydream": everydream,
     "huggingface": huggingface,
     "folder": plain,
 }

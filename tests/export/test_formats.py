@@ -12,16 +12,13 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from animeset_lib.errors import InputError
-from animeset_lib.export.ai_toolkit import to_yaml
 from animeset_lib.export.plan import ExportFiles, ExportOptions, ExportPlan, make_plan
-from animeset_lib.export.published import read_film
 from animeset_lib.export.write import FORMATS
+from animeset_lib.published.reader import read_film
 from tests.export.film_on_disk import Shown, make_film
 
 HANA = [
@@ -324,18 +321,18 @@ batch_size = 1
 min_bucket_reso = 256
 max_bucket_reso = 1024
 
-  [[datasets.subsets]]
-  image_dir = "img/1_hana"
-  class_tokens = "hana"
-  num_repeats = 1
-  keep_tokens = 3
+[[datasets.subsets]]
+image_dir = "img/1_hana"
+class_tokens = "hana"
+num_repeats = 1
+keep_tokens = 3
 
-  [[datasets.subsets]]
-  image_dir = "reg/1_scenery"
-  is_reg = true
-  num_repeats = 1
-  keep_tokens = 0
-  class_tokens = "scenery"
+[[datasets.subsets]]
+image_dir = "reg/1_scenery"
+is_reg = true
+num_repeats = 1
+keep_tokens = 0
+class_tokens = "scenery"
 """
     )
     assert text(files, "hana/meta.json").startswith(
@@ -546,24 +543,7 @@ def test_large_pictures_are_for_xl(tmp_path: Path) -> None:
     assert "all_characters.yaml" not in files.written
 
 
-SCALARS = (
-    st.none() | st.booleans() | st.integers() | st.text(alphabet=st.characters(exclude_categories=["C", "Zl", "Zp"]))
-)
-WORDS = st.text(alphabet="abz_- :#'\"{", min_size=1)
-
-
-@given(
-    st.dictionaries(
-        WORDS,
-        st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3)),
-        max_size=4,
-    )
-)
-def test_yaml_reads_back(value: dict[str, Any]) -> None:
-    assert (yaml.safe_load(to_yaml(value)) or {}) == value
-
-
-# -------------------------------------------------------------------------------------- Hugging Face and EveryDream
+# -------------------------------------------------------------------------------------------------------- Hugging Face
 
 
 def test_huggingface(tmp_path: Path) -> None:
@@ -602,23 +582,6 @@ def test_huggingface(tmp_path: Path) -> None:
     (mine,) = [row for row in [*train, *validation] if row["file_name"] == "mine.png"]
     assert (mine["outfit"], mine["time_s"], mine["shot"], mine["bbox"]) == ("unknown", -1.0, -1, [0.0, 0.0, 64.0, 64.0])
     assert not [name for name in files.linked if "scenery" in name]
-
-
-def test_everydream(tmp_path: Path) -> None:
-    files = FORMATS["everydream"](planned(tmp_path, scenery=4, by="outfit"))
-    counts = {name: text(files, name) for name in files.written if name.endswith("multiply.txt")}
-    assert counts == {
-        "train/hana/dress/multiply.txt": "2\n",
-        "train/hana/kimono/multiply.txt": "1\n",
-        "train/ren/multiply.txt": "4\n",
-        "train/regularisation/multiply.txt": "0.50\n",
-    }
-    folders = {f"{PurePosixPath(name).parent}/multiply.txt" for name in files.linked}
-    assert folders == set(counts), "it counts for its own folder only"
-    assert "validation.json" not in files.written
-    kept_back = FORMATS["everydream"](planned(tmp_path / "2", {"hana": twenty()}, validation=0.1))
-    assert json.loads(text(kept_back, "validation.json"))["manual_data_root"] == "validation"
-    assert len([name for name in kept_back.linked if name.startswith("validation/hana/")]) == 2
 
 
 @pytest.mark.parametrize(

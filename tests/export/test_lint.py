@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from animeset_lib.errors import InputError
-from animeset_lib.export.lint import Report, estimated_tokens, lint
+from animeset_lib.export.lint import Report, lint
+from animeset_lib.export.lint_captions import estimated_tokens
 from animeset_lib.media import write_image
 from tests.export.lint_folders import (
     BESIDE,
@@ -125,8 +126,6 @@ def test_a_broken_caption_is_found_and_nothing_else(good: Callable[[str], Path],
     change, expected = CAPTION_BREAKS[broken]
     change(root)
     found = codes(lint(root))
-    if name == "animeset":
-        found -= {"metadata_differs"}  # tested below
     if (name, broken) == ("ai-toolkit", "another's trigger"):
         found -= {"missing_trigger"}  # it is missing, too: ai-toolkit puts it in front
     if (name, broken) == ("ai-toolkit", "trigger spelled otherwise"):
@@ -134,7 +133,7 @@ def test_a_broken_caption_is_found_and_nothing_else(good: Callable[[str], Path],
     assert found == expected
 
 
-@pytest.mark.parametrize("name", ["kohya-folders", "kohya-config", "folder", "animeset", "ai-toolkit", "everydream"])
+@pytest.mark.parametrize("name", ["kohya-folders", "kohya-config", "folder", "animeset", "ai-toolkit"])
 def test_more_than_one_line_is_an_error_where_it_is_not_meant(good: Callable[[str], Path], name: str) -> None:
     root = good(name)
     write(caption(root), "hana, view_4\nhana, smile\n")
@@ -259,7 +258,7 @@ def test_mixed_capitals_in_a_suffix_are_not_found_by_kohya(good: Callable[[str],
     assert lint(root).findings == ()
 
 
-@pytest.mark.parametrize("name", ["onetrainer", "ai-toolkit", "everydream"])
+@pytest.mark.parametrize("name", ["onetrainer", "ai-toolkit"])
 def test_mixed_capitals_are_found_by_the_others(good: Callable[[str], Path], name: str) -> None:
     root = good(name)
     _rename(picture(root), "hana_0004.Png")
@@ -289,14 +288,14 @@ def test_few_pictures_are_a_warning(good: Callable[[str], Path]) -> None:
 def test_five_thousand_pictures_are_compared_in_time() -> None:
     from time import perf_counter
 
-    from animeset_lib.export.lint import _alike, _Measured
-    from animeset_lib.stages.selection import THUMB_PX
+    from animeset_lib.dataset.selection import THUMB_PX
+    from animeset_lib.export.lint_pictures import Measured, _alike
 
     random = np.random.default_rng(3)
     thumbs = random.integers(0, 256, (5_000, 8, 8, 3)).astype(np.uint8)
     paths = [Path(f"{n}.png") for n in range(len(thumbs))]
     measured = {
-        path: _Measured(
+        path: Measured(
             str(path),
             "",
             "PNG",
@@ -323,10 +322,8 @@ def _rows(path: Path, change: Callable[[list[dict[str, object]]], object]) -> No
 
 
 CANONICAL_BREAKS: dict[str, tuple[Break, set[str]]] = {
-    "text differs": (
-        lambda r: _rows(r / "hana" / "metadata.jsonl", lambda rows: rows[3].update(text="hana, frown")),
-        {"metadata_differs"},
-    ),
+    # metadata.jsonl keeps what the program wrote
+    "caption edited": (lambda r: write(caption(r), "hana, 1girl, frown\n"), set()),
     "row lost": (lambda r: _rows(r / "hana" / "metadata.jsonl", lambda rows: rows.pop(3)), {"not_listed"}),
     "picture lost": (
         lambda r: (picture(r).unlink(), caption(r).unlink()),
@@ -362,7 +359,7 @@ def test_one_character_of_a_film_can_be_linted_alone(good: Callable[[str], Path]
     report = lint(root / "hana")
     assert (report.findings, report.linted[0].format) == ((), "animeset")
     write(caption(root), "mika, 1girl\n")
-    assert codes(lint(root / "hana")) == {"missing_trigger", "metadata_differs"}
+    assert codes(lint(root / "hana")) == {"missing_trigger"}
 
 
 def test_words_that_the_trigger_shall_learn(good: Callable[[str], Path]) -> None:
@@ -395,7 +392,7 @@ def test_a_trigger_of_several_words_is_known_from_the_traits(good: Callable[[str
     for path in sorted(root.rglob("hana_*.txt")):
         write(path, path.read_text(encoding="utf-8").removeprefix("ohwx hana, "))
     report = lint(root)
-    assert (codes(report) - {"metadata_differs"}, report.errors) == ({"missing_trigger"}, EACH)
+    assert (codes(report), report.errors) == ({"missing_trigger"}, EACH)
 
 
 def test_masks_fit_and_are_not_black(good: Callable[[str], Path]) -> None:
@@ -427,7 +424,7 @@ def test_regularisation_pictures_show_nobody(good: Callable[[str], Path]) -> Non
     assert lint(root).findings == ()
     write(folder / "captions" / "scene_0001.txt", "hana, scenery\n")
     report = lint(root)
-    assert codes(report) == {"other_trigger", "metadata_differs"}
+    assert codes(report) == {"other_trigger"}
     assert any("shows nobody" in finding.words for finding in report.findings)
 
 
@@ -437,8 +434,6 @@ def test_regularisation_pictures_show_nobody(good: Callable[[str], Path]) -> Non
 def _repeats(root: Path, name: str, often: int) -> None:
     if name == "kohya-folders":
         _rename(root / "3_hana", f"{often}_hana")
-    elif name == "everydream":
-        write(root / "hana" / "multiply.txt", f"{often}\n")
     elif name == "onetrainer":
         edit_json(
             root / "concepts.json",
@@ -450,7 +445,7 @@ def _repeats(root: Path, name: str, often: int) -> None:
         write(path, f"{head}num_repeats: {often}{tail}")
 
 
-@pytest.mark.parametrize("name", ["kohya-folders", "everydream", "onetrainer", "ai-toolkit"])
+@pytest.mark.parametrize("name", ["kohya-folders", "onetrainer", "ai-toolkit"])
 def test_unbalanced_repeats_are_a_warning_with_numbers(good: Callable[[str], Path], name: str) -> None:
     root = good(name)
     _repeats(root, name, 6)
@@ -629,8 +624,7 @@ def test_rows_of_a_published_film_from_anybody(tmp_path: Path, rows: str) -> Non
     assert "not_parsed" in codes(lint(tmp_path))
 
 
-@pytest.mark.parametrize("extra", ["", "multiply.txt"])
-def test_links_in_a_circle_are_followed_once(tmp_path: Path, extra: str) -> None:
+def test_links_in_a_circle_are_followed_once(tmp_path: Path) -> None:
     for name in ("here", "there"):
         draw(tmp_path / name / "hana_1.png", len(name))
         write(tmp_path / name / "hana_1.txt", f"hana, {name}\n")
@@ -638,15 +632,13 @@ def test_links_in_a_circle_are_followed_once(tmp_path: Path, extra: str) -> None
         (tmp_path / f"self_{number}").symlink_to(".")
         (tmp_path / "here" / f"to_{number}").symlink_to("../there")
         (tmp_path / "there" / f"to_{number}").symlink_to("../here")
-    if extra:
-        write(tmp_path / extra, "2\n")
     assert "2 pictures" in lint(tmp_path).linted[0].summary
 
 
 def test_a_set_too_small_to_know_its_trigger_takes_that_of_its_character(good: Callable[[str], Path]) -> None:
     """An outfit of one picture, as an export by outfit may have it."""
-    root = good("everydream")
-    draw(root / "hana" / "kimono" / "hana_9.png", 999)
-    write(root / "hana" / "kimono" / "hana_9.txt", "hana, 1girl, kimono\n")
-    write(root / "hana" / "kimono" / "multiply.txt", "1\n")
+    root = good("onetrainer")
+    draw(root / "hana_kimono" / "hana_9.png", 999)
+    write(root / "hana_kimono" / "hana_9.txt", "hana, 1girl, kimono\n")
+    edit_json(root / "concepts.json", lambda all_: [*all_, {**all_[0], "name": "outfit", "path": "hana_kimono"}])
     assert "other_trigger" not in codes(lint(root))

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from animeset_lib.export.lint import lint
-from animeset_lib.export.loaders import load, recognise
 from animeset_lib.export.plan import ExportOptions
+from animeset_lib.export.recognise import load, recognise
 from animeset_lib.export.write import FORMATS, export_films
 from tests.export.lint_folders import canonical, draw, words, write
 

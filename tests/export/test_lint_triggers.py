@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 from animeset_lib.export.lint import lint
 from animeset_lib.export.plan import ExportOptions
 from animeset_lib.export.write import FORMATS, export_films
-from animeset_lib.review.captions import AddTags, CaptionSet, Recaption, ReplaceTag, SetCaption
-from animeset_lib.review.hand_captions import CaptionStore, harvest, overlay
+from animeset_lib.published.captions import CaptionSet
+from animeset_lib.published.edit_log import log_of
+from animeset_lib.published.edits import AddTags, Recaption, ReplaceTag, SetCaption
+from animeset_lib.published.kept import KeptCaptions
 from animeset_lib.settings import CaptionSettings
-from animeset_lib.tags.line import order_tags, trigger_first, trigger_of, write_caption
-from animeset_lib.tags.spelling import same_word
-from animeset_lib.tags.traits import traits_json
+from animeset_lib.words.line import order_tags, trigger_first, trigger_of, write_caption
+from animeset_lib.words.spelling import same_word
+from animeset_lib.words.traits import traits_json
 from tests.export.lint_folders import canonical, write
 
 pytestmark = pytest.mark.usefixtures("equal_bytes_are_decoded_once")
@@ -134,12 +136,11 @@ def test_edits_by_hand_keep_the_trigger_once(tmp_path: Path, trigger: str) -> No
 
 @pytest.mark.parametrize("trigger", TRIGGERS)
 def test_captions_by_hand_get_the_next_runs_trigger_once(tmp_path: Path, trigger: str) -> None:
-    store = CaptionStore(tmp_path / "kept.jsonl")
     film = published(tmp_path / "one", CaptionSettings())
     captions = CaptionSet(film)
     captions.apply(captions.plan(AddTags("hat")), "hat")
-    harvest(film, store)
+    log = log_of(film).path
     again = CaptionSettings(trigger=trigger)
     film = published(tmp_path / "two", again)
-    overlay(film, store, again)
+    KeptCaptions(log, again).lay_over(film)
     check(film, tmp_path / "exports", {name: trigger_of(name, again) for name in NAMES})

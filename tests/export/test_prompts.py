@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from animeset_lib.export.prompts import sample_prompts
-from animeset_lib.export.published import CharacterSet, ExportPicture
+from animeset_lib.published.reader import CharacterSet, ExportPicture
 
 
 def character(*captions: str) -> CharacterSet:

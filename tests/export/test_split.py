@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from animeset_lib.errors import InputError
-from animeset_lib.export.published import ExportPicture
 from animeset_lib.export.split import MIN_PICTURES, validation_split
+from animeset_lib.published.reader import ExportPicture
 
 
 def picture(

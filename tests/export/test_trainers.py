@@ -13,7 +13,8 @@ import yaml
 from PIL import Image
 
 from animeset_lib.export.lint import lint
-from animeset_lib.export.loaders import Loaded, Source, load
+from animeset_lib.export.loaded import Loaded
+from animeset_lib.export.recognise import Source, load
 from tests.export.lint_folders import GOOD, caption, draw, edit_json, picture, write
 
 
@@ -416,45 +417,3 @@ def test_ai_toolkit_reads_a_list_of_pictures(good: Callable[[str], Path]) -> Non
     loaded = taken("ai-toolkit", path)
     assert codes(loaded) == ["missing_picture"]
     assert [p.path.name for p in loaded.sets[0].pictures] == ["hana_0001.png"]
-
-
-# ---------------------------------------------------------------------------------------------------------- EveryDream
-
-
-@pytest.mark.parametrize(
-    ("text", "repeats", "expected"),
-    [
-        ("2.5\n", 2.5, []),
-        ("3 times", 1, ["wrong_type"]),
-        ("", 1, ["wrong_type"]),
-        ("0", 1, ["zero_repeats"]),
-        ("-1", -1, ["zero_repeats"]),
-    ],
-)
-def test_everydream_multiplies_folders(
-    good: Callable[[str], Path], text: str, repeats: float, expected: list[str]
-) -> None:
-    root = good("everydream")
-    write(root / "hana" / "multiply.txt", text)
-    loaded = taken("everydream", root)
-    assert (loaded.sets[0].repeats, codes(loaded)) == (repeats, expected)
-
-
-def test_everydream_multiplies_only_the_folder_itself(good: Callable[[str], Path]) -> None:
-    root = good("everydream")
-    draw(root / "hana" / "inner" / "x.png", 50)
-    write(root / "hana" / "inner" / "x.caption", "hana, x")
-    loaded = taken("everydream", root)
-    assert [(Path(one.name).name, one.repeats) for one in loaded.sets] == [("hana", 3), ("inner", 1), ("mika", 3)]
-    assert codes(loaded) == []
-
-
-def test_everydream_takes_the_file_name_and_joins_yaml(good: Callable[[str], Path]) -> None:
-    root = good("everydream")
-    caption(root).unlink()
-    write(root / "hana" / "local.yaml", yaml.safe_dump({"tags": [{"tag": "by hand", "weight": 1.5}, "film"]}))
-    write(root / "hana" / "hana_0005.yaml", yaml.safe_dump({"tags": ["solo", "extra"]}))
-    loaded = taken("everydream", root)
-    assert fed(loaded)["hana_0004.png"] == ("hana, by hand, film",)
-    assert fed(loaded)["hana_0005.png"] == ("hana, 1girl, solo, smile, outdoors, view_5, extra, by hand, film",)
-    assert codes(loaded) == ["missing_caption"]

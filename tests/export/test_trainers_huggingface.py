@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from animeset_lib.export.lint import lint
-from animeset_lib.export.loaders import Source, load
 from animeset_lib.export.plan import ExportOptions
+from animeset_lib.export.recognise import Source, load
 from animeset_lib.export.write import export_films
 from tests.export.lint_folders import GOOD, canonical, draw, words, write
 

@@ -19,8 +19,8 @@ from animeset_lib.export.write import FORMATS, MARKER, export_films, is_export
 from tests.export.film_on_disk import Shown, make_film
 
 Call = Callable[..., tuple[int, str, str]]
-PICTURE = "train/hana/hana_0001.png"
-CAPTION = "train/hana/hana_0001.txt"
+PICTURE = "hana/train/hana_0001.png"
+CAPTION = "hana/train/hana_0001.txt"
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def film(tmp_path: Path) -> Path:
 
 
 def export(film: Path, **changes: Any) -> write.Exported:
-    _, (done,) = export_films([film], film.parent / "film.exports", ["everydream"], ExportOptions(), **changes)
+    _, (done,) = export_films([film], film.parent / "film.exports", ["onetrainer"], ExportOptions(), **changes)
     return done
 
 
@@ -39,23 +39,24 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 def test_what_is_on_the_disk(film: Path) -> None:
     done = export(film)
-    assert (done.format, done.pictures, done.set_aside) == ("everydream", 2, None)
+    assert (done.format, done.pictures, done.set_aside) == ("onetrainer", 2, None)
     assert sorted(tree(done.folder)) == [
         MARKER,
         "README.md",
+        "concepts.json",
         CAPTION.replace("0001.txt", "0001.png"),
         CAPTION,
         PICTURE.replace("0001", "0002"),
         CAPTION.replace("0001", "0002"),
-        "train/hana/multiply.txt",
+        "samples.json",
     ]
     assert (done.folder / CAPTION).read_bytes() == b"hana, 1girl, solo, smile\n"
     marker = json.loads((done.folder / MARKER).read_text())
-    assert (marker["format"], marker["films"]) == ("everydream", ["0123456789ab"])
+    assert (marker["format"], marker["films"]) == ("onetrainer", ["0123456789ab"])
     assert set(marker["files"]) == set(tree(done.folder)) - {MARKER}
     assert is_export(done.folder)
     assert not is_export(film)
-    assert sorted(path.name for path in done.folder.parent.iterdir()) == ["everydream"], "nothing half-made stays"
+    assert sorted(path.name for path in done.folder.parent.iterdir()) == ["onetrainer"], "nothing half-made stays"
 
 
 def test_pictures_are_linked_or_copied_never_encoded(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +78,7 @@ def test_a_link_inside_the_film_is_exported_as_what_it_shows(film: Path) -> None
     images, captions = film / "hana" / "dataset" / "images", film / "hana" / "dataset" / "captions"
     (images / "again.png").symlink_to("hana_0001.png")
     (captions / "again.txt").write_text("hana, again\n")
-    again = export(film).folder / "train" / "hana" / "again.png"
+    again = export(film).folder / "hana" / "train" / "again.png"
     assert not again.is_symlink()
     assert again.read_bytes() == (images / "hana_0001.png").read_bytes()
 
@@ -102,7 +103,7 @@ def test_again_gives_equal_bytes_and_follows_the_film(film: Path) -> None:
     "edit",
     [
         lambda folder: (folder / CAPTION).write_text("hana, mine\n"),
-        lambda folder: (folder / "train" / "hana" / "more.png").write_bytes(b"x"),
+        lambda folder: (folder / "hana" / "train" / "more.png").write_bytes(b"x"),
         lambda folder: (folder / CAPTION).unlink(),
         lambda folder: (folder / "hana.safetensors").write_bytes(b"a trained network"),
         lambda folder: [(folder / "output").mkdir(), (folder / "output" / "hana.safetensors").write_bytes(b"x")],
@@ -115,43 +116,43 @@ def test_what_a_person_or_a_training_made_is_set_aside(film: Path, edit: Callabl
     edit(folder)
     edited = tree(folder)
     again = export(film)
-    assert again.set_aside == folder.with_name("everydream.edited-1")
+    assert again.set_aside == folder.with_name("onetrainer.edited-1")
     assert tree(again.set_aside) == edited
     assert tree(again.folder) == before
     edit(folder)
-    assert export(film).set_aside == folder.with_name("everydream.edited-2")
+    assert export(film).set_aside == folder.with_name("onetrainer.edited-2")
 
 
 def test_caches_of_trainers_are_no_edits(film: Path) -> None:
     folder = export(film).folder
     for name in (
-        "train/hana/hana_0001_0064x0064_sdxl.npz",
-        "train/hana/metadata_cache.json",
-        "train/hana/.aitk_size.json",
-        "train/hana/_latent_cache/hana_0001.safetensors",
+        "hana/train/hana_0001_0064x0064_sdxl.npz",
+        "hana/train/metadata_cache.json",
+        "hana/train/.aitk_size.json",
+        "hana/train/_latent_cache/hana_0001.safetensors",
         ".DS_Store",
     ):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(b"x")
     again = export(film)
     assert again.set_aside is None
-    assert not (folder / "train/hana/_latent_cache").exists()
+    assert not (folder / "hana/train/_latent_cache").exists()
 
 
 def test_other_peoples_folders_are_left_alone(film: Path, tmp_path: Path) -> None:
-    mine = film.parent / "film.exports" / "everydream"
+    mine = film.parent / "film.exports" / "onetrainer"
     mine.mkdir(parents=True)
     (mine / "a.txt").write_text("mine")
     with pytest.raises(InputError, match="no export of animeset"):
         export(film)
     assert tree(mine) == {"a.txt": b"mine"}
     place = tmp_path / "place"
-    export_films([film], place, ["everydream"], ExportOptions())
+    export_films([film], place, ["onetrainer"], ExportOptions())
     other = make_film(tmp_path / "output", {"hana": [Shown()]}, name="other", film_id="f" * 12)
     with pytest.raises(InputError, match="export of another film"):
-        export_films([other], place, ["everydream"], ExportOptions())
+        export_films([other], place, ["onetrainer"], ExportOptions())
     with pytest.raises(InputError, match="inside the published film"):
-        export_films([film], film / "exports", ["everydream"], ExportOptions())
+        export_films([film], film / "exports", ["onetrainer"], ExportOptions())
     with pytest.raises(InputError, match="expected some of kohya"):
         export_films([film], place, ["koyha"], ExportOptions())
 
@@ -167,16 +168,16 @@ def test_a_full_disk_leaves_the_earlier_export(film: Path, monkeypatch: pytest.M
     with pytest.raises(SpaceError, match="free some space"):
         export(film)
     assert tree(folder) == before
-    assert [path.name for path in folder.parent.iterdir()] == ["everydream"]
+    assert [path.name for path in folder.parent.iterdir()] == ["onetrainer"]
 
 
-@pytest.mark.parametrize("left", [".everydream.new", ".everydream.old"])
+@pytest.mark.parametrize("left", [".onetrainer.new", ".onetrainer.old"])
 def test_what_an_interrupted_export_left_is_cleared(film: Path, left: str) -> None:
     place = film.parent / "film.exports"
     (place / left).mkdir(parents=True)
     (place / left / "half.png").write_bytes(b"x")
     export(film)
-    assert [path.name for path in place.iterdir()] == ["everydream"]
+    assert [path.name for path in place.iterdir()] == ["onetrainer"]
 
 
 # --------------------------------------------------------------------------------------------------------- the command
@@ -217,10 +218,10 @@ def test_a_prefix_may_name_the_format(animeset: Call, film: Path) -> None:
 
 def test_a_series_has_a_place_of_its_own(animeset: Call, film: Path) -> None:
     make_film(film.parent, {"hana": [Shown()]}, name="film2", film_id="b" * 12)
-    code, _, complaint = animeset("export", "film", "film2", "--format", "everydream")
+    code, _, complaint = animeset("export", "film", "film2", "--format", "onetrainer")
     assert (code, "--to" in complaint) == (2, True)
-    assert animeset("export", "film", "film2", "--format", "everydream", "--to", "series")[0] == 0
-    assert (Path("series") / "everydream" / "train" / "hana" / "film2_hana_0001.png").is_file()
+    assert animeset("export", "film", "film2", "--format", "onetrainer", "--to", "series")[0] == 0
+    assert (Path("series") / "onetrainer" / "hana" / "train" / "film2_hana_0001.png").is_file()
 
 
 @pytest.mark.parametrize(
@@ -246,7 +247,7 @@ def test_what_the_command_refuses(animeset: Call, film: Path, words: list[str], 
 
 def test_a_note_is_said(animeset: Call, film: Path) -> None:
     (film / "hana" / "dataset" / "captions" / "hana_0002.txt").unlink()
-    code, out, notes = animeset("export", "film", "--format", "everydream")
+    code, out, notes = animeset("export", "film", "--format", "onetrainer")
     assert code == 0
     assert "hana_0002.png is left out: it has no caption" in notes
     assert "1 x 1 = 1" in out
@@ -276,7 +277,7 @@ def test_a_prefix_that_was_asked_for_is_a_warning_and_any_other_absolute_path_an
 
 def test_what_nothing_is_known_of_is_said(animeset: Call, film: Path) -> None:
     make_film(film.parent, {"hana": [Shown(emotion="unknown")] * 2}, name="dull", film_id="d" * 12)
-    code, _, notes = animeset("export", "dull", "--by", "emotion", "--format", "everydream")
+    code, _, notes = animeset("export", "dull", "--by", "emotion", "--format", "onetrainer")
     assert code == 0
     assert "hana: no picture's emotion is known, so all are one set" in notes
 

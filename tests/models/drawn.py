@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from animeset_lib.models.api import ModelInfo, Picture
-from animeset_lib.models.device import Device
+from animeset_lib.models.engines.device import Device
 from animeset_lib.models.spec import Parts
 
 REMEDY = "fetch it again"

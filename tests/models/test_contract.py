@@ -10,11 +10,11 @@ import pytest
 
 from animeset_lib.errors import ModelError
 from animeset_lib.models.api import ModelInfo, ModelProvider, Picture, TaggerInput
-from animeset_lib.models.fakes import FAKE_FACE_RGB, FakeModels
 from animeset_lib.models.provider import Zoo
 from animeset_lib.models.weights import Weights
 from animeset_lib.records import Box
 from tests.conftest import REAL_MODELS
+from tests.fakes import FAKE_FACE_RGB, FakeModels
 
 NOTHING_DOWNLOADED = Zoo(weights=Weights(Path("nowhere")))
 DOWNLOADED = Zoo(weights=Weights(Path(REAL_MODELS or "nowhere")))
@@ -72,7 +72,8 @@ PICTURES: dict[str, Callable[[], Picture]] = {
 }
 
 
-SLOW = ("realesrgan-x4plus-anime", "realesrgan-anime-6b")  # seconds per picture; their tiles have tests of their own
+# seconds per picture; their tiles have tests of their own
+SLOW = ("realesrgan-x4plus-anime", "realesrgan-anime-6b", "realesrgan-package-anime")
 UPSCALING = [
     param(provider, name, kind, id=f"{name}-{kind}")
     for provider, task, name in MODELS

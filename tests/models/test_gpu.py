@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from animeset_lib.demo import iter_demo_frames
-from animeset_lib.models.device import Device, cards, choose, onnx_uses, torch_uses
+from animeset_demo import iter_demo_frames
+from animeset_lib.models.engines.device import Device, cards, choose, onnx_uses, torch_uses
 from animeset_lib.models.provider import Zoo
 from animeset_lib.models.weights import Weights
 
@@ -67,14 +67,14 @@ def test_enlarged_pictures_are_the_same(card: Device, tmp_path: Path, pictures: 
     torch = pytest.importorskip("torch")
     pytest.importorskip("spandrel")
     assert torch_uses(card)
-    from animeset_lib.models.realesrgan_ncnn import ANIMEVIDEO
-    from animeset_lib.models.spandrel_upscaler import SpandrelUpscaler
-    from tests.models.ncnn_weights import compact
+    from animeset_lib.models.upscalers.ncnn_weights import state_dict
+    from animeset_lib.models.upscalers.realesrgan_ncnn import ANIMEVIDEO
+    from animeset_lib.models.upscalers.spandrel_upscaler import SpandrelUpscaler
     from tests.models.tiny import parts
 
     (param,) = (path for path in ANIMEVIDEO.weights() if path.name.endswith("UP4X.param"))
     path = tmp_path / "animevideov3.pth"
-    torch.save({"params": {key: torch.from_numpy(value.copy()) for key, value in compact(param).items()}}, path)
+    torch.save({"params": {key: torch.from_numpy(value.copy()) for key, value in state_dict(param).items()}}, path)
     on_processor = parts(path, task="upscaler")
     here = SpandrelUpscaler(on_processor)
     there = SpandrelUpscaler(replace(on_processor, device=card))

@@ -10,14 +10,14 @@ import cv2
 import numpy as np
 import pytest
 
-from animeset_lib.demo import iter_demo_frames
+from animeset_demo import iter_demo_frames
+from animeset_lib.cast.head_box import head_crop
 from animeset_lib.errors import ModelError
-from animeset_lib.models import onnx_file
 from animeset_lib.models.api import Detector, Embedder, Picture
-from animeset_lib.models.device import Device
+from animeset_lib.models.engines import onnx as onnx_file
+from animeset_lib.models.engines.device import Device
 from animeset_lib.models.provider import Zoo
 from animeset_lib.records import Box
-from animeset_lib.stages.heads import head_crop
 
 
 @cache

@@ -592,8 +592,8 @@ def test_a_known_file_is_not_hashed_again(weights: Weights, monkeypatch: pytest.
     path = place_by_hand(weights, BIG)
     weights.digest("faces", hub_file())
     hashed: list[Path] = []
-    real = folder_module._sha256
-    monkeypatch.setattr(folder_module, "_sha256", lambda path: hashed.append(path) or real(path))
+    real = folder_module.sha256_of
+    monkeypatch.setattr(folder_module, "sha256_of", lambda path: hashed.append(path) or real(path))
     weights.digest("faces", hub_file())
     weights.state("faces", hub_file())
     assert hashed == []

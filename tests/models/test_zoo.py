@@ -14,13 +14,14 @@ from animeset_lib.errors import ModelError
 from animeset_lib.models import provider
 from animeset_lib.models.api import Detection, ModelInfo, Picture
 from animeset_lib.models.combined import CombinedDetector, CombinedTagger
-from animeset_lib.models.device import Device
-from animeset_lib.models.fakes import FakeDetector, FakeTagger, FakeUpscaler
+from animeset_lib.models.engines.device import Device
+from animeset_lib.models.families import FAMILIES
 from animeset_lib.models.provider import Zoo
 from animeset_lib.models.spec import Adapter, Family, HubFile, ModelSpec, Parts, ReleaseFile
 from animeset_lib.models.weights import Weights
-from animeset_lib.models.zoo import EXTRAS, FAMILIES, MODELS
+from animeset_lib.models.zoo import EXTRAS, MODELS
 from animeset_lib.records import Box
+from tests.fakes import FakeDetector, FakeTagger, FakeUpscaler
 
 
 class Loaded(FakeUpscaler):

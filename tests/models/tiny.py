@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from animeset_lib.models.api import ModelInfo, Task
-from animeset_lib.models.device import Device
+from animeset_lib.models.engines.device import Device
 from animeset_lib.models.spec import Parts
 
 INFO = ModelInfo(name="tiny", task="tagger", digest="0", rung="a test", licence="none", source="a test")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from animeset_lib import pipeline
-from animeset_lib.models.fakes import FakeModels
 from animeset_lib.pipeline import Folders, RunResult
+from animeset_lib.pipeline import run as room
 from animeset_lib.settings import Settings
-from tests.run.toy import FILM, toy_stages
+from tests.fakes import FakeModels
+from tests.run.toy import FILM, Numbers, Tree, toy_stages
 
 
 @pytest.fixture
@@ -21,10 +21,12 @@ def toy_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Ru
 
     def run(root: Path, value: int = 1, **options: object) -> RunResult:
         root.mkdir(exist_ok=True)
-        monkeypatch.setattr(pipeline.media, "probe", lambda path: FILM)
-        monkeypatch.setattr(pipeline, "Zoo", FakeModels)
-        monkeypatch.setattr(pipeline, "build_pipeline", lambda *a, **k: toy_stages(root / "diary", value))
+        monkeypatch.setattr(room.media, "probe", lambda path: FILM)
+        monkeypatch.setattr(room, "Zoo", FakeModels)
+        monkeypatch.setattr(room, "build_pipeline", lambda *a, **k: toy_stages(root / "diary", value))
+        monkeypatch.setattr(room, "ExtractStage", Numbers)
+        monkeypatch.setattr(room, "DatasetStage", Tree)
         folders = Folders(root / "output", root / "work", root / "logs")
-        return pipeline.run_film(film, Settings(), folders, **options)  # type: ignore[arg-type]
+        return room.run_film(film, Settings(), folders, **options)  # type: ignore[arg-type]
 
     return run

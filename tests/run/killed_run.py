@@ -15,10 +15,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from animeset_lib import pipeline
-from animeset_lib.models.fakes import FakeModels
 from animeset_lib.pipeline import Folders, run_film
+from animeset_lib.pipeline import run as room
 from animeset_lib.settings import load_settings
+from tests.fakes import FakeModels
 
 SETTINGS = (
     "upscale.training_px=256",
@@ -46,7 +46,7 @@ def main(film: Path, root: Path, at: int) -> None:
 
     for name in ("replace", "rename", "unlink", "remove", "rmdir", "fsync", "link"):
         setattr(os, name, watched(getattr(os, name)))
-    pipeline.Zoo = FakeModels  # type: ignore[misc, assignment]
+    room.Zoo = FakeModels  # type: ignore[misc, assignment]
     run_film(film, load_settings(assignments=SETTINGS), Folders(root / "output", root / "work", root / "logs"))
     print(seen)
 

@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +18,19 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from animeset_lib import pipeline
 from animeset_lib.errors import AnimesetError, BusyError, CancelledError, SettingsError, SpaceError
-from animeset_lib.models.fakes import FakeModels
-from animeset_lib.pipeline import RunResult, film_states, removable, remove_unused
+from animeset_lib.pipeline import Folders, RunResult, film_states, removable, remove_unused
+from animeset_lib.pipeline import run as room
+from animeset_lib.pipeline.stages import build_pipeline
+from animeset_lib.records import Box
 from animeset_lib.run import lock
 from animeset_lib.run.engine import keys_of
 from animeset_lib.run.events import read_events
 from animeset_lib.run.lock import Cancel, hold, holder, request_cancel
 from animeset_lib.run.stage import Context
 from animeset_lib.settings import load_settings
-from animeset_lib.stages import build_pipeline
-from tests.run.toy import FILM, Knob, Numbers, Tree, Vectors, toy_stages
+from tests.fakes import FakeModels
+from tests.run.toy import FILM, Knob, Numbers, NumbersNotes, Tree, Vectors, toy_stages
 
 FOLDER = "toy-0123456789ab"
 
@@ -52,7 +55,18 @@ def test_files_of_a_kept_run_are_exactly_these(toy_run: Callable[..., RunResult]
     )
     assert result.characters == {"hero": 6}
     stage = json.loads((film / f"1_numbers-{keys['1_numbers']}" / "stage.json").read_text())
-    assert (stage["rows"], stage["kept"], stage["dropped"], stage["notes"]) == (7, 6, {"even": 1}, {"sum": 21})
+    assert (stage["rows"], stage["kept"], stage["dropped"], stage["notes"]) == (
+        *(7, 6, {"even": 1}),
+        {"film": FILM.model_dump(mode="json"), "sum": 21},
+    )
+
+
+def test_a_row_dropped_for_an_undeclared_reason_ends_the_run(
+    toy_run: Callable[..., RunResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Numbers, "reasons", {})
+    with pytest.raises(AnimesetError, match=r"1_numbers dropped rows as even.*declare it .* Numbers\.reasons \(tests"):
+        toy_run(tmp_path / "a")
 
 
 def test_a_changed_setting_repeats_only_what_depends_on_it(toy_run: Callable[..., RunResult], tmp_path: Path) -> None:
@@ -114,6 +128,42 @@ def test_events_tell_the_whole_story(toy_run: Callable[..., RunResult], tmp_path
     for stage in ("1_numbers", "2_vectors", "3_tree"):
         assert f"{stage}: finished" in log
     assert "1 even" in log
+
+
+def test_a_stage_that_sees_everything_at_once_is_one_step_of_its_bar(
+    toy_run: Callable[..., RunResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = Tree.finish
+
+    def in_quarters(self: Tree, rows: Any, items: Any, given: Any, out: Path, ctx: Context) -> Any:
+        ctx.progress(1, 4)
+        return finish(self, rows, items, given, out, ctx)
+
+    monkeypatch.setattr(Tree, "finish", in_quarters)
+    seen: list[dict[str, Any]] = []
+    toy_run(tmp_path / "a", listeners=(seen.append,))
+    mine = [event for event in seen if event.get("stage") == "3_tree"]
+    assert [(event["kind"], event.get("items"), event.get("done"), event.get("total")) for event in mine] == [
+        ("stage_started", 1, None, None),
+        ("progress", None, 0.25, 1),
+        ("stage_finished", None, None, None),
+    ]
+
+
+def test_progress_names_the_newest_pictures_once_each(
+    toy_run: Callable[..., RunResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = Box(x0=1, y0=2, x1=3, y1=4)
+    monkeypatch.setattr(Numbers, "shown", lambda self, row, items, out: (out / f"{row.id}.txt", part), raising=False)
+    ticks = count()
+    monkeypatch.setattr(time, "time", lambda: float(next(ticks)))  # a second per look, so nothing is thinned out
+    seen: list[dict[str, Any]] = []
+    toy_run(tmp_path / "a", listeners=(seen.append,))
+    made = [event["made"] for event in seen if event["kind"] == "progress" and event["stage"] == "1_numbers"]
+    names = [[Path(one["path"]).name for one in some] for some in made]
+    assert names == [["n0.txt", "n1.txt", "n2.txt"], ["n3.txt", "n5-twin.txt", "n5.txt"], ["n6.txt"]]
+    first = made[0][0]
+    assert (Path(first["path"]).parent.name.startswith("1_numbers-"), first["box"]) == (True, [1.0, 2.0, 3.0, 4.0])
 
 
 def test_cancel_keeps_finished_batches(toy_run: Callable[..., RunResult], tmp_path: Path) -> None:
@@ -212,6 +262,15 @@ def test_full_disk_before_and_during_a_stage(
             toy_run(root)
     assert not (root / "diary").exists(), "nothing may start on a full disk"
 
+    with monkeypatch.context() as patch:
+
+        def fill(event: dict[str, object]) -> None:
+            if event["kind"] == "stage_started" and event["stage"] == "3_tree":
+                patch.setattr(shutil, "disk_usage", full)
+
+        with pytest.raises(SpaceError, match="too little disk space for stage 3_tree"):
+            toy_run(tmp_path / "late", listeners=(fill,))
+
     seen: list[str] = []
     write = Path.write_text
 
@@ -242,21 +301,12 @@ def test_half_written_folder_of_another_version_is_not_mistaken(
     assert result.characters == {"hero": 6}
 
 
-def test_notes_outside_finish_and_double_ids_are_faults(
+def test_double_ids_are_a_fault(
     toy_run: Callable[..., RunResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(Numbers, "plan", lambda self, given: [FILM, FILM])
-        with pytest.raises(AnimesetError, match="equal ids"):
-            toy_run(tmp_path / "a")
-
-    def notes_too_early(self: Numbers, batch: Any, out: Path, ctx: Context) -> list[Any]:
-        ctx.note("early", 1)
-        return []
-
-    monkeypatch.setattr(Numbers, "process", notes_too_early)
-    with pytest.raises(AnimesetError, match="outside finish"):
-        toy_run(tmp_path / "b")
+    monkeypatch.setattr(Numbers, "plan", lambda self, given: [FILM, FILM])
+    with pytest.raises(AnimesetError, match="equal ids"):
+        toy_run(tmp_path / "a")
 
 
 def test_full_disk_while_publishing_costs_only_the_publishing(
@@ -333,15 +383,17 @@ def test_clean_sees_only_what_a_run_made(toy_run: Callable[..., RunResult], tmp_
 def test_output_and_work_may_not_lie_inside_each_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for output, work in (("x", "x"), ("x/o", "x"), ("x", "x/w")):
         with pytest.raises(SettingsError, match="inside each other"):
-            pipeline._check_writable(pipeline.Folders(tmp_path / output, tmp_path / work, tmp_path / "logs"))
+            room._check_writable(Folders(tmp_path / output, tmp_path / work, tmp_path / "logs"))
 
 
 def test_what_stages_warn_of_reaches_the_caller(
     toy_run: Callable[..., RunResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def warn(self: Numbers, rows: list[Any], items: Any, given: Any, out: Path, ctx: Context) -> list[Any]:
+    def warn(
+        self: Numbers, rows: list[Any], items: Any, given: Any, out: Path, ctx: Context
+    ) -> tuple[list[Any], NumbersNotes]:
         ctx.log.warning("only %d rows", len(rows))
-        return rows
+        return rows, NumbersNotes(film=FILM, sum=0)
 
     monkeypatch.setattr(Numbers, "finish", warn)
     seen: list[str] = []

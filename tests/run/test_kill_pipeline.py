@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from animeset_lib.models.fakes import FAKE_FACE_RGB
+from tests.fakes import FAKE_FACE_RGB
 from tests.film_maker import write_film
 
 ROOT = Path(__file__).parents[2]

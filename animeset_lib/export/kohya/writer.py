@@ -1,0 +1,239 @@
+"""kohya-ss/sd-scripts: image folders with repeats, dataset configurations and metadata, one root per character that trains alone.
+
+Checked against sd-scripts of 2026-02 (`library/config_util.py`, `library/train_util.py`, `docs/`):
+- A folder's leading number counts only with `--train_data_dir`, `num_repeats` only with `--dataset_config`; both are written and equal.
+- `validation_split` is a key of a dataset there, not of a sub-set (whatever `docs/validation.md` shows), hence a dataset of its own with 1.0.
+- `conditioning_data_dir` is allowed with `--masked_loss` only, needs a mask for every picture and knows no regularisation pictures; hence a
+  configuration of its own, and white masks (learn everything) for pictures without one.
+- A caption without `caption` but with `tags` is those tags as they are, and the trainer counts their frequencies.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import tomlkit
+from tomlkit.items import Table
+
+from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, PlannedSet, readme
+from animeset_lib.export.prompts import NEGATIVE
+from animeset_lib.records import safe_name
+from animeset_lib.words.spelling import safe_slug
+
+__all__ = ["kohya_files"]
+
+_STEP_PX = 64
+_REG_FOLDER = "1_scenery"
+_MASKS = "masks"
+_VALIDATION = "validation"
+
+
+def kohya_files(plan: ExportPlan) -> ExportFiles:
+    """All files of the export, by path relative to its folder."""
+    files = ExportFiles()
+    for character in plan.characters:
+        root = character.name
+        for one in character.sets:
+            folder = f"{root}/img/{_image_folder(one)}"
+            for picture in one.pictures:
+                files.picture(folder, picture, one.trigger)
+            files.text(f"{root}/{_meta_name(one)}", _metadata(one))
+            if _masked(one):
+                _add_masks(files, f"{root}/{_MASKS}/{_image_folder(one)}", one)
+        for picture in character.validation:
+            files.picture(f"{root}/{_VALIDATION}", picture, character.trigger)
+        for picture in plan.regularisation:
+            files.picture(f"{root}/reg/{_REG_FOLDER}", picture)
+        base = root if plan.prefix else ""
+        files.text(f"{root}/dataset_config.toml", _dataset_config(plan, [(base, character)], root))
+        files.text(f"{root}/finetune_config.toml", _finetune_config(plan, base, character))
+        if any(_masked(one) for one in character.sets):
+            files.text(f"{root}/masked_loss_config.toml", _masked_config(plan, base, character))
+        files.text(f"{root}/sample_prompts.txt", _prompts(plan, character))
+    everyone = [(character.name, character) for character in plan.characters]
+    if len(everyone) > 1:
+        files.text("all_characters.toml", _dataset_config(plan, everyone, "this export"))
+    files.text("README.md", readme(Path(__file__).with_name("README.md.j2"), plan, script=_script(plan.resolution)))
+    return files
+
+
+def _image_folder(one: PlannedSet) -> str:
+    """`<repeats>_<trigger>`, and the outfit or emotion behind it."""
+    words = safe_name(one.trigger, fallback="character")
+    if not one.name:
+        return f"{one.repeats}_{words}"
+    # a folder name with a number tells sub-sets apart whose names are alike but for blanks, capitals or what no folder may be called
+    plain = one.folder == safe_slug(one.name)
+    return f"{one.repeats}_{words} {safe_name(one.name, fallback='set') if plain else one.folder}"
+
+
+def _meta_name(one: PlannedSet) -> str:
+    return f"meta_{one.folder}.json" if one.folder else "meta.json"
+
+
+def _masked(one: PlannedSet) -> bool:
+    return any(picture.mask is not None for picture in one.pictures)
+
+
+def _add_masks(files: ExportFiles, folder: str, one: PlannedSet) -> None:
+    """A mask under the stem of every picture: the user's, or white."""
+    for picture in one.pictures:
+        name = f"{folder}/{picture.stem}.png"
+        if picture.mask is not None:
+            files.linked[name] = picture.mask
+        else:
+            _, encoded = cv2.imencode(".png", np.full((picture.height, picture.width), 255, np.uint8))
+            files.written[name] = encoded.tobytes()
+
+
+def _metadata(one: PlannedSet) -> str:
+    """Metadata JSON of one image folder: picture → tags and size."""
+    entries = {
+        f"{picture.stem}{picture.path.suffix.lower()}": {
+            "tags": picture.caption,
+            "image_size": [picture.width, picture.height],
+        }
+        for picture in one.pictures
+    }
+    return json.dumps(entries, ensure_ascii=False, indent=1) + "\n"
+
+
+_Place = tuple[str, CharacterPlan]
+"""The path to a character's root, and the character."""
+
+
+def _dataset_config(plan: ExportPlan, characters: list[_Place], place: str) -> str:
+    """The DreamBooth configuration of these characters, each with the path to its root."""
+    subsets = [
+        _subset(plan.path(base, "img", _image_folder(one)), one)
+        for base, character in characters
+        for one in character.sets
+    ]
+    if plan.regularisation:
+        reg = plan.path(characters[0][0], "reg", _REG_FOLDER)
+        subsets.append(
+            {"image_dir": reg, "is_reg": True, "num_repeats": 1, "keep_tokens": 0, "class_tokens": "scenery"}
+        )
+    return _toml(_head(plan, place), _CAPTIONS, [_dataset(plan, subsets), *_validation(plan, characters)])
+
+
+def _masked_config(plan: ExportPlan, base: str, character: CharacterPlan) -> str:
+    """The configuration for `--masked_loss`; sub-sets without any mask are a dataset of their own."""
+    head = [
+        *_head(plan, character.name),
+        "For --masked_loss only; without it the trainer refuses conditioning_data_dir.",
+    ]
+    if plan.regularisation:
+        head.append("The trainer knows no regularisation pictures beside masks, so there are none here.")
+    masked, plain = [], []
+    for one in character.sets:
+        images = plan.path(base, "img", _image_folder(one))
+        if _masked(one):
+            masked.append(_subset(images, one, masks=plan.path(base, _MASKS, _image_folder(one))))
+        else:
+            plain.append(_subset(images, one))
+    datasets = [_dataset(plan, subsets) for subsets in (masked, plain) if subsets]
+    return _toml(head, _CAPTIONS, [*datasets, *_validation(plan, [(base, character)])])
+
+
+def _finetune_config(plan: ExportPlan, base: str, character: CharacterPlan) -> str:
+    """The same training pictures by the fine-tuning method, which reads captions from metadata. It has neither regularisation nor validation."""
+    head = [*_head(plan, character.name), "Captions come from the metadata files; the .txt files are not read."]
+    subsets = [
+        {
+            "metadata_file": plan.path(base, _meta_name(one)),
+            "image_dir": plan.path(base, "img", _image_folder(one)),
+            **_numbers(one),
+        }
+        for one in character.sets
+    ]
+    return _toml(head, {}, [_dataset(plan, subsets)])
+
+
+def _toml(head: list[str], general: dict[str, Any], datasets: list[Table]) -> str:
+    """A configuration with the lines of `head` as comments on top."""
+    document = tomlkit.document()
+    for line in head:
+        document.add(tomlkit.comment(line))
+    document.add("general", tomlkit.item({**general, **_GENERAL}))
+    tables = tomlkit.aot()
+    for dataset in datasets:
+        tables.append(dataset)
+    document.add("datasets", tables)
+    return tomlkit.dumps(document)
+
+
+def _head(plan: ExportPlan, place: str) -> list[str]:
+    if plan.prefix:
+        return ["Written by animeset."]
+    return [f"Written by animeset. Paths are relative: start the trainer inside the folder of {place}."]
+
+
+_CAPTIONS = {"caption_extension": ".txt"}
+_GENERAL = {
+    "shuffle_caption": True,
+    "enable_bucket": True,
+    "bucket_reso_steps": _STEP_PX,
+    "bucket_no_upscale": True,
+}
+
+
+def _dataset(plan: ExportPlan, subsets: list[dict[str, Any]], **more: Any) -> Table:
+    dataset = {
+        "resolution": plan.resolution,
+        "batch_size": 1,
+        # the trainer checks these two even where bucket_no_upscale makes it ignore them
+        "min_bucket_reso": 256,
+        "max_bucket_reso": 2 * plan.resolution,
+        **more,
+        "subsets": subsets,
+    }
+    table = tomlkit.table()
+    table.update(dataset)
+    return table
+
+
+def _subset(image_dir: str, one: PlannedSet, masks: str | None = None) -> dict[str, Any]:
+    words = {"class_tokens": f"{one.trigger} {one.name}".strip()} if masks is None else {"conditioning_data_dir": masks}
+    return {"image_dir": image_dir, **words, **_numbers(one)}
+
+
+def _numbers(one: PlannedSet) -> dict[str, Any]:
+    return {"num_repeats": one.repeats, "keep_tokens": one.keep_tokens}
+
+
+def _validation(plan: ExportPlan, characters: list[_Place]) -> list[Table]:
+    """A dataset that is validation as a whole; none when no picture was kept back."""
+    subsets = [
+        {
+            "image_dir": plan.path(base, _VALIDATION),
+            "class_tokens": character.trigger,
+            "keep_tokens": character.keep_tokens,
+        }
+        for base, character in characters
+        if character.validation
+    ]
+    if not subsets:
+        return []
+    dataset = _dataset(plan, subsets, validation_split=1.0, validation_seed=0)
+    dataset.comment("Kept back in whole shots. 1.0: all of it validates, none of it trains.")
+    return [dataset]
+
+
+def _prompts(plan: ExportPlan, character: CharacterPlan) -> str:
+    """One prompt per line in the trainer's notation: negative prompt, size, seed, guidance, steps."""
+    lines = ["# For --sample_prompts. What each sample shows:"]
+    lines += [f"# {number}. {one.shows}" for number, one in enumerate(character.prompts, start=1)]
+    tail = f"--n {NEGATIVE} --w {plan.resolution} --h {plan.resolution} --d 1 --l 7 --s 28"
+    # " --" would begin an option
+    lines += [f"{one.text.replace(' --', ' ')} {tail}" for one in character.prompts]
+    return "\n".join(lines) + "\n"
+
+
+def _script(resolution: int) -> str:
+    """Below this size it is SD 1.5 that is trained."""
+    return "sdxl_train_network.py" if resolution >= 896 else "train_network.py"

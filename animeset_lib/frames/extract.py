@@ -1,0 +1,429 @@
+"""1_extract: a film (or a folder of pictures) in, stills of the frames worth looking at out.
+
+The film is cut at keyframes into segments of about a minute and a half, which are decoded once each, anywhere and in any order. Decisions are
+made on a small picture taken straight from the decoder's planes; only kept frames are converted to RGB and written, by a few threads
+beside the decoder. A segment looks a little past its end, so that the shots across its border are found as if there were none.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from animeset_lib.errors import InputError
+from animeset_lib.frames.choosers import (
+    CHANGE_EDGES,
+    AdaptiveChooser,
+    Chooser,
+    ChosenFrame,
+    FpsChooser,
+    KeyframeChooser,
+    Seen,
+    pack,
+)
+from animeset_lib.frames.shots import ShotDetector, small_color
+from animeset_lib.media import FilmReader, MovieFrame, clean_name, list_pictures, read_image, write_image
+from animeset_lib.media.bars import content_box
+from animeset_lib.models.api import ModelProvider
+from animeset_lib.records import UNREADABLE, Box, Film, Frame, Reason
+from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
+from animeset_lib.settings import ExtractSettings
+
+__all__ = ["ChangeHistogram", "ExtractNotes", "ExtractStage", "FrameCounts", "PictureGroup", "Segment", "ShotSpan"]
+
+SEGMENT_MS = 90_000
+"""Least length of a segment: what an interruption can cost, against the work done twice at each border."""
+CONTEXT_MS = 1_500
+"""How far a segment looks past its end; as long as the longest dissolve that is searched for."""
+TRUSTED_MS = 1_000
+"""How much of that is judged as well as if the film went on; from there the next segment's own findings count."""
+BAR_SAMPLES = 32
+PICTURES_PER_ITEM = 32
+PICTURE_STEP_MS = 1_000
+"""Pictures of a folder have no times; they are counted one second apart."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Frames with `start_ms <= pts_ms < end_ms` (to the end when None); stills are cut to `box`."""
+
+    id: str
+    start_ms: int
+    end_ms: int | None
+    box: Box | None
+
+
+@dataclass(frozen=True)
+class PictureGroup:
+    """Some pictures of a folder; `first` is the number of the first one."""
+
+    id: str
+    files: tuple[Path, ...]
+    first: int
+
+
+class ShotSpan(BaseModel):
+    """One shot: times of its first and last frame."""
+
+    model_config = ConfigDict(frozen=True)
+
+    first_ms: int
+    last_ms: int
+
+
+class FrameCounts(BaseModel):
+    """How many frames were decoded, looked at, kept as stills, and damaged."""
+
+    model_config = ConfigDict(frozen=True)
+
+    decoded: int
+    considered: int
+    kept: int
+    damaged: int
+
+
+class ChangeHistogram(BaseModel):
+    """Frames by how much of the picture had changed since the last still: bin edges 0..1 and counts."""
+
+    model_config = ConfigDict(frozen=True)
+
+    edges: tuple[float, ...]
+    frames: tuple[int, ...]
+
+
+class ExtractNotes(Notes):
+    """`film` with what decoding showed of it. A folder of pictures has no shots and no changes."""
+
+    film: Film
+    counts: FrameCounts
+    shots: tuple[ShotSpan, ...] = ()
+    shots_without_still: tuple[int, ...] = ()
+    change_since_last_still: ChangeHistogram | None = None
+
+
+@dataclass(frozen=True)
+class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
+    """`path` is the film or folder that `film` describes; only the film's id, never its place, enters the key."""
+
+    settings: ExtractSettings
+    film: Film
+    path: Path
+
+    name: ClassVar[str] = "1_extract"
+    version: ClassVar[str] = "1"
+    seconds_per_minute: ClassVar[float] = 6.0
+    needs: ClassVar[tuple[StageType, ...]] = ()
+    reasons: ClassVar[Mapping[str, Reason]] = {
+        "unreadable": UNREADABLE,
+        "repeat": Reason(
+            "No newer picture", "Kein neueres Bild", "The film has no newer picture at this time than the still before."
+        ),
+    }
+    batch: ClassVar[int] = 1
+
+    def fingerprint(self, models: ModelProvider) -> Mapping[str, str]:
+        return {"film": self.film.id}
+
+    # ------------------------------------------------------------------------------------------------------------ plan
+
+    def plan(self, given: Given) -> Sequence[Segment | PictureGroup]:
+        """Segments between keyframes, or groups of pictures. Seeks and decodes a few dozen keyframes for the black bars."""
+        if self.film.kind == "pictures":
+            files = list_pictures(self.path)
+            starts = range(0, len(files), PICTURES_PER_ITEM)
+            return [
+                PictureGroup(self._item_id(i), tuple(files[s : s + PICTURES_PER_ITEM]), s) for i, s in enumerate(starts)
+            ]
+        start, end = self.settings.start_ms, self.settings.end_ms
+        length = self.film.duration_ms
+        if (length is not None and start >= length) or (end is not None and start >= end):
+            raise InputError(
+                f"extract.start_ms = {start} leaves nothing of {self.film.source_name}; expected less than "
+                f"{min(v for v in (length, end) if v is not None)} ms; lower it"
+            )
+        with FilmReader(self.path) as reader:
+            box = self._measure_bars(reader) if self.settings.crop_black_bars else None
+            times = reader.keyframe_times(SEGMENT_MS)
+        borders: list[int | None] = [start, *(t for t in times if t > start and (end is None or t < end)), end]
+        return [Segment(self._item_id(i), a or 0, b, box) for i, (a, b) in enumerate(pairwise(borders))]
+
+    def _item_id(self, index: int) -> str:
+        return f"{self.film.id}-s{index:04d}"
+
+    def _measure_bars(self, reader: FilmReader) -> Box | None:
+        length = self.film.duration_ms or 0
+        # the first and last frames are often black or a logo; samples lie in the middle of equal parts
+        times = [length * (2 * i + 1) // (2 * BAR_SAMPLES) for i in range(BAR_SAMPLES)]
+        lumas = [frame.luma().copy() for frame in reader.samples(times)]
+        if (
+            len(lumas) < BAR_SAMPLES // 4
+        ):  # a short film, or one with hardly any keyframes: look at its first minute instead
+            step = max(1, round(min(length or 60_000, 60_000) / BAR_SAMPLES))
+            lumas, due = [], 0
+            for frame in reader.frames():
+                if frame.pts_ms >= due:
+                    lumas.append(frame.luma().copy())
+                    due = frame.pts_ms + step
+                if len(lumas) >= BAR_SAMPLES:
+                    break
+        return content_box(lumas, self.film.width, self.film.height)
+
+    # --------------------------------------------------------------------------------------------------------- process
+
+    def process(self, batch: Sequence[Segment | PictureGroup], out: Path, ctx: Context) -> Iterable[Frame]:
+        for item in batch:
+            if isinstance(item, PictureGroup):
+                yield from self._copy_pictures(item, out, ctx)
+            else:
+                yield from self._extract(item, out, ctx)
+
+    def _extract(self, segment: Segment, out: Path, ctx: Context) -> Iterator[Frame]:
+        rows: list[Frame] = []
+        with (
+            FilmReader(self.path, threads=ctx.threads) as reader,
+            _StillWriter(out, segment.box, ctx.threads) as writer,
+        ):
+            step_ms = 1000 / reader.fps if reader.fps else 40.0
+            walk = _Walk(segment, self.settings, step_ms)
+            for choice in walk.choices(reader, ctx):
+                rows.append(self._row(choice, segment.box or Box(x0=0, y0=0, x1=reader.width, y1=reader.height), rows))
+                if not choice.repeat:
+                    writer.write(choice.frame, rows[-1].file)
+                yield rows[-1]
+            writer.finish()
+            report = walk.report(reader.damaged, kept=sum(row.dropped is None for row in rows))
+        (out / "segments").mkdir(exist_ok=True)
+        (out / "segments" / f"{segment.id}.json").write_text(
+            json.dumps(report, indent=1) + "\n", encoding="utf-8", newline="\n"
+        )
+
+    def _row(self, choice: ChosenFrame, box: Box, rows: Sequence[Frame]) -> Frame:
+        x0, y0, x1, y1 = box.pixels()
+        name = f"{self.film.id}-{choice.pts_ms:09d}"
+        return Frame(
+            id=name,
+            pts_ms=choice.pts_ms,
+            shot=0,
+            file=rows[-1].file if choice.repeat else f"{name}.{self.settings.image_format}",
+            width=x1 - x0,
+            height=y1 - y0,
+            cause=choice.cause,
+            dropped="repeat" if choice.repeat else None,
+            why=f"the film has no newer picture at {choice.pts_ms} ms than {rows[-1].file}" if choice.repeat else "",
+        )
+
+    def _copy_pictures(self, group: PictureGroup, out: Path, ctx: Context) -> Iterator[Frame]:
+        for number, file in enumerate(group.files, start=group.first):
+            ctx.check_cancel()
+            pts_ms = number * PICTURE_STEP_MS
+            name = f"{self.film.id}-{pts_ms:09d}"
+            still = f"{name}.{self.settings.image_format}"
+            fields: dict[str, Any] = {
+                "id": name,
+                "pts_ms": pts_ms,
+                "shot": number,
+                "file": still,
+                "cause": "picture",
+                "source_file": clean_name(file.name),
+            }
+            try:
+                picture = read_image(file)
+            except InputError as problem:
+                # the row needs a size; an unreadable picture has none of its own
+                yield Frame(
+                    width=self.film.width,
+                    height=self.film.height,
+                    dropped="unreadable",
+                    why=_without_folder(problem, file),
+                    **fields,
+                )
+                continue
+            write_image(out / still, picture)
+            yield Frame(width=picture.shape[1], height=picture.shape[0], **fields)
+
+    # ---------------------------------------------------------------------------------------------------------- finish
+
+    def finish(
+        self, rows: Sequence[Frame], items: Sequence[Segment | PictureGroup], given: Given, out: Path, ctx: Context
+    ) -> tuple[Sequence[Frame], ExtractNotes]:
+        if self.film.kind == "pictures":
+            return self._finish_pictures(rows, ctx)
+        reports = [json.loads((out / "segments" / f"{item.id}.json").read_text(encoding="utf-8")) for item in items]
+        shots = _join_shots(reports)
+        starts = [shot["first_ms"] for shot in shots]
+        frames: list[Frame] = []
+        for row in rows:
+            shot = max(0, bisect_right(starts, row.pts_ms) - 1)
+            cause = row.cause
+            if self.settings.mode == "adaptive":
+                # only now, with dissolves found and segments joined, is it certain where shots begin
+                first = not frames or frames[-1].shot != shot
+                cause = "shot" if first else "interval" if cause == "shot" else cause
+            frames.append(row.model_copy(update={"shot": shot, "cause": cause}))
+        damaged = sum(report["damaged"] for report in reports)
+        losses = list(self._losses(reports, damaged))
+        for note in self.film.notes:
+            ctx.log.info("1_extract: %s: %s", self.film.source_name, note)
+        for note in losses:
+            ctx.log.warning("1_extract: %s: %s", self.film.source_name, note)
+        box = next((item.box for item in items if isinstance(item, Segment)), None)
+        notes = ExtractNotes(
+            film=self.film.model_copy(update={"content_box": box, "notes": (*self.film.notes, *losses)}),
+            counts=FrameCounts(**{name: sum(r[name] for r in reports) for name in FrameCounts.model_fields}),
+            shots=tuple(ShotSpan(**shot) for shot in shots),
+            shots_without_still=tuple(sorted(set(range(len(shots))) - {frame.shot for frame in frames})),
+            change_since_last_still=ChangeHistogram(
+                edges=tuple(CHANGE_EDGES), frames=tuple(np.sum([r["changes"] for r in reports], axis=0).tolist())
+            ),
+        )
+        ctx.log.info(
+            "1_extract: %d shots, %d stills of %d frames%s",
+            len(shots),
+            sum(r["kept"] for r in reports),
+            sum(r["considered"] for r in reports),
+            f", picture inside the bars {box.pixels()}" if box else "",
+        )
+        return frames, notes
+
+    def _finish_pictures(self, rows: Sequence[Frame], ctx: Context) -> tuple[Sequence[Frame], ExtractNotes]:
+        unreadable = [row.why for row in rows if row.dropped]
+        for why in unreadable:
+            ctx.log.warning("1_extract: %s", why)
+        kept = len(rows) - len(unreadable)
+        counts = FrameCounts(decoded=len(rows), considered=len(rows), kept=kept, damaged=len(unreadable))
+        return rows, ExtractNotes(film=self.film, counts=counts)
+
+    def _losses(self, reports: Sequence[Mapping[str, Any]], damaged: int) -> Iterator[str]:
+        last = max((r["last_ms"] for r in reports if r["last_ms"] is not None), default=None)
+        length = self.film.duration_ms
+        if (
+            last is not None
+            and length is not None
+            and self.settings.end_ms is None
+            and length - last > max(1_000, length // 50)
+        ):
+            yield f"ends too early: pictures up to {last / 1000:.1f} s of {length / 1000:.1f} s could be decoded, the rest is missing or damaged"
+        if damaged:
+            yield f"{damaged} packets or frames are damaged and were left out"
+
+
+class _Walk:
+    """One pass over a segment: decodes, watches for shots and asks the mode's chooser."""
+
+    def __init__(self, segment: Segment, settings: ExtractSettings, step_ms: float) -> None:
+        self._segment = segment
+        self._settings = settings
+        self._keyframes = settings.mode == "keyframes"
+        # keyframes lie seconds apart: each is judged against the one before alone
+        self._detector = ShotDetector(settings.cut, float("inf") if self._keyframes else step_ms)
+        self._step = Fraction(step_ms) / 1000
+        self._times: list[int] = []
+        self._own = self._decoded = 0
+        self._chooser = self._make_chooser()
+
+    def _make_chooser(self) -> Chooser:
+        if self._settings.mode == "fps":
+            return FpsChooser(self._detector, self._settings.fps, self._step)
+        if self._keyframes:
+            return KeyframeChooser(self._detector)
+        return AdaptiveChooser(self._detector, self._settings, self._segment.box)
+
+    def choices(self, reader: FilmReader, ctx: Context) -> Iterator[ChosenFrame]:
+        segment = self._segment
+        total = (segment.end_ms or reader.duration_ms or 0) - segment.start_ms
+        for frame in reader.frames(segment.start_ms, keyframes=self._keyframes):
+            if segment.end_ms is not None and frame.pts_ms >= segment.end_ms + CONTEXT_MS:
+                break
+            self._decoded += 1
+            if self._decoded % 64 == 0:
+                ctx.check_cancel()
+                ctx.progress(min(frame.pts_ms - segment.start_ms, total), max(total, 1))
+            if frame.damaged:
+                continue
+            own = segment.end_ms is None or frame.pts_ms < segment.end_ms
+            self._own += own
+            self._times.append(frame.pts_ms)
+            planes = frame.thumbnail(segment.box)
+            self._detector.add(small_color(*planes))
+            yield from self._chooser.add(Seen(frame, pack(*planes), own))
+        yield from self._chooser.end()
+
+    def report(self, damaged: int, kept: int) -> dict[str, Any]:
+        """What `finish` needs to join the segments. `cuts` are pairs: the last time of a shot and the first of the next."""
+        end = self._segment.end_ms
+        return {
+            "start_ms": self._segment.start_ms,
+            "trusted_ms": None if end is None else end + TRUSTED_MS,
+            "first_ms": self._times[0] if self._own else None,
+            "last_ms": self._times[self._own - 1] if self._own else None,
+            "cuts": [[self._times[i - 1], self._times[i]] for i in self._detector.all_cuts()],
+            "decoded": self._decoded,
+            "considered": self._own,
+            "kept": kept,
+            "damaged": damaged,
+            "changes": self._chooser.changes.tolist(),
+        }
+
+
+def _join_shots(reports: Sequence[Mapping[str, Any]]) -> list[dict[str, int]]:
+    """The film's shots, first and last frame time, from the segments' findings; around a border the earlier segment knows better."""
+    seen = [r for r in reports if r["first_ms"] is not None]
+    if not seen:
+        return []
+    first, last, trusted = seen[0]["first_ms"], seen[-1]["last_ms"], -1
+    cuts: list[tuple[int, int]] = []
+    for report in seen:
+        until = report["trusted_ms"]
+        cuts += [
+            (a, b) for a, b in report["cuts"] if b > trusted and (until is None or b <= until) and first < b <= last
+        ]
+        trusted = until if until is not None else trusted
+    starts = [first, *(b for _, b in cuts)]
+    ends = [*(a for a, _ in cuts), last]
+    return [{"first_ms": a, "last_ms": b} for a, b in zip(starts, ends, strict=True)]
+
+
+def _without_folder(problem: InputError, file: Path) -> str:
+    """Rows hold no path of the machine they were made on."""
+    return str(problem).replace(str(file), file.name)
+
+
+class _StillWriter:
+    """Converts and writes stills on a few threads, never holding more than a few frames; the first failure is raised by the next call."""
+
+    def __init__(self, out: Path, box: Box | None, threads: int) -> None:
+        self._out = out
+        self._box = box
+        self._limit = 2 * max(1, threads)
+        self._pool = ThreadPoolExecutor(max(1, threads))
+        self._pending: list[Future[None]] = []
+
+    def __enter__(self) -> _StillWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def write(self, frame: MovieFrame, file: str) -> None:
+        if len(self._pending) >= self._limit:
+            self._pending.pop(0).result()
+        self._pending.append(self._pool.submit(self._write, frame, file))
+
+    def finish(self) -> None:
+        """Waits until all is written."""
+        for future in self._pending:
+            future.result()
+        self._pending.clear()
+
+    def _write(self, frame: MovieFrame, file: str) -> None:
+        write_image(self._out / file, frame.rgb(self._box))

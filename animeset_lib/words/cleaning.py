@@ -1,0 +1,495 @@
+"""A tagger's words about one picture → words that can all be true: one spelling, no noise, nothing said twice, no contradictions.
+
+Nothing goes without a reason. Of tags that exclude each other the most certain stays, of equally certain ones the first by name. The steps, in
+order: `normalise`, blacklist, `_without_overlaps`, `_people`, `_repaired`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from animeset_lib.words.overlap import more_exact
+from animeset_lib.words.spelling import clean_tag, is_emoticon
+from animeset_lib.words.vocabulary import SOLO, category_of, emotion_of
+
+__all__ = [
+    "CONSTANT_GROUPS",
+    "GROUPS",
+    "Cleaned",
+    "Group",
+    "Rules",
+    "clean",
+    "normalise",
+    "one_figure",
+    "without_overlaps",
+]
+
+COLOURS = r"(light_|dark_)?(aqua|black|blonde|blue|brown|green|grey|orange|pink|purple|red|white|yellow|amber|golden|gold|violet|teal|beige|tan)"
+_SECOND_MIN = 0.5
+"""A tagger that sees a second figure must be at least this sure of it, where only one face was found and it does not say `solo`."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a user wants done to tags. `blacklist` are patterns in which `*` stands for any letters."""
+
+    blacklist: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, blacklist: str) -> Rules:
+        """From the setting attributes.blacklist: patterns by commas."""
+        return cls(tuple(part for part in (raw.strip() for raw in blacklist.split(",")) if part))
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """`tags` with scores 0..1; `removed` and `added` say for each tag that went or came why, in words for a person."""
+
+    tags: dict[str, float]
+    removed: dict[str, str] = field(default_factory=dict)
+    added: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Words of which only one side can be true. `side` gives a tag's side, None for a tag that is not in the group.
+
+    of       what the sides are, for sentences
+    unless   a tag matching this makes all sides possible
+    figure   True when it is about one figure, so that two figures in a picture may differ
+    """
+
+    of: str
+    side: Callable[[str], str | None]
+    unless: re.Pattern[str] | None = None
+    figure: bool = True
+
+
+def each(pattern: str) -> Callable[[str], str | None]:
+    """Every tag that matches is a side of its own."""
+    compiled = re.compile(pattern)
+    return lambda tag: tag if compiled.fullmatch(tag) else None
+
+
+def _sides(**patterns: str) -> Callable[[str], str | None]:
+    compiled = {name: re.compile(pattern) for name, pattern in patterns.items()}
+    return lambda tag: next((name for name, pattern in compiled.items() if pattern.fullmatch(tag)), None)
+
+
+def _mood(tag: str) -> str | None:
+    mood = emotion_of({tag: 1.0})
+    if mood in ("smile", "grin", "laughing"):
+        return "glad"
+    return "not glad" if mood in _NOT_GLAD else None
+
+
+_NOT_GLAD = ("angry", "annoyed", "sad", "scared", "disgust", "serious", "expressionless", "strained", "pout")
+
+CONSTANT_GROUPS: tuple[Group, ...] = (
+    Group(
+        "hair colour",
+        each(rf"{COLOURS}_hair"),
+        re.compile(
+            r"(multicolored|gradient|two-tone|split-color|streaked|rainbow|colored_inner)_hair|colored_tips|dyed_.*"
+        ),
+    ),
+    Group(
+        "eye colour",
+        each(rf"{COLOURS}_eyes"),
+        re.compile(r"heterochromia|(multicolored|gradient|two-tone|mismatched)_(eyes|pupils)"),
+    ),
+    Group("hair length", each(r"(very_short|short|medium|long|very_long|absurdly_long)_hair|bald")),
+    Group("hairdo", _sides(ponytail=r"(.+_)?ponytail", twintails=r"(.+_)?twintails")),
+    Group("breast size", each(r"flat_chest|(small|medium|large|huge|gigantic)_breasts")),
+    Group("skin", _sides(dark=r"dark_skin|dark-skinned_.+|very_dark_skin|tan", pale="pale_skin")),
+    Group("age", _sides(young=r"child|aged_down|.*toddler|baby", old=r"old(_.+)?|mature_.+")),
+)
+"""What one figure keeps through a shot."""
+
+GROUPS: tuple[Group, ...] = (
+    *CONSTANT_GROUPS,
+    Group(
+        "eyelids",
+        _sides(closed="closed_eyes", open=rf"half-closed_eyes|one_eye_closed|wide-eyed|narrowed_eyes|{COLOURS}_eyes"),
+    ),
+    Group("eyelids", _sides(wide="wide-eyed", narrow="half-closed_eyes|narrowed_eyes")),
+    Group("mouth", each(r"open_mouth|closed_mouth|parted_lips")),
+    Group("mood", _mood),
+    Group(
+        "gaze",
+        _sides(
+            closed="closed_eyes",
+            viewer="looking_at_viewer",
+            elsewhere=r"looking_(away|ahead|afar|to_the_side|at_another|at_object)|sideways_glance",
+        ),
+    ),
+    Group("gaze", _sides(up="looking_up", down="looking_down")),
+    Group(
+        "posture",
+        _sides(
+            standing=r"standing(_.+)?",
+            sitting=r"sitting(_.+)?|seiza|wariza|indian_style",
+            lying=r"lying(_.+)?|on_(back|side|stomach)",
+            kneeling=r"kneeling(_.+)?",
+            squatting=r"squatting(_.+)?|crouching(_.+)?",
+            fours="all_fours",
+            moving=r"running(_.+)?|walking(_.+)?|jumping(_.+)?",
+        ),
+    ),
+    Group("side seen", _sides(behind="from_behind|facing_away", side="from_side|profile", front="straight-on")),
+    Group("camera height", _sides(above="from_above", below="from_below"), figure=False),
+    Group(
+        "framing",
+        _sides(
+            head="portrait|close-up",
+            upper="upper_body",
+            cowboy="cowboy_shot",
+            full="full_body|wide_shot|very_wide_shot",
+            lower="lower_body",
+        ),
+        figure=False,
+    ),
+    Group("place", each("indoors|outdoors"), figure=False),
+    Group(
+        "time of day",
+        _sides(
+            day="day|blue_sky|sunlight|morning",
+            evening="sunset|sunrise|evening|dusk|twilight|orange_sky",
+            night="night|night_sky|starry_sky",
+        ),
+        figure=False,
+    ),
+)
+"""Everything that is repaired."""
+
+_COLOUR_WORDS: dict[str, dict[str, str]] = {
+    "hair": {
+        **{
+            "silver": "grey",
+            "gray": "grey",
+            "blond": "blonde",
+            "golden": "blonde",
+            "gold": "blonde",
+            "yellow": "blonde",
+        },
+        **{"cyan": "aqua", "violet": "purple", "lavender": "purple", "crimson": "red", "platinum_blonde": "blonde"},
+    },
+    "eyes": {
+        **{"silver": "grey", "gray": "grey", "gold": "yellow", "golden": "yellow", "amber": "yellow", "hazel": "brown"},
+        **{"cyan": "aqua", "violet": "purple", "lavender": "purple", "crimson": "red"},
+    },
+}
+"""Thing → colour → what boorus call it."""
+_SAME: dict[str, str] = {
+    "ponytails": "ponytail",
+    "twin_tails": "twintails",
+    "twintail": "twintails",
+    "pigtails": "twintails",
+    "pony_tail": "ponytail",
+    "bob": "bob_cut",
+    "longhair": "long_hair",
+    "shorthair": "short_hair",
+    "medium_length_hair": "medium_hair",
+    "shoulder-length_hair": "medium_hair",
+    "eyes_closed": "closed_eyes",
+    "mouth_closed": "closed_mouth",
+    "mouth_open": "open_mouth",
+    "smiling": "smile",
+    "blushing": "blush",
+    "wink": "one_eye_closed",
+    "winking": "one_eye_closed",
+    "half_closed_eyes": "half-closed_eyes",
+    "wide_eyed": "wide-eyed",
+    "glaring_eyes": "glaring",
+    "sailor_uniform": "serafuku",
+    "sailor_suit": "serafuku",
+    "tshirt": "t-shirt",
+    "t_shirt": "t-shirt",
+    "spectacles": "glasses",
+    "tie": "necktie",
+    "stockings": "thighhighs",
+    "thigh_highs": "thighhighs",
+    "tights": "pantyhose",
+    "hair_clip": "hairclip",
+    "hair_pin": "hairpin",
+    "hair_band": "hairband",
+    "neko_ears": "cat_ears",
+    "catears": "cat_ears",
+    "kitsune_ears": "fox_ears",
+    "usagimimi": "rabbit_ears",
+    "bunny_ears": "rabbit_ears",
+    "kemonomimi": "animal_ears",
+    "elf_ears": "pointy_ears",
+    "heterochromatic_eyes": "heterochromia",
+    "cowboyshot": "cowboy_shot",
+    "fullbody": "full_body",
+    "closeup": "close-up",
+    "close_up": "close-up",
+    "view_from_behind": "from_behind",
+    "back_view": "from_behind",
+    "looking_at_the_viewer": "looking_at_viewer",
+    "looking_at_camera": "looking_at_viewer",
+    "indoor": "indoors",
+    "outdoor": "outdoors",
+    "inside": "indoors",
+    "outside": "outdoors",
+    "nighttime": "night",
+    "daytime": "day",
+    "plain_background": "simple_background",
+    "blurred_background": "blurry_background",
+    "clouds": "cloud",
+    "trees": "tree",
+    "flowers": "flower",
+    "1girls": "1girl",
+    "1boys": "1boy",
+    "one_girl": "1girl",
+    "two_girls": "2girls",
+    "b&w": "greyscale",
+    "black_and_white": "greyscale",
+    "grayscale": "greyscale",
+    "^^": "^_^",
+    "^__^": "^_^",
+}
+
+_NEVER = re.compile(
+    # frames and padding that the cutting leaves, states of a file
+    r"letterboxed|pillarboxed|(.+_)?border|outside_border|framed|(low|high|absurd)res|incredibly_absurdres|.+_resolution|"
+    r"(jpeg|compression|scan|screening)_artifacts|scan(s|lines)?|upscaled|downscaled|resized|duplicate|revision|md5_mismatch|image_sample|"
+    r"animated(_.+)?|video|sound|has_audio|screen(shot|cap|_capture)|anime_screen(shot|cap)|fake_screenshot|anime_coloring|"
+    # what boorus note about their posts
+    r".+_request|check_(translation|commentary|copyright|character|.+_id)|tagme|(.+_)?commentary|.+_commentary|(partially_|hard-)?translated|translation_.+|bad_.*id|bad_link|dated|"
+    r"commission(ed)?|.+_commission|third-party_edit|non-web_source|paid_reward(_.+)?|(fanbox|patreon|fantia)_reward|official_art|fan_art|"
+    r"one-hour_drawing_challenge|.+_challenge|photoshop_.+|.+_\((medium|artist|series|style|copyright|character|cosplay|company)\)|"
+    # what is written over the picture
+    r"(.+_)?(signature|watermark|logo|username|copyright_notice)|web_address|artist_.+|(.+_)?(artist|character|copyright|company|song|group)_name|"
+    r"(.+_)?text|subtitled|page_number|qr_code|content_rating|"
+    # about a canon, not about what is seen
+    r"(official_)?alternate_.+|adapted_.+|virtual_youtuber|genderswap(_.+)?|crossover|parody|.+_parody|meme|.+_meme|"
+    r"borrowed_.+|contemporary|.+_connection|look-alike|original|copyright|character|artist|series|"
+    r"(character|artist|copyright|series|meta|rating|source|general|parent|fav):.*|"
+    # ratings and praise
+    r"safe|sfw|nsfw|sensitive|questionable|explicit|suggestive|general|masterpiece|.+_quality|score_.+|highly_detailed|8k|4k"
+)
+
+
+@lru_cache(maxsize=1 << 16)
+def normalise(raw: str) -> str:
+    r"""A tag as Danbooru writes it: lower case, NFKC, underscores (emoticons keep theirs), `\(` as `(`, and of words that mean the same always one.
+
+    May be empty.
+    """
+    return _canonical(_written(raw))
+
+
+def _written(raw: str) -> str:
+    text = raw
+    for _ in range(3):  # lowering may undo the composition, and composing the lower case
+        text = unicodedata.normalize("NFKC", text).lower()
+    tag = re.sub(r"\\+([()\[\]{}])", r"\1", clean_tag(text))
+    plain = re.sub(r"_{2,}", "_", tag).strip("_")
+    return tag if plain and is_emoticon(tag) else plain
+
+
+def _canonical(tag: str) -> str:
+    colour, _, thing = tag.rpartition("_")
+    if colour in _COLOUR_WORDS.get(thing, {}):
+        return f"{_COLOUR_WORDS[thing][colour]}_{thing}"
+    return _SAME.get(tag, tag)
+
+
+def clean(general: Mapping[str, float], faces: int, rules: Rules = Rules()) -> Cleaned:
+    """Tags of one picture with `faces` detected faces in it, in the order in which they came; see the module.
+
+    People: with one face, `solo` is written, beside at most one of `1girl`, `1boy`, `1other`. Only a tagger that says more figures (`2girls`, or
+    `1girl` and `1boy`) with more certainty than `solo`, and at least 0.5, is believed: it may see one from behind, which a face count cannot.
+    With more faces there is no `solo`, and counts that are too small for them go (`2girls` with three faces is `multiple_girls`). With no face
+    what the tagger says stands.
+    """
+    found = Cleaned({})
+    for raw, score in general.items():
+        written = _written(raw)
+        tag = _canonical(written)
+        if not tag:
+            found.removed[raw.encode("unicode_escape").decode()] = "there is nothing in it that can be written"
+            continue
+        if tag != written:
+            found.removed[written] = f"another word for {tag}"
+        found.tags[tag] = max(score, found.tags.get(tag, 0.0))
+    for tag in list(found.tags):
+        if _NEVER.fullmatch(tag):
+            _drop(found, tag, "says nothing about what is seen")
+        else:
+            _drop_unwanted(found, tag, rules)
+    strength = without_overlaps(found)
+    several = _people(found, faces)
+    for tag in list(found.added):
+        _drop_unwanted(found, tag, rules)
+    for group in GROUPS:
+        if not (group.figure and several):
+            _repair(found, group, strength)
+    return found
+
+
+def without_overlaps(found: Cleaned) -> dict[str, float]:
+    """Drops each tag beside a more exact one. Returns what speaks for each remaining tag: the best score of all that it stands for."""
+    scores = dict(found.tags)
+    strength = dict(scores)
+    for general in scores:
+        exact = [tag for tag in scores if more_exact(tag, general)]
+        for tag in exact:
+            strength[tag] = max(strength[tag], scores[general])
+        if exact:
+            _drop(found, general, f"{min(exact, key=lambda tag: (-scores[tag], tag))} says it more exactly")
+    return {tag: strength[tag] for tag in found.tags}
+
+
+def _repair(found: Cleaned, group: Group, strength: Mapping[str, float]) -> None:
+    sides: dict[str, list[str]] = {}
+    for tag in found.tags:
+        if (side := group.side(tag)) is not None:
+            sides.setdefault(side, []).append(tag)
+    if len(sides) < 2 or (group.unless is not None and any(group.unless.fullmatch(tag) for tag in found.tags)):
+        return
+    order = sorted(sides, key=lambda side: (-max(strength[tag] for tag in sides[side]), side))
+    winner = min(sides[order[0]], key=lambda tag: (-strength[tag], tag))
+    for side in order[1:]:
+        for tag in sides[side]:
+            _drop(found, tag, f"contradicts {winner} ({group.of}), which is more certain")
+
+
+_COUNT = re.compile(r"(\d+)\+?(girl|boy|other)s?")
+_MANY = re.compile(r"multiple_(girls|boys|others|people|faces)|crowd|group|\d+\+?(people|faces)")
+_OPEN_ENDED = re.compile(r"\d+\+(girls|boys|others)|multiple_(girls|boys|others)")
+
+
+def one_figure(tags: Mapping[str, float]) -> bool:
+    """Whether cleaned tags say nothing of a second figure."""
+    counts = [count for tag in tags if (count := _counted(tag))]
+    return sum(number for number, _ in counts) < 2 and not any(_MANY.fullmatch(tag) for tag in tags)
+
+
+def _counted(tag: str) -> tuple[int, str] | None:
+    """`2girls` → 2, `girl`."""
+    match = _COUNT.fullmatch(tag)
+    return (int(match[1]), match[2]) if match else None
+
+
+def _people(found: Cleaned, faces: int) -> bool:
+    """Makes the people tags agree with the number of faces. Returns whether there is more than one figure."""
+    tags = found.tags
+    if "no_humans" in tags and _nobody(found, faces):
+        return False
+    for kind in ("girl", "boy", "other"):
+        _one_count(found, kind)
+    counts = {tag: count for tag in tags if (count := _counted(tag))}
+    plural = {tag: tags[tag] for tag in tags if _MANY.fullmatch(tag) or counts.get(tag, (0, ""))[0] > 1}
+    singles = sorted((tag for tag, (number, _) in counts.items() if number == 1), key=lambda tag: (-tags[tag], tag))
+    # `1girl, 1boy` are two figures, as certain as the less certain of them.
+    plural |= {tag: tags[tag] for tag in singles[1:]}
+    more = max(plural.values(), default=0.0)
+    alone = tags.get(SOLO, 0.0)
+    if faces >= 2:
+        _drop(found, SOLO, f"{faces} faces were found")
+        if sum(number for number, _ in counts.values()) < faces and not any(_OPEN_ENDED.fullmatch(tag) for tag in tags):
+            _too_few(found, counts, faces)
+        return True
+    if plural and more > alone and (faces == 0 or more >= _SECOND_MIN):
+        _drop(
+            found, SOLO, f"the tagger is more certain of {_first(plural)}" + (", perhaps from behind" if faces else "")
+        )
+        return True
+    if faces or alone:
+        _only_one(found, plural, "only one face was found" if faces else f"contradicts {SOLO}, which is more certain")
+    if faces and SOLO not in tags:
+        _put(found, SOLO, 1.0, "one face was found")
+    return False
+
+
+def _nobody(found: Cleaned, faces: int) -> bool:
+    """Settles `no_humans` against what else is said about people; whether it stands."""
+    claims = {tag: score for tag, score in found.tags.items() if category_of(tag) == "people" and tag != "no_humans"}
+    if faces:
+        _drop(found, "no_humans", "a face was found")
+    elif claims and max(claims.values()) > found.tags["no_humans"]:
+        _drop(found, "no_humans", f"the tagger is more certain of {_first(claims)}")
+    else:
+        for tag in claims:
+            _drop(found, tag, "contradicts no_humans, which is more certain")
+    return "no_humans" in found.tags
+
+
+def _one_count(found: Cleaned, kind: str) -> None:
+    """One number of girls, of boys and of others; `multiple_girls` only where no number is named."""
+    own = {tag: found.tags[tag] for tag in found.tags if (count := _counted(tag)) and count[1] == kind}
+    if not own:
+        return
+    best = _first(own)
+    for tag in own:
+        if tag != best:
+            _drop(found, tag, f"contradicts {best}, which is more certain")
+    whole = f"multiple_{kind}s"
+    if not best.startswith("1"):
+        _drop(found, whole, f"{best} says it more exactly")
+    elif found.tags.get(whole, 0.0) > own[best]:
+        _drop(found, best, f"contradicts {whole}, which is more certain")
+    else:
+        _drop(found, whole, f"contradicts {best}, which is more certain")
+
+
+def _only_one(found: Cleaned, plural: Mapping[str, float], why: str) -> None:
+    """Leaves one figure: the most certain of `1girl`, `1boy`, `1other`; where there were only `2girls`, one of them."""
+    for tag in plural:
+        _drop(found, tag, why)
+    _drop(found, "solo_focus", why)
+    several = {tag: score for tag, score in plural.items() if _counted(tag)}
+    if several and not any(_counted(tag) for tag in found.tags):
+        tag = _first(several)
+        one = _COUNT.sub(r"1\g<2>", tag)
+        _put(found, one, several[tag], f"{tag}, but {why}")
+
+
+def _too_few(found: Cleaned, counts: Mapping[str, tuple[int, str]], faces: int) -> None:
+    for tag, (number, kind) in counts.items():
+        score, whole = found.tags[tag], f"multiple_{kind}s"
+        _drop(found, tag, f"{faces} faces were found")
+        if number > 1:
+            _put(found, whole, score, f"{tag}, but {faces} faces were found")
+
+
+def _first(scores: Mapping[str, float]) -> str:
+    return min(scores, key=lambda tag: (-scores[tag], tag))
+
+
+def _put(found: Cleaned, tag: str, score: float, why: str) -> None:
+    found.tags[tag] = score
+    if found.removed.pop(tag, None) is None:
+        found.added[tag] = why
+
+
+def _drop(found: Cleaned, tag: str, why: str) -> None:
+    if found.tags.pop(tag, None) is not None:
+        found.removed[tag] = why
+        found.added.pop(tag, None)
+
+
+def _drop_unwanted(found: Cleaned, tag: str, rules: Rules) -> None:
+    pattern = next((pattern for pattern in rules.blacklist if _matches(pattern, tag)), None)
+    if pattern is not None:
+        _drop(found, tag, f"on your list of tags that are never used ({pattern})")
+
+
+@lru_cache(maxsize=256)
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(".*".join(re.escape(_plain(part)) for part in text.split("*")), re.DOTALL)
+
+
+def _plain(part: str) -> str:
+    return re.sub(r"\s", "_", unicodedata.normalize("NFKC", part).lower())
+
+
+def _matches(pattern: str, tag: str) -> bool:
+    return _pattern(pattern).fullmatch(tag) is not None or normalise(pattern) == tag

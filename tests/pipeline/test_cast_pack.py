@@ -1,0 +1,189 @@
+"""The cast pack: small, whole after a kill at any call, and all that the cast board needs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from animeset_demo import iter_demo_frames
+from animeset_lib.cast.cast import CastStage
+from animeset_lib.cast.embed import EmbedStage
+from animeset_lib.errors import CancelledError
+from animeset_lib.frames.extract import ExtractStage
+from animeset_lib.media import read_image
+from animeset_lib.pipeline.cast_pack import HEAD_PX, newest_pack, open_pack, write_pack
+from animeset_lib.run.stage import Given
+from animeset_lib.run.store import folder_size
+from tests.dashboard.test_cast_board import ALONE, IDS, run_cast, sort_film
+
+ROWS_AND_VECTOR = 2_500
+"""Bytes of all rows of a face and its still with a vector of 128 numbers, generously."""
+
+
+@pytest.fixture
+def sorted_film(tmp_path: Path) -> Callable[[], Given]:
+    """Each call is a sorting of the same film with another key; all stills are a scene of the demo film."""
+    (picture, _), *_ = iter_demo_frames(width=400, height=200, fps=1, length_s=1)
+    given = sort_film(tmp_path / "work" / "film-abc", ALONE, still=np.asarray(picture))
+    return lambda: given.having(run_cast(given, tmp_path / "work" / "film-abc", tmp_path / "decisions.jsonl"))
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_it_holds_what_was_sorted_and_a_small_head_of_each_face(
+    sorted_film: Callable[[], Given], tmp_path: Path
+) -> None:
+    outputs = sorted_film()
+    write_pack(tmp_path / "film.cast", outputs, 2)
+    pack = open_pack(tmp_path / "film.cast")
+    assert pack is not None
+    for output in outputs:
+        assert [row.model_dump() for row in pack.outputs[output.stage].rows] == [
+            row.model_dump() for row in output.rows
+        ]
+        assert pack.outputs[output.stage].key == output.key
+        assert pack.outputs[output.stage].notes == output.notes
+    assert np.array_equal(pack.outputs[EmbedStage].vectors, outputs[EmbedStage].vectors)
+    heads = [pack.head(face) for face in IDS]
+    assert sorted((pack.folder / "heads").iterdir()) == sorted(heads)
+    assert all(max(read_image(head).shape) <= HEAD_PX for head in heads)
+    assert pack.stills(tmp_path / "work" / "film-abc") == outputs[ExtractStage].path
+    shutil.rmtree(tmp_path / "work")
+    assert pack.stills(tmp_path / "work" / "film-abc") is None
+    assert not list(pack.folder.rglob("*.png"))
+
+
+def test_a_head_takes_a_few_kilobytes_even_of_noise(tmp_path: Path) -> None:
+    """A close-up of random pixels is the worst that a still can be; a drawing takes a third of it."""
+    film = tmp_path / "work" / "film-abc"
+    given = sort_film(film, ALONE, still=np.random.default_rng(0).integers(0, 256, (200, 400, 3), np.uint8))
+    outputs = given.having(run_cast(given, film, tmp_path / "decisions.jsonl"))
+    write_pack(tmp_path / "film.cast", outputs, 1)
+    assert folder_size(tmp_path / "film.cast") / len(IDS) < 12_000 + ROWS_AND_VECTOR
+
+
+def test_a_drawn_film_takes_less_than_six_kilobytes_a_face(sorted_film: Callable[[], Given], tmp_path: Path) -> None:
+    write_pack(tmp_path / "film.cast", sorted_film(), 1)
+    assert folder_size(tmp_path / "film.cast") / len(IDS) < 3_500 + ROWS_AND_VECTOR
+
+
+def test_the_next_one_takes_its_place_and_an_equal_one_is_left_alone(
+    sorted_film: Callable[[], Given], tmp_path: Path
+) -> None:
+    place, first, second = tmp_path / "film.cast", sorted_film(), sorted_film()
+    write_pack(place, first, 1)
+    before = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
+    write_pack(place, first, 1)
+    assert {path: path.stat().st_mtime_ns for path in place.rglob("*")} == before
+    write_pack(place, second, 1)
+    assert [path.name for path in place.iterdir()] == [second[CastStage].key]
+    write_pack(place, first, 1)
+    assert newest_pack(place) == place / first[CastStage].key
+
+
+def test_a_still_that_cannot_be_read_costs_only_its_heads(sorted_film: Callable[[], Given], tmp_path: Path) -> None:
+    outputs = sorted_film()
+    (outputs[ExtractStage].path / "3.png").write_bytes(b"not a picture")
+    write_pack(tmp_path / "film.cast", outputs, 1)
+    pack = open_pack(tmp_path / "film.cast")
+    assert pack is not None
+    assert [face for face in IDS if not pack.head(face).is_file()] == [IDS[3]]
+
+
+def test_a_cancelled_one_leaves_the_earlier(sorted_film: Callable[[], Given], tmp_path: Path) -> None:
+    place, first, second = tmp_path / "film.cast", sorted_film(), sorted_film()
+    write_pack(place, first, 1)
+
+    def stop() -> None:
+        raise CancelledError("stop")
+
+    with pytest.raises(CancelledError):
+        write_pack(place, second, 1, stop)
+    assert newest_pack(place) == place / first[CastStage].key
+    assert newest_pack(tmp_path / "nowhere") is None
+    assert open_pack(tmp_path / "nowhere") is None
+
+
+def test_without_all_its_stages_it_is_none(sorted_film: Callable[[], Given], tmp_path: Path) -> None:
+    outputs = sorted_film()
+    write_pack(tmp_path / "film.cast", outputs, 1)
+    (tmp_path / "film.cast" / outputs[CastStage].key / "3a_detect" / "stage.json").unlink()
+    assert open_pack(tmp_path / "film.cast") is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process per kill")
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+def test_killed_anywhere_it_is_the_earlier_or_the_new_one(
+    sorted_film: Callable[[], Given], tmp_path: Path, late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda handle: None)  # a killed process loses nothing that the system was given
+    first, second = sorted_film(), sorted_film()
+    expected = {}
+    for outputs in (first, second):
+        write_pack(tmp_path / "clean.cast", outputs, 1)
+        expected[outputs[CastStage].key] = _files(tmp_path / "clean.cast" / outputs[CastStage].key)
+    seen, at = set(), 0
+    while True:
+        at += 1
+        place = tmp_path / f"{at}.cast"
+        write_pack(place, first, 1)
+        code = _killed_at(at, late, lambda place=place: write_pack(place, second, 1))
+        newest = newest_pack(place)
+        assert newest is not None
+        assert _files(newest) == expected[newest.name], f"call {at}"
+        seen.add(newest.name)
+        write_pack(place, second, 1)
+        assert {path.name: _files(path) for path in place.iterdir()} == {
+            second[CastStage].key: expected[second[CastStage].key]
+        }
+        shutil.rmtree(place)
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+    assert at > 15
+    assert seen == set(expected)
+
+
+def _killed_at(at: int, late: bool, work: Callable[[], None]) -> int:
+    """Runs `work` in a fork that ends before (or after) its call number `at` of those that change the disk; 0 when there are fewer."""
+    pid = os.fork()
+    if pid == 0:
+        _end_at(at, late)
+        code = 99
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _end_at(at: int, late: bool) -> None:
+    calls = 0
+
+    def watched(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            mine = calls == at
+            if mine and not late:
+                os.kill(os.getpid(), signal.SIGKILL)
+            try:
+                return original(*args, **kwargs)
+            finally:
+                if mine:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        return call
+
+    for name in ("replace", "rename", "unlink", "rmdir", "mkdir", "fsync"):
+        setattr(os, name, watched(getattr(os, name)))
