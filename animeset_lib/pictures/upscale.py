@@ -35,8 +35,8 @@ __all__ = ["UpscaleNotes", "UpscaleStage"]
 
 # Pixels of the still around a crop that the network sees as well, so that the crop's border looks like its middle.
 _CONTEXT_PX = 16
-# So many failures without one success are the upscaler's.
-_ALL_FAILED = 2
+# Side of the plain picture that tells a failing upscaler from a picture that it cannot do.
+_PLAIN_PX = 64
 # How much the trust in a figure's name counts beside its quality when figures are chosen.
 _TRUST = 0.3
 # Figures that can be shown in a framing which too few others offer are preferred by this much.
@@ -166,7 +166,7 @@ class UpscaleStage(Stage[CropItem, PlannedCrop, UpscaleNotes]):
         upscaler = None if self.settings.upscaler == "none" else ctx.models.upscaler(self.settings.upscaler)
         # the crops of one still follow each other
         read = lru_cache(maxsize=1)(read_image)
-        asked, failed = 0, []
+        at_fault: bool | None = None
         for item in batch:
             ctx.check_cancel()
             if item.dropped is not None:
@@ -183,23 +183,22 @@ class UpscaleStage(Stage[CropItem, PlannedCrop, UpscaleNotes]):
             except InputError as error:
                 yield _row(item, box, dropped="unreadable", why=str(error))
                 continue
-            asked += 1
             try:
                 large = _enlarge(still, box, factor, upscaler)
             except PictureError as error:
+                # The batch is not journaled when this raises: the same command goes on here once the cause is mended.
+                at_fault = _fails_on_a_plain_picture(upscaler, factor) if at_fault is None else at_fault
+                if at_fault:
+                    raise ModelError(
+                        f"the upscaler {self.settings.upscaler} fails, on a plain picture too: {error}; "
+                        "mend that or choose another (upscale.upscaler), then the same command goes on"
+                    ) from error
                 ctx.log.warning("4b_upscale: %s is left out: %s", item.id, error)
-                failed.append(str(error))
                 yield _row(item, box, dropped="not_enlarged", why=str(error))
                 continue
             file = f"{item.id}.png"
             write_image(out / file, large)
             yield _row(item, box, factor=factor, file=file, upscaler=upscaler.info.name)
-        # Nothing worked, so it is not the pictures. The batch is not journaled: the same command goes on here once the cause is mended.
-        if len(failed) == asked >= _ALL_FAILED:
-            raise ModelError(
-                f"all {asked} pictures that were tried failed with the upscaler {self.settings.upscaler}; the last one: {failed[-1]}; "
-                "mend that or choose another (upscale.upscaler), then the same command goes on"
-            )
 
     def finish(
         self,
@@ -209,7 +208,6 @@ class UpscaleStage(Stage[CropItem, PlannedCrop, UpscaleNotes]):
         out: Path,
         ctx: Context,
     ) -> tuple[Sequence[PlannedCrop], UpscaleNotes]:
-        rows = self._again_if_all_failed(rows, items, out, ctx)
         kept = [row for row in rows if row.dropped is None]
         enlarged = Counter(f"{row.upscaler} {row.factor}x" for row in kept if row.factor > 1)
         # snapping to the step takes up to one step from each side
@@ -244,17 +242,6 @@ class UpscaleStage(Stage[CropItem, PlannedCrop, UpscaleNotes]):
             below_training_size=below,
             framings=mix,
         )
-
-    def _again_if_all_failed(
-        self, rows: Sequence[PlannedCrop], items: Sequence[CropItem], out: Path, ctx: Context
-    ) -> Sequence[PlannedCrop]:
-        """`rows`, unless every enlargement failed in batches that each had too few to tell: then these are tried once more, together, which raises
-        or, where the cause was mended since, gives them."""
-        failed = {row.id for row in rows if row.dropped == "not_enlarged"}
-        if len(failed) < _ALL_FAILED or any(row.factor > 1 for row in rows):
-            return rows
-        anew = {row.id: row for row in self.process([item for item in items if item.id in failed], out, ctx)}
-        return [anew.get(row.id, row) for row in rows]
 
     @property
     def _shape(self) -> Shape:
@@ -367,6 +354,14 @@ def _row(
         file=file,
         upscaler=upscaler,
     )
+
+
+def _fails_on_a_plain_picture(upscaler: Upscaler, factor: int) -> bool:
+    try:
+        upscaler.upscale(np.full((_PLAIN_PX, _PLAIN_PX, 3), 128, np.uint8), factor)
+    except PictureError:
+        return True
+    return False
 
 
 def _enlarge(still: Picture, box: Box, factor: int, upscaler: Upscaler) -> Picture:
