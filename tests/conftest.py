@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import hypothesis
 import numpy as np
 import psutil
@@ -32,6 +35,10 @@ hypothesis.settings.load_profile("animeset")
 
 MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 
+_ALONE = "ANIMESET_TEST_ALONE"
+if _ALONE in os.environ:
+    cv2.setNumThreads(1)
+
 REAL_MODELS = os.environ.get("ANIMESET_MODELS")
 """The user's own models folder; only tests marked `weights` look there."""
 
@@ -40,6 +47,26 @@ REAL_MODELS = os.environ.get("ANIMESET_MODELS")
 def pytest_xdist_auto_num_workers() -> int:
     """`-n auto`: two, for a worker with its browser, server and run takes up to 2 GB; one where there is less."""
     return 2 if psutil.virtual_memory().available >= 4e9 else 1
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """A test marked `forks` runs in a process of its own: the others leave threads behind, and a fork waits for ever for what one held."""
+    if pyfuncitem.get_closest_marker("forks") is None or _ALONE in os.environ:
+        return None
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", pyfuncitem.nodeid]
+    one_thread = {f"{kind}_NUM_THREADS": "1" for kind in ("OMP", "OPENBLAS", "OPENCV_FOR")}
+    alone = subprocess.run(
+        [*words, "-m", ""],
+        cwd=pyfuncitem.config.rootpath,
+        env={**os.environ, **one_thread, _ALONE: "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert alone.returncode == 0, alone.stdout
+    return True
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +20,7 @@ from animeset_lib.pipeline.cast_pack import HEAD_PX, newest_pack, open_pack, wri
 from animeset_lib.run.stage import Given
 from animeset_lib.run.store import folder_size
 from tests.dashboard.test_cast_board import ALONE, IDS, run_cast, sort_film
+from tests.killing import When, killed
 
 ROWS_AND_VECTOR = 2_500
 """Bytes of all rows of a face and its still with a vector of 128 numbers, generously."""
@@ -120,10 +119,11 @@ def test_without_all_its_stages_it_is_none(sorted_film: Callable[[], Given], tmp
     assert open_pack(tmp_path / "film.cast") is None
 
 
+@pytest.mark.forks
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process per kill")
-@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_anywhere_it_is_the_earlier_or_the_new_one(
-    sorted_film: Callable[[], Given], tmp_path: Path, late: bool, monkeypatch: pytest.MonkeyPatch
+    sorted_film: Callable[[], Given], tmp_path: Path, when: When, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "fsync", lambda handle: None)  # a killed process loses nothing that the system was given
     first, second = sorted_film(), sorted_film()
@@ -136,7 +136,7 @@ def test_killed_anywhere_it_is_the_earlier_or_the_new_one(
         at += 1
         place = tmp_path / f"{at}.cast"
         write_pack(place, first, 1)
-        code = _killed_at(at, late, lambda place=place: write_pack(place, second, 1))
+        calls = killed(lambda place=place: write_pack(place, second, 1), at, when)
         newest = newest_pack(place)
         assert newest is not None
         assert _files(newest) == expected[newest.name], f"call {at}"
@@ -146,44 +146,7 @@ def test_killed_anywhere_it_is_the_earlier_or_the_new_one(
             second[CastStage].key: expected[second[CastStage].key]
         }
         shutil.rmtree(place)
-        if code == 0:
+        if calls is not None:
             break
-        assert code == -signal.SIGKILL
     assert at > 15
     assert seen == set(expected)
-
-
-def _killed_at(at: int, late: bool, work: Callable[[], None]) -> int:
-    """Runs `work` in a fork that ends before (or after) its call number `at` of those that change the disk; 0 when there are fewer."""
-    pid = os.fork()
-    if pid == 0:
-        _end_at(at, late)
-        code = 99
-        try:
-            work()
-            code = 0
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def _end_at(at: int, late: bool) -> None:
-    calls = 0
-
-    def watched(original: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            nonlocal calls
-            calls += 1
-            mine = calls == at
-            if mine and not late:
-                os.kill(os.getpid(), signal.SIGKILL)
-            try:
-                return original(*args, **kwargs)
-            finally:
-                if mine:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        return call
-
-    for name in ("replace", "rename", "unlink", "rmdir", "mkdir", "fsync"):
-        setattr(os, name, watched(getattr(os, name)))

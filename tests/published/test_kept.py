@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import sys
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -37,6 +34,7 @@ from animeset_lib.published.kept import KeptCaptions
 from animeset_lib.published.publish import changed_files, hold_folder, publish
 from animeset_lib.settings import CaptionSettings
 from animeset_lib.words.line import with_trigger
+from tests.killing import COUNT, killed
 from tests.published.small_world import FILM, FIRST, A, B, C, Pic, World, spaced
 
 
@@ -584,6 +582,7 @@ def test_a_run_waits_for_who_is_editing(world: World, monkeypatch: pytest.Monkey
     assert world.read(A) == b"hana, mine\n"
 
 
+@pytest.mark.forks
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process per kill")
 @pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.exhaustive)])
 def test_killed_anywhere_the_next_run_loses_nothing(
@@ -602,45 +601,20 @@ def test_killed_anywhere_the_next_run_loses_nothing(
 
     new = (*FIRST, Pic("f-000000400-00-face", "hana", 3, "hana, new"))
 
-    def run_killed(world: World, at: int) -> int:
-        """The run in a process that is killed at a call that changes the disk; the number of such calls."""
-        pid = os.fork()
-        if pid == 0:
-            seen = 0
-
-            def watched(original: Callable[..., Any]) -> Callable[..., Any]:
-                def call(*args: Any, **kwargs: Any) -> Any:
-                    nonlocal seen
-                    seen += 1
-                    if seen == at:
-                        os.kill(os.getpid(), signal.SIGKILL)
-                    return original(*args, **kwargs)
-
-                return call
-
-            for name in ("replace", "rename", "unlink", "rmdir", "fsync"):
-                setattr(os, name, watched(getattr(os, name)))
-            try:
-                world.run(new)
-            except BaseException:
-                os._exit(99)
-            sys.stdout.flush()
-            os._exit(min(seen, 98))
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
     def files(world: World) -> dict[str, bytes]:
         found = {p.relative_to(world.output).as_posix(): p for p in world.output.rglob("*") if p.is_file()}
         # the log says the time
         return {name: path.read_bytes() for name, path in found.items() if not name.endswith((".edits.jsonl", ".zip"))}
 
     clean = prepared(tmp_path / "clean")
-    calls = run_killed(clean, 0)
-    assert 15 < calls < 98
+    calls = killed(lambda: clean.run(new), COUNT)
+    assert calls is not None
+    assert calls > 15
     expected = files(clean)
     assert expected[f"Film/{A.file}"] == b"hana, mine\n"
     for at in range(1, calls + 1, every):
         world = prepared(tmp_path / f"killed{at}")
-        assert run_killed(world, at) == -signal.SIGKILL
+        assert killed(lambda world=world: world.run(new), at) is None
         here = [path for path in (world.folder, world.output / ".Film.old") if path.is_dir()]
         assert here, f"after a kill at call {at} no version is there"
         world.run(new)

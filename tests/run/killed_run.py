@@ -7,18 +7,14 @@ CALL counts from 1 and is the call that is not made any more; 0 kills nothing an
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from threading import Lock
-from typing import Any
 
 from animeset_lib.pipeline import Folders, run_film
 from animeset_lib.pipeline import run as room
 from animeset_lib.settings import load_settings
 from tests.fakes import FakeModels
+from tests.killing import kill_at
 
 SETTINGS = (
     "upscale.training_px=256",
@@ -30,25 +26,10 @@ SETTINGS = (
 
 
 def main(film: Path, root: Path, at: int) -> None:
-    seen = 0
-    lock = Lock()  # stills are written by several threads
-
-    def watched(original: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            nonlocal seen
-            with lock:
-                seen += 1
-                if seen == at:
-                    os.kill(os.getpid(), signal.SIGKILL)
-            return original(*args, **kwargs)
-
-        return call
-
-    for name in ("replace", "rename", "unlink", "remove", "rmdir", "fsync", "link"):
-        setattr(os, name, watched(getattr(os, name)))
+    count = kill_at(at)
     room.Zoo = FakeModels  # type: ignore[misc, assignment]
     run_film(film, load_settings(assignments=SETTINGS), Folders(root / "output", root / "work", root / "logs"))
-    print(seen)
+    print(count())
 
 
 if __name__ == "__main__":

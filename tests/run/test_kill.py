@@ -7,58 +7,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from animeset_lib.pipeline import RunResult
+from tests.killing import COUNT, When, killed
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process per kill")
-
-_WATCHED = ("replace", "rename", "unlink", "remove", "rmdir", "fsync", "link")
-
-
-def _watch(before_or_after: str, at: int) -> Callable[[], int]:
-    """Patch the system calls in this process so that call number `at` kills it; returns a reader of the count so far."""
-    seen = 0
-
-    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            nonlocal seen
-            seen += 1
-            mine = seen
-            if mine == at and before_or_after == "before":
-                os.kill(os.getpid(), signal.SIGKILL)
-            try:
-                return original(*args, **kwargs)
-            finally:
-                if mine == at and before_or_after == "after":
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        return call
-
-    for name in _WATCHED:
-        setattr(os, name, wrap(getattr(os, name)))
-    return lambda: seen
-
-
-def _in_child(work: Callable[[], int]) -> int:
-    """Run `work` in a forked process; its return value, or minus the signal that ended it."""
-    pid = os.fork()
-    if pid == 0:
-        code = 99
-        try:
-            code = work()
-        finally:
-            sys.stdout.flush()
-            os._exit(code)
-    _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status)
+pytestmark = [pytest.mark.forks, pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process per kill")]
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -82,32 +40,21 @@ def test_killed_anywhere_and_resumed_is_like_never_killed(
     assert any(name.endswith(".zip") for name in expected)
     assert "toy/hero/dataset/images/hero_n5-twin.png" in expected
 
-    def count() -> int:
-        read = _watch("before", at=-1)
-        toy_run(tmp_path / "counted")
-        (tmp_path / "calls").write_text(str(read()))
-        return 0
-
-    assert _in_child(count) == 0
-    calls = int((tmp_path / "calls").read_text())
+    calls = killed(lambda: toy_run(tmp_path / "counted"), COUNT)
+    assert calls is not None
     assert calls > 60, "the run makes fewer renames, syncs and deletes than it must: is the watch still in place?"
 
     root = tmp_path / "killed"
-    anywhere = [(when, at) for when in ("before", "after") for at in range(1, calls + 1)]
+    both: tuple[When, When] = ("before", "after")
+    anywhere = [(when, at) for when in both for at in range(1, calls + 1)]
     # within a stage, while the datasets are published, and while work/ is cleared
-    somewhere = [("before", calls // 3), ("before", 7 * calls // 10), ("after", 7 * calls // 8)]
+    somewhere: list[tuple[When, int]] = [("before", calls // 3), ("before", 7 * calls // 10), ("after", 7 * calls // 8)]
     for when, at in anywhere if every else somewhere:
         shutil.rmtree(root, ignore_errors=True)
 
-        def killed(when: str = when, at: int = at) -> int:
-            _watch(when, at)
-            toy_run(root)
-            return 0
-
-        code = _in_child(killed)
-        assert code == -signal.SIGKILL, f"{when} call {at}: exit {code}"
+        assert killed(lambda: toy_run(root), at, when) is None, f"{when} call {at} of {calls} never came"
         _assert_no_half_made_folder(root / "work")
-        assert _in_child(lambda: toy_run(root) and 0) == 0, f"resume failed after a kill {when} call {at}"
+        assert killed(lambda: toy_run(root), COUNT), f"resume failed after a kill {when} call {at}"
         assert _files(root / "output") == expected, f"killed {when} call {at}"
         assert [p.name for p in (root / "work").iterdir()] == [".locks"], f"leftovers after a kill {when} call {at}"
         repeated = [item for item, times in Counter((root / "diary").read_text().split()).items() if times > 1]
