@@ -32,6 +32,8 @@ STEPS = [
     "07_dataset",
     "colab",
 ]
+ALWAYS = ("00_tour", "03_characters", "07_dataset")
+"""Those that run in `make test`, too."""
 _FOLDERS, _FILES = ("input", "output", "work", "logs"), ("dashboard.ipynb", "voila.json")
 NOT_OURS = {"IPython.display", "importlib.util", "pathlib"}
 """What a notebook may import beside this package's public names."""
@@ -129,7 +131,9 @@ def _check(notebook: Any, project: Path, before: dict[str, bytes]) -> None:
     assert {path.name for path in project.iterdir()} == {*_FOLDERS, "notebooks", *_FILES}
 
 
-@pytest.mark.parametrize("name", STEPS[:-1])
+@pytest.mark.parametrize(
+    "name", [name if name in ALWAYS else pytest.param(name, marks=pytest.mark.exhaustive) for name in STEPS[:-1]]
+)
 def test_notebooks_run_from_top_to_bottom(name: str, finished_demo: Path, tmp_path: Path) -> None:
     """Each in a project of its own, so none needs another; by turns from the notebooks' folder and from the project's."""
     project = _project(tmp_path / "project", finished_demo)

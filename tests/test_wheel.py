@@ -154,6 +154,7 @@ for name in sys.argv[1:]:
 """
 
 
+@pytest.mark.exhaustive
 def test_notebooks_are_laid_out_and_run(installed: Installed, tmp_path: Path) -> None:
     said = installed(tmp_path, "notebooks", "x")
     there = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))

@@ -188,6 +188,7 @@ def test_a_failed_run_says_why_and_gives_its_log(
         assert page.tab.locator("#download-own-log").count() == 1
 
 
+@pytest.mark.exhaustive
 def test_a_run_is_found_again_cancelled_and_resumed(one: Any, project: Path, long_film: Path) -> None:
     (project / "input" / "a.mp4").write_bytes(long_film.read_bytes())
     with served(project) as server, opened(one, server) as page:
@@ -214,6 +215,7 @@ def test_a_run_is_found_again_cancelled_and_resumed(one: Any, project: Path, lon
         page.phase("cancelled")
 
 
+@pytest.mark.exhaustive
 def test_a_broken_off_upload_goes_on(one: Any, server: Server, project: Path, tmp_path: Path) -> None:
     large = make_film(tmp_path / "large.mp4", seconds=2)
     with large.open("ab") as file:  # a box that players skip
@@ -253,6 +255,7 @@ def test_what_is_no_film_is_said_at_once(one: Any, server: Server, project: Path
         assert page.tab.locator("#film-error img").count() == 0
 
 
+@pytest.mark.exhaustive
 def test_a_name_is_just_a_name(one: Any, server: Server, project: Path, film: Path) -> None:
     name = "<img src=x onerror=alert(1)>.mp4"
     (project / "input" / name).write_bytes(film.read_bytes())
@@ -307,6 +310,7 @@ def test_language_light_and_width(one: Any, server: Server, project: Path, film:
         tab.wait_for_selector("#start:not([disabled])")
 
 
+@pytest.mark.exhaustive
 def test_what_a_threshold_would_do(one: Any, server: Server, project: Path, film: Path) -> None:
     (project / "input" / "a.mp4").write_bytes(film.read_bytes())
     with opened(one, server) as page:
@@ -340,6 +344,7 @@ def test_what_a_threshold_would_do(one: Any, server: Server, project: Path, film
         assert [row[1] for row in states] == expected
 
 
+@pytest.mark.exhaustive
 def test_a_page_leaves_no_kernel_behind_and_says_when_it_is_alone(one: Any, server: Server) -> None:
     def kernels() -> list[psutil.Process]:
         below = psutil.Process(server.process.pid).children(recursive=True)
@@ -362,6 +367,7 @@ def test_a_page_leaves_no_kernel_behind_and_says_when_it_is_alone(one: Any, serv
         page.tab.wait_for_selector("#lost", timeout=60_000)
 
 
+@pytest.mark.exhaustive
 def test_every_file_that_is_no_film_is_said(one: Any, server: Server, tmp_path: Path) -> None:
     files = [tmp_path / "first.mkv", tmp_path / "second.mkv"]
     for file in files:
@@ -374,6 +380,7 @@ def test_every_file_that_is_no_film_is_said(one: Any, server: Server, tmp_path: 
         page.tab.wait_for_selector('#film-error:not(:has-text("second.mkv"))')
 
 
+@pytest.mark.exhaustive
 def test_films_chosen_faster_than_the_page_is_answered(one: Any, server: Server, project: Path, film: Path) -> None:
     for name in ("a.mp4", "b.mp4", "c.mp4"):
         (project / "input" / name).write_bytes(film.read_bytes())

@@ -81,15 +81,18 @@ def look(model: ViewModel) -> dict[str, Any]:
 
 
 def wait(model: ViewModel, *phases: str, film: str = "", until: Callable[[dict[str, Any]], bool] | None = None) -> Any:
-    """Looks at the page, as a browser does, until the run is in one of `phases`. Gives the run's state."""
-    end = time.monotonic() + PATIENCE_S
+    """Looks at the run, as a browser does, until it is in one of `phases`, and at the whole page now and then. Gives the run's state."""
+    start, looks = time.monotonic(), 0
     while True:
-        state = look(model)
+        state = model.run_state()
         if state["phase"] in phases and film in state["film"] and (until is None or until(state)):
-            return state
+            return look(model)
         assert state["phase"] in BUSY or film not in state["film"], (state["phase"], state["problem"])
-        assert time.monotonic() < end, state
-        time.sleep(0.05)
+        assert time.monotonic() < start + PATIENCE_S, state
+        if time.monotonic() > start + 2 * looks:
+            looks += 1
+            look(model)
+        time.sleep(0.1)
 
 
 def stages(state: dict[str, Any], how: str) -> list[str]:
@@ -347,6 +350,7 @@ def test_a_run_that_fails_says_why_and_where_to_read_more(
     assert wait(model, "finished")["problem"] == ""
 
 
+@pytest.mark.exhaustive
 def test_a_run_that_failed_before_it_began_hides_the_run_before_it(page: Page, project: Path) -> None:
     model = page("a.mkv=short")
     model.start()
@@ -385,6 +389,7 @@ def test_cancel_before_the_run_has_begun(page: Page) -> None:
     wait(model, "cancelled")
 
 
+@pytest.mark.exhaustive
 def test_a_run_that_is_killed_has_stopped_and_can_go_on(page: Page, project: Path) -> None:
     model = page("a.mkv=cast")
     model.option("keep_work", True)

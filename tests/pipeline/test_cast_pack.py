@@ -20,7 +20,7 @@ from animeset_lib.pipeline.cast_pack import HEAD_PX, newest_pack, open_pack, wri
 from animeset_lib.run.stage import Given
 from animeset_lib.run.store import folder_size
 from tests.dashboard.test_cast_board import ALONE, IDS, run_cast, sort_film
-from tests.killing import When, killed
+from tests.killing import COUNT, When, killed
 
 ROWS_AND_VECTOR = 2_500
 """Bytes of all rows of a face and its still with a vector of 128 numbers, generously."""
@@ -122,31 +122,31 @@ def test_without_all_its_stages_it_is_none(sorted_film: Callable[[], Given], tmp
 @pytest.mark.forks
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process per kill")
 @pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("every", [6, pytest.param(1, marks=pytest.mark.exhaustive)])
 def test_killed_anywhere_it_is_the_earlier_or_the_new_one(
-    sorted_film: Callable[[], Given], tmp_path: Path, when: When, monkeypatch: pytest.MonkeyPatch
+    sorted_film: Callable[[], Given], tmp_path: Path, when: When, every: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "fsync", lambda handle: None)  # a killed process loses nothing that the system was given
     first, second = sorted_film(), sorted_film()
-    expected = {}
-    for outputs in (first, second):
-        write_pack(tmp_path / "clean.cast", outputs, 1)
-        expected[outputs[CastStage].key] = _files(tmp_path / "clean.cast" / outputs[CastStage].key)
-    seen, at = set(), 0
-    while True:
-        at += 1
-        place = tmp_path / f"{at}.cast"
-        write_pack(place, first, 1)
-        calls = killed(lambda place=place: write_pack(place, second, 1), at, when)
+    packs = {}
+    for name, outputs in (("second", second), ("first", first)):
+        write_pack(tmp_path / name, outputs, 1)
+        packs[outputs[CastStage].key] = _files(tmp_path / name / outputs[CastStage].key)
+    shutil.copytree(tmp_path / "first", tmp_path / "counted")
+    calls = killed(lambda: write_pack(tmp_path / "counted", second, 1), COUNT)
+    assert calls is not None
+    assert calls > 15
+    seen = set()
+    for at in {*range(1, calls + 1, every), calls}:
+        place = shutil.copytree(tmp_path / "first", tmp_path / f"{at}.cast")
+        assert killed(lambda place=place: write_pack(place, second, 1), at, when) is None
         newest = newest_pack(place)
         assert newest is not None
-        assert _files(newest) == expected[newest.name], f"call {at}"
+        assert _files(newest) == packs[newest.name], f"call {at}"
         seen.add(newest.name)
         write_pack(place, second, 1)
         assert {path.name: _files(path) for path in place.iterdir()} == {
-            second[CastStage].key: expected[second[CastStage].key]
+            second[CastStage].key: packs[second[CastStage].key]
         }
         shutil.rmtree(place)
-        if calls is not None:
-            break
-    assert at > 15
-    assert seen == set(expected)
+    assert seen == set(packs)
