@@ -18,13 +18,13 @@ from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, Pla
 from animeset_lib.export.prompts import NEGATIVE
 from animeset_lib.published.reader import REGULARISATION
 
-__all__ = ["ai_toolkit_files"]
+__all__ = ["export_files"]
 
 _XL_FROM_PX = 896
 """Who trains at this size or above has SDXL or a child of it."""
 
 
-def ai_toolkit_files(plan: ExportPlan) -> ExportFiles:
+def export_files(plan: ExportPlan) -> ExportFiles:
     """All files of the export, by path relative to its folder."""
     files = ExportFiles()
     for character in plan.characters:

@@ -16,10 +16,10 @@ from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, rea
 from animeset_lib.published.reader import ExportPicture
 from animeset_lib.words.vocabulary import UNKNOWN
 
-__all__ = ["huggingface_files"]
+__all__ = ["export_files"]
 
 
-def huggingface_files(plan: ExportPlan) -> ExportFiles:
+def export_files(plan: ExportPlan) -> ExportFiles:
     """All files of the export, by path relative to its folder."""
     files = ExportFiles()
     for character in plan.characters:

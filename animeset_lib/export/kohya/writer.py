@@ -24,7 +24,7 @@ from animeset_lib.export.prompts import NEGATIVE
 from animeset_lib.records import safe_name
 from animeset_lib.words.spelling import safe_slug
 
-__all__ = ["kohya_files"]
+__all__ = ["export_files"]
 
 _STEP_PX = 64
 _REG_FOLDER = "1_scenery"
@@ -32,7 +32,7 @@ _MASKS = "masks"
 _VALIDATION = "validation"
 
 
-def kohya_files(plan: ExportPlan) -> ExportFiles:
+def export_files(plan: ExportPlan) -> ExportFiles:
     """All files of the export, by path relative to its folder."""
     files = ExportFiles()
     for character in plan.characters:

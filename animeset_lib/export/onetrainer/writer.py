@@ -14,12 +14,12 @@ from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, rea
 from animeset_lib.export.prompts import NEGATIVE
 from animeset_lib.published.reader import REGULARISATION, ExportPicture
 
-__all__ = ["onetrainer_files"]
+__all__ = ["export_files"]
 
 _VALIDATION = "validation"
 
 
-def onetrainer_files(plan: ExportPlan) -> ExportFiles:
+def export_files(plan: ExportPlan) -> ExportFiles:
     """All files of the export, by path relative to its folder."""
     files = ExportFiles()
     for character in plan.characters:
