@@ -119,10 +119,10 @@ def _grouping(by: str) -> By:
     """`--by`. Raises `SettingsError` for one that there is not."""
     from animeset_lib.export.plan import By
 
-    for one in get_args(By):
-        if one == by:
-            return one
-    raise SettingsError(f"--by {by} is not known; expected one of {', '.join(get_args(By))}")
+    grouping: By | None = next((one for one in get_args(By) if one == by), None)
+    if grouping is None:
+        raise SettingsError(f"--by {by} is not known; expected one of {', '.join(get_args(By))}")
+    return grouping
 
 
 def _as_json(plan: ExportPlan, done: Sequence[Exported]) -> dict[str, Any]:

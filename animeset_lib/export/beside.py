@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from animeset_lib.export.loaded import ANY_PICTURE, Notes, is_hidden, lines_of, stem_path
+from animeset_lib.export.files import ANY_PICTURE, is_hidden, stem_path
+from animeset_lib.export.notes import Notes
+from animeset_lib.export.texts import lines_of
 
 __all__ = [
     "Manner",

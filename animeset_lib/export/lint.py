@@ -22,7 +22,8 @@ from animeset_lib.export.lint_pictures import (
     check_picture,
     measure_all,
 )
-from animeset_lib.export.loaded import Finding, Loaded, LoadedSet, Notes
+from animeset_lib.export.loaded import Loaded, LoadedSet
+from animeset_lib.export.notes import Finding, Notes
 from animeset_lib.export.recognise import load, recognise
 from animeset_lib.wording import counted
 

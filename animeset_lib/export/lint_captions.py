@@ -8,15 +8,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 
-from animeset_lib.export.loaded import (
-    Loaded,
-    LoadedPicture,
-    LoadedSet,
-    Notes,
-    tag_key,
-    tags_of,
-    trigger_of_export,
-)
+from animeset_lib.export.loaded import Loaded, LoadedPicture, LoadedSet
+from animeset_lib.export.notes import Notes, trigger_of_export
+from animeset_lib.export.texts import tag_key, tags_of
 from animeset_lib.words.vocabulary import category_of
 
 __all__ = ["Triggers", "check_caption", "estimated_tokens"]

@@ -19,7 +19,9 @@ from PIL import Image
 
 from animeset_lib.dataset.selection import THUMB_PX, thumb_difference
 from animeset_lib.errors import InputError
-from animeset_lib.export.loaded import Loaded, LoadedPicture, LoadedSet, Notes, is_hidden
+from animeset_lib.export.files import is_hidden
+from animeset_lib.export.loaded import Loaded, LoadedPicture, LoadedSet
+from animeset_lib.export.notes import Notes
 from animeset_lib.frames.hashing import neighbours, perceptual_hash
 from animeset_lib.media import read_image
 

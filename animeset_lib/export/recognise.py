@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from animeset_lib.errors import InputError
+from animeset_lib.export.files import is_hidden, sorted_files, sorted_folders
 from animeset_lib.export.forms import FORMS, LOADERS
-from animeset_lib.export.loaded import Loaded, is_hidden, parsed, sorted_files, sorted_folders
+from animeset_lib.export.loaded import Loaded
+from animeset_lib.export.texts import parsed
 
 __all__ = ["Source", "load", "recognise"]
 

@@ -15,17 +15,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from animeset_lib.errors import InputError
+from animeset_lib.export.files import MARKER, marker_of
 from animeset_lib.export.forms import WRITERS
 from animeset_lib.export.plan import ExportFiles, ExportOptions, ExportPlan, make_plan
 from animeset_lib.published.publish import hold_folder
 from animeset_lib.published.reader import read_film
 from animeset_lib.published.series import join_films
-from animeset_lib.run.store import free_name, full_disk_as, parse_json, remove_tree, write_json
+from animeset_lib.run.store import free_name, full_disk_as, remove_tree, write_json
 from animeset_lib.system import replace_path, sha256_of, sync
 
-__all__ = ["MARKER", "Exported", "export_films", "is_export", "write_export"]
-
-MARKER = ".animeset-export.json"
+__all__ = ["Exported", "export_films", "write_export"]
 
 _CACHES = (".npz", ".safetensors")
 _CACHE_FILES = frozenset({"metadata_cache.json", ".aitk_size.json"})
@@ -68,11 +67,6 @@ def export_films(
                 write_export(WRITERS[name].export_files(own), target, name, plan.film_ids, copy=copy, prefix=own.prefix)
             )
     return plan, done
-
-
-def is_export(folder: Path) -> bool:
-    """Whether a folder was written by `write_export`."""
-    return bool(_marker(folder))
 
 
 def write_export(
@@ -169,9 +163,5 @@ def _is_cache(name: PurePosixPath, pictures: set[str]) -> bool:
 
 def _marker(folder: Path) -> dict[str, Any]:
     """What `.animeset-export.json` says; empty when the folder is no export."""
-    try:
-        marker = parse_json((folder / MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    sound = isinstance(marker, dict) and isinstance(marker.get("files"), dict) and isinstance(marker.get("films"), list)
-    return marker if sound else {}
+    marker = marker_of(folder)
+    return marker if isinstance(marker.get("files"), dict) and isinstance(marker.get("films"), list) else {}

@@ -593,7 +593,10 @@ def test_huggingface_columns_hold_numbers_whatever_a_row_says(tmp_path: Path, bo
     rows = film / "hana" / "metadata.jsonl"
     rows.write_text(json.dumps({**json.loads(rows.read_text()), "box": box, "quality": quality}))
     row = json.loads(
-        text(WRITERS["huggingface"].export_files(make_plan(read_film(film), ExportOptions())), "hana/train/metadata.jsonl")
+        text(
+            WRITERS["huggingface"].export_files(make_plan(read_film(film), ExportOptions())),
+            "hana/train/metadata.jsonl",
+        )
     )
     assert (row["bbox"], row["score"]) == ([0.0, 0.0, 64.0, 64.0], -1.0)
 

@@ -11,18 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from animeset_lib.export.beside import caption_from, lonely_captions, missing, taken_pictures
-from animeset_lib.export.loaded import (
-    Loaded,
-    LoadedPicture,
-    LoadedSet,
-    Notes,
-    existing,
-    is_hidden,
-    sorted_files,
-    stem_path,
-    types_by_key,
-    walked,
-)
+from animeset_lib.export.files import existing, is_hidden, sorted_files, stem_path, walked
+from animeset_lib.export.loaded import Loaded, LoadedPicture, LoadedSet
+from animeset_lib.export.notes import Notes, types_by_key
 
 __all__ = ["load", "recognises"]
 

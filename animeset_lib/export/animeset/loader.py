@@ -9,21 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from animeset_lib.export.beside import caption_from, lonely_captions, taken_pictures
-from animeset_lib.export.loaded import (
-    MOST,
-    Kind,
-    Loaded,
-    LoadedPicture,
-    LoadedSet,
-    Notes,
-    existing,
-    is_hidden,
-    sorted_files,
-    sorted_folders,
-    stated_size,
-    tag_key,
-    tags_of,
-)
+from animeset_lib.export.files import existing, is_hidden, sorted_files, sorted_folders
+from animeset_lib.export.loaded import Kind, Loaded, LoadedPicture, LoadedSet, stated_size
+from animeset_lib.export.notes import MOST, Notes
+from animeset_lib.export.texts import tag_key, tags_of
 from animeset_lib.published.reader import REGULARISATION
 from animeset_lib.words.line import trigger_in
 from animeset_lib.words.traits import leaks_of

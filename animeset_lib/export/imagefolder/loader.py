@@ -14,16 +14,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from animeset_lib.export.beside import ignored_pictures
-from animeset_lib.export.loaded import (
-    Kind,
-    Loaded,
-    LoadedPicture,
-    LoadedSet,
-    Notes,
-    is_hidden,
-    lines_of,
-    stated_size,
-)
+from animeset_lib.export.files import is_hidden
+from animeset_lib.export.loaded import Kind, Loaded, LoadedPicture, LoadedSet, stated_size
+from animeset_lib.export.notes import Notes
+from animeset_lib.export.texts import lines_of
 
 __all__ = ["load", "recognises"]
 
@@ -132,10 +126,9 @@ def _split(notes: Notes, split: str, metadata: Sequence[Path], pictures: Sequenc
     rows = [(path, row) for path in metadata for row in _rows(notes, path)]
     for path, row in rows:
         _check_columns(notes, path, row, kinds)
-        picture = _picture(notes, path, row)
-        if picture is not None:
+        if found := _picture(notes, path, row):
             character = row.get("character")
-            groups.setdefault(character if isinstance(character, str) else "", []).append(picture)
+            groups.setdefault(character if isinstance(character, str) else "", []).append(found)
     if not rows:
         notes.error("no_pictures", metadata[0], "expected a row per picture, got none")
     listed = {picture.path for group in groups.values() for picture in group}

@@ -12,7 +12,8 @@ from typing import Any
 
 from animeset_lib.export.kohya.load_folders import pictures_of, repeats_of
 from animeset_lib.export.kohya.load_metadata import metadata_set
-from animeset_lib.export.loaded import Kind, Loaded, LoadedSet, Notes, Types, types_by_key
+from animeset_lib.export.loaded import Kind, Loaded, LoadedSet
+from animeset_lib.export.notes import Notes, Types, types_by_key
 
 __all__ = ["load", "recognises"]
 
@@ -166,9 +167,9 @@ def _dataset(config: _Config, dataset: Mapping[str, Any], general: Mapping[str, 
 
 
 def _check_size(config: _Config, values: Mapping[str, Any], where: str) -> None:
-    resolution = values.get("resolution")
-    sides = resolution if isinstance(resolution, list) else [resolution] * 2
-    if not all(isinstance(side, int) and side > 0 for side in sides):
+    resolution: int | list[int] = values.get("resolution", 0)
+    sides = resolution if isinstance(resolution, list) else [resolution, resolution]
+    if min(sides) <= 0:
         return
     config.sizes.append((sides[0] * sides[1]) ** 0.5)
     step = values.get("bucket_reso_steps", 64)

@@ -17,17 +17,9 @@ from animeset_lib.export.beside import (
     missing,
     taken_pictures,
 )
-from animeset_lib.export.loaded import (
-    ANY_PICTURE,
-    Kind,
-    Loaded,
-    LoadedPicture,
-    LoadedSet,
-    Notes,
-    is_hidden,
-    sorted_files,
-    sorted_folders,
-)
+from animeset_lib.export.files import ANY_PICTURE, is_hidden, sorted_files, sorted_folders
+from animeset_lib.export.loaded import Kind, Loaded, LoadedPicture, LoadedSet
+from animeset_lib.export.notes import Notes
 
 __all__ = ["fed", "load", "pictures_in", "pictures_of", "recognises", "repeats_of"]
 
@@ -161,8 +153,7 @@ def _picture(notes: Notes, picture: Path, values: Mapping[str, Any], mask: Path 
         instead = values.get("class_tokens", "")
         missing(notes, picture, suffix, f"kohya trains it with {repr(instead) if instead else 'an empty prompt'}")
         return LoadedPicture(picture, (fed(values, instead),), mask=mask)
-    manner = "alternatives" if values.get("enable_wildcard") else "first_line"
-    captions = caption_from(notes, caption, manner)
+    captions = caption_from(notes, caption, "alternatives" if values.get("enable_wildcard") else "first_line")
     return LoadedPicture(picture, tuple(fed(values, one) for one in captions), caption, mask)
 
 

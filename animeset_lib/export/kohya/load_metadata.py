@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from animeset_lib.export.kohya.load_folders import fed, pictures_in
-from animeset_lib.export.loaded import Loaded, LoadedPicture, LoadedSet, Notes
+from animeset_lib.export.loaded import Loaded, LoadedPicture, LoadedSet
+from animeset_lib.export.notes import Notes
 
 __all__ = ["load", "metadata_set", "recognises"]
 

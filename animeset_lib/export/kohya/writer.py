@@ -19,7 +19,7 @@ import numpy as np
 import tomlkit
 from tomlkit.items import Table
 
-from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, PlannedSet, readme
+from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, PlannedSet, name_of, readme
 from animeset_lib.export.prompts import NEGATIVE
 from animeset_lib.records import safe_name
 from animeset_lib.words.spelling import safe_slug
@@ -38,26 +38,24 @@ def export_files(plan: ExportPlan) -> ExportFiles:
     for character in plan.characters:
         root = character.name
         for one in character.sets:
-            folder = f"{root}/img/{_image_folder(one)}"
-            for picture in one.pictures:
-                files.picture(folder, picture, one.trigger)
+            files.pictures(f"{root}/img/{_image_folder(one)}", one.pictures, one.trigger)
             files.text(f"{root}/{_meta_name(one)}", _metadata(one))
-            if _masked(one):
+            if one.masked:
                 _add_masks(files, f"{root}/{_MASKS}/{_image_folder(one)}", one)
-        for picture in character.validation:
-            files.picture(f"{root}/{_VALIDATION}", picture, character.trigger)
-        for picture in plan.regularisation:
-            files.picture(f"{root}/reg/{_REG_FOLDER}", picture)
+        files.pictures(f"{root}/{_VALIDATION}", character.validation, character.trigger)
+        files.pictures(f"{root}/reg/{_REG_FOLDER}", plan.regularisation)
         base = root if plan.prefix else ""
         files.text(f"{root}/dataset_config.toml", _dataset_config(plan, [(base, character)], root))
         files.text(f"{root}/finetune_config.toml", _finetune_config(plan, base, character))
-        if any(_masked(one) for one in character.sets):
+        if any(one.masked for one in character.sets):
             files.text(f"{root}/masked_loss_config.toml", _masked_config(plan, base, character))
         files.text(f"{root}/sample_prompts.txt", _prompts(plan, character))
     everyone = [(character.name, character) for character in plan.characters]
     if len(everyone) > 1:
         files.text("all_characters.toml", _dataset_config(plan, everyone, "this export"))
-    files.text("README.md", readme(Path(__file__).with_name("README.md.j2"), plan, script=_script(plan.resolution)))
+    # below this size it is SD 1.5 that is trained
+    script = "sdxl_train_network.py" if plan.resolution >= 896 else "train_network.py"
+    files.text("README.md", readme(Path(__file__).with_name("README.md.j2"), plan, script=script))
     return files
 
 
@@ -75,10 +73,6 @@ def _meta_name(one: PlannedSet) -> str:
     return f"meta_{one.folder}.json" if one.folder else "meta.json"
 
 
-def _masked(one: PlannedSet) -> bool:
-    return any(picture.mask is not None for picture in one.pictures)
-
-
 def _add_masks(files: ExportFiles, folder: str, one: PlannedSet) -> None:
     """A mask under the stem of every picture: the user's, or white."""
     for picture in one.pictures:
@@ -93,10 +87,7 @@ def _add_masks(files: ExportFiles, folder: str, one: PlannedSet) -> None:
 def _metadata(one: PlannedSet) -> str:
     """Metadata JSON of one image folder: picture → tags and size."""
     entries = {
-        f"{picture.stem}{picture.path.suffix.lower()}": {
-            "tags": picture.caption,
-            "image_size": [picture.width, picture.height],
-        }
+        name_of(picture): {"tags": picture.caption, "image_size": [picture.width, picture.height]}
         for picture in one.pictures
     }
     return json.dumps(entries, ensure_ascii=False, indent=1) + "\n"
@@ -132,7 +123,7 @@ def _masked_config(plan: ExportPlan, base: str, character: CharacterPlan) -> str
     masked, plain = [], []
     for one in character.sets:
         images = plan.path(base, "img", _image_folder(one))
-        if _masked(one):
+        if one.masked:
             masked.append(_subset(images, one, masks=plan.path(base, _MASKS, _image_folder(one))))
         else:
             plain.append(_subset(images, one))
@@ -232,8 +223,3 @@ def _prompts(plan: ExportPlan, character: CharacterPlan) -> str:
     # " --" would begin an option
     lines += [f"{one.text.replace(' --', ' ')} {tail}" for one in character.prompts]
     return "\n".join(lines) + "\n"
-
-
-def _script(resolution: int) -> str:
-    """Below this size it is SD 1.5 that is trained."""
-    return "sdxl_train_network.py" if resolution >= 896 else "train_network.py"

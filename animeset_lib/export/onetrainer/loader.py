@@ -10,22 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from animeset_lib.export.beside import caption_from, ignored_pictures, lonely_captions, missing, taken_pictures
-from animeset_lib.export.loaded import (
-    ANY_PICTURE,
-    Kind,
-    Loaded,
-    LoadedPicture,
-    LoadedSet,
-    Notes,
-    existing,
-    is_hidden,
-    lines_of,
-    sorted_files,
-    sorted_folders,
-    stem_path,
-    types_by_key,
-    walked,
-)
+from animeset_lib.export.files import ANY_PICTURE, existing, is_hidden, sorted_files, sorted_folders, stem_path, walked
+from animeset_lib.export.loaded import Kind, Loaded, LoadedPicture, LoadedSet
+from animeset_lib.export.notes import Notes, types_by_key
+from animeset_lib.export.texts import lines_of
 
 __all__ = ["load", "recognises"]
 

@@ -6,17 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from animeset_lib.export.beside import caption_from, ignored_pictures, kohya_caption, lonely_captions, missing
-from animeset_lib.export.loaded import (
-    ANY_PICTURE,
-    Loaded,
-    LoadedPicture,
-    LoadedSet,
-    Notes,
-    existing,
-    is_hidden,
-    sorted_files,
-    walked,
-)
+from animeset_lib.export.files import ANY_PICTURE, existing, is_hidden, sorted_files, walked
+from animeset_lib.export.loaded import Loaded, LoadedPicture, LoadedSet
+from animeset_lib.export.notes import Notes
 
 __all__ = ["load", "recognises"]
 
