@@ -154,16 +154,13 @@ def _from_folder(notes: Notes, dataset: _Dataset) -> tuple[LoadedPicture, ...]:
         words = "lies inside the folder of pictures, all of which is trained, masks too; put it beside that folder"
         notes.error("masks_trained", masks, words)
     files = [path for folder in walked(place) if folder.name != "_controls" for path in sorted_files(folder)]
-    pictures = taken_pictures(
-        notes,
-        place,
-        files,
-        lambda path: path.name.lower().endswith(_SUFFIXES) and not is_hidden(path),
-        _READS,
-        "; ai-toolkit stops here",
-    )
+    pictures = taken_pictures(notes, place, files, _is_taken, _READS, "; ai-toolkit stops here")
     lonely_captions(notes, files, dataset.suffix, pictures)
     return tuple(_picture(notes, dataset, picture, {}) for picture in pictures)
+
+
+def _is_taken(path: Path) -> bool:
+    return path.name.lower().endswith(_SUFFIXES) and not is_hidden(path)
 
 
 def _from_json(notes: Notes, dataset: _Dataset) -> tuple[LoadedPicture, ...]:
