@@ -112,7 +112,6 @@ class ExportPlan:
     characters: tuple[CharacterPlan, ...]
     regularisation: tuple[ExportPicture, ...]
     film_ids: tuple[str, ...]
-    sources: tuple[str, ...]
     resolution: int
     prefix: str
     notes: tuple[str, ...]
@@ -199,7 +198,6 @@ def make_plan(film: PublishedFilm, options: ExportOptions) -> ExportPlan:
         ),
         regularisation=film.regularisation.pictures,
         film_ids=film.film_ids,
-        sources=film.sources,
         resolution=resolution,
         prefix=options.prefix.replace("\\", "/"),
         notes=tuple(notes),
