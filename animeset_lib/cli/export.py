@@ -11,6 +11,7 @@ import typer
 
 from animeset_lib.cli.common import JsonOption, OutputOption, errors, say
 from animeset_lib.errors import SettingsError
+from animeset_lib.export.forms import WRITERS
 
 if TYPE_CHECKING:
     from animeset_lib.export.plan import By, ExportPlan
@@ -18,57 +19,67 @@ if TYPE_CHECKING:
 
 __all__ = ["export"]
 
-_FORMATS = "kohya, onetrainer, ai-toolkit, huggingface"
+_FORMATS = ", ".join(WRITERS)
+
+Films = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILM...",
+        help="A published film: its folder, or part of the film's name or id. Several are exported as one series.",
+    ),
+]
+Formats = Annotated[str, typer.Option("--format", help=f"Some of {_FORMATS}, by commas; or all.")]
+Characters = Annotated[str, typer.Option(help="Only these characters, by commas. [default: all]")]
+Grouping = Annotated[
+    str, typer.Option("--by", help="One sub-set per character, or per outfit or emotion of each character.")
+]
+Target = Annotated[
+    Path | None, typer.Option("--to", help="Folder in which each format gets one. [default: OUTPUT/FILM.exports]")
+]
+Resolution = Annotated[int | None, typer.Option(help="Training size in px. [default: what the pictures were made for]")]
+Validation = Annotated[
+    float, typer.Option(help="Share of pictures kept back for validation, in whole shots, 0 to 0.5.")
+]
+Repeats = Annotated[int | None, typer.Option(help="Repeats of every sub-set. [default: balanced]")]
+PerEpoch = Annotated[
+    int | None,
+    typer.Option(help="Pictures of each character an epoch shall show, repeats included. [default: balanced]"),
+]
+KeepTokens = Annotated[
+    int | None,
+    typer.Option(
+        help="Leading tags that shuffling leaves in place. [default: the trigger and `1girl, solo` behind it]"
+    ),
+]
+PathPrefix = Annotated[
+    str,
+    typer.Option(
+        help="Written before every path in the configurations, where the trainer cannot be started in the export's folder; "
+        "{format} in it is the format's name."
+    ),
+]
+Copy = Annotated[
+    bool,
+    typer.Option(
+        "--copy",
+        help="Copy pictures. By default they are hard-linked: no space needed, but editing one edits the published picture.",
+    ),
+]
 
 
 def export(
-    films: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="FILM...",
-            help="A published film: its folder, or part of the film's name or id. Several are exported as one series.",
-        ),
-    ],
-    format: Annotated[str, typer.Option("--format", help=f"Some of {_FORMATS}, by commas; or all.")] = "all",
-    characters: Annotated[str, typer.Option(help="Only these characters, by commas. [default: all]")] = "",
-    by: Annotated[
-        str, typer.Option("--by", help="One sub-set per character, or per outfit or emotion of each character.")
-    ] = "character",
-    to: Annotated[
-        Path | None,
-        typer.Option("--to", help="Folder in which each format gets one. [default: OUTPUT/FILM.exports]"),
-    ] = None,
-    resolution: Annotated[
-        int | None, typer.Option(help="Training size in px. [default: what the pictures were made for]")
-    ] = None,
-    validation: Annotated[
-        float, typer.Option(help="Share of pictures kept back for validation, in whole shots, 0 to 0.5.")
-    ] = 0.0,
-    repeats: Annotated[int | None, typer.Option(help="Repeats of every sub-set. [default: balanced]")] = None,
-    per_epoch: Annotated[
-        int | None,
-        typer.Option(help="Pictures of each character an epoch shall show, repeats included. [default: balanced]"),
-    ] = None,
-    keep_tokens: Annotated[
-        int | None,
-        typer.Option(
-            help="Leading tags that shuffling leaves in place. [default: the trigger and `1girl, solo` behind it]"
-        ),
-    ] = None,
-    path_prefix: Annotated[
-        str,
-        typer.Option(
-            help="Written before every path in the configurations, where the trainer cannot be started in the export's folder; "
-            "{format} in it is the format's name."
-        ),
-    ] = "",
-    copy: Annotated[
-        bool,
-        typer.Option(
-            "--copy",
-            help="Copy pictures. By default they are hard-linked: no space needed, but editing one edits the published picture.",
-        ),
-    ] = False,
+    films: Films,
+    format: Formats = "all",
+    characters: Characters = "",
+    by: Grouping = "character",
+    to: Target = None,
+    resolution: Resolution = None,
+    validation: Validation = 0.0,
+    repeats: Repeats = None,
+    per_epoch: PerEpoch = None,
+    keep_tokens: KeepTokens = None,
+    path_prefix: PathPrefix = "",
+    copy: Copy = False,
     output: OutputOption = Path("output"),
     as_json: JsonOption = False,
 ) -> None:
@@ -80,14 +91,16 @@ def export(
     from animeset_lib.export.write import export_films
     from animeset_lib.pipeline import find_dataset
 
-    grouping, names = _known(by, format)
+    names = list(WRITERS) if format == "all" else _listed(format)
+    if unknown := [name for name in names if name not in WRITERS]:
+        raise SettingsError(f"--format {', '.join(unknown)} is not known; expected some of {_FORMATS}, or all")
     folders = [find_dataset(film, output) for film in films]
     if to is None and len(folders) > 1:
         raise SettingsError("a series has no place of its own below the output; name one with --to")
     target = to if to is not None else folders[0].with_name(f"{folders[0].name}.exports")
     options = ExportOptions(
         characters=tuple(_listed(characters)),
-        by=grouping,
+        by=_grouping(by),
         resolution=resolution,
         validation=validation,
         repeats=repeats,
@@ -102,18 +115,14 @@ def export(
         _say(plan, done)
 
 
-def _known(by: str, format: str) -> tuple[By, list[str]]:
-    """`--by` and the names in `--format`. Raises `SettingsError` for one that there is not."""
+def _grouping(by: str) -> By:
+    """`--by`. Raises `SettingsError` for one that there is not."""
     from animeset_lib.export.plan import By
-    from animeset_lib.export.write import FORMATS
 
-    grouping = next((one for one in get_args(By) if one == by), None)
+    grouping: By | None = next((one for one in get_args(By) if one == by), None)
     if grouping is None:
         raise SettingsError(f"--by {by} is not known; expected one of {', '.join(get_args(By))}")
-    names = list(FORMATS) if format == "all" else _listed(format)
-    if unknown := [name for name in names if name not in FORMATS]:
-        raise SettingsError(f"--format {', '.join(unknown)} is not known; expected some of {_FORMATS}, or all")
-    return grouping, names
+    return grouping
 
 
 def _as_json(plan: ExportPlan, done: Sequence[Exported]) -> dict[str, Any]:

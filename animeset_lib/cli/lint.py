@@ -13,12 +13,15 @@ import typer
 
 from animeset_lib.cli.common import JsonOption, say, say_columns
 from animeset_lib.errors import InputError
+from animeset_lib.export.forms import FORMS, LOADERS
 from animeset_lib.wording import counted
 
 if TYPE_CHECKING:
     from animeset_lib.export.lint import LintedSet, Report
 
 __all__ = ["lint"]
+
+_FORMATS = ", ".join(dict.fromkeys((*(form.name for form in FORMS), *LOADERS)))
 
 
 def lint(
@@ -30,13 +33,7 @@ def lint(
             "a trainer's folder or config file, or any folder of pictures with captions.",
         ),
     ],
-    format: Annotated[
-        str | None,
-        typer.Option(
-            help="Not recognised but said: animeset, kohya (-folders, -config, -metadata), onetrainer, ai-toolkit, huggingface "
-            "or folder."
-        ),
-    ] = None,
+    format: Annotated[str | None, typer.Option(help=f"Not recognised but said: {_FORMATS}.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,
     show_all: Annotated[
         bool, typer.Option("--all", help="Every data set and every finding, not one example of each kind.")

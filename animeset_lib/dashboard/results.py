@@ -9,8 +9,9 @@ from animeset_lib.dashboard.gallery import Gallery, published_folders
 from animeset_lib.dashboard.pictures import Thumbnails
 from animeset_lib.dashboard.runs import RunFollower
 from animeset_lib.errors import AnimesetError, InputError
+from animeset_lib.export.forms import WRITERS
 from animeset_lib.export.plan import By, ExportOptions
-from animeset_lib.export.write import FORMATS, export_films
+from animeset_lib.export.write import export_films
 from animeset_lib.published.publish import refresh_zip, zip_all, zip_folder
 
 __all__ = ["ALL_ZIP", "Results"]
@@ -61,6 +62,7 @@ class Results:
             "zip": {"path": self._relative(archive), "bytes": archive.stat().st_size}
             if archive is not None and archive.is_file()
             else None,
+            "trainers": {form.name: form.title for form in WRITERS.values()},
             "busy": busy,
             "no_characters": gallery is not None and not gallery["characters"],
         }
@@ -72,7 +74,7 @@ class Results:
         what   `film`, `all`, or a format of `animeset export`, which is written to `output/<film>.exports/`
         by     for a format: one set per character, or one per outfit or emotion of each
         """
-        if what in FORMATS:
+        if what in WRITERS:
             folder = self.gallery.folder
             target = folder.with_name(f"{folder.name}.exports")
             _, written = export_films([folder], target, [what], ExportOptions(by=by))

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from animeset_lib.export.loaded import ANY_PICTURE, Notes, is_hidden, lines_of, stem_path
+from animeset_lib.export.files import ANY_PICTURE, is_hidden, stem_path
+from animeset_lib.export.notes import Notes
+from animeset_lib.export.texts import lines_of
 
-__all__ = ["Manner", "caption_from", "ignored_pictures", "lonely_captions", "missing"]
+__all__ = [
+    "Manner",
+    "caption_from",
+    "ignored_pictures",
+    "kohya_caption",
+    "lonely_captions",
+    "missing",
+    "taken_pictures",
+]
 
 Manner = Literal["first_line", "alternatives", "whole"]
 """How a trainer reads a caption file: its first line only, one line at random each time, or all of it as one prompt."""
@@ -22,36 +31,32 @@ _MULTI_LINE = {
 }
 
 
-def caption_from(notes: Notes, path: Path, manner: Manner, set: str, strict: bool = True) -> tuple[str, ...]:
+def caption_from(notes: Notes, path: Path, manner: Manner) -> tuple[str, ...]:
     """The prompts in the caption file `path`, at least one, `("",)` where there is nothing to learn from.
 
-    `strict`: more than one line is an error, else a warning.
+    More than one line is an error, a warning where each is a prompt.
     """
-    text = notes.text(path, set)
+    text = notes.text(path)
     if text is None:
         return ("",)
     lines = lines_of(text)
     filled = [line.strip() for line in lines if line.strip()]
     if not filled:
-        notes.error(
-            "empty_caption",
-            path,
-            "is empty; expected one line of tags with the trigger first (kohya stops at an empty file): write one or run the export again",
-            set,
-        )
+        words = "is empty; expected one line of tags with the trigger first (kohya stops at an empty file): write one or run the export again"
+        notes.error("empty_caption", path, words)
         return ("",)
     if manner == "first_line" and not lines[0].strip():
-        notes.error("empty_caption", path, "its first line is empty, and only that one is read; move the text up", set)
+        notes.error("empty_caption", path, "its first line is empty, and only that one is read; move the text up")
         return ("",)
     if len(filled) > 1:
-        words = _MULTI_LINE[manner].format(n=len(filled))
-        (notes.error if strict else notes.warning)("multi_line_caption", path, words, set)
+        say = notes.warning if manner == "alternatives" else notes.error
+        say("multi_line_caption", path, _MULTI_LINE[manner].format(n=len(filled)))
     if manner == "first_line":
         return (lines[0].strip(),)
     return tuple(filled) if manner == "alternatives" else (text,)
 
 
-def missing(notes: Notes, picture: Path, suffix: str, instead: str, set: str) -> None:
+def missing(notes: Notes, picture: Path, suffix: str, instead: str) -> None:
     """Says that `picture` has no caption file with this suffix, what the trainer takes instead, and what lies there under another name."""
     near = sorted(
         other.name
@@ -60,55 +65,44 @@ def missing(notes: Notes, picture: Path, suffix: str, instead: str, set: str) ->
         and other.suffix.lower() in (".txt", ".caption", suffix.lower())
     )
     hint = f" (there is {near[0]}, which is another name to it)" if near else ""
-    notes.error(
-        "missing_caption",
-        picture,
-        f"has no caption {picture.stem}{suffix}{hint}; {instead}: write it or take the picture out",
-        set,
-    )
+    words = f"has no caption {picture.stem}{suffix}{hint}; {instead}: write it or take the picture out"
+    notes.error("missing_caption", picture, words)
 
 
-def ignored_pictures(notes: Notes, files: Iterable[Path], taken: Callable[[Path], bool], reads: str, set: str) -> None:
+def taken_pictures(
+    notes: Notes, folder: Path, files: Sequence[Path], taken: Callable[[Path], bool], reads: str, then: str = ""
+) -> list[Path]:
+    """Those of the `files` in `folder` that the trainer takes. Says what else there is, and `then`, what it does where there are none."""
+    pictures = [path for path in files if taken(path)]
+    ignored_pictures(notes, files, set(pictures).__contains__, reads)
+    if not pictures:
+        notes.error("no_pictures", folder, f"expected pictures ({reads}), got none{then}")
+    return pictures
+
+
+def ignored_pictures(notes: Notes, files: Iterable[Path], taken: Callable[[Path], bool], reads: str) -> None:
     """Says which of `files` are pictures that the trainer does not take; `reads` is what it takes, in words."""
     for path in files:
         if path.suffix.lower() not in ANY_PICTURE or taken(path):
             continue
         if is_hidden(path):
-            notes.warning("hidden_picture", path, "is hidden (its name begins with a dot), so it is not trained", set)
+            notes.warning("hidden_picture", path, "is hidden (its name begins with a dot), so it is not trained")
         else:
-            notes.error(
-                "ignored_picture",
-                path,
-                f"is not trained: this trainer reads {reads}; save it as .png or take it out",
-                set,
-            )
+            words = f"is not trained: this trainer reads {reads}; save it as .png or take it out"
+            notes.error("ignored_picture", path, words)
 
 
-def lonely_captions(
-    notes: Notes, files: Sequence[Path], suffixes: Collection[str], pictures: Iterable[Path], set: str
-) -> None:
+def lonely_captions(notes: Notes, files: Iterable[Path], suffix: str, pictures: Iterable[Path]) -> None:
     """Says which caption files have no picture beside them."""
     stems = {stem_path(picture) for picture in pictures}
     for path in files:
-        if path.suffix.lower() in suffixes and not is_hidden(path) and stem_path(path) not in stems:
-            notes.warning(
-                "caption_without_picture",
-                path,
-                "belongs to no picture: expected one of the same name; was the picture renamed or removed?",
-                set,
-            )
+        if path.suffix.lower() == suffix and not is_hidden(path) and stem_path(path) not in stems:
+            words = "belongs to no picture: expected one of the same name; was the picture renamed or removed?"
+            notes.warning("caption_without_picture", path, words)
 
 
-@dataclass(frozen=True)
-class KohyaCaption:
-    """The file kohya takes a caption from, and whether it is another picture's."""
-
-    path: Path
-    borrowed: bool
-
-
-def kohya_caption(picture: Path, suffix: str) -> KohyaCaption | None:
-    """The caption file that kohya finds for `picture`.
+def kohya_caption(notes: Notes, picture: Path, suffix: str) -> Path | None:
+    """The caption file that kohya finds for `picture`; says when it is another picture's.
 
     Without one of its own it tries the path less its last four parts between underscores, meant for crops of faces named
     `photo_<x>_<y>_<w>_<h>`. The whole path is cut, so underscores of folder names count as well.
@@ -116,9 +110,11 @@ def kohya_caption(picture: Path, suffix: str) -> KohyaCaption | None:
     """
     base = stem_path(picture)
     if os.path.isfile(base + suffix):
-        return KohyaCaption(Path(base + suffix), borrowed=False)
+        return Path(base + suffix)
     parts = base.split("_")
-    shorter = "_".join(parts[:-4]) + suffix if len(parts) >= 5 else ""
-    if shorter and os.path.isfile(shorter):
-        return KohyaCaption(Path(shorter), borrowed=True)
-    return None
+    shorter = "_".join(parts[:-4]) + suffix
+    if len(parts) < 5 or not os.path.isfile(shorter):
+        return None
+    taken = f"so kohya takes {notes.shown(Path(shorter))}, which belongs to another picture: write its own"
+    notes.error("borrowed_caption", picture, f"has no caption {picture.stem}{suffix}, {taken}")
+    return Path(shorter)

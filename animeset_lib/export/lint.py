@@ -7,8 +7,8 @@ decoded and is it large enough, is any there twice, does each caption say whose 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,8 @@ from animeset_lib.export.lint_pictures import (
     check_picture,
     measure_all,
 )
-from animeset_lib.export.loaded import (
-    Finding,
-    Loaded,
-    LoadedSet,
-    Notes,
-    merged,
-)
+from animeset_lib.export.loaded import Loaded, LoadedSet
+from animeset_lib.export.notes import Finding, Notes
 from animeset_lib.export.recognise import load, recognise
 from animeset_lib.wording import counted
 
@@ -75,18 +70,7 @@ class Report:
             "path": self.path.name,
             "errors": self.errors,
             "warnings": self.warnings,
-            "linted": [
-                {
-                    "format": one.format,
-                    "path": one.path,
-                    "summary": one.summary,
-                    "findings": [
-                        {"level": f.level, "code": f.code, "path": f.path, "set": f.set, "words": f.words}
-                        for f in one.findings
-                    ],
-                }
-                for one in self.linted
-            ],
+            "linted": [asdict(one) for one in self.linted],
         }
 
 
@@ -110,23 +94,17 @@ def lint(
     everyone = {word: Triggers.spelled(triggers, word) for one in triggers for word in one.words}
     linted = []
     told: set[tuple[str, Hashable, str]] = set()
-    for loaded, trigger in zip(loads, triggers, strict=True):
+    for source, loaded, trigger in zip(sources, loads, triggers, strict=True):
         notes = Notes(root)
-        _check(notes, loaded, trigger, everyone, measured)
-        everything = list(merged((*loaded.findings, *notes.findings)))
-        keys = [(f.code, _file(root, f.path), f.words) for f in everything]
-        found = [f for f, key in zip(everything, keys, strict=True) if key not in told]
-        told.update(keys)
+        _check(notes, source.path, loaded, trigger, everyone, measured)
+        everything = dict.fromkeys((*loaded.findings, *notes.findings))
+        keys = {finding: (finding.code, _file(root, finding.path), finding.words) for finding in everything}
+        found = [finding for finding, key in keys.items() if key not in told]
+        told.update(keys.values())
         found.sort(key=lambda f: (f.set, f.level, f.path, f.code, f.words))
-        place = notes.shown(loaded.path)
-        linted.append(
-            LintedSet(
-                loaded.format,
-                place,
-                _summary(loaded, trigger, place, everything, len(everything) - len(found)),
-                tuple(found),
-            )
-        )
+        place = notes.shown(source.path)
+        summary = f"{source.format} {place}: {_summary(loaded, trigger, everything, len(everything) - len(found))}"
+        linted.append(LintedSet(source.format, place, summary, tuple(found)))
     return Report(path, tuple(linted))
 
 
@@ -140,36 +118,37 @@ def _file(root: Path, shown: str) -> Hashable:
 
 
 def _check(
-    notes: Notes, loaded: Loaded, triggers: Triggers, everyone: Mapping[str, str], measured: Mapping[Path, Measured]
+    notes: Notes,
+    path: Path,
+    loaded: Loaded,
+    triggers: Triggers,
+    everyone: Mapping[str, str],
+    measured: Mapping[Path, Measured],
 ) -> None:
-    training_px = loaded.training_px or DEFAULT_TRAINING_PX
     for one in loaded.sets:
+        own = notes.of(one.name)
         for picture in one.pictures:
-            check_name(notes, picture, one.name)
-            check_picture(notes, picture, measured, training_px, one)
-            check_caption(notes, picture, one.name)
-        check_collisions(notes, one)
-        triggers.check(notes, one, everyone)
-        check_duplicates(notes, one, measured)
+            check_name(own, picture)
+            check_picture(own, picture, measured[picture.path], loaded.training_px or DEFAULT_TRAINING_PX)
+            check_caption(own, picture)
+        check_collisions(own, one)
+        triggers.check(own, one, everyone)
+        check_duplicates(own, one, measured)
     _check_across(notes, loaded, triggers, measured)
-    _check_numbers(notes, loaded, triggers)
+    _check_numbers(notes, path, loaded, triggers)
 
 
-def _summary(loaded: Loaded, triggers: Triggers, place: str, findings: Sequence[Finding], told: int) -> str:
-    """`kohya-folders kohya/hana: 1 character (hana), 29 pictures (10 x 29), loads (with --caption_extension .txt)`. Of `findings`
-    `told` stand with an earlier data set.
-    """
+def _summary(loaded: Loaded, triggers: Triggers, findings: Collection[Finding], told: int) -> str:
+    """`1 character (hana), 29 pictures (10 x 29), loads (with --caption_extension .txt)`. Of `findings` `told` stand with an earlier data set."""
     trained = [one for one in loaded.sets if one.kind == "train"]
     names = list(dict.fromkeys(triggers.group(one) for one in trained))
-    parts = (
-        [f"{counted(len(names), 'character')} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"]
-        if names
-        else []
-    )
-    parts.append(counted(sum(len(one.pictures) for one in trained), "picture"))
+    parts = [counted(sum(len(one.pictures) for one in trained), "picture")]
     if loaded.has_repeats and trained:
         terms = [f"{one.repeats:g} x {len(one.pictures)}" for one in trained]
-        parts[-1] += f" ({' + '.join(terms[:6])}{' + ...' if len(terms) > 6 else ''} = {_views(trained):g} views)"
+        parts[0] += f" ({' + '.join(terms[:6])}{' + ...' if len(terms) > 6 else ''} = {_views(trained):g} views)"
+    if names:
+        shown = f"{', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
+        parts.insert(0, f"{counted(len(names), 'character')} ({shown})")
     for kind, word in (("regularisation", "for regularisation"), ("validation", "for validation")):
         if count := sum(len(one.pictures) for one in loaded.sets if one.kind == kind):
             parts.append(f"{count} {word}")
@@ -181,7 +160,7 @@ def _summary(loaded: Loaded, triggers: Triggers, place: str, findings: Sequence[
     if told:
         verdict.append("said above" if told == len(findings) else f"{told} of them said above")
     note = f" ({loaded.note})" if loaded.note else ""
-    return f"{loaded.format} {place}: {', '.join(parts + verdict)}{note}"
+    return f"{', '.join(parts + verdict)}{note}"
 
 
 def _views(sets: Iterable[LoadedSet]) -> float:
@@ -199,25 +178,16 @@ def _check_across(notes: Notes, loaded: Loaded, triggers: Triggers, measured: Ma
         for (one, path), (other, twin) in combinations(found, 2):
             if one is other:
                 continue
-            kinds = {one.kind, other.kind}
-            if "validation" in kinds and len(kinds) > 1:
-                held, trained = (path, twin) if one.kind == "validation" else (twin, path)
-                notes.error(
-                    "trained_and_validated",
-                    held,
-                    f"is trained too ({notes.shown(trained)}), so validation says nothing about it; take one out",
-                    one.name if one.kind == "validation" else other.name,
-                )
+            if (one.kind == "validation") != (other.kind == "validation"):
+                held, where, trained = (one, path, twin) if one.kind == "validation" else (other, twin, path)
+                words = f"is trained too ({notes.shown(trained)}), so validation says nothing about it; take one out"
+                notes.of(held.name).error("trained_and_validated", where, words)
             elif path != twin or triggers.group(one) != triggers.group(other):
-                notes.warning(
-                    "in_two_sets",
-                    twin,
-                    f"is also in {one.name} ({notes.shown(path)}), so it is seen more often than the others",
-                    other.name,
-                )
+                words = f"is also in {one.name} ({notes.shown(path)}), so it is seen more often than the others"
+                notes.of(other.name).warning("in_two_sets", twin, words)
 
 
-def _check_numbers(notes: Notes, loaded: Loaded, triggers: Triggers) -> None:
+def _check_numbers(notes: Notes, path: Path, loaded: Loaded, triggers: Triggers) -> None:
     """Too few pictures of a character, or one seen far more often than another."""
     groups: dict[str, list[LoadedSet]] = defaultdict(list)
     for one in loaded.sets:
@@ -226,17 +196,13 @@ def _check_numbers(notes: Notes, loaded: Loaded, triggers: Triggers) -> None:
     for name, sets in groups.items():
         count = len({picture.path for one in sets for picture in one.pictures})
         if 0 < count < FEW_PICTURES:
-            notes.warning(
-                "few_pictures",
-                loaded.path,
-                f"{counted(count, 'picture')} of {name}; at least {FEW_PICTURES} make a set that does not learn single pictures by heart",
-                sets[0].name,
-            )
+            wanted = f"at least {FEW_PICTURES} make a set that does not learn single pictures by heart"
+            notes.of(sets[0].name).warning("few_pictures", path, f"{counted(count, 'picture')} of {name}; {wanted}")
     if not loaded.has_repeats:
         return
-    _check_balance(notes, loaded.path, {name: _views(sets) for name, sets in groups.items()}, _CHARACTERS_APART, "")
+    _check_balance(notes, path, {name: _views(sets) for name, sets in groups.items()}, _CHARACTERS_APART, "")
     for name, sets in groups.items():
-        _check_balance(notes, loaded.path, {one.name: _views([one]) for one in sets}, _SETS_APART, f" of {name}")
+        _check_balance(notes, path, {one.name: _views([one]) for one in sets}, _SETS_APART, f" of {name}")
 
 
 def _check_balance(notes: Notes, path: Path, views: Mapping[str, float], most: float, whose: str) -> None:
@@ -245,9 +211,6 @@ def _check_balance(notes: Notes, path: Path, views: Mapping[str, float], most: f
         return
     often, rare = max(views, key=lambda n: views[n]), min(views, key=lambda n: views[n])
     if views[often] > most * views[rare]:
-        notes.warning(
-            "unbalanced",
-            path,
-            f"per epoch {often}{whose} is seen {views[often]:g} times, {rare} {views[rare]:g} times; expected at most {most:g} times as often: "
-            "give the smaller more repeats",
-        )
+        got = f"per epoch {often}{whose} is seen {views[often]:g} times, {rare} {views[rare]:g} times"
+        words = f"{got}; expected at most {most:g} times as often: give the smaller more repeats"
+        notes.warning("unbalanced", path, words)

@@ -6,16 +6,11 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
+from pathlib import Path
 
-from animeset_lib.export.loaded import (
-    Loaded,
-    LoadedPicture,
-    LoadedSet,
-    Notes,
-    tag_key,
-    tags_of,
-    trigger_of_export,
-)
+from animeset_lib.export.loaded import Loaded, LoadedPicture, LoadedSet
+from animeset_lib.export.notes import Notes, trigger_of_export
+from animeset_lib.export.texts import tag_key, tags_of
 from animeset_lib.words.vocabulary import category_of
 
 __all__ = ["Triggers", "check_caption", "estimated_tokens"]
@@ -36,31 +31,25 @@ def estimated_tokens(caption: str) -> int:
     return tokens
 
 
-def check_caption(notes: Notes, picture: LoadedPicture, name: str) -> None:
+def check_caption(notes: Notes, picture: LoadedPicture) -> None:
+    where = picture.edited_at
     for caption in dict.fromkeys(picture.captions):
         if not caption.strip():
             continue  # told by the loader
-        where = (
-            picture.caption_file
-            if picture.caption_file is not None and picture.caption_file.suffix in (".txt", ".caption")
-            else picture.path
-        )
         tags = tags_of(caption)
         if "" in tags:
-            notes.warning("empty_tag", where, "has commas with nothing between them; take the spare ones out", name)
+            notes.warning("empty_tag", where, "has commas with nothing between them; take the spare ones out")
         twice = sorted(tag for tag, count in Counter(tag_key(tag) for tag in tags if tag).items() if count > 1)
         if twice:
-            notes.warning("double_tag", where, f"says {', '.join(twice)} more than once; once is enough", name)
+            notes.warning("double_tag", where, f"says {', '.join(twice)} more than once; once is enough")
         if any(unicodedata.category(char)[0] == "C" for char in caption.replace("\n", " ").replace("\r", " ")):
-            notes.warning("control_characters", where, "holds control characters; take them out", name)
+            notes.warning("control_characters", where, "holds control characters; take them out")
         tokens = estimated_tokens(caption)
         if tokens > MOST_TOKENS:
-            notes.warning(
-                "long_caption",
-                where,
-                f"is about {tokens} tokens long; trainers read at most {MOST_TOKENS}, the rest is cut off: shorten it",
-                name,
+            words = (
+                f"is about {tokens} tokens long; trainers read at most {MOST_TOKENS}, the rest is cut off: shorten it"
             )
+            notes.warning("long_caption", where, words)
 
 
 class Triggers:
@@ -128,71 +117,38 @@ class Triggers:
     def check(self, notes: Notes, one: LoadedSet, everyone: Mapping[str, str]) -> None:
         """Says whose captions lack the trigger, have it in another place than the rest, or name somebody else. `everyone`: key → spelling."""
         own = self._sets[id(one)]
-        fronts = Counter(
-            tag_key(tags_of(caption)[0]) in own
-            for picture in one.pictures
-            for caption in picture.captions
-            if caption.strip()
-        )
-        for picture in one.pictures:
-            for caption in picture.captions:
-                if caption.strip():
-                    self._check_one(notes, one, picture, caption, own, everyone, first=fronts[True] > fronts[False])
+        filled = [(picture.edited_at, text) for picture in one.pictures for text in picture.captions if text.strip()]
+        in_front = sum(tag_key(tags_of(caption)[0]) in own for _, caption in filled)
+        for where, caption in filled:
+            self._check_one(notes, one, where, caption, everyone, first=in_front * 2 > len(filled))
 
     def _check_one(
-        self,
-        notes: Notes,
-        one: LoadedSet,
-        picture: LoadedPicture,
-        caption: str,
-        own: Sequence[str],
-        everyone: Mapping[str, str],
-        first: bool,
+        self, notes: Notes, one: LoadedSet, where: Path, caption: str, everyone: Mapping[str, str], first: bool
     ) -> None:
-        where = (
-            picture.caption_file
-            if picture.caption_file is not None and picture.caption_file.suffix in (".txt", ".caption")
-            else picture.path
-        )
+        """`first`: whether most captions of the set begin with the trigger."""
+        own, name = self._sets[id(one)], self.group(one)
         keys = [tag_key(tag) for tag in tags_of(caption)]
-        present = next((key for key in keys if key in own), None) or next(
-            (key for key in own if _holds(caption, key)), None
-        )
+        tagged = (key for key in keys if key in own)
+        present = next(tagged, None) or next((key for key in own if _holds(caption, key)), None)
         # ai-toolkit puts a missing trigger before the first tag without a comma
         named = [key.removeprefix(f"{present} ") for key in keys]
-        others = [
-            key for key in named if key in everyone and key != present and (key not in own or present is not None)
-        ]
+        others = [key for key in named if key in everyone and key != present and (key not in own or present)]
         if others:
-            words = (
-                f"shows nobody, but names {everyone[others[0]]}"
-                if one.kind == "regularisation"
-                else f"names {everyone[others[0]]}, the trigger of another character; expected {self.group(one)} alone"
-            )
-            notes.error(
-                "other_trigger", where, f"{words}: is the picture in the wrong set, or the caption wrong?", one.name
-            )
+            words = f"names {everyone[others[0]]}, the trigger of another character; expected {name} alone"
+            if one.kind == "regularisation":
+                words = f"shows nobody, but names {everyone[others[0]]}"
+            words = f"{words}: is the picture in the wrong set, or the caption wrong?"
+            notes.error("other_trigger", where, words)
         elif own and present is None:
-            notes.error(
-                "missing_trigger",
-                where,
-                f"does not hold the trigger {self.group(one)}, so the picture teaches it nothing; got {caption[:60]!r}: put it first",
-                one.name,
-            )
+            words = f"does not hold the trigger {name}, so the picture teaches it nothing; got {caption[:60]!r}: put it first"
+            notes.error("missing_trigger", where, words)
         elif own and (spelled := self._other_spelling(caption, own)) is not None:
-            notes.warning(
-                "trigger_spelling",
-                where,
-                f"spells the trigger {spelled!r}, most others {self._spelling[tag_key(spelled)]!r}; to a trainer these are two words",
-                one.name,
-            )
-        elif own and first and keys and keys[0] not in own and not keys[0].startswith(f"{present} "):
-            notes.warning(
-                "trigger_not_first",
-                where,
-                f"begins with {tags_of(caption)[0]!r}, not with {self.group(one)} as the others do; where tags are shuffled it may be dropped",
-                one.name,
-            )
+            usual = self._spelling[tag_key(spelled)]
+            words = f"spells the trigger {spelled!r}, most others {usual!r}; to a trainer these are two words"
+            notes.warning("trigger_spelling", where, words)
+        elif own and first and keys[0] not in own and not keys[0].startswith(f"{present} "):
+            words = f"not with {name} as the others do; where tags are shuffled it may be dropped"
+            notes.warning("trigger_not_first", where, f"begins with {tags_of(caption)[0]!r}, {words}")
 
     def _other_spelling(self, caption: str, own: Sequence[str]) -> str | None:
         """The trigger as `caption` writes it, where most captions write it otherwise."""

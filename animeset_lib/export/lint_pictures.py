@@ -7,7 +7,6 @@ import io
 import os
 import re
 import unicodedata
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,13 +19,9 @@ from PIL import Image
 
 from animeset_lib.dataset.selection import THUMB_PX, thumb_difference
 from animeset_lib.errors import InputError
-from animeset_lib.export.loaded import (
-    Loaded,
-    LoadedPicture,
-    LoadedSet,
-    Notes,
-    is_hidden,
-)
+from animeset_lib.export.files import is_hidden
+from animeset_lib.export.loaded import Loaded, LoadedPicture, LoadedSet
+from animeset_lib.export.notes import Notes
 from animeset_lib.frames.hashing import neighbours, perceptual_hash
 from animeset_lib.media import read_image
 
@@ -110,90 +105,63 @@ def _measure(path: Path) -> Measured:
     )
 
 
-def check_picture(
-    notes: Notes, picture: LoadedPicture, measured: Mapping[Path, Measured], training_px: float, one: LoadedSet
-) -> None:
-    got = measured[picture.path]
+def check_picture(notes: Notes, picture: LoadedPicture, got: Measured, training_px: float) -> None:
+    path = picture.path
     if got.why_not:
-        notes.error("unreadable_picture", picture.path, got.why_not, one.name)
+        notes.error("unreadable_picture", path, got.why_not)
         return
     allowed = _FORMATS.get(got.format)
-    if allowed and picture.path.suffix.lower() not in allowed:
-        notes.error(
-            "wrong_suffix",
-            picture.path,
-            f"is a {got.format}, not what its name says; expected {allowed[0]}: rename it (its caption and mask too) or save it anew",
-            one.name,
-        )
+    if allowed and path.suffix.lower() not in allowed:
+        wanted = f"expected {allowed[0]}: rename it (its caption and mask too) or save it anew"
+        notes.error("wrong_suffix", path, f"is a {got.format}, not what its name says; {wanted}")
+    size = f"{got.width} x {got.height}"
     if got.side < TINY_PX:
-        notes.error(
-            "tiny_picture",
-            picture.path,
-            f"{got.width} x {got.height} is too small; expected at least as much as {TINY_PX} x {TINY_PX}: enlarge it or take it out",
-            one.name,
-        )
+        wanted = f"expected at least as much as {TINY_PX} x {TINY_PX}: enlarge it or take it out"
+        notes.error("tiny_picture", path, f"{size} is too small; {wanted}")
     elif got.side * _TOLERANCE < training_px:
-        notes.warning(
-            "small_picture",
-            picture.path,
-            f"{got.width} x {got.height} is smaller than the training size {training_px:g} x {training_px:g}, so it is enlarged and blurred",
-            one.name,
-        )
+        wanted = f"the training size {training_px:g} x {training_px:g}"
+        notes.warning("small_picture", path, f"{size} is smaller than {wanted}, so it is enlarged and blurred")
     if picture.size is not None and picture.size != (got.width, got.height):
-        notes.error(
-            "wrong_size",
-            picture.path,
-            f"is {got.width} x {got.height}, its metadata say {picture.size[0]} x {picture.size[1]}; kohya cuts by those: export again",
-            one.name,
-        )
+        stated = f"{picture.size[0]} x {picture.size[1]}"
+        notes.error("wrong_size", path, f"is {size}, its metadata say {stated}; kohya cuts by those: export again")
     if picture.mask is not None:
-        _check_mask(notes, picture.mask, got, one.name)
+        _check_mask(notes, picture.mask, got)
 
 
-def _check_mask(notes: Notes, mask: Path, picture: Measured, name: str) -> None:
+def _check_mask(notes: Notes, mask: Path, picture: Measured) -> None:
     try:
         white = read_image(mask)
     except InputError as problem:
-        notes.error("unreadable_picture", mask, str(problem).removeprefix(f"{mask}: "), name)
+        notes.error("unreadable_picture", mask, str(problem).removeprefix(f"{mask}: "))
         return
     if white.shape[:2] != (picture.height, picture.width):
-        got = f"{white.shape[1]} x {white.shape[0]}"
-        notes.error(
-            "mask_size", mask, f"is {got}, its picture {picture.width} x {picture.height}; make them equal", name
-        )
+        got, wanted = f"{white.shape[1]} x {white.shape[0]}", f"{picture.width} x {picture.height}"
+        notes.error("mask_size", mask, f"is {got}, its picture {wanted}; make them equal")
     if not white.any():
-        notes.error(
-            "empty_mask", mask, "is black all over, so nothing of the picture is learned; white means: learn this", name
-        )
+        words = "is black all over, so nothing of the picture is learned; white means: learn this"
+        notes.error("empty_mask", mask, words)
 
 
-def check_name(notes: Notes, picture: LoadedPicture, name: str) -> None:
+def check_name(notes: Notes, picture: LoadedPicture) -> None:
     for part in Path(os.path.relpath(picture.path, notes.root)).parts:
         if part == "..":
             continue
         if any(unicodedata.category(char)[0] == "C" for char in part):
-            notes.error("bad_name", picture.path, f"has control characters in its name ({part!r}); rename it", name)
+            notes.error("bad_name", picture.path, f"has control characters in its name ({part!r}); rename it")
         elif _WINDOWS.search(part):
-            notes.warning("bad_name", picture.path, f"{part!r} is no file name on Windows; rename it", name)
+            notes.warning("bad_name", picture.path, f"{part!r} is no file name on Windows; rename it")
     if is_hidden(picture.path):
-        notes.warning(
-            "hidden_picture", picture.path, "begins with a dot, so most trainers do not see it; rename it", name
-        )
+        notes.warning("hidden_picture", picture.path, "begins with a dot, so most trainers do not see it; rename it")
 
 
 def check_collisions(notes: Notes, one: LoadedSet) -> None:
     """Names that are one on Windows and macOS, and pictures that share a caption because only their suffixes differ."""
-    by_name: dict[tuple[Path, str], list[Path]] = defaultdict(list)
-    for picture in one.pictures:
-        by_name[picture.path.parent, picture.path.stem.casefold()].append(picture.path)
-    for group in by_name.values():
-        for path in group[1:]:
-            notes.error(
-                "same_name",
-                path,
-                f"has the same name as {group[0].name} but for suffix or capitals, so they share a caption; rename one",
-                one.name,
-            )
+    first: dict[tuple[Path, str], Path] = {}
+    for path in (picture.path for picture in one.pictures):
+        twin = first.setdefault((path.parent, path.stem.casefold()), path)
+        if twin is not path:
+            alike = f"has the same name as {twin.name} but for suffix or capitals"
+            notes.error("same_name", path, f"{alike}, so they share a caption; rename one")
 
 
 def check_duplicates(notes: Notes, one: LoadedSet, measured: Mapping[Path, Measured]) -> None:
@@ -203,15 +171,11 @@ def check_duplicates(notes: Notes, one: LoadedSet, measured: Mapping[Path, Measu
     for path in readable:
         twin = first.setdefault(measured[path].digest, path)
         if twin != path:
-            notes.error(
-                "duplicate_picture", path, f"is the same file as {notes.shown(twin)}; keep one of them", one.name
-            )
+            notes.error("duplicate_picture", path, f"is the same file as {notes.shown(twin)}; keep one of them")
     for path, other, apart in _alike(list(first.values()), measured):
-        words = f"looks like {notes.shown(other)} (no part differs by more than {apart:.3f} of 1); keep the better one"
-        if apart < _SAME and one.kind != "regularisation":
-            notes.error("near_duplicate", path, words, one.name)
-        else:
-            notes.warning("near_duplicate", path, words, one.name)
+        say = notes.error if apart < _SAME and one.kind != "regularisation" else notes.warning
+        got = f"no part differs by more than {apart:.3f} of 1"
+        say("near_duplicate", path, f"looks like {notes.shown(other)} ({got}); keep the better one")
 
 
 def _alike(paths: Sequence[Path], measured: Mapping[Path, Measured]) -> Iterator[tuple[Path, Path, float]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -24,7 +25,9 @@ __all__ = [
     "ExportOptions",
     "ExportPlan",
     "PlannedSet",
+    "joined",
     "make_plan",
+    "name_of",
     "readme",
 ]
 
@@ -75,6 +78,11 @@ class PlannedSet:
     repeats: int
     keep_tokens: int
 
+    @property
+    def masked(self) -> bool:
+        """Whether any picture has a mask."""
+        return any(picture.mask is not None for picture in self.pictures)
+
 
 @dataclass(frozen=True)
 class CharacterPlan:
@@ -104,7 +112,6 @@ class ExportPlan:
     characters: tuple[CharacterPlan, ...]
     regularisation: tuple[ExportPicture, ...]
     film_ids: tuple[str, ...]
-    sources: tuple[str, ...]
     resolution: int
     prefix: str
     notes: tuple[str, ...]
@@ -112,7 +119,7 @@ class ExportPlan:
     @property
     def masked(self) -> bool:
         """Whether any picture that is trained has a mask."""
-        return any(picture.mask for character in self.characters for one in character.sets for picture in one.pictures)
+        return any(one.masked for character in self.characters for one in character.sets)
 
     @property
     def validated(self) -> bool:
@@ -121,8 +128,7 @@ class ExportPlan:
 
     def path(self, *parts: str) -> str:
         """A path for a configuration: the parts joined with `/`, behind the prefix where there is one. Empty parts are left out."""
-        inside = "/".join(part for part in parts if part)
-        return f"{self.prefix.rstrip('/')}/{inside}" if self.prefix else inside
+        return f"{self.prefix.rstrip('/')}/{joined(*parts)}" if self.prefix else joined(*parts)
 
 
 class ExportFiles:
@@ -140,12 +146,23 @@ class ExportFiles:
         """A UTF-8 file with `\\n` line ends. `text` ends in a line break."""
         self.written[name] = text.encode("utf-8")
 
-    def picture(self, folder: str, picture: ExportPicture, trigger: str = "") -> None:
-        """The picture under its stem, and its caption beside it. `trigger` is that of the character it shows."""
-        self.linked[f"{folder}/{picture.stem}{picture.path.suffix.lower()}"] = picture.path
-        self.text(f"{folder}/{picture.stem}.txt", f"{picture.caption}\n")
-        if trigger:
-            self.triggers[folder] = trigger
+    def pictures(self, folder: str, pictures: Iterable[ExportPicture], trigger: str = "") -> None:
+        """The pictures under their stems, each with its caption beside it. `trigger` is that of the character they show."""
+        for picture in pictures:
+            self.linked[f"{folder}/{name_of(picture)}"] = picture.path
+            self.text(f"{folder}/{picture.stem}.txt", f"{picture.caption}\n")
+            if trigger:
+                self.triggers[folder] = trigger
+
+
+def joined(*parts: str) -> str:
+    """A path in an export; empty parts are left out."""
+    return "/".join(part for part in parts if part)
+
+
+def name_of(picture: ExportPicture) -> str:
+    """Of a picture's file in an export."""
+    return f"{picture.stem}{picture.path.suffix.lower()}"
 
 
 def make_plan(film: PublishedFilm, options: ExportOptions) -> ExportPlan:
@@ -156,35 +173,31 @@ def make_plan(film: PublishedFilm, options: ExportOptions) -> ExportPlan:
     resolution = _resolution(film, options)
     chosen = _chosen(film, options)
     names = _own_names([character.name for character in chosen])
-    notes = [*film.notes, *_doubts(chosen, names, options.by)]
-    validation: dict[str, frozenset[str]] = {}
-    groups: dict[str, dict[str, list[ExportPicture]]] = {}
-    for character in chosen:
-        validation[character.name] = validation_split(character.pictures, options.validation)
-        if options.validation and not validation[character.name]:
-            notes.append(
-                f"{character.name}: nothing is kept back for validation: that takes at least {MIN_PICTURES} pictures, and shots small enough "
-                "to be spared"
-            )
-        groups[character.name] = _groups(character, validation[character.name], options.by)
-    counts = [[len(pictures) for pictures in sets.values()] for sets in groups.values()]
+    kept_back = [validation_split(character.pictures, options.validation) for character in chosen]
+    groups = [_groups(character, held, options.by) for character, held in zip(chosen, kept_back, strict=True)]
+    counts = [[len(pictures) for pictures in sets.values()] for sets in groups]
     fixed = options.repeats
     repeats = balanced_repeats(counts, options.per_epoch) if fixed is None else fixed_repeats(counts, fixed)
+    notes = [*film.notes, *_doubts(chosen, names, options.by)]
+    notes += [
+        f"{character.name}: nothing is kept back for validation: that takes at least {MIN_PICTURES} pictures, and shots small enough "
+        "to be spared"
+        for character, held in zip(chosen, kept_back, strict=True)
+        if options.validation and not held
+    ]
     return ExportPlan(
         characters=tuple(
-            _character(
-                character,
-                names[character.name],
-                groups[character.name],
-                times,
-                validation[character.name],
-                options.keep_tokens,
+            CharacterPlan(
+                name=name,
+                trigger=character.trigger,
+                sets=_sets(character.trigger, sets, times, options.keep_tokens),
+                validation=tuple(picture for picture in character.pictures if picture.stem in held),
+                prompts=sample_prompts(character),
             )
-            for character, times in zip(chosen, repeats, strict=True)
+            for character, name, sets, times, held in zip(chosen, names, groups, repeats, kept_back, strict=True)
         ),
         regularisation=film.regularisation.pictures,
         film_ids=film.film_ids,
-        sources=film.sources,
         resolution=resolution,
         prefix=options.prefix.replace("\\", "/"),
         notes=tuple(notes),
@@ -216,22 +229,18 @@ def _chosen(film: PublishedFilm, options: ExportOptions) -> list[CharacterSet]:
     return [known[name] for name in known if not options.characters or name in options.characters]
 
 
-def _doubts(chosen: Sequence[CharacterSet], names: Mapping[str, str], by: By) -> list[str]:
+def _doubts(chosen: Sequence[CharacterSet], names: Sequence[str], by: By) -> Iterator[str]:
     """What the person who asked should know about these characters."""
-    notes: list[str] = []
     triggers: dict[str, str] = {}
     for character in chosen:
         if (other := triggers.setdefault(character.trigger, character.name)) != character.name:
-            notes.append(
-                f"{other} and {character.name} share the trigger {character.trigger}, so one LoRA cannot tell them apart"
-            )
-    for character in chosen:
-        if names[character.name].casefold() != safe_name(character.name, fallback="character").casefold():
-            notes.append(f"{character.name} is called {names[character.name]} here, for the folder's name is taken")
+            yield f"{other} and {character.name} share the trigger {character.trigger}, so one LoRA cannot tell them apart"
+    for character, name in zip(chosen, names, strict=True):
+        if name.casefold() != safe_name(character.name, fallback="character").casefold():
+            yield f"{character.name} is called {name} here, for the folder's name is taken"
     for character in chosen if by != "character" else ():
         if all(getattr(picture, by) == UNKNOWN for picture in character.pictures):
-            notes.append(f"{character.name}: no picture's {by} is known, so all are one set")
-    return notes
+            yield f"{character.name}: no picture's {by} is known, so all are one set"
 
 
 def readme(template: Path, plan: ExportPlan, **values: str) -> str:
@@ -262,62 +271,46 @@ def _groups(character: CharacterSet, kept_back: frozenset[str], by: By) -> dict[
     return dict(sorted(groups.items()))
 
 
-def _character(
-    character: CharacterSet,
-    name: str,
-    groups: Mapping[str, Sequence[ExportPicture]],
-    repeats: Sequence[int],
-    kept_back: frozenset[str],
-    keep_tokens: int | None,
-) -> CharacterPlan:
+def _sets(
+    trigger: str, groups: Mapping[str, Sequence[ExportPicture]], repeats: Sequence[int], keep_tokens: int | None
+) -> tuple[PlannedSet, ...]:
     folders = _folders(list(groups))
-    sets = tuple(
+    return tuple(
         PlannedSet(
-            name=one,
-            folder=folders[one],
-            trigger=character.trigger,
+            name=name,
+            folder=folder,
+            trigger=trigger,
             pictures=tuple(pictures),
             repeats=times,
-            keep_tokens=_fixed(pictures, one, character.trigger) if keep_tokens is None else keep_tokens,
+            keep_tokens=_fixed(pictures, name, trigger) if keep_tokens is None else keep_tokens,
         )
-        for (one, pictures), times in zip(groups.items(), repeats, strict=True)
-    )
-    return CharacterPlan(
-        name=name,
-        trigger=character.trigger,
-        sets=sets,
-        validation=tuple(picture for picture in character.pictures if picture.stem in kept_back),
-        prompts=sample_prompts(character),
+        for (name, pictures), folder, times in zip(groups.items(), folders, repeats, strict=True)
     )
 
 
-def _own_names(names: Sequence[str]) -> dict[str, str]:
-    """Character → a name for its folder and files that no other has, whatever a file system makes of capitals, and no format needs itself."""
-    own: dict[str, str] = {}
+def _own_names(names: Sequence[str]) -> list[str]:
+    """Names for the characters' folders and files that no other has, whatever a file system makes of capitals, and no format needs itself."""
+    own: list[str] = []
     for name in names:
-        own[name] = _free(safe_name(name, fallback="character"), {REGULARISATION, *_FILES, *own.values()})
+        own.append(_free(safe_name(name, fallback="character"), {REGULARISATION, *_FILES, *own}))
     return own
 
 
-def _folders(names: Sequence[str]) -> dict[str, str]:
-    """Sub-set's name → a folder name of its own, plain letters; empty for a single sub-set without name."""
+def _folders(names: Sequence[str]) -> list[str]:
+    """A folder name of its own for each sub-set, plain letters; empty for a single sub-set without name."""
     if list(names) == [""]:
-        return {"": ""}
-    folders: dict[str, str] = {}
+        return [""]
+    folders: list[str] = []
     for name in names:
-        folders[name] = _free(safe_slug(name or UNKNOWN)[:_LONGEST], folders.values())
+        folders.append(_free(safe_slug(name or UNKNOWN)[:_LONGEST], folders))
     return folders
 
 
 def _free(name: str, taken: Collection[str]) -> str:
     """`name`, with a number where it is taken already."""
     used = {one.casefold() for one in taken}
-    number = 2
-    free = name
-    while free.casefold() in used:
-        free = f"{name}_{number}"
-        number += 1
-    return free
+    numbered = (f"{name}_{number}" for number in count(2))
+    return next(free for free in chain([name], numbered) if free.casefold() not in used)
 
 
 def _fixed(pictures: Sequence[ExportPicture], outfit: str, trigger: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from animeset_lib.errors import InputError
 
-__all__ = ["MAX_REPEATS", "balanced_repeats", "fixed_repeats", "views_per_epoch"]
+__all__ = ["MAX_REPEATS", "balanced_repeats", "fixed_repeats"]
 
 MAX_REPEATS = 40
 """A handful of pictures shown more often than this is learned by heart, background and all."""
@@ -55,11 +55,6 @@ def fixed_repeats(groups: Sequence[Sequence[int]], repeats: int) -> list[list[in
             f"repeats must be 1 to {MAX_REPEATS}, got {repeats}; train more epochs instead of more repeats"
         )
     return [[repeats for _ in counts] for counts in groups]
-
-
-def views_per_epoch(counts: Sequence[int], repeats: Sequence[int]) -> int:
-    """How many pictures of one character an epoch shows."""
-    return sum(count * times for count, times in zip(counts, repeats, strict=True))
 
 
 def _repeats(sizes: Sequence[tuple[int, float]], views: float) -> list[int]:

@@ -8,35 +8,23 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from animeset_lib.errors import InputError
-from animeset_lib.export.ai_toolkit.writer import ai_toolkit_files
-from animeset_lib.export.imagefolder.writer import huggingface_files
-from animeset_lib.export.kohya.writer import kohya_files
-from animeset_lib.export.onetrainer.writer import onetrainer_files
+from animeset_lib.export.files import MARKER, marker_of
+from animeset_lib.export.forms import WRITERS
 from animeset_lib.export.plan import ExportFiles, ExportOptions, ExportPlan, make_plan
 from animeset_lib.published.publish import hold_folder
 from animeset_lib.published.reader import read_film
 from animeset_lib.published.series import join_films
-from animeset_lib.run.store import free_name, full_disk_as, parse_json, remove_tree, write_json
+from animeset_lib.run.store import free_name, full_disk_as, remove_tree, write_json
 from animeset_lib.system import replace_path, sha256_of, sync
 
-__all__ = ["FORMATS", "MARKER", "Exported", "export_films", "is_export", "write_export"]
-
-FORMATS: Mapping[str, Callable[[ExportPlan], ExportFiles]] = {
-    "kohya": kohya_files,
-    "onetrainer": onetrainer_files,
-    "ai-toolkit": ai_toolkit_files,
-    "huggingface": huggingface_files,
-}
-"""Name, which is also the folder's → what makes its files."""
-
-MARKER = ".animeset-export.json"
+__all__ = ["Exported", "export_films", "write_export"]
 
 _CACHES = (".npz", ".safetensors")
 _CACHE_FILES = frozenset({"metadata_cache.json", ".aitk_size.json"})
@@ -62,9 +50,9 @@ def export_films(
     Nobody can edit or publish the films meanwhile. Raises `InputError` for a folder that is no published film, an option out of range, or a place
     that is taken by something else; formats that were written before an error stay.
     """
-    unknown = [name for name in formats if name not in FORMATS]
+    unknown = [name for name in formats if name not in WRITERS]
     if unknown or not formats:
-        raise InputError(f"unknown format '{', '.join(unknown)}'; expected some of {', '.join(FORMATS)}")
+        raise InputError(f"unknown format '{', '.join(unknown)}'; expected some of {', '.join(WRITERS)}")
     for folder in folders:
         if target.resolve().is_relative_to(folder.resolve()):
             raise InputError(f"{target} lies inside the published film {folder}; choose a place outside")
@@ -75,13 +63,10 @@ def export_films(
         done = []
         for name in formats:
             own = replace(plan, prefix=plan.prefix.replace("{format}", name))
-            done.append(write_export(FORMATS[name](own), target, name, plan.film_ids, copy=copy, prefix=own.prefix))
+            done.append(
+                write_export(WRITERS[name].export_files(own), target, name, plan.film_ids, copy=copy, prefix=own.prefix)
+            )
     return plan, done
-
-
-def is_export(folder: Path) -> bool:
-    """Whether a folder was written by `write_export`."""
-    return bool(_marker(folder))
 
 
 def write_export(
@@ -178,9 +163,5 @@ def _is_cache(name: PurePosixPath, pictures: set[str]) -> bool:
 
 def _marker(folder: Path) -> dict[str, Any]:
     """What `.animeset-export.json` says; empty when the folder is no export."""
-    try:
-        marker = parse_json((folder / MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    sound = isinstance(marker, dict) and isinstance(marker.get("files"), dict) and isinstance(marker.get("films"), list)
-    return marker if sound else {}
+    marker = marker_of(folder)
+    return marker if isinstance(marker.get("files"), dict) and isinstance(marker.get("films"), list) else {}

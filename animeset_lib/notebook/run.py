@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from animeset_lib import media
 from animeset_lib.errors import InputError, SettingsError
+from animeset_lib.export.forms import WRITERS
 from animeset_lib.export.lint import lint
 from animeset_lib.export.plan import By, ExportOptions
-from animeset_lib.export.write import FORMATS, export_films
+from animeset_lib.export.write import export_films
 from animeset_lib.models.engines.device import choose
 from animeset_lib.models.provider import Zoo
 from animeset_lib.notebook.bars import watching
@@ -213,7 +214,7 @@ class Run:
         by   one set per character, or one per outfit or emotion of each
         """
         target = self.published.with_name(f"{self.published.name}.exports")
-        _, written = export_films([self.published], target, formats or tuple(FORMATS), ExportOptions(by=by))
+        _, written = export_films([self.published], target, formats or tuple(WRITERS), ExportOptions(by=by))
         return [one.folder for one in written]
 
     def lint(self) -> PictureTable:

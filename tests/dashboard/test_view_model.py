@@ -164,6 +164,7 @@ def test_from_a_film_to_a_zip_with_a_look_at_the_cast_between(page: Page, projec
     assert (big["src"].split(",")[0], big["still"]) == ("data:image/webp;base64", False)
     result = model.result_state()
     assert [one["name"] for one in result["gallery"]["characters"]] == ["character_02", "hana_spring"]
+    assert result["trainers"]["onetrainer"] == "OneTrainer", "what the page offers stands in the table of forms"
     assert (result["busy"], result["no_characters"], result["films"][0]["film"]) == (False, False, "Ein Film.mkv")
     archive = model.prepare_download("film")
     assert (result["zip"]["path"], result["zip"]["bytes"]) == (archive, (project / archive).stat().st_size)

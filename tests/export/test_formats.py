@@ -16,8 +16,8 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from animeset_lib.errors import InputError
+from animeset_lib.export.forms import WRITERS
 from animeset_lib.export.plan import ExportFiles, ExportOptions, ExportPlan, make_plan
-from animeset_lib.export.write import FORMATS
 from animeset_lib.published.reader import read_film
 from tests.export.film_on_disk import Shown, make_film
 
@@ -126,13 +126,13 @@ def test_options_that_are_refused(tmp_path: Path, options: dict[str, Any], says:
         (("hana", "hana_2"), ["hana", "hana_2"]),
     ],
 )
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", WRITERS)
 def test_no_character_takes_the_place_of_another_or_of_a_file(
     tmp_path: Path, characters: tuple[str, ...], own: list[str], name: str
 ) -> None:
     plan = planned(tmp_path, {one: [Shown(f"{one}, 1girl")] for one in characters}, scenery=1)
     assert sorted(character.name for character in plan.characters) == sorted(own)
-    files = FORMATS[name](plan)
+    files = WRITERS[name].export_files(plan)
     train = [place for place, source in files.linked.items() if source.parts[-4] in characters]
     assert len(train) == len(characters)
     assert len({place.casefold() for place in names(files)}) == len(names(files))
@@ -155,11 +155,11 @@ def test_notes_of_the_plan(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------- promises of every format
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", WRITERS)
 @pytest.mark.parametrize("by", ["character", "outfit"])
 def test_every_picture_once_with_its_own_caption(tmp_path: Path, name: str, by: Literal["character", "outfit"]) -> None:
     plan = planned(tmp_path, {"hana": twenty(), "ren": REN}, scenery=2, by=by, validation=0.2)
-    files = FORMATS[name](plan)
+    files = WRITERS[name].export_files(plan)
     shown = {PurePosixPath(path).stem: path for path in files.linked if "scenery" not in path}
     assert len(shown) == len([path for path in files.linked if "scenery" not in path]) == 21
     assert sum("validation" in path for path in shown.values()) == 4
@@ -175,10 +175,10 @@ def test_every_picture_once_with_its_own_caption(tmp_path: Path, name: str, by: 
             assert caption == f"{picture.caption}\n"
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", WRITERS)
 def test_text_is_plain(tmp_path: Path, name: str) -> None:
     characters = {"hana": [*HANA, Shown("hana, ü, 桜")], "ren": REN}
-    files = FORMATS[name](planned(tmp_path, characters, scenery=1, by="outfit"))
+    files = WRITERS[name].export_files(planned(tmp_path, characters, scenery=1, by="outfit"))
     for path, content in files.written.items():
         assert not PurePosixPath(path).is_absolute()
         if not path.endswith(".png"):
@@ -188,17 +188,17 @@ def test_text_is_plain(tmp_path: Path, name: str) -> None:
             assert str(tmp_path) not in written
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", WRITERS)
 def test_equal_films_give_equal_files(tmp_path: Path, name: str) -> None:
-    one, two = (FORMATS[name](planned(tmp_path / place, scenery=2, by="outfit")) for place in ("a", "b"))
+    one, two = (WRITERS[name].export_files(planned(tmp_path / place, scenery=2, by="outfit")) for place in ("a", "b"))
     assert one.written == two.written
     assert list(one.linked) == list(two.linked)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", WRITERS)
 def test_a_prefix_is_before_every_path(tmp_path: Path, name: str) -> None:
     plan = planned(tmp_path, {"hana": [*twenty(), *HANA]}, scenery=1, validation=0.1, prefix="C:\\sets/")
-    files = FORMATS[name](plan)
+    files = WRITERS[name].export_files(plan)
     found = []
     for path in files.written:
         if path.endswith(".toml"):
@@ -286,7 +286,7 @@ class KohyaConfig(_Strict):
 
 
 def kohya(plan: ExportPlan) -> ExportFiles:
-    return FORMATS["kohya"](plan)
+    return WRITERS["kohya"].export_files(plan)
 
 
 def test_kohya_golden(tmp_path: Path) -> None:
@@ -471,7 +471,7 @@ class Sample(_Strict):
 
 def test_onetrainer(tmp_path: Path) -> None:
     characters = {"hana": [*twenty(), *HANA], "ren": REN, "桜": [Shown("桜, 1girl")]}
-    files = FORMATS["onetrainer"](planned(tmp_path, characters, scenery=1, by="outfit", validation=0.1))
+    files = WRITERS["onetrainer"].export_files(planned(tmp_path, characters, scenery=1, by="outfit", validation=0.1))
     concepts = [Concept.model_validate(one) for one in json.loads(text(files, "concepts.json"))]
     assert [
         (one.name, one.path, one.type, one.text.enable_tag_shuffling, one.text.keep_tags_count) for one in concepts
@@ -515,7 +515,7 @@ class ToolkitDataset(_Strict):
 
 
 def test_ai_toolkit(tmp_path: Path) -> None:
-    files = FORMATS["ai-toolkit"](planned(tmp_path, scenery=1, by="outfit"))
+    files = WRITERS["ai-toolkit"].export_files(planned(tmp_path, scenery=1, by="outfit"))
     job = yaml.safe_load(text(files, "all_characters.yaml"))
     assert (job["job"], job["config"]["name"]) == ("extension", "all_characters")
     (process,) = job["config"]["process"]
@@ -538,7 +538,7 @@ def test_ai_toolkit(tmp_path: Path) -> None:
 
 
 def test_large_pictures_are_for_xl(tmp_path: Path) -> None:
-    files = FORMATS["ai-toolkit"](planned(tmp_path, {"ren": REN}, resolution=1024))
+    files = WRITERS["ai-toolkit"].export_files(planned(tmp_path, {"ren": REN}, resolution=1024))
     assert yaml.safe_load(text(files, "ren.yaml"))["config"]["process"][0]["model"]["is_xl"] is True
     assert "all_characters.yaml" not in files.written
 
@@ -552,7 +552,7 @@ def test_huggingface(tmp_path: Path) -> None:
     for folder, kind in (("images", "png"), ("captions", "txt")):
         source = film / "hana" / "dataset" / folder / f"hana_0001.{kind}"
         source.with_name(f"mine.{kind}").write_bytes(source.read_bytes())
-    files = FORMATS["huggingface"](make_plan(read_film(film), ExportOptions(validation=0.1)))
+    files = WRITERS["huggingface"].export_files(make_plan(read_film(film), ExportOptions(validation=0.1)))
     train = [json.loads(line) for line in text(files, "hana/train/metadata.jsonl").splitlines()]
     validation = [json.loads(line) for line in text(files, "hana/validation/metadata.jsonl").splitlines()]
     assert {f"hana/train/{row['file_name']}" for row in train} == {n for n in files.linked if "/train/" in n}
@@ -593,7 +593,10 @@ def test_huggingface_columns_hold_numbers_whatever_a_row_says(tmp_path: Path, bo
     rows = film / "hana" / "metadata.jsonl"
     rows.write_text(json.dumps({**json.loads(rows.read_text()), "box": box, "quality": quality}))
     row = json.loads(
-        text(FORMATS["huggingface"](make_plan(read_film(film), ExportOptions())), "hana/train/metadata.jsonl")
+        text(
+            WRITERS["huggingface"].export_files(make_plan(read_film(film), ExportOptions())),
+            "hana/train/metadata.jsonl",
+        )
     )
     assert (row["bbox"], row["score"]) == ([0.0, 0.0, 64.0, 64.0], -1.0)
 
@@ -601,7 +604,7 @@ def test_huggingface_columns_hold_numbers_whatever_a_row_says(tmp_path: Path, bo
 def test_kohya_sub_sets_that_read_the_same_or_are_long_have_folders_of_their_own(tmp_path: Path) -> None:
     outfits = ["School Uniform", "school uniform", "school_uniform", "😀", "💖", "x" * 300, "x" * 301]
     shown = [Shown(f"hana, 1girl, tag_{n}", outfit=outfit) for n, outfit in enumerate(outfits)]
-    files = FORMATS["kohya"](planned(tmp_path, {"hana": shown}, by="outfit"))
+    files = WRITERS["kohya"].export_files(planned(tmp_path, {"hana": shown}, by="outfit"))
     folders = {PurePosixPath(place).parts[2].casefold() for place in files.linked}
     assert len(folders) == len(outfits)
     assert max(len(part.encode()) for place in names(files) for part in PurePosixPath(place).parts) < 200

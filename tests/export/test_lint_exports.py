@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from animeset_lib.export.forms import WRITERS
 from animeset_lib.export.lint import lint
 from animeset_lib.export.plan import ExportOptions
 from animeset_lib.export.recognise import load, recognise
-from animeset_lib.export.write import FORMATS, export_films
+from animeset_lib.export.write import export_films
 from tests.export.lint_folders import canonical, draw, words, write
 
 pytestmark = pytest.mark.usefixtures("equal_bytes_are_decoded_once")
@@ -46,7 +47,7 @@ def film(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", WRITERS)
 def test_every_export_passes(film: Path, tmp_path: Path, format: str, options: str) -> None:
     export_films([film], tmp_path, [format], OPTIONS[options])
     report = lint(tmp_path / format)
@@ -62,7 +63,7 @@ def test_a_trigger_behind_other_words_is_known_in_every_export(tmp_path: Path) -
         write(path, ", ".join((girl, solo, trigger, *rest)))
     for name in ("hana", "mika"):
         write(film / name / "traits.json", json.dumps({"trigger": name}))
-    export_films([film], tmp_path / "exports", list(FORMATS), ExportOptions(by="outfit"))
+    export_films([film], tmp_path / "exports", list(WRITERS), ExportOptions(by="outfit"))
     assert [finding for finding in lint(tmp_path / "exports").findings if finding.level == "error"] == []
     wrong = tmp_path / "exports" / "onetrainer" / "hana" / "train"
     caption = next(wrong.rglob("hana_0001.txt"))
@@ -71,7 +72,7 @@ def test_a_trigger_behind_other_words_is_known_in_every_export(tmp_path: Path) -
     assert "other_trigger" in found
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", WRITERS)
 def test_no_picture_and_no_caption_gets_lost(film: Path, tmp_path: Path, format: str) -> None:
     export_films([film], tmp_path, [format], ExportOptions(validation=0.2))
     captions: dict[str, set[str]] = {}

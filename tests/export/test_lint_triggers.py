@@ -12,9 +12,10 @@ import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
+from animeset_lib.export.forms import WRITERS
 from animeset_lib.export.lint import lint
 from animeset_lib.export.plan import ExportOptions
-from animeset_lib.export.write import FORMATS, export_films
+from animeset_lib.export.write import export_films
 from animeset_lib.published.captions import CaptionSet
 from animeset_lib.published.edit_log import log_of
 from animeset_lib.published.edits import AddTags, Recaption, ReplaceTag, SetCaption
@@ -83,7 +84,7 @@ def check(film: Path, exports: Path, triggers: Mapping[str, str]) -> None:
             tags = [same_word(tag) for tag in path.read_text(encoding="utf-8").strip().split(", ")]
             assert tags.count(same_word(triggers[name])) == 1, tags
             assert same_word(triggers[name]) == name or name not in tags, tags
-    plan, _ = export_films([film], exports, list(FORMATS), ExportOptions(validation=0.2, by="outfit"))
+    plan, _ = export_films([film], exports, list(WRITERS), ExportOptions(validation=0.2, by="outfit"))
     assert {one.name: one.trigger for one in plan.characters} == triggers
     for folder in (film, exports, *sorted(exports.iterdir())):
         assert [one for one in lint(folder).findings if one.level == "error"] == []

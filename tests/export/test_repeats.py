@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from animeset_lib.errors import InputError
-from animeset_lib.export.repeats import MAX_REPEATS, balanced_repeats, fixed_repeats, views_per_epoch
+from animeset_lib.export.repeats import MAX_REPEATS, balanced_repeats, fixed_repeats
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,6 @@ def test_no_set_is_seen_much_more_than_another(pictures: list[list[int]]) -> Non
 
 def test_fixed() -> None:
     assert fixed_repeats([[3, 4], [5]], 7) == [[7, 7], [7]]
-    assert views_per_epoch([30, 10], [2, 6]) == 120
 
 
 @pytest.mark.parametrize("repeats", [0, -1, MAX_REPEATS + 1])

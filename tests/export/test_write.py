@@ -13,9 +13,11 @@ import pytest
 
 from animeset_lib.errors import InputError, SpaceError
 from animeset_lib.export import write
+from animeset_lib.export.files import MARKER
+from animeset_lib.export.forms import WRITERS
 from animeset_lib.export.lint import lint
 from animeset_lib.export.plan import ExportOptions
-from animeset_lib.export.write import FORMATS, MARKER, export_films, is_export
+from animeset_lib.export.write import export_films
 from tests.export.film_on_disk import Shown, make_film
 
 Call = Callable[..., tuple[int, str, str]]
@@ -54,8 +56,6 @@ def test_what_is_on_the_disk(film: Path) -> None:
     marker = json.loads((done.folder / MARKER).read_text())
     assert (marker["format"], marker["films"]) == ("onetrainer", ["0123456789ab"])
     assert set(marker["files"]) == set(tree(done.folder)) - {MARKER}
-    assert is_export(done.folder)
-    assert not is_export(film)
     assert sorted(path.name for path in done.folder.parent.iterdir()) == ["onetrainer"], "nothing half-made stays"
 
 
@@ -188,7 +188,7 @@ def test_the_command(animeset: Call, film: Path) -> None:
     assert code == 0
     assert "hana (hana): 2 x 5 = 10 pictures per epoch" in out
     exports = film.parent / "film.exports"
-    assert sorted(path.name for path in exports.iterdir()) == sorted(FORMATS)
+    assert sorted(path.name for path in exports.iterdir()) == sorted(WRITERS)
     code, out, _ = animeset("export", film, "--format", "kohya, onetrainer", "--to", "there", "--json")
     answer = json.loads(out)
     assert [one["folder"] for one in answer["formats"]] == [str(Path("there/kohya")), str(Path("there/onetrainer"))]

@@ -5,125 +5,71 @@ Facts: toolkit/config.py, config_modules.py, data_loader.py and dataloader_mixin
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from animeset_lib.export.beside import caption_from, ignored_pictures, lonely_captions, missing
-from animeset_lib.export.loaded import (
-    MOST,
-    Loaded,
-    LoadedPicture,
-    LoadedSet,
-    Notes,
-    is_hidden,
-    parsed,
-    sorted_files,
-    stem_path,
-    walked,
-)
+from animeset_lib.export.beside import caption_from, lonely_captions, missing, taken_pictures
+from animeset_lib.export.files import existing, is_hidden, sorted_files, stem_path, walked
+from animeset_lib.export.loaded import Loaded, LoadedPicture, LoadedSet
+from animeset_lib.export.notes import Notes, types_by_key
 
-__all__ = ["load_ai_toolkit"]
+__all__ = ["load", "recognises"]
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 _READS = ", ".join(_SUFFIXES)
-_KNOWN = frozenset(
-    (
-        *("batch_size", "type", "folder_path", "dataset_path", "default_caption", "trigger_word", "random_triggers"),
-        *(
-            "random_triggers_max",
-            "caption_ext",
-            "caption_type",
-            "random_scale",
-            "random_crop",
-            "resolution",
-            "scale",
-            "buckets",
-        ),
-        *("bucket_tolerance", "is_reg", "prior_reg", "network_weight", "token_dropout_rate", "shuffle_tokens"),
-        *(
-            "caption_dropout_rate",
-            "keep_tokens",
-            "flip_x",
-            "flip_y",
-            "augments",
-            "augmentations",
-            "shuffle_augmentations",
-        ),
-        *("control_path", "control_path_1", "control_path_2", "control_path_3", "control_from_same_folder"),
-        *("num_controls_from_same_folder", "control_transparent_color", "inpaint_path", "full_size_control_images"),
-        *(
-            "alpha_mask",
-            "mask_path",
-            "invert_mask",
-            "mask_min_value",
-            "unconditional_path",
-            "poi",
-            "use_short_captions",
-        ),
-        *(
-            "num_repeats",
-            "cache_latents",
-            "cache_latents_to_disk",
-            "cache_tensors_to_disk",
-            "cache_clip_vision_to_disk",
-        ),
-        *("cache_text_embeddings", "load_image_when_caching_latents", "standardize_images", "guidance_type"),
-        *(
-            "clip_image_path",
-            "clip_image_from_same_folder",
-            "clip_image_augmentations",
-            "clip_image_shuffle_augmentations",
-        ),
-        *(
-            "replacements",
-            "loss_multiplier",
-            "num_workers",
-            "prefetch_factor",
-            "cache_latents_num_workers",
-            "extra_values",
-        ),
-        *("square_crop", "replay_transforms", "num_frames", "shrink_video_to_frames", "fps", "auto_frame_count"),
-        *("trim_auto_frame_count_tail", "debug", "controls", "fast_image_size", "do_i2v", "do_audio"),
-        *("audio_preserve_pitch", "audio_normalize", "diff_output_preservation", "diff_output_preservation_class"),
-    )
+_KNOWN = types_by_key(
+    {
+        (str,): "folder_path dataset_path trigger_word default_caption caption_ext mask_path",
+        (int,): "num_repeats keep_tokens bucket_tolerance",
+        (bool,): "is_reg prior_reg buckets alpha_mask flip_x flip_y shuffle_tokens",
+        (int, list): "resolution",
+        (object,): "audio_normalize audio_preserve_pitch augmentations augments auto_frame_count batch_size "
+        "cache_clip_vision_to_disk cache_latents cache_latents_num_workers cache_latents_to_disk cache_tensors_to_disk "
+        "cache_text_embeddings caption_dropout_rate caption_type clip_image_augmentations clip_image_from_same_folder "
+        "clip_image_path clip_image_shuffle_augmentations control_from_same_folder control_path control_path_1 "
+        "control_path_2 control_path_3 control_transparent_color controls debug diff_output_preservation "
+        "diff_output_preservation_class do_audio do_i2v extra_values fast_image_size fps full_size_control_images "
+        "guidance_type inpaint_path invert_mask load_image_when_caching_latents loss_multiplier mask_min_value "
+        "network_weight num_controls_from_same_folder num_frames num_workers poi prefetch_factor random_crop "
+        "random_scale random_triggers random_triggers_max replacements replay_transforms scale shrink_video_to_frames "
+        "shuffle_augmentations square_crop standardize_images token_dropout_rate trim_auto_frame_count_tail type "
+        "unconditional_path use_short_captions",
+    }
 )
 """Keys of a dataset; others are left out without a word."""
-_TYPES: Mapping[str, tuple[type, ...]] = {
-    **dict.fromkeys(
-        ("folder_path", "dataset_path", "trigger_word", "default_caption", "caption_ext", "mask_path"), (str,)
-    ),
-    **dict.fromkeys(("num_repeats", "keep_tokens", "bucket_tolerance"), (int,)),
-    **dict.fromkeys(("is_reg", "prior_reg", "buckets", "alpha_mask", "flip_x", "flip_y", "shuffle_tokens"), (bool,)),
-    "resolution": (int, list),
-}
 
 
-def load_ai_toolkit(path: Path, root: Path) -> Loaded:
+def recognises(path: Path, tree: Any) -> bool:
+    suffix = path.suffix.lower()
+    if suffix in (".yaml", ".yml"):
+        return tree is None or (isinstance(tree, dict) and ("job" in tree or "config" in tree))
+    return suffix == ".json" and isinstance(tree, dict) and "job" in tree and "config" in tree
+
+
+def load(path: Path, root: Path) -> Loaded:
     """The job file `path`. Relative paths count from its folder, where the trainer would have to be started."""
     notes = Notes(root)
     sets: list[LoadedSet] = []
     sizes: list[int] = []
     for process in _processes(notes, path):
         word = process.get("trigger_word")
-        for number, dataset in enumerate(_dicts(process.get("datasets")), start=1):
-            found = _dataset(notes, path, dataset, word if isinstance(word, str) else None, number)
+        for number, written in enumerate(_dicts(process.get("datasets")), start=1):
+            key = "dataset_path" if written.get("dataset_path") is not None else "folder_path"
+            name = str(written.get(key) or f"dataset {number}")
+            values = _values(notes.of(name), path, written)
+            values.setdefault("trigger_word", word if isinstance(word, str) else None)
+            found = _dataset(notes.of(name), path, {**values, key: written.get(key)}, key, name)
             if found is not None:
                 sets.append(found)
-            resolution = dataset.get("resolution", 512)
-            sizes += [
-                side
-                for side in (resolution if isinstance(resolution, list) else [resolution])
-                if isinstance(side, int) and side < MOST
-            ]
+            resolution = values.get("resolution", 512)
+            sides = resolution if isinstance(resolution, list) else [resolution]
+            sizes += [side for side in sides if isinstance(side, int)]
     return Loaded(
-        "ai-toolkit",
-        path,
         tuple(sets),
         tuple(notes.findings),
-        training_px=min(sizes) if sizes else None,  # of several sizes it takes for each picture those that it fills
+        training_px=min(sizes, default=None),  # of several sizes it takes for each picture those that it fills
         note=f"started in the folder of {path.name}",
     )
 
@@ -133,36 +79,36 @@ def _dicts(value: Any) -> list[dict[str, Any]]:
 
 
 def _processes(notes: Notes, path: Path) -> list[dict[str, Any]]:
-    text = notes.text(path)
-    if text is None:
+    tree = notes.tree(path, "yaml", dict, "a job")
+    if tree is None:
         return []
-    try:
-        tree = parsed(text, "json" if path.suffix.lower() in (".json", ".jsonc") else "yaml")
-    except ValueError as problem:
-        notes.error(
-            "not_parsed",
-            path,
-            f"expected {path.suffix[1:].upper()}, got text that is none ({' '.join(str(problem).split())})",
-        )
-        return []
-    if not isinstance(tree, dict) or "job" not in tree or not isinstance(tree.get("config"), dict):
+    config = tree.get("config")
+    if "job" not in tree or not isinstance(config, dict):
         notes.error("not_parsed", path, "expected the keys job and config at the top; ai-toolkit stops here")
         return []
-    if "name" not in tree["config"]:
+    if "name" not in config:
         notes.error("missing_key", path, "config has no name; ai-toolkit stops here: write one")
-    processes = _dicts(tree["config"].get("process"))
+    processes = _dicts(config.get("process"))
     if not any(_dicts(process.get("datasets")) for process in processes):
         notes.error("no_datasets", path, "expected config.process with datasets, got none; there is nothing to train")
     return processes
 
 
+def _values(notes: Notes, config: Path, written: Mapping[str, Any]) -> dict[str, Any]:
+    """What a dataset says and is well-typed, without what is null."""
+    for unknown in sorted(map(str, written.keys() - _KNOWN.keys())):
+        words = f"{unknown}: ai-toolkit does not know it and leaves it out; check the spelling"
+        notes.warning("unknown_key", config, words)
+    said = {key: value for key, value in written.items() if value is not None}
+    return notes.typed(config, said, _KNOWN, "", "mend it")
+
+
 @dataclass(frozen=True)
 class _Dataset:
-    name: str
     place: Path
     suffix: str
     trigger: str | None
-    default: str | None
+    default: str
     regularisation: bool
     masks: Path | None
 
@@ -176,53 +122,26 @@ class _Dataset:
         return prompt
 
 
-def _dataset(notes: Notes, config: Path, values: Mapping[str, Any], word: str | None, number: int) -> LoadedSet | None:
-    key = "dataset_path" if values.get("dataset_path") is not None else "folder_path"
-    name = str(values.get(key) or f"dataset {number}")
-    for unknown in sorted(map(str, set(values) - _KNOWN)):
-        notes.warning(
-            "unknown_key", config, f"{unknown}: ai-toolkit does not know it and leaves it out; check the spelling", name
-        )
-    for one, kinds in _TYPES.items():
-        value = values.get(one)
-        if value is not None and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
-            wanted = " or ".join(kind.__name__ for kind in kinds)
-            notes.error("wrong_type", config, f"{one}: expected {wanted}, got {value!r}", name)
-    place = notes.place(values.get(key), config.parent, config, key, name)
+def _dataset(notes: Notes, config: Path, values: Mapping[str, Any], key: str, name: str) -> LoadedSet | None:
+    place = notes.place(values.get(key), config, key, "folder or list", "ai-toolkit stops here")
     if place is None:
         return None
-    if not place.exists():
-        notes.error(
-            "no_such_folder",
-            config,
-            f"there is no {notes.shown(place)}; ai-toolkit stops here: mend {key}, which counts from where it is started",
-            name,
-        )
-        return None
-    suffix = str(values.get("caption_type") or values.get("caption_ext") or ".txt")
-    own = values.get("trigger_word")
-    default = values.get("default_caption")
     masks = None
-    if values.get("mask_path") is not None:
-        masks = notes.place(values["mask_path"], config.parent, config, "mask_path", name)
-        if masks is not None and not masks.is_dir():
-            notes.error("no_such_folder", config, f"there is no folder {notes.shown(masks)} for masks", name)
-            masks = None
+    if "mask_path" in values:
+        masks = notes.place(values["mask_path"], config, "mask_path", "folder", "so there are no masks")
+    suffix = str(values.get("caption_type") or values.get("caption_ext") or ".txt")
     dataset = _Dataset(
-        name,
         place,
         suffix if suffix.startswith(".") else f".{suffix}",
-        own if isinstance(own, str) else word,
-        default if isinstance(default, str) else None,
-        values.get("is_reg") is True or values.get("prior_reg") is True,
+        values["trigger_word"],
+        values.get("default_caption", ""),
+        values.get("is_reg", False) or values.get("prior_reg", False),
         masks,
     )
-    pictures = _from_folder(notes, dataset) if place.is_dir() else _from_json(notes, dataset)
-    repeats = values.get("num_repeats", 1)
     return LoadedSet(
         name,
-        pictures,
-        max(1, repeats) if isinstance(repeats, int) and repeats < MOST else 1,
+        _from_folder(notes, dataset) if place.is_dir() else _from_json(notes, dataset),
+        max(1, values.get("num_repeats", 1)),
         "regularisation" if dataset.regularisation else "train",
         dataset.trigger,
         trigger_is_sure=dataset.trigger is not None,
@@ -230,75 +149,52 @@ def _dataset(notes: Notes, config: Path, values: Mapping[str, Any], word: str | 
 
 
 def _from_folder(notes: Notes, dataset: _Dataset) -> tuple[LoadedPicture, ...]:
-    files = [path for folder in walked(dataset.place) if folder.name != "_controls" for path in sorted_files(folder)]
-    if dataset.masks is not None and dataset.masks != dataset.place and dataset.masks.is_relative_to(dataset.place):
-        notes.error(
-            "masks_trained",
-            dataset.masks,
-            "lies inside the folder of pictures, all of which is trained, masks too; put it beside that folder",
-            dataset.name,
-        )
-    pictures = [p for p in files if p.name.lower().endswith(_SUFFIXES) and not is_hidden(p)]
-    ignored_pictures(notes, files, set(pictures).__contains__, _READS, dataset.name)
-    if not pictures:
-        notes.error(
-            "no_pictures", dataset.place, f"expected pictures ({_READS}), got none; ai-toolkit stops here", dataset.name
-        )
-    lonely_captions(notes, files, (dataset.suffix,), pictures, dataset.name)
-    return tuple(_picture(notes, dataset, picture, None) for picture in pictures)
+    place, masks = dataset.place, dataset.masks
+    if masks is not None and masks != place and masks.is_relative_to(place):
+        words = "lies inside the folder of pictures, all of which is trained, masks too; put it beside that folder"
+        notes.error("masks_trained", masks, words)
+    files = [path for folder in walked(place) if folder.name != "_controls" for path in sorted_files(folder)]
+    pictures = taken_pictures(notes, place, files, _is_taken, _READS, "; ai-toolkit stops here")
+    lonely_captions(notes, files, dataset.suffix, pictures)
+    return tuple(_picture(notes, dataset, picture, {}) for picture in pictures)
+
+
+def _is_taken(path: Path) -> bool:
+    return path.name.lower().endswith(_SUFFIXES) and not is_hidden(path)
 
 
 def _from_json(notes: Notes, dataset: _Dataset) -> tuple[LoadedPicture, ...]:
-    text = notes.text(dataset.place, dataset.name)
-    try:
-        rows = parsed(text or "", "json")
-        if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
-            raise ValueError("expected an object of objects, keyed by picture")
-    except ValueError as problem:
-        notes.error("not_parsed", dataset.place, f"cannot be read as a list of pictures ({problem})", dataset.name)
-        return ()
-    pictures = []
-    for key, row in rows.items():
-        place = notes.place(key, dataset.place.parent, dataset.place, "picture", dataset.name)
-        if place is None:
-            continue
-        if place.is_file():
-            pictures.append(_picture(notes, dataset, place, row))
-        else:
-            notes.error("missing_picture", dataset.place, f"there is no picture {notes.shown(place)}", dataset.name)
-    return tuple(pictures)
+    rows = notes.tree(dataset.place, "json", dict[str, dict[str, Any]], "an object of objects, keyed by picture") or {}
+    places = {key: notes.place(key, dataset.place, "picture", "picture", "take it out of the list") for key in rows}
+    return tuple(_picture(notes, dataset, place, rows[key]) for key, place in places.items() if place is not None)
 
 
-def _picture(notes: Notes, dataset: _Dataset, picture: Path, row: Mapping[str, Any] | None) -> LoadedPicture:
+def _picture(notes: Notes, dataset: _Dataset, picture: Path, row: Mapping[str, Any]) -> LoadedPicture:
+    """The picture with the caption in its `row` of a list, else in the file beside it."""
     if picture.suffix.lower() == ".webp":
-        notes.warning("webp", picture, "ai-toolkit's notes say that WebP has issues; save it as .png", dataset.name)
+        notes.warning("webp", picture, "ai-toolkit's notes say that WebP has issues; save it as .png")
     mask = _mask(dataset, picture)
-    if row is not None and "caption" in row:
-        if not isinstance(row["caption"], str) or not row["caption"].strip():
-            notes.error("empty_caption", picture, f"has no text in {dataset.place.name}", dataset.name)
+    if "caption" in row:
+        text = row["caption"]
+        if not isinstance(text, str) or not text.strip():
+            notes.error("empty_caption", picture, f"has no text in {dataset.place.name}")
             return LoadedPicture(picture, ("",), None, mask)
-        return LoadedPicture(picture, (dataset.fed(row["caption"]),), dataset.place, mask)
-    caption = Path(stem_path(picture) + dataset.suffix)
-    if not caption.is_file():
-        default = dataset.fed(dataset.default or "")
-        missing(notes, picture, dataset.suffix, f"ai-toolkit trains it with {default!r}", dataset.name)
+        return LoadedPicture(picture, (dataset.fed(text),), dataset.place, mask)
+    caption = existing(Path(stem_path(picture) + dataset.suffix))
+    if caption is None:
+        default = dataset.fed(dataset.default)
+        missing(notes, picture, dataset.suffix, f"ai-toolkit trains it with {default!r}")
         return LoadedPicture(picture, (default,), None, mask)
-    (text,) = caption_from(notes, caption, "whole", dataset.name)
-    if not text and dataset.default is not None:
-        text = dataset.default
-    placed = "[trigger]" in text or "[name]" in text
-    if text and dataset.trigger and not dataset.regularisation and not placed and dataset.trigger not in text:
-        notes.warning(
-            "missing_trigger",
-            caption,
-            f"does not hold the trigger {dataset.trigger}; ai-toolkit writes it before the first tag without a comma: put it in yourself",
-            dataset.name,
-        )
+    text = caption_from(notes, caption, "whole")[0] or dataset.default
+    known = ("[trigger]", "[name]", dataset.trigger or "")
+    if text and not dataset.regularisation and not any(word in text for word in known):
+        words = f"does not hold the trigger {dataset.trigger}; ai-toolkit writes it before the first tag without a comma: put it in yourself"
+        notes.warning("missing_trigger", caption, words)
     return LoadedPicture(picture, (dataset.fed(text),), caption, mask)
 
 
 def _mask(dataset: _Dataset, picture: Path) -> Path | None:
     if dataset.masks is None:
         return None
-    names: Sequence[Path] = [dataset.masks / f"{picture.stem}{suffix}" for suffix in _SUFFIXES]
-    return next((path for path in names if os.path.exists(path)), None)
+    found = (existing(dataset.masks / f"{picture.stem}{suffix}") for suffix in _SUFFIXES)
+    return next(filter(None, found), None)

@@ -14,38 +14,32 @@ from typing import Any
 
 import yaml
 
-from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, PlannedSet, readme
+from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, PlannedSet, joined, readme
 from animeset_lib.export.prompts import NEGATIVE
 from animeset_lib.published.reader import REGULARISATION
 
-__all__ = ["ai_toolkit_files"]
+__all__ = ["export_files"]
 
 _XL_FROM_PX = 896
 """Who trains at this size or above has SDXL or a child of it."""
 
 
-def ai_toolkit_files(plan: ExportPlan) -> ExportFiles:
+def export_files(plan: ExportPlan) -> ExportFiles:
     """All files of the export, by path relative to its folder."""
     files = ExportFiles()
     for character in plan.characters:
         for one in character.sets:
+            files.pictures(joined(character.name, "train", one.folder), one.pictures, one.trigger)
             for picture in one.pictures:
-                files.picture(_join(character.name, "train", one.folder), picture, one.trigger)
                 if picture.mask is not None:
-                    files.linked[_join(character.name, "masks", one.folder, f"{picture.stem}.png")] = picture.mask
-        for picture in character.validation:
-            files.picture(f"{character.name}/validation", picture, character.trigger)
+                    files.linked[joined(character.name, "masks", one.folder, f"{picture.stem}.png")] = picture.mask
+        files.pictures(f"{character.name}/validation", character.validation, character.trigger)
         files.text(f"{character.name}.yaml", _job(plan, character.name, (character,)))
-    for picture in plan.regularisation:
-        files.picture(REGULARISATION, picture)
+    files.pictures(REGULARISATION, plan.regularisation)
     if len(plan.characters) > 1:
         files.text("all_characters.yaml", _job(plan, "all_characters", plan.characters))
     files.text("README.md", readme(Path(__file__).with_name("README.md.j2"), plan))
     return files
-
-
-def _join(*parts: str) -> str:
-    return "/".join(part for part in parts if part)
 
 
 def _job(plan: ExportPlan, name: str, characters: Sequence[CharacterPlan]) -> str:
@@ -116,6 +110,6 @@ def _dataset(plan: ExportPlan, character: CharacterPlan, one: PlannedSet) -> dic
         "caption_dropout_rate": 0.05,
         "cache_latents_to_disk": True,
     }
-    if any(picture.mask is not None for picture in one.pictures):
+    if one.masked:
         dataset["mask_path"] = plan.path(character.name, "masks", one.folder)
     return dataset

@@ -12,14 +12,14 @@ import math
 from pathlib import Path
 from typing import Any
 
-from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, readme
+from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, name_of, readme
 from animeset_lib.published.reader import ExportPicture
 from animeset_lib.words.vocabulary import UNKNOWN
 
-__all__ = ["huggingface_files"]
+__all__ = ["export_files"]
 
 
-def huggingface_files(plan: ExportPlan) -> ExportFiles:
+def export_files(plan: ExportPlan) -> ExportFiles:
     """All files of the export, by path relative to its folder."""
     files = ExportFiles()
     for character in plan.characters:
@@ -29,19 +29,15 @@ def huggingface_files(plan: ExportPlan) -> ExportFiles:
                 folder = f"{character.name}/{split}"
                 files.triggers[folder] = character.trigger
                 for picture in pictures:
-                    files.linked[f"{folder}/{_name(picture)}"] = picture.path
+                    files.linked[f"{folder}/{name_of(picture)}"] = picture.path
                 files.text(f"{folder}/metadata.jsonl", "".join(_line(character, picture) for picture in pictures))
     files.text("README.md", readme(Path(__file__).with_name("README.md.j2"), plan))
     return files
 
 
-def _name(picture: ExportPicture) -> str:
-    return f"{picture.stem}{picture.path.suffix.lower()}"
-
-
 def _line(character: CharacterPlan, picture: ExportPicture) -> str:
     row: dict[str, Any] = {
-        "file_name": _name(picture),
+        "file_name": name_of(picture),
         "text": picture.caption,
         "tags": list(picture.tags),
         "character": character.name,

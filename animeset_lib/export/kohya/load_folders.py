@@ -5,9 +5,9 @@ Facts: library/config_util.py and library/train_util.py of kohya-ss/sd-scripts, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from animeset_lib.export.beside import (
     caption_from,
@@ -15,30 +15,44 @@ from animeset_lib.export.beside import (
     kohya_caption,
     lonely_captions,
     missing,
+    taken_pictures,
 )
-from animeset_lib.export.loaded import (
-    ANY_PICTURE,
-    Kind,
-    Loaded,
-    LoadedPicture,
-    LoadedSet,
-    Notes,
-    is_hidden,
-    sorted_files,
-    sorted_folders,
-)
+from animeset_lib.export.files import ANY_PICTURE, is_hidden, sorted_files, sorted_folders
+from animeset_lib.export.loaded import Kind, Loaded, LoadedPicture, LoadedSet
+from animeset_lib.export.notes import Notes
 
-__all__ = ["KOHYA_SUFFIXES", "Subset", "kohya_roots", "load_kohya_folders", "pictures_in", "pictures_of", "repeats_of"]
-
+__all__ = ["fed", "load", "pictures_in", "pictures_of", "recognises", "repeats_of"]
 
 _LOWER = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-KOHYA_SUFFIXES = frozenset((*_LOWER, *(suffix.upper() for suffix in _LOWER)))
+_SUFFIXES = frozenset((*_LOWER, *(suffix.upper() for suffix in _LOWER)))
 """All small or all capital: `.Png` is not found. AVIF and JPEG XL only where their plug-ins are installed, so not here."""
 _READS = ".png, .jpg, .jpeg, .webp and .bmp, all small or all capital letters"
 _CAPTIONS = (".txt", ".caption")
 _REGULARISATION = ("reg", "regularisation", "regularization")
 _GUI_FOLDERS = frozenset({"log", "logs", "model", "models", "sample", "samples"})
 """What kohya_ss makes beside `img` and `reg`; no pictures to train in them."""
+
+
+def recognises(path: Path, tree: Any) -> bool:
+    """Whether the folder `path` holds `N_words` folders, or the folders `img` and `reg` with such."""
+    return any(parent == path or parent.name in ("img", "reg") for parent, _ in _roots(path))
+
+
+def load(path: Path, root: Path) -> Loaded:
+    """`--train_data_dir` (and `--reg_data_dir`) with one `N_words` folder per set, N being the repeats."""
+    notes = Notes(root)
+    roots = _roots(path) or [(path, "train")]
+    files = [file for parent, _ in roots for child in sorted_folders(parent) for file in sorted_files(child)]
+    suffix = max(_CAPTIONS, key=lambda suffix: sum(file.suffix == suffix for file in files))
+    sets = []
+    for parent, kind in roots:
+        ignored_pictures(notes, sorted_files(parent), lambda _: False, "pictures in N_words folders only")
+        for child in sorted_folders(parent):
+            if is_hidden(child) or _is_root(child) or child.name.lower() in _GUI_FOLDERS:
+                continue
+            if found := _numbered_folder(notes.of(child.name), child, kind, suffix):
+                sets.append(found)
+    return Loaded(tuple(sets), tuple(notes.findings), note=f"with --caption_extension {suffix}")
 
 
 def repeats_of(name: str) -> int | None:
@@ -49,7 +63,16 @@ def repeats_of(name: str) -> int | None:
         return None
 
 
-def kohya_roots(path: Path) -> list[tuple[Path, Kind]]:
+def pictures_in(folder: Path) -> list[Path]:
+    """What kohya's glob finds directly in `folder`."""
+    return [path for path in sorted_files(folder) if _is_taken(path)]
+
+
+def _is_taken(path: Path) -> bool:
+    return path.suffix in _SUFFIXES and not is_hidden(path)
+
+
+def _roots(path: Path) -> list[tuple[Path, Kind]]:
     """The folders in `path` that hold `N_words` folders with pictures, each with what it is for; `path` itself may be one.
 
     Of the folders that kohya_ss makes (`img`, `reg`) and others, only the former are given to the trainer.
@@ -76,151 +99,70 @@ def _holds_numbered(path: Path) -> bool:
     )
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """What kohya's glob finds directly in `folder`."""
-    return [path for path in sorted_files(folder) if path.suffix in KOHYA_SUFFIXES and not is_hidden(path)]
-
-
-def load_kohya_folders(path: Path, root: Path) -> Loaded:
-    """`--train_data_dir` (and `--reg_data_dir`) with one `N_words` folder per set, N being the repeats."""
-    notes = Notes(root)
-    roots = kohya_roots(path) or [(path, "train")]
-    suffix = suffix_in([child for parent, _ in roots for child in sorted_folders(parent)])
-    sets = []
-    for parent, kind in roots:
-        ignored_pictures(notes, sorted_files(parent), lambda _: False, "pictures in N_words folders only", "")
-        for child in sorted_folders(parent):
-            if is_hidden(child) or _is_root(child) or child.name.lower() in _GUI_FOLDERS:
-                continue
-            if found := _numbered_folder(notes, child, kind, suffix):
-                sets.append(found)
-    return Loaded("kohya-folders", path, tuple(sets), tuple(notes.findings), note=f"with --caption_extension {suffix}")
-
-
 def _numbered_folder(notes: Notes, folder: Path, kind: Kind, suffix: str) -> LoadedSet | None:
-    pictures = [p for p in sorted_files(folder) if p.suffix.lower() in ANY_PICTURE]
     repeats = repeats_of(folder.name)
     if repeats is None:
-        if pictures:
-            notes.error(
-                "no_repeats",
-                folder,
-                f"expected a name like 10_{folder.name}, the number being the repeats; kohya ignores a folder without: rename it",
-                folder.name,
-            )
+        if any(file.suffix.lower() in ANY_PICTURE for file in sorted_files(folder)):
+            name = f"10_{folder.name}, the number being the repeats"
+            notes.error("no_repeats", folder, f"expected a name like {name}; kohya ignores a folder without: rename it")
         return None
     if repeats < 1:
-        notes.error(
-            "zero_repeats",
-            folder,
-            f"{repeats} repeats: kohya ignores the folder; expected 1 or more: rename it",
-            folder.name,
-        )
+        words = f"{repeats} repeats: kohya ignores the folder; expected 1 or more: rename it"
+        notes.error("zero_repeats", folder, words)
         return None
     words = folder.name.partition("_")[2]
     if not words:
         notes.warning(
-            "no_class_tokens",
-            folder,
-            f"expected a name like {repeats}_trigger, got no words after the number",
-            folder.name,
+            "no_class_tokens", folder, f"expected a name like {repeats}_trigger, got no words after the number"
         )
-    subset = Subset(folder, folder.name, repeats, kind, class_tokens=words or None, suffix=suffix)
-    return pictures_of(notes, subset)
-
-
-def suffix_in(folders: Sequence[Path]) -> str:
-    """The caption suffix that most files in `folders` have; it is given on the command line."""
-    count = {suffix: sum(1 for f in folders for p in sorted_files(f) if p.suffix == suffix) for suffix in _CAPTIONS}
-    return max(_CAPTIONS, key=lambda suffix: count[suffix])
+    values = {"num_repeats": repeats, "class_tokens": words, "caption_extension": suffix}
+    return pictures_of(notes, folder, values, kind)
 
 
 # --------------------------------------------------------------------------------------------- one folder of pictures
 
 
-@dataclass(frozen=True)
-class Subset:
-    folder: Path
-    name: str
-    repeats: int
-    kind: Kind
-    class_tokens: str | None
-    suffix: str
-    wildcard: bool = False
-    prefix: str = ""
-    after: str = ""
-    masks: Path | None = None
-
-    def fed(self, caption: str) -> str:
-        """With what the config puts before and after each caption."""
-        caption = f"{self.prefix} {caption}" if self.prefix else caption
-        return f"{caption} {self.after}" if self.after else caption
+def fed(values: Mapping[str, Any], caption: str) -> str:
+    """A caption with what the config puts before and after each."""
+    parts = (values.get("caption_prefix", ""), caption, values.get("caption_suffix", ""))
+    return " ".join(part for part in parts if part)
 
 
-def pictures_of(notes: Notes, subset: Subset) -> LoadedSet:
-    files = sorted_files(subset.folder)
-    pictures = pictures_in(subset.folder)
-    ignored_pictures(notes, files, set(pictures).__contains__, _READS, subset.name)
-    for inner in sorted_folders(subset.folder):
-        if not is_hidden(inner) and inner != subset.masks:
-            ignored_pictures(notes, sorted_files(inner), lambda _: False, "no folder inside this one", subset.name)
-    if not pictures:
-        notes.error(
-            "no_pictures",
-            subset.folder,
-            f"expected pictures ({_READS}), got none; kohya ignores the folder",
-            subset.name,
-        )
-    masks = _masks_of(subset)
-    loaded = tuple(_one_picture(notes, subset, picture, masks.get(picture.stem)) for picture in pictures)
-    lonely_captions(notes, files, (subset.suffix,), pictures, subset.name)
-    if subset.masks is not None:
-        _check_masks(notes, subset, loaded)
-    return LoadedSet(subset.name, loaded, subset.repeats, subset.kind, subset.class_tokens)
+def pictures_of(
+    notes: Notes, folder: Path, values: Mapping[str, Any], kind: Kind, masks: Path | None = None
+) -> LoadedSet:
+    """The set in `folder`, by the well-typed `values` of its sub-set in a config."""
+    files = sorted_files(folder)
+    pictures = taken_pictures(notes, folder, files, _is_taken, _READS, "; kohya ignores the folder")
+    for inner in sorted_folders(folder):
+        if not is_hidden(inner) and inner != masks:
+            ignored_pictures(notes, sorted_files(inner), lambda _: False, "no folder inside this one")
+    # of several masks with one stem the first by name
+    by_stem = {mask.stem: mask for mask in reversed(pictures_in(masks))} if masks is not None else {}
+    loaded = tuple(_picture(notes, picture, values, by_stem.get(picture.stem)) for picture in pictures)
+    lonely_captions(notes, files, values["caption_extension"], pictures)
+    if masks is not None:
+        _check_masks(notes, masks, loaded)
+    return LoadedSet(folder.name, loaded, values["num_repeats"], kind, values.get("class_tokens") or None)
 
 
-def _one_picture(notes: Notes, subset: Subset, picture: Path, mask: Path | None) -> LoadedPicture:
-    found = kohya_caption(picture, subset.suffix)
-    instead = subset.class_tokens or ""
-    if found is None:
-        words = f"kohya trains it with {instead!r}" if instead else "kohya trains it with an empty prompt"
-        missing(notes, picture, subset.suffix, words, subset.name)
-        return LoadedPicture(picture, (subset.fed(instead),), mask=mask)
-    if found.borrowed:
-        notes.error(
-            "borrowed_caption",
-            picture,
-            f"has no caption {picture.stem}{subset.suffix}, so kohya takes {notes.shown(found.path)}, which belongs to another picture: "
-            "write its own",
-            subset.name,
-        )
-    captions = caption_from(
-        notes, found.path, "alternatives" if subset.wildcard else "first_line", subset.name, not subset.wildcard
-    )
-    return LoadedPicture(picture, tuple(map(subset.fed, captions)), found.path, mask)
+def _picture(notes: Notes, picture: Path, values: Mapping[str, Any], mask: Path | None) -> LoadedPicture:
+    suffix = values["caption_extension"]
+    caption = kohya_caption(notes, picture, suffix)
+    if caption is None:
+        instead = values.get("class_tokens", "")
+        missing(notes, picture, suffix, f"kohya trains it with {repr(instead) if instead else 'an empty prompt'}")
+        return LoadedPicture(picture, (fed(values, instead),), mask=mask)
+    captions = caption_from(notes, caption, "alternatives" if values.get("enable_wildcard") else "first_line")
+    return LoadedPicture(picture, tuple(fed(values, one) for one in captions), caption, mask)
 
 
-def _masks_of(subset: Subset) -> dict[str, Path]:
-    """Stem → mask; of several with one stem the first by name."""
-    masks: dict[str, Path] = {}
-    for mask in pictures_in(subset.masks) if subset.masks is not None else ():
-        masks.setdefault(mask.stem, mask)
-    return masks
-
-
-def _check_masks(notes: Notes, subset: Subset, pictures: Sequence[LoadedPicture]) -> None:
-    assert subset.masks is not None
+def _check_masks(notes: Notes, masks: Path, pictures: Sequence[LoadedPicture]) -> None:
     for picture in pictures:
         if picture.mask is None:
-            notes.error(
-                "missing_mask",
-                picture.path,
-                f"has no mask of its name in {notes.shown(subset.masks)}; kohya stops unless each picture has one",
-                subset.name,
-            )
+            words = f"has no mask of its name in {notes.shown(masks)}; kohya stops unless each picture has one"
+            notes.error("missing_mask", picture.path, words)
     used = {picture.mask for picture in pictures}
-    for mask in pictures_in(subset.masks):
+    for mask in pictures_in(masks):
         if mask not in used:
-            notes.error(
-                "mask_without_picture", mask, "belongs to no picture; kohya stops at it: remove it", subset.name
-            )
+            notes.error("mask_without_picture", mask, "belongs to no picture; kohya stops at it: remove it")

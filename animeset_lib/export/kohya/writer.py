@@ -19,12 +19,12 @@ import numpy as np
 import tomlkit
 from tomlkit.items import Table
 
-from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, PlannedSet, readme
+from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, PlannedSet, name_of, readme
 from animeset_lib.export.prompts import NEGATIVE
 from animeset_lib.records import safe_name
 from animeset_lib.words.spelling import safe_slug
 
-__all__ = ["kohya_files"]
+__all__ = ["export_files"]
 
 _STEP_PX = 64
 _REG_FOLDER = "1_scenery"
@@ -32,32 +32,30 @@ _MASKS = "masks"
 _VALIDATION = "validation"
 
 
-def kohya_files(plan: ExportPlan) -> ExportFiles:
+def export_files(plan: ExportPlan) -> ExportFiles:
     """All files of the export, by path relative to its folder."""
     files = ExportFiles()
     for character in plan.characters:
         root = character.name
         for one in character.sets:
-            folder = f"{root}/img/{_image_folder(one)}"
-            for picture in one.pictures:
-                files.picture(folder, picture, one.trigger)
+            files.pictures(f"{root}/img/{_image_folder(one)}", one.pictures, one.trigger)
             files.text(f"{root}/{_meta_name(one)}", _metadata(one))
-            if _masked(one):
+            if one.masked:
                 _add_masks(files, f"{root}/{_MASKS}/{_image_folder(one)}", one)
-        for picture in character.validation:
-            files.picture(f"{root}/{_VALIDATION}", picture, character.trigger)
-        for picture in plan.regularisation:
-            files.picture(f"{root}/reg/{_REG_FOLDER}", picture)
+        files.pictures(f"{root}/{_VALIDATION}", character.validation, character.trigger)
+        files.pictures(f"{root}/reg/{_REG_FOLDER}", plan.regularisation)
         base = root if plan.prefix else ""
         files.text(f"{root}/dataset_config.toml", _dataset_config(plan, [(base, character)], root))
         files.text(f"{root}/finetune_config.toml", _finetune_config(plan, base, character))
-        if any(_masked(one) for one in character.sets):
+        if any(one.masked for one in character.sets):
             files.text(f"{root}/masked_loss_config.toml", _masked_config(plan, base, character))
         files.text(f"{root}/sample_prompts.txt", _prompts(plan, character))
     everyone = [(character.name, character) for character in plan.characters]
     if len(everyone) > 1:
         files.text("all_characters.toml", _dataset_config(plan, everyone, "this export"))
-    files.text("README.md", readme(Path(__file__).with_name("README.md.j2"), plan, script=_script(plan.resolution)))
+    # below this size it is SD 1.5 that is trained
+    script = "sdxl_train_network.py" if plan.resolution >= 896 else "train_network.py"
+    files.text("README.md", readme(Path(__file__).with_name("README.md.j2"), plan, script=script))
     return files
 
 
@@ -75,10 +73,6 @@ def _meta_name(one: PlannedSet) -> str:
     return f"meta_{one.folder}.json" if one.folder else "meta.json"
 
 
-def _masked(one: PlannedSet) -> bool:
-    return any(picture.mask is not None for picture in one.pictures)
-
-
 def _add_masks(files: ExportFiles, folder: str, one: PlannedSet) -> None:
     """A mask under the stem of every picture: the user's, or white."""
     for picture in one.pictures:
@@ -93,10 +87,7 @@ def _add_masks(files: ExportFiles, folder: str, one: PlannedSet) -> None:
 def _metadata(one: PlannedSet) -> str:
     """Metadata JSON of one image folder: picture → tags and size."""
     entries = {
-        f"{picture.stem}{picture.path.suffix.lower()}": {
-            "tags": picture.caption,
-            "image_size": [picture.width, picture.height],
-        }
+        name_of(picture): {"tags": picture.caption, "image_size": [picture.width, picture.height]}
         for picture in one.pictures
     }
     return json.dumps(entries, ensure_ascii=False, indent=1) + "\n"
@@ -108,41 +99,27 @@ _Place = tuple[str, CharacterPlan]
 
 def _dataset_config(plan: ExportPlan, characters: list[_Place], place: str) -> str:
     """The DreamBooth configuration of these characters, each with the path to its root."""
-    subsets = [
-        _subset(plan.path(base, "img", _image_folder(one)), one)
-        for base, character in characters
-        for one in character.sets
-    ]
+    subsets = [_subset(plan, base, one) for base, character in characters for one in character.sets]
     if plan.regularisation:
         reg = plan.path(characters[0][0], "reg", _REG_FOLDER)
         subsets.append(
             {"image_dir": reg, "is_reg": True, "num_repeats": 1, "keep_tokens": 0, "class_tokens": "scenery"}
         )
-    return _toml(_head(plan, place), _CAPTIONS, [_dataset(plan, subsets), *_validation(plan, characters)])
+    return _toml(plan, place, [], _CAPTIONS, [_dataset(plan, subsets), *_validation(plan, characters)])
 
 
 def _masked_config(plan: ExportPlan, base: str, character: CharacterPlan) -> str:
     """The configuration for `--masked_loss`; sub-sets without any mask are a dataset of their own."""
-    head = [
-        *_head(plan, character.name),
-        "For --masked_loss only; without it the trainer refuses conditioning_data_dir.",
-    ]
+    remarks = ["For --masked_loss only; without it the trainer refuses conditioning_data_dir."]
     if plan.regularisation:
-        head.append("The trainer knows no regularisation pictures beside masks, so there are none here.")
-    masked, plain = [], []
-    for one in character.sets:
-        images = plan.path(base, "img", _image_folder(one))
-        if _masked(one):
-            masked.append(_subset(images, one, masks=plan.path(base, _MASKS, _image_folder(one))))
-        else:
-            plain.append(_subset(images, one))
-    datasets = [_dataset(plan, subsets) for subsets in (masked, plain) if subsets]
-    return _toml(head, _CAPTIONS, [*datasets, *_validation(plan, [(base, character)])])
+        remarks.append("The trainer knows no regularisation pictures beside masks, so there are none here.")
+    parts = ([one for one in character.sets if one.masked is masked] for masked in (True, False))
+    datasets = [_dataset(plan, [_subset(plan, base, one, one.masked) for one in part]) for part in parts if part]
+    return _toml(plan, character.name, remarks, _CAPTIONS, [*datasets, *_validation(plan, [(base, character)])])
 
 
 def _finetune_config(plan: ExportPlan, base: str, character: CharacterPlan) -> str:
     """The same training pictures by the fine-tuning method, which reads captions from metadata. It has neither regularisation nor validation."""
-    head = [*_head(plan, character.name), "Captions come from the metadata files; the .txt files are not read."]
     subsets = [
         {
             "metadata_file": plan.path(base, _meta_name(one)),
@@ -151,26 +128,8 @@ def _finetune_config(plan: ExportPlan, base: str, character: CharacterPlan) -> s
         }
         for one in character.sets
     ]
-    return _toml(head, {}, [_dataset(plan, subsets)])
-
-
-def _toml(head: list[str], general: dict[str, Any], datasets: list[Table]) -> str:
-    """A configuration with the lines of `head` as comments on top."""
-    document = tomlkit.document()
-    for line in head:
-        document.add(tomlkit.comment(line))
-    document.add("general", tomlkit.item({**general, **_GENERAL}))
-    tables = tomlkit.aot()
-    for dataset in datasets:
-        tables.append(dataset)
-    document.add("datasets", tables)
-    return tomlkit.dumps(document)
-
-
-def _head(plan: ExportPlan, place: str) -> list[str]:
-    if plan.prefix:
-        return ["Written by animeset."]
-    return [f"Written by animeset. Paths are relative: start the trainer inside the folder of {place}."]
+    remarks = ["Captions come from the metadata files; the .txt files are not read."]
+    return _toml(plan, character.name, remarks, {}, [_dataset(plan, subsets)])
 
 
 _CAPTIONS = {"caption_extension": ".txt"}
@@ -182,24 +141,42 @@ _GENERAL = {
 }
 
 
+def _toml(plan: ExportPlan, place: str, remarks: list[str], general: dict[str, Any], datasets: list[Table]) -> str:
+    """A configuration with comments on top: where it is to be used, and `remarks`."""
+    where = "" if plan.prefix else f" Paths are relative: start the trainer inside the folder of {place}."
+    document = tomlkit.document()
+    for line in (f"Written by animeset.{where}", *remarks):
+        document.add(tomlkit.comment(line))
+    document.add("general", tomlkit.item({**general, **_GENERAL}))
+    tables = tomlkit.aot()
+    for dataset in datasets:
+        tables.append(dataset)
+    document.add("datasets", tables)
+    return tomlkit.dumps(document)
+
+
 def _dataset(plan: ExportPlan, subsets: list[dict[str, Any]], **more: Any) -> Table:
-    dataset = {
-        "resolution": plan.resolution,
-        "batch_size": 1,
-        # the trainer checks these two even where bucket_no_upscale makes it ignore them
-        "min_bucket_reso": 256,
-        "max_bucket_reso": 2 * plan.resolution,
-        **more,
-        "subsets": subsets,
-    }
     table = tomlkit.table()
-    table.update(dataset)
+    table.update(
+        {
+            "resolution": plan.resolution,
+            "batch_size": 1,
+            # the trainer checks these two even where bucket_no_upscale makes it ignore them
+            "min_bucket_reso": 256,
+            "max_bucket_reso": 2 * plan.resolution,
+            **more,
+            "subsets": subsets,
+        }
+    )
     return table
 
 
-def _subset(image_dir: str, one: PlannedSet, masks: str | None = None) -> dict[str, Any]:
-    words = {"class_tokens": f"{one.trigger} {one.name}".strip()} if masks is None else {"conditioning_data_dir": masks}
-    return {"image_dir": image_dir, **words, **_numbers(one)}
+def _subset(plan: ExportPlan, base: str, one: PlannedSet, masked: bool = False) -> dict[str, Any]:
+    folder = _image_folder(one)
+    words = {"class_tokens": f"{one.trigger} {one.name}".strip()}
+    if masked:
+        words = {"conditioning_data_dir": plan.path(base, _MASKS, folder)}
+    return {"image_dir": plan.path(base, "img", folder), **words, **_numbers(one)}
 
 
 def _numbers(one: PlannedSet) -> dict[str, Any]:
@@ -232,8 +209,3 @@ def _prompts(plan: ExportPlan, character: CharacterPlan) -> str:
     # " --" would begin an option
     lines += [f"{one.text.replace(' --', ' ')} {tail}" for one in character.prompts]
     return "\n".join(lines) + "\n"
-
-
-def _script(resolution: int) -> str:
-    """Below this size it is SD 1.5 that is trained."""
-    return "sdxl_train_network.py" if resolution >= 896 else "train_network.py"

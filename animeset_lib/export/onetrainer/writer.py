@@ -10,21 +10,21 @@ import json
 from pathlib import Path
 from typing import Any
 
-from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, readme
+from animeset_lib.export.plan import CharacterPlan, ExportFiles, ExportPlan, joined, readme
 from animeset_lib.export.prompts import NEGATIVE
 from animeset_lib.published.reader import REGULARISATION, ExportPicture
 
-__all__ = ["onetrainer_files"]
+__all__ = ["export_files"]
 
 _VALIDATION = "validation"
 
 
-def onetrainer_files(plan: ExportPlan) -> ExportFiles:
+def export_files(plan: ExportPlan) -> ExportFiles:
     """All files of the export, by path relative to its folder."""
     files = ExportFiles()
     for character in plan.characters:
         for one in character.sets:
-            _add(files, _join(character.name, "train", one.folder), one.pictures, one.trigger)
+            _add(files, joined(character.name, "train", one.folder), one.pictures, one.trigger)
         _add(files, f"{character.name}/{_VALIDATION}", character.validation, character.trigger)
     _add(files, REGULARISATION, plan.regularisation)
     files.text("concepts.json", _json(_concepts(plan, plan.characters)))
@@ -37,13 +37,9 @@ def onetrainer_files(plan: ExportPlan) -> ExportFiles:
     return files
 
 
-def _join(*parts: str) -> str:
-    return "/".join(part for part in parts if part)
-
-
 def _add(files: ExportFiles, folder: str, pictures: tuple[ExportPicture, ...], trigger: str = "") -> None:
+    files.pictures(folder, pictures, trigger)
     for picture in pictures:
-        files.picture(folder, picture, trigger)
         if picture.mask is not None:
             files.linked[f"{folder}/{picture.stem}-masklabel.png"] = picture.mask
 
