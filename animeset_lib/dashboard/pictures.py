@@ -12,12 +12,11 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from animeset_lib.cast.head_box import head_crop
 from animeset_lib.errors import InputError
 from animeset_lib.media import Picture, read_image
 from animeset_lib.records import Box
 
-__all__ = ["Thumbnails", "data_uri", "face_picture", "file_uri", "framed"]
+__all__ = ["Thumbnails", "data_uri", "file_uri", "framed"]
 
 _QUALITY = 82
 _T = TypeVar("_T")
@@ -43,11 +42,6 @@ def file_uri(path: Path) -> str:
         return "data:image/webp;base64," + base64.b64encode(path.read_bytes()).decode()
     except OSError:
         return ""
-
-
-def face_picture(still: Picture, face: Box) -> Picture:
-    """The head around `face`, as the sorting sees it."""
-    return head_crop(still, face)
 
 
 def framed(still: Picture, face: Box) -> Picture:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from animeset_lib.cast.detect import DetectStage
-from animeset_lib.dashboard.pictures import Thumbnails, face_picture
+from animeset_lib.cast.head_box import head_crop
+from animeset_lib.dashboard.pictures import Thumbnails
 from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.pictures.quality import GATES, QualityStage, find_faults
@@ -130,4 +131,4 @@ def _picture(row_id: str, outputs: Given, thumbs: Thumbnails) -> str:
     if region is None:
         return ""
     frame = extract.by_id[region.frame_id]
-    return thumbs.get(extract.path / frame.file, region.id, _PX, lambda still: face_picture(still, region.face))
+    return thumbs.get(extract.path / frame.file, region.id, _PX, lambda still: head_crop(still, region.face))

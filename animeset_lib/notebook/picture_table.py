@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from animeset_lib.cast.detect import DetectStage
-from animeset_lib.dashboard.pictures import Thumbnails, face_picture
+from animeset_lib.cast.head_box import head_crop
+from animeset_lib.dashboard.pictures import Thumbnails
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.pictures.crop import CropStage
 from animeset_lib.records import Box
@@ -190,7 +191,7 @@ def picture_of(view: StageView, row: Any, longest_px: int = _PX) -> Thumb:
     if view.section in ("detect", "embed", "cluster", "cast", "quality"):
         region = view.outputs[DetectStage].by_id[row.id]
         path = stills.path / stills.by_id[region.frame_id].file
-        return Thumb(_THUMBS.get(path, ("head", region.id), longest_px, lambda still: face_picture(still, region.face)))
+        return Thumb(_THUMBS.get(path, ("head", region.id), longest_px, lambda still: head_crop(still, region.face)))
     if view.section == "upscale":
         path = stills.path / stills.by_id[row.frame_id].file
         return Thumb(_THUMBS.get(path, ("box", row.id), longest_px, lambda still: cut(still, row.box)))

@@ -15,6 +15,7 @@ from PIL import Image
 
 from animeset_lib.dashboard.gallery import EXPRESSIONS, Gallery, published_folders
 from animeset_lib.dashboard.pictures import Thumbnails
+from animeset_lib.dashboard.results import Results
 from animeset_lib.errors import AnimesetError, InputError
 from animeset_lib.media import write_image
 from animeset_lib.published.publish import publish
@@ -334,10 +335,13 @@ def test_published_folders_newest_first_and_only_ours(tmp_path: Path) -> None:
         {"folder": "old", "film": "old.mkv"},
     ]
     assert published_folders(tmp_path / "nowhere") == []
-    assert Gallery.open(tmp_path / "output", "old", Thumbnails()).folder == old
+    results = Results(tmp_path, tmp_path / "output", Thumbnails())
     for hostile in ("mine", "../output/old", "", str(new)):
-        with pytest.raises(InputError, match="no published film"):
-            Gallery.open(tmp_path / "output", hostile, Thumbnails())
+        results.open(None, "old")
+        assert results.gallery.folder == old
+        results.open(None, hostile)
+        with pytest.raises(InputError, match="no dataset to look at"):
+            _ = results.gallery
 
 
 def test_a_film_without_characters_says_why(tmp_path: Path) -> None:

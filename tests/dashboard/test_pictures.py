@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from animeset_lib.cast.head_box import head_crop
 from animeset_lib.dashboard import pictures
-from animeset_lib.dashboard.pictures import Thumbnails, data_uri, face_picture, framed
+from animeset_lib.dashboard.pictures import Thumbnails, data_uri, framed
 from animeset_lib.media import Picture, write_image
 from animeset_lib.records import Box
 
@@ -82,7 +83,7 @@ def test_framed_marks_a_copy(tmp_path: Path) -> None:
 
 
 def test_a_face_at_the_border_is_square() -> None:
-    picture = face_picture(_plain((50, 60, 70), 90, 120), Box(x0=100, y0=70, x1=120, y1=90))
+    picture = head_crop(_plain((50, 60, 70), 90, 120), Box(x0=100, y0=70, x1=120, y1=90))
     assert picture.shape[0] == picture.shape[1]
     assert (picture == (50, 60, 70)).all()
 

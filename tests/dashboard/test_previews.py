@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from animeset_lib.dashboard.pictures import Thumbnails, face_picture
+from animeset_lib.cast.head_box import head_crop
+from animeset_lib.dashboard.pictures import Thumbnails
 from animeset_lib.dashboard.previews import newest_pictures
 from animeset_lib.media import write_image
 from animeset_lib.records import Box
@@ -57,5 +58,5 @@ def test_only_the_stage_at_work_and_only_what_events_name(tmp_path: Path) -> Non
 def test_a_part_of_a_picture(tmp_path: Path) -> None:
     still = _picture(tmp_path / FOLDER / "a.png", 20)
     (shown,) = newest_pictures([_progress("a.png", box=FACE)], tmp_path, "5_crop", Thumbnails())
-    assert shown == Thumbnails().get(still, "face", 150, lambda picture: face_picture(picture, FACE))
+    assert shown == Thumbnails().get(still, "face", 150, lambda picture: head_crop(picture, FACE))
     assert [shown] != _whole(still)
