@@ -9,7 +9,7 @@ from typing import Any
 
 from animeset_lib.cast.names import is_automatic
 from animeset_lib.cast.sorting import NOISE, REJECTED, Sorting, group_of
-from animeset_lib.dashboard.pictures import Thumbnails, file_uri, framed
+from animeset_lib.dashboard.pictures import file_uri, framed, thumbnail
 from animeset_lib.errors import InputError
 from animeset_lib.pipeline.cast_pack import CastPack, open_pack
 from animeset_lib.run.decisions import DecisionLog
@@ -22,18 +22,17 @@ _BIG_PX = 1100
 class CastBoard(Sorting):
     """The sorting of one film with its pictures, in the form that the page shows."""
 
-    def __init__(self, pack: CastPack, film_work: Path, log: DecisionLog, thumbs: Thumbnails) -> None:
+    def __init__(self, pack: CastPack, film_work: Path, log: DecisionLog) -> None:
         """`film_work`, which need not be there: whole stills are shown from it."""
         super().__init__(pack.outputs, log)
         self._pack = pack
         self._film_work = film_work
-        self._thumbs = thumbs
 
     @classmethod
-    def open(cls, place: Path, film_work: Path, decisions: Path, thumbs: Thumbnails) -> CastBoard | None:
+    def open(cls, place: Path, film_work: Path, decisions: Path) -> CastBoard | None:
         """The board on the film's cast pack in `place`; None where there is none."""
         pack = open_pack(place)
-        return None if pack is None else cls(pack, film_work, DecisionLog(decisions), thumbs)
+        return None if pack is None else cls(pack, film_work, DecisionLog(decisions))
 
     @property
     def folder(self) -> Path:
@@ -102,9 +101,7 @@ class CastBoard(Sorting):
             raise InputError("this face is not in the film any more; look at the board again")
         stills, src = self._pack.stills(self._film_work), ""
         if stills is not None:
-            src = self._thumbs.get(
-                stills / one.frame.file, ("framed", face), _BIG_PX, lambda still: framed(still, one.region.face)
-            )
+            src = thumbnail(stills / one.frame.file, _BIG_PX, (framed, one.region.face))
         return {
             "id": face,
             "src": src or file_uri(self._pack.head(face)),

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from animeset_lib.dashboard.pictures import Thumbnails, data_uri
+from animeset_lib.dashboard.pictures import data_uri, thumbnail
 from animeset_lib.errors import InputError
 from animeset_lib.media import read_image
 from animeset_lib.published import publish
@@ -70,11 +70,10 @@ def published_folders(output: Path) -> list[dict[str, str]]:
 class Gallery:
     """One published film. Reads what is on the disk whenever `state` is asked for; holds only what is chosen and a preview that waits."""
 
-    def __init__(self, film_folder: Path, thumbs: Thumbnails) -> None:
+    def __init__(self, film_folder: Path) -> None:
         """Opens its captions as `CaptionSet` does."""
         self.folder = film_folder
         self._captions = CaptionSet(film_folder)
-        self._thumbs = thumbs
         self._selected: str | None = None
         self._counts: dict[str, int] = {}
         self._pending: tuple[str, list[Change], int] | None = None
@@ -172,7 +171,7 @@ class Gallery:
 
     def pictures(self, images: Iterable[str]) -> dict[str, str]:
         """Image → small picture as a `data:` address; empty for one that is gone or cannot be read. About 10 ms each, the first time."""
-        return {image: self._thumbs.get(picture_path(self.folder, image), "result", _PX) for image in images}
+        return {image: thumbnail(picture_path(self.folder, image), _PX) for image in images}
 
     def big(self, image: str) -> dict[str, Any]:
         """`{image, src, width, height}`: a large picture, empty like the small ones, and its size in pixels as it is in the set."""

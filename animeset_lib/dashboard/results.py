@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from animeset_lib.dashboard.gallery import Gallery, published_folders
-from animeset_lib.dashboard.pictures import Thumbnails
 from animeset_lib.dashboard.shown_run import ShownRun
 from animeset_lib.errors import AnimesetError, InputError
 from animeset_lib.export.plan import By, ExportOptions
@@ -21,10 +20,9 @@ ALL_ZIP = "animeset-all.zip"
 class Results:
     """What lies in `output` of the project folder `root`, one film at a time."""
 
-    def __init__(self, root: Path, output: Path, thumbs: Thumbnails) -> None:
+    def __init__(self, root: Path, output: Path) -> None:
         self._root = root
         self._output = output
-        self._thumbs = thumbs
         self._gallery: Gallery | None = None
 
     def open(self, run: ShownRun | None, folder: str | None = None) -> None:
@@ -37,7 +35,7 @@ class Results:
             wanted = Path(run.published.get("output", "")).name
         elif wanted is None:
             wanted = next(iter(there), None)
-        self._gallery = Gallery(self._output / wanted, self._thumbs) if wanted and wanted in there else None
+        self._gallery = Gallery(self._output / wanted) if wanted and wanted in there else None
 
     @property
     def gallery(self) -> Gallery:

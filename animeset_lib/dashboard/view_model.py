@@ -19,7 +19,6 @@ from animeset_lib.cast.names import character_name
 from animeset_lib.dashboard.cast_board import CastBoard
 from animeset_lib.dashboard.estimates import Rates
 from animeset_lib.dashboard.gallery import published_folders
-from animeset_lib.dashboard.pictures import Thumbnails
 from animeset_lib.dashboard.previews import newest_pictures
 from animeset_lib.dashboard.receiving import Inbox, film_inbox, picture_inbox
 from animeset_lib.dashboard.results import Results
@@ -58,12 +57,11 @@ class ViewModel:
         self._runs = Runs(self.folders, self.references, root)
         self._read: dict[tuple[str, int, int], Film] = {}
         self._shown: ShownRun | None = None
-        self._thumbs = Thumbnails()
         self._rates = Rates()
         self._plan: list[dict[str, Any]] | None = None
         self._explored: dict[str, Any] | None = None
         self._board: CastBoard | None = None
-        self.results = Results(root, self.folders.output, self._thumbs)
+        self.results = Results(root, self.folders.output)
         self._touched = False
 
     # ---- films -------------------------------------------------------------------------------------------------------------------
@@ -264,7 +262,7 @@ class ViewModel:
         working = next((stage["name"] for stage in stages if stage["state"] == "running"), None)
         if self._shown is None or working is None:
             return []
-        return newest_pictures(self._shown.events, self.folders.work / self._shown.folder, working, self._thumbs)
+        return newest_pictures(self._shown.events, self.folders.work / self._shown.folder, working)
 
     def plan(self) -> None:
         """*Slow*: which stages a run would repeat, and about how long each takes."""
@@ -334,7 +332,7 @@ class ViewModel:
         if limit is None or self._shown is None:
             return
         outputs = stages_with(self.folders.work / self._shown.folder, limit.stage)
-        explored = explore(name, value, self.form.settings, outputs, self._thumbs) if outputs else None
+        explored = explore(name, value, self.form.settings, outputs) if outputs else None
         if explored is not None:
             self._explored = {**explored.__dict__, "missing": False}
 
@@ -361,7 +359,7 @@ class ViewModel:
         if newest is None or files is None or pack is None:
             self._board = None
         elif self._board is None or self._board.folder != newest:
-            self._board = CastBoard.open(pack, files.work, files.decisions, self._thumbs)
+            self._board = CastBoard.open(pack, files.work, files.decisions)
 
     @property
     def decided(self) -> tuple[int, int] | None:

@@ -9,7 +9,6 @@ import numpy as np
 
 from animeset_lib.cast.detect import DetectStage
 from animeset_lib.cast.head_box import head_crop
-from animeset_lib.dashboard.pictures import Thumbnails
 from animeset_lib.dashboard.texts import texts
 from animeset_lib.dashboard.thresholds import EXPLORABLE, explore
 from animeset_lib.dataset.explain import REASONS
@@ -158,7 +157,7 @@ def histogram(run: Run, setting: str, value: float | None = None) -> Any:
     if now is None and setting == "detect.score_min":
         now = _model_limit(run)
     limit = now if value is None else value
-    explored = explore(setting, float(limit), run.settings, stage.outputs, Thumbnails())
+    explored = explore(setting, float(limit), run.settings, stage.outputs)
     figure, axes = new_figure()
     unit = texts("en")[f"setting.{setting}"]
     if explored is None:
