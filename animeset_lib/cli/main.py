@@ -29,7 +29,7 @@ from animeset_lib.cli.run import run
 from animeset_lib.cli.status import cancel, status
 from animeset_lib.cli.traits import traits
 from animeset_lib.cli.who import decide, lens
-from animeset_lib.errors import AnimesetError
+from animeset_lib.errors import AnimesetError, sentence_of
 
 __all__ = ["app", "main"]
 
@@ -87,7 +87,7 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("ANIMESET_DEBUG"):
             raise
-        _end(f"something went wrong inside animeset ({type(error).__name__}: {error}); nothing finished is lost")
+        _end(sentence_of(error))
 
 
 def _end(sentence: str, code: int = 1) -> NoReturn:

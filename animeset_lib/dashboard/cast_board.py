@@ -42,14 +42,21 @@ class CastBoard(Sorting):
     def state(self) -> dict[str, Any]:
         """For the page. `faces` are parallel lists; `groups` name their members by place in them, surest first."""
         self._settle()
-        ids = list(self._faces)
+        ids, faces = list(self._faces), list(self._faces.values())
         groups: dict[str, list[int]] = {}
-        for place, face in enumerate(self._faces.values()):
+        for place, face in enumerate(faces):
             groups.setdefault(group_of(face.now), []).append(place)
-        faces = list(self._faces.values())
+
+        def place_of(key: str) -> tuple[int, int, int, str]:
+            """By the cluster that most of it is from, in the machine's order: a group that is renamed or loses a face stays where it was."""
+            clusters = Counter(faces[member].cluster.cluster for member in groups[key])
+            first = min(clusters, key=lambda cluster: (cluster < 0, -clusters[cluster], cluster))
+            last = {NOISE: 1, REJECTED: 2}.get(key, 0)
+            return last, first if first >= 0 else len(faces), -len(groups[key]), key
+
         shown: list[dict[str, Any]] = []
-        for key, members in groups.items():
-            members.sort(key=lambda place: (-faces[place].cluster.confidence, ids[place]))
+        for key in sorted(groups, key=place_of):
+            members = sorted(groups[key], key=lambda place: (-faces[place].cluster.confidence, ids[place]))
             sure = [faces[place].cluster.confidence for place in members]
             shown.append(
                 {
@@ -61,16 +68,6 @@ class CastBoard(Sorting):
                     "sources": dict(Counter(faces[place].now.source for place in members)),
                 }
             )
-        order = {"character": 0, "noise": 1, "rejected": 2}
-
-        def place_of(group: dict[str, Any]) -> tuple[int, int, int, str]:
-            """By the cluster that most of it is from, in the machine's order: a group that is renamed or loses a face stays where it was."""
-            clusters = Counter(faces[member].cluster.cluster for member in group["members"])
-            first = min(clusters, key=lambda cluster: (cluster < 0, -clusters[cluster], cluster))
-            first = first if first >= 0 else len(faces)
-            return order[group["kind"]], first, -len(group["members"]), group["key"]
-
-        shown.sort(key=place_of)
         return {
             "ids": ids,
             "x": [round(face.cluster.x, 2) for face in faces],

@@ -52,6 +52,7 @@ _TAGS = 200
 _WORDS = 60
 """Longest part of an edit's words, in characters."""
 _ASPECTS = ("framing", "outfit", "emotion", "background")
+_SHOWN_FIELDS = ("image", "caption", *_ASPECTS, "time_ms", "edited", "problem")
 # fmt: off
 EXPRESSIONS = (
     "smile", "laughing", "serious", "expressionless", "surprised", "embarrassed", "sad", "crying", "angry", "scared",
@@ -102,7 +103,7 @@ class Gallery:
             "characters": [_character(name, pictures) for name, pictures in sets.items()],
             "selected": self._selected,
             "trigger": trigger,
-            "pictures": [_picture(picture) for picture in selected],
+            "pictures": [{field: getattr(picture, field) for field in _SHOWN_FIELDS} for picture in selected],
             "tags": [[tag, count] for tag, count in tags if tag_key(tag) != tag_key(trigger)][:_TAGS],
             "pending": self._preview_state(),
             "can_undo": self._captions.can_undo,
@@ -296,17 +297,6 @@ def _counted(values: Iterable[str]) -> list[list[Any]]:
     """`[value, count]`, most frequent first, what is unknown last."""
     ranked = sorted(Counter(values).items(), key=lambda pair: (pair[0] == UNKNOWN, -pair[1], pair[0]))
     return [[value, count] for value, count in ranked]
-
-
-def _picture(picture: CaptionedPicture) -> dict[str, Any]:
-    return {
-        "image": picture.image,
-        "caption": picture.caption,
-        **{aspect: getattr(picture, aspect) for aspect in _ASPECTS},
-        "time_ms": picture.time_ms,
-        "edited": picture.edited,
-        "problem": picture.problem,
-    }
 
 
 def _trigger(pictures: Sequence[CaptionedPicture]) -> str:

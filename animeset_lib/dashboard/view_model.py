@@ -26,7 +26,7 @@ from animeset_lib.dashboard.runs import Launch, Options, Runs, finished_events, 
 from animeset_lib.dashboard.settings_form import SettingsForm
 from animeset_lib.dashboard.shown_run import BUSY, NOTHING, ShownRun
 from animeset_lib.dashboard.thresholds import EXPLORABLE, explore
-from animeset_lib.errors import AnimesetError, BusyError, InputError, SettingsError
+from animeset_lib.errors import AnimesetError, BusyError, InputError, SettingsError, sentence_of
 from animeset_lib.pipeline import FilmFiles, Folders, plan_film
 from animeset_lib.pipeline.cast_pack import newest_pack
 from animeset_lib.pipeline.stages_on_disk import stages_with
@@ -420,14 +420,9 @@ class ViewModel:
 
     def fault(self, section: str, error: Exception | None) -> None:
         """Keep the sentence of what went wrong in a section of the page (`film`, `run`, `cast`, `result`), or forget it."""
-        if error is None:
-            self.errors.pop(section, None)
-        elif isinstance(error, AnimesetError):
-            self.errors[section] = str(error)
-        else:
-            self.errors[section] = (
-                f"something went wrong inside animeset ({type(error).__name__}: {error}); nothing finished is lost"
-            )
+        self.errors.pop(section, None)
+        if error is not None:
+            self.errors[section] = sentence_of(error)
 
 
 def _max_upload_bytes() -> int:
