@@ -56,7 +56,7 @@ FilmArgument = Annotated[str, typer.Argument(metavar="FILM", help="The film's fi
 def options(command: Callable[..., None]) -> Callable[..., None]:
     """`command` for typer, which knows no parameters that are dataclasses: each of their fields becomes an argument or option of its own."""
     given = signature(command, eval_str=True).parameters
-    bundles = {name: one.annotation for name, one in given.items() if is_dataclass(one.annotation)}
+    bundles: dict[str, Any] = {name: one.annotation for name, one in given.items() if is_dataclass(one.annotation)}
     fields = {name: signature(bundle, eval_str=True).parameters for name, bundle in bundles.items()}
     parameters = [own for name, one in given.items() for own in fields.get(name, {name: one}).values()]
 

@@ -9,8 +9,6 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from animeset_lib.errors import SettingsError
 from animeset_lib.settings import PRESETS, Settings, load_settings
 
@@ -114,8 +112,8 @@ class SettingsForm:
 def _forms() -> dict[str, dict[str, Any]]:
     """`section.key` → `kind` (choice, flag, whole, number, text), `least`, `most`, `step`, `optional`, `choices`; in pipeline order."""
     forms = {}
-    for section, outer in Settings.model_fields.items():
-        for name, schema in TypeAdapter(outer.annotation).json_schema()["properties"].items():
+    for section, settings in Settings():
+        for name, schema in settings.model_json_schema()["properties"].items():
             types = schema.get("anyOf", [schema])
             of = next(one for one in types if one.get("type") != "null")
             choices = of.get("enum", [of["const"]] if "const" in of else [])
