@@ -18,7 +18,7 @@ from animeset_lib.wording import counted, shortened
 
 if TYPE_CHECKING:
     from animeset_lib.published.captions import CaptionSet
-    from animeset_lib.published.edits import CaptionedPicture, Change, Edit, Selection
+    from animeset_lib.published.edits import Change, Edit, Selection
     from animeset_lib.settings import CaptionSettings
 
 __all__ = ["captions_app"]
@@ -70,9 +70,6 @@ class _Making:
     output: OutputOption = Path("output")
     as_json: JsonOption = False
 
-    def opened(self) -> CaptionSet:
-        return _open(self.context, self.output, reading=self.preview)
-
 
 def _command(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return lambda function: captions_app.command(name)(options(function))
@@ -106,7 +103,8 @@ def list_captions(
     as_json: JsonOption = False,
 ) -> None:
     """Captions as they are now; * marks those that somebody edited."""
-    pictures = [picture for picture in _selected(context, output, which) if picture.edited or not edited]
+    captions = _open(context, output, reading=True)
+    pictures = [picture for picture in captions.select(which.of(captions)) if picture.edited or not edited]
     if as_json:
         print(json.dumps([asdict(picture) for picture in pictures], ensure_ascii=False))
         return
@@ -114,8 +112,7 @@ def list_captions(
         say(f"{'*' if picture.edited else ' '} {PurePosixPath(picture.image).stem}  {picture.caption}")
         if picture.problem:
             say(f"    {picture.problem}")
-    by_hand = sum(picture.edited for picture in pictures)
-    say(f"{counted(len(pictures), 'caption')}, {by_hand} edited")
+    say(f"{counted(len(pictures), 'caption')}, {sum(picture.edited for picture in pictures)} edited")
 
 
 @_command("tags")
@@ -125,7 +122,8 @@ def count_tags(
     """How many captions have each tag, the most frequent first."""
     from animeset_lib.published.edits import tag_counts
 
-    pictures = _selected(context, output, which)
+    captions = _open(context, output, reading=True)
+    pictures = captions.select(which.of(captions))
     counts = tag_counts(picture.caption for picture in pictures)
     if as_json:
         print(json.dumps(dict(counts), ensure_ascii=False))
@@ -189,7 +187,7 @@ def set_caption(
     """Write one picture's caption anew."""
     from animeset_lib.published.edits import SetCaption
 
-    path = _image(making.opened(), image)
+    path = _image(_open(making.context, making.output, reading=making.preview), image)
     _make(making, _Which(image=[path]), lambda where: SetCaption(path, text), f"{PurePosixPath(path).stem}: {text}")
 
 
@@ -229,7 +227,7 @@ def recaption(
     from animeset_lib.published.publish import production_of
     from animeset_lib.words.trait_choices import load_choices
 
-    captions = making.opened()
+    captions = _open(making.context, making.output, reading=making.preview)
     chosen = _caption_settings(captions.folder, assign or (), settings)
     choices = load_choices(FilmFiles(Folders(output=captions.folder.parent), production_of(captions.folder)).traits)
     left = 0 if include_edited else len(captions.written_by_hand(which.of(captions)))
@@ -281,8 +279,8 @@ def history(context: typer.Context, output: OutputOption = Path("output"), as_js
         print(json.dumps([asdict(entry) for entry in entries], ensure_ascii=False))
         return
     for entry in entries:
-        undone = "  (undone)" if entry.undone else ""
-        say(f"{entry.number:>5}. {entry.time[:16].replace('T', ' ')}  {entry.words}{undone}")
+        words = f"{entry.words}  (undone)" if entry.undone else entry.words
+        say(f"{entry.number:>5}. {entry.time[:16].replace('T', ' ')}  {words}")
     say(f"Undo takes back: {captions.can_undo or 'nothing'}")
 
 
@@ -291,11 +289,6 @@ def _open(context: typer.Context, output: Path, *, reading: bool = False) -> Cap
     from animeset_lib.published.captions import CaptionSet
 
     return CaptionSet(find_dataset(context.obj, output), reading=reading)
-
-
-def _selected(context: typer.Context, output: Path, which: _Which) -> list[CaptionedPicture]:
-    captions = _open(context, output, reading=True)
-    return captions.select(which.of(captions))
 
 
 def _image(captions: CaptionSet, name: str) -> str:
@@ -314,7 +307,7 @@ def _make(
     making: _Making, which: _Which, edit_of: Callable[[Selection], Edit], words: str, notes: Sequence[str] = ()
 ) -> None:
     """Plan an edit, show it, and unless it is a preview make it and bring the zip up to date."""
-    captions = making.opened()
+    captions = _open(making.context, making.output, reading=making.preview)
     where = which.of(captions)
     looked_at = len(captions.select(where))
     changes = captions.plan(edit_of(where))
@@ -348,15 +341,15 @@ def _make(
         say(f"No caption becomes another; {counted(looked_at, 'caption')} looked at.")
         return
     who = ", ".join(f"{name} {count}" for name, count in counts.items())
-    done = "would change" if making.preview else "changed"
-    say(f"{len(changes)} of {counted(looked_at, 'caption')} {done}: {who}")
+    share = f"{len(changes)} of {counted(looked_at, 'caption')}"
     if making.preview:
+        say(f"{share} would change: {who}")
         say("Nothing was written; the same without --preview does it.")
         return
-    film = making.context.obj
-    say(f"Undo: animeset captions {film} undo")
+    say(f"{share} changed: {who}")
+    say(f"Undo: animeset captions {making.context.obj} undo")
     if captions.folder.with_name(f"{captions.folder.name}.exports").is_dir():
-        say(f"The exports have the captions of before; write them again: animeset export {film}")
+        say(f"The exports have the captions of before; write them again: animeset export {making.context.obj}")
     _say_zip(archive)
 
 
@@ -375,12 +368,9 @@ def _print_change(change: Change) -> None:
     from animeset_lib.published.edits import difference
 
     marks = {"same": ("{}", ""), "gone": ("[-{}-]", "red"), "new": ("{{+{}+}}", "green")}
-    line = Text(f"  {PurePosixPath(change.image).stem}  ")
     parts = difference(change.before, change.after)
-    for number, (kind, tag) in enumerate(parts):
-        form, style = marks[kind]
-        line.append(", " if number else "")
-        line.append(form.format(tag), style)
+    tags = [Text(marks[kind][0].format(tag), marks[kind][1]) for kind, tag in parts]
+    line = Text(f"  {PurePosixPath(change.image).stem}  ") + Text(", ").join(tags)
     if all(kind == "same" for kind, _ in parts):
         line.append(f"  (was {json.dumps(change.before, ensure_ascii=False)})")
     console.print(line, soft_wrap=True)
