@@ -17,6 +17,7 @@ __all__ = [
     "PictureError",
     "SettingsError",
     "SpaceError",
+    "sentence_of",
 ]
 
 
@@ -58,3 +59,10 @@ class CancelledError(AnimesetError):
 
 class PictureError(AnimesetError):
     """One picture could not be worked on; the model may well answer for the next one. Stages make it a dropped row."""
+
+
+def sentence_of(error: Exception, kept: str = "nothing finished is lost") -> str:
+    """What a person is told: our own words, or for a fault of ours that there was one, and what is `kept`."""
+    if isinstance(error, AnimesetError):
+        return str(error)
+    return f"something went wrong inside animeset ({type(error).__name__}: {error}); {kept}"

@@ -307,9 +307,6 @@ def test_what_the_page_shows_is_made_without_widgets_and_threads(path: Path) -> 
     found = _used(place, ast.parse(path.read_text(encoding="utf-8")))
     packages = {module.split(".")[0] for module in found}
     forbidden = {"threading", "asyncio", "concurrent", "multiprocessing", *ONLY_WITH_WIDGETS}
-    if place == "dashboard/pictures.py":
-        assert "threading.Thread" not in found
-        forbidden -= {"threading"}  # a lock around its memory, for the view asks from two threads; it starts none
     assert not packages & forbidden, f"{place} imports {packages & forbidden}"
     above = {f"animeset_lib.{one.removesuffix('.py').replace('/', '.')}" for one in WIDGETS}
     reached = {name for name in found if any(f"{name}.".startswith(f"{one}.") for one in above)}

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.text import Text
 
-from animeset_lib.cli.common import FileOption, JsonOption, OutputOption, SetOption, console, say
+from animeset_lib.cli.common import FileOption, JsonOption, OutputOption, SetOption, console, options, say
 from animeset_lib.errors import InputError, SettingsError
+from animeset_lib.wording import counted, shortened
 
 if TYPE_CHECKING:
-    from animeset_lib.published.captions import CaptionSet, EditEntry
+    from animeset_lib.published.captions import CaptionSet
     from animeset_lib.published.edits import Change, Edit, Selection
     from animeset_lib.settings import CaptionSettings
 
@@ -29,22 +30,49 @@ _SHOWN = 5
 _WORDS = 80
 """Longest words of an edit in the history, in characters."""
 
-CharacterOption = Annotated[str | None, typer.Option("--character", help="Only this character's pictures.")]
-ImageOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--image", metavar="IMAGE", help="Only this picture: hana_0001, its file, or its path. May be repeated."
-    ),
-]
-TagOption = Annotated[
-    str, typer.Option("--tag", metavar="TAGS", help="Only pictures whose caption has these tags (several by commas).")
-]
-MissingOption = Annotated[
-    str, typer.Option("--missing", metavar="TAGS", help="Only pictures whose caption has none of these tags.")
-]
-PreviewOption = Annotated[bool, typer.Option("--preview", help="Show before and after; write nothing.")]
 NoZipOption = Annotated[bool, typer.Option("--no-zip", help="Leave the zip beside the folder as it is.")]
 TagsArgument = Annotated[str, typer.Argument(metavar="TAGS", help="A tag, or several separated by commas.")]
+
+
+@dataclass(frozen=True)
+class _Which:
+    """Which captions a command is about."""
+
+    character: Annotated[str | None, typer.Option("--character", help="Only this character's pictures.")] = None
+    image: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--image", metavar="IMAGE", help="Only this picture: hana_0001, its file, or its path. May be repeated."
+        ),
+    ] = None
+    tag: Annotated[
+        str,
+        typer.Option("--tag", metavar="TAGS", help="Only pictures whose caption has these tags (several by commas)."),
+    ] = ""
+    missing: Annotated[
+        str, typer.Option("--missing", metavar="TAGS", help="Only pictures whose caption has none of these tags.")
+    ] = ""
+
+    def of(self, captions: CaptionSet) -> Selection:
+        from animeset_lib.published.edits import Selection
+
+        images = tuple(_image(captions, image) for image in self.image or ()) or None
+        return Selection(images, self.character, self.tag, self.missing)
+
+
+@dataclass(frozen=True)
+class _Making:
+    """How an edit is made."""
+
+    context: typer.Context
+    preview: Annotated[bool, typer.Option("--preview", help="Show before and after; write nothing.")] = False
+    no_zip: NoZipOption = False
+    output: OutputOption = Path("output")
+    as_json: JsonOption = False
+
+
+def _command(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return lambda function: captions_app.command(name)(options(function))
 
 
 @captions_app.callback()
@@ -66,21 +94,17 @@ def _captions(
     context.obj = film
 
 
-@captions_app.command("list")
+@_command("list")
 def list_captions(
     context: typer.Context,
-    character: CharacterOption = None,
-    image: ImageOption = None,
-    tag: TagOption = "",
-    missing: MissingOption = "",
+    which: _Which,
     edited: Annotated[bool, typer.Option("--edited", help="Only captions that somebody edited.")] = False,
     output: OutputOption = Path("output"),
     as_json: JsonOption = False,
 ) -> None:
     """Captions as they are now; * marks those that somebody edited."""
     captions = _open(context, output, reading=True)
-    pictures = captions.select(_where(captions, character, image, tag, missing))
-    pictures = [picture for picture in pictures if picture.edited or not edited]
+    pictures = [picture for picture in captions.select(which.of(captions)) if picture.edited or not edited]
     if as_json:
         print(json.dumps([asdict(picture) for picture in pictures], ensure_ascii=False))
         return
@@ -88,89 +112,54 @@ def list_captions(
         say(f"{'*' if picture.edited else ' '} {PurePosixPath(picture.image).stem}  {picture.caption}")
         if picture.problem:
             say(f"    {picture.problem}")
-    by_hand = sum(picture.edited for picture in pictures)
-    say(f"{_count(len(pictures))}, {by_hand} edited")
+    say(f"{counted(len(pictures), 'caption')}, {sum(picture.edited for picture in pictures)} edited")
 
 
-@captions_app.command("tags")
+@_command("tags")
 def count_tags(
-    context: typer.Context,
-    character: CharacterOption = None,
-    image: ImageOption = None,
-    tag: TagOption = "",
-    missing: MissingOption = "",
-    output: OutputOption = Path("output"),
-    as_json: JsonOption = False,
+    context: typer.Context, which: _Which, output: OutputOption = Path("output"), as_json: JsonOption = False
 ) -> None:
     """How many captions have each tag, the most frequent first."""
-    from animeset_lib.published.edits import tag_key, tags_of
+    from animeset_lib.published.edits import tag_counts
 
     captions = _open(context, output, reading=True)
-    pictures = captions.select(_where(captions, character, image, tag, missing))
-    written: dict[str, str] = {}
-    counts: Counter[str] = Counter()
-    for picture in pictures:
-        own = {tag_key(one): one for one in tags_of(picture.caption)}
-        counts.update(own.keys())
-        written = {**own, **written}
-    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    pictures = captions.select(which.of(captions))
+    counts = tag_counts(picture.caption for picture in pictures)
     if as_json:
-        print(json.dumps({written[key]: count for key, count in ranked}, ensure_ascii=False))
+        print(json.dumps(dict(counts), ensure_ascii=False))
         return
-    for key, count in ranked:
-        say(f"{count:>6}  {written[key]}")
-    say(f"{len(ranked)} tags on {_count(len(pictures))}")
+    for tag, count in counts:
+        say(f"{count:>6}  {tag}")
+    say(f"{len(counts)} tags on {counted(len(pictures), 'caption')}")
 
 
-@captions_app.command("add")
+@_command("add")
 def add_tags(
-    context: typer.Context,
+    *,
     tags: TagsArgument,
     end: Annotated[
         bool, typer.Option("--end", help="At the end; without it behind the first tag, the trigger word.")
     ] = False,
-    character: CharacterOption = None,
-    image: ImageOption = None,
-    tag: TagOption = "",
-    missing: MissingOption = "",
-    preview: PreviewOption = False,
-    no_zip: NoZipOption = False,
-    output: OutputOption = Path("output"),
-    as_json: JsonOption = False,
+    which: _Which,
+    making: _Making,
 ) -> None:
     """Add tags to captions that lack them."""
     from animeset_lib.published.edits import AddTags
 
-    captions = _open(context, output, reading=preview)
-    where = _where(captions, character, image, tag, missing)
-    edit = AddTags(tags, "end" if end else "after_trigger", where)
-    _make(context, captions, edit, where, f"+ {tags}", preview, no_zip, as_json)
+    _make(making, which, lambda where: AddTags(tags, "end" if end else "after_trigger", where), f"+ {tags}")
 
 
-@captions_app.command("remove")
-def remove_tags(
-    context: typer.Context,
-    tags: TagsArgument,
-    character: CharacterOption = None,
-    image: ImageOption = None,
-    tag: TagOption = "",
-    missing: MissingOption = "",
-    preview: PreviewOption = False,
-    no_zip: NoZipOption = False,
-    output: OutputOption = Path("output"),
-    as_json: JsonOption = False,
-) -> None:
+@_command("remove")
+def remove_tags(tags: TagsArgument, which: _Which, making: _Making) -> None:
     """Remove tags; never the first one, the trigger word."""
     from animeset_lib.published.edits import RemoveTags
 
-    captions = _open(context, output, reading=preview)
-    where = _where(captions, character, image, tag, missing)
-    _make(context, captions, RemoveTags(tags, where), where, f"− {tags}", preview, no_zip, as_json)
+    _make(making, which, lambda where: RemoveTags(tags, where), f"− {tags}")
 
 
-@captions_app.command("replace")
+@_command("replace")
 def replace(
-    context: typer.Context,
+    *,
     old: Annotated[str, typer.Argument(metavar="OLD", help="A tag; with --regex a pattern.")],
     new: Annotated[
         str,
@@ -179,101 +168,55 @@ def replace(
     regex: Annotated[
         bool, typer.Option("--regex", help="OLD is a regular expression (Python's), looked for in whole captions.")
     ] = False,
-    character: CharacterOption = None,
-    image: ImageOption = None,
-    tag: TagOption = "",
-    missing: MissingOption = "",
-    preview: PreviewOption = False,
-    no_zip: NoZipOption = False,
-    output: OutputOption = Path("output"),
-    as_json: JsonOption = False,
+    which: _Which,
+    making: _Making,
 ) -> None:
     """Put another tag where OLD stands, or replace what a pattern matches."""
     from animeset_lib.published.edits import ReplacePattern, ReplaceTag
 
-    captions = _open(context, output, reading=preview)
-    where = _where(captions, character, image, tag, missing)
-    edit: Edit = ReplacePattern(old, new, where) if regex else ReplaceTag(old, new, where)
     words = f"/{old}/ → {new or '∅'}" if regex else f"{old} → {new}"
-    _make(context, captions, edit, where, words, preview, no_zip, as_json)
+    _make(making, which, lambda where: (ReplacePattern if regex else ReplaceTag)(old, new, where), words)
 
 
-@captions_app.command("set")
+@_command("set")
 def set_caption(
-    context: typer.Context,
     image: Annotated[str, typer.Argument(metavar="IMAGE", help="hana_0001, its file, or its path in the folder.")],
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The whole caption.")],
-    preview: PreviewOption = False,
-    no_zip: NoZipOption = False,
-    output: OutputOption = Path("output"),
-    as_json: JsonOption = False,
+    making: _Making,
 ) -> None:
     """Write one picture's caption anew."""
     from animeset_lib.published.edits import SetCaption
 
-    captions = _open(context, output, reading=preview)
-    where = _where(captions, None, [image], "", "")
-    (path,) = where.images or ()
-    words = f"{PurePosixPath(path).stem}: {text}"
-    _make(context, captions, SetCaption(path, text), where, words, preview, no_zip, as_json)
+    path = _image(_open(making.context, making.output, reading=making.preview), image)
+    _make(making, _Which(image=[path]), lambda where: SetCaption(path, text), f"{PurePosixPath(path).stem}: {text}")
 
 
-@captions_app.command("tidy")
-def tidy(
-    context: typer.Context,
-    character: CharacterOption = None,
-    image: ImageOption = None,
-    tag: TagOption = "",
-    missing: MissingOption = "",
-    preview: PreviewOption = False,
-    no_zip: NoZipOption = False,
-    output: OutputOption = Path("output"),
-    as_json: JsonOption = False,
-) -> None:
+@_command("tidy")
+def tidy(which: _Which, making: _Making) -> None:
     """Make captions one line without empty tags and tags that are there twice; for captions that were written elsewhere."""
     from animeset_lib.published.edits import TidyCaptions
 
-    captions = _open(context, output, reading=preview)
-    where = _where(captions, character, image, tag, missing)
-    _make(context, captions, TidyCaptions(where), where, "tidy", preview, no_zip, as_json)
+    _make(making, which, TidyCaptions, "tidy")
 
 
-@captions_app.command("restore")
-def restore(
-    context: typer.Context,
-    character: CharacterOption = None,
-    image: ImageOption = None,
-    tag: TagOption = "",
-    missing: MissingOption = "",
-    preview: PreviewOption = False,
-    no_zip: NoZipOption = False,
-    output: OutputOption = Path("output"),
-    as_json: JsonOption = False,
-) -> None:
+@_command("restore")
+def restore(which: _Which, making: _Making) -> None:
     """The program's own captions again, in place of those that were edited."""
     from animeset_lib.published.edits import RestoreCaptions
 
-    captions = _open(context, output, reading=preview)
-    where = _where(captions, character, image, tag, missing)
-    _make(context, captions, RestoreCaptions(where), where, "restore", preview, no_zip, as_json)
+    _make(making, which, RestoreCaptions, "restore")
 
 
-@captions_app.command("recaption")
+@_command("recaption")
 def recaption(
-    context: typer.Context,
+    *,
     assign: SetOption = None,
     settings: FileOption = None,
     include_edited: Annotated[
         bool, typer.Option("--include-edited", help="Also captions that somebody edited; without it those stay.")
     ] = False,
-    character: CharacterOption = None,
-    image: ImageOption = None,
-    tag: TagOption = "",
-    missing: MissingOption = "",
-    preview: PreviewOption = False,
-    no_zip: NoZipOption = False,
-    output: OutputOption = Path("output"),
-    as_json: JsonOption = False,
+    which: _Which,
+    making: _Making,
 ) -> None:
     """Write captions anew from the pictures' tags, without running the film again.
 
@@ -284,44 +227,47 @@ def recaption(
     from animeset_lib.published.publish import production_of
     from animeset_lib.words.trait_choices import load_choices
 
-    captions = _open(context, output, reading=preview)
-    where = _where(captions, character, image, tag, missing)
+    captions = _open(making.context, making.output, reading=making.preview)
     chosen = _caption_settings(captions.folder, assign or (), settings)
     choices = load_choices(FilmFiles(Folders(output=captions.folder.parent), production_of(captions.folder)).traits)
-    edit = Recaption(chosen, captions.core_traits(), choices, include_edited, where)
-    words = " ".join(["recaption", *(assign or ())])
-    left = 0 if include_edited else len(captions.written_by_hand(where))
+    left = 0 if include_edited else len(captions.written_by_hand(which.of(captions)))
     stays, it = ("stays", "it") if left == 1 else ("stay", "them")
-    note = f"somebody edited {_count(left)} that {stays} so; --include-edited takes {it}, too" if left else ""
-    if assign and not preview:
-        note += ("\n" if note else "") + (
-            "Later runs keep these captions; give them the same --set, so that new pictures are captioned alike"
-        )
-    _make(context, captions, edit, where, words, preview, no_zip, as_json, note)
+    notes = []
+    if left:
+        notes += [f"somebody edited {counted(left, 'caption')} that {stays} so; --include-edited takes {it}, too"]
+    if assign and not making.preview:
+        notes += ["Later runs keep these captions; give them the same --set, so that new pictures are captioned alike"]
+
+    def edit_of(where: Selection) -> Edit:
+        return Recaption(chosen, captions.core_traits(), choices, include_edited, where)
+
+    _make(making, which, edit_of, " ".join(["recaption", *(assign or ())]), notes)
 
 
-@captions_app.command("undo")
-def undo(
-    context: typer.Context,
-    no_zip: NoZipOption = False,
-    output: OutputOption = Path("output"),
-    as_json: JsonOption = False,
-) -> None:
-    """Take the last edit back, byte for byte. Again: the one before."""
-    captions = _open(context, output)
-    _turn(captions, "undo", captions.undo, no_zip, as_json)
+def _turning(kind: Literal["undo", "redo"]) -> Callable[..., None]:
+    def turn(
+        context: typer.Context,
+        no_zip: NoZipOption = False,
+        output: OutputOption = Path("output"),
+        as_json: JsonOption = False,
+    ) -> None:
+        captions = _open(context, output)
+        entry = captions.undo() if kind == "undo" else captions.redo()
+        archive = _zip(captions.folder, no_zip)
+        back, again = captions.can_undo, captions.can_redo
+        if as_json:
+            answer = {"folder": str(captions.folder), kind: entry.words, "changed": len(entry.changes)}
+            print(json.dumps({**answer, "can_undo": back, "can_redo": again, "zip": archive}, ensure_ascii=False))
+            return
+        say(f"{kind}: {entry.words}: {counted(len(entry.changes), 'caption')} changed")
+        say(f"Undo takes back next: {back or 'nothing'}; redo makes again: {again or 'nothing'}")
+        _say_zip(archive)
+
+    return turn
 
 
-@captions_app.command("redo")
-def redo(
-    context: typer.Context,
-    no_zip: NoZipOption = False,
-    output: OutputOption = Path("output"),
-    as_json: JsonOption = False,
-) -> None:
-    """Make the edit again that was undone last."""
-    captions = _open(context, output)
-    _turn(captions, "redo", captions.redo, no_zip, as_json)
+captions_app.command("undo", help="Take the last edit back, byte for byte. Again: the one before.")(_turning("undo"))
+captions_app.command("redo", help="Make the edit again that was undone last.")(_turning("redo"))
 
 
 @captions_app.command("history")
@@ -333,8 +279,8 @@ def history(context: typer.Context, output: OutputOption = Path("output"), as_js
         print(json.dumps([asdict(entry) for entry in entries], ensure_ascii=False))
         return
     for entry in entries:
-        undone = "  (undone)" if entry.undone else ""
-        say(f"{entry.number:>5}. {entry.time[:16].replace('T', ' ')}  {entry.words}{undone}")
+        words = f"{entry.words}  (undone)" if entry.undone else entry.words
+        say(f"{entry.number:>5}. {entry.time[:16].replace('T', ' ')}  {words}")
     say(f"Undo takes back: {captions.can_undo or 'nothing'}")
 
 
@@ -343,15 +289,6 @@ def _open(context: typer.Context, output: Path, *, reading: bool = False) -> Cap
     from animeset_lib.published.captions import CaptionSet
 
     return CaptionSet(find_dataset(context.obj, output), reading=reading)
-
-
-def _where(
-    captions: CaptionSet, character: str | None, images: Sequence[str] | None, tag: str, missing: str
-) -> Selection:
-    from animeset_lib.published.edits import Selection
-
-    paths = None if not images else tuple(_image(captions, image) for image in images)
-    return Selection(paths, character, tag, missing)
 
 
 def _image(captions: CaptionSet, name: str) -> str:
@@ -367,86 +304,62 @@ def _image(captions: CaptionSet, name: str) -> str:
 
 
 def _make(
-    context: typer.Context,
-    captions: CaptionSet,
-    edit: Edit,
-    where: Selection,
-    words: str,
-    preview: bool,
-    no_zip: bool,
-    as_json: bool,
-    note: str = "",
+    making: _Making, which: _Which, edit_of: Callable[[Selection], Edit], words: str, notes: Sequence[str] = ()
 ) -> None:
     """Plan an edit, show it, and unless it is a preview make it and bring the zip up to date."""
+    captions = _open(making.context, making.output, reading=making.preview)
+    where = which.of(captions)
     looked_at = len(captions.select(where))
-    changes = captions.plan(edit)
+    changes = captions.plan(edit_of(where))
     owner = {picture.image: picture.character for picture in captions.pictures()}
     counts = dict(Counter(owner[change.image] for change in changes))
+    written = bool(changes) and not making.preview
     archive = None
-    if changes and not preview:
-        captions.apply(changes, f"{_short(words)} ({len(changes)})")
-        archive = _zip(captions.folder, no_zip)
-    if as_json:
+    if written:
+        captions.apply(changes, f"{shortened(words, _WORDS)} ({len(changes)})")
+        archive = _zip(captions.folder, making.no_zip)
+    if making.as_json:
         answer = {
             "folder": str(captions.folder),
             "words": words,
-            "written": bool(changes) and not preview,
+            "written": written,
             "looked_at": looked_at,
             "changed": counts,
             "changes": [{"image": c.image, "before": c.before, "after": c.after} for c in changes],
-            "zip": None if archive is None else str(archive),
+            "zip": archive,
         }
         print(json.dumps(answer, ensure_ascii=False))
         return
-    shown = changes if preview else changes[:_SHOWN]
+    shown = changes if making.preview else changes[:_SHOWN]
     for change in shown:
         _print_change(change)
     if len(shown) < len(changes):
         say(f"  and {len(changes) - len(shown)} more")
-    if note:
+    for note in notes:
         say(note)
     if not changes:
-        say(f"No caption becomes another; {_count(looked_at)} looked at.")
+        say(f"No caption becomes another; {counted(looked_at, 'caption')} looked at.")
         return
     who = ", ".join(f"{name} {count}" for name, count in counts.items())
-    say(f"{len(changes)} of {_count(looked_at)} {'would change' if preview else 'changed'}: {who}")
-    if preview:
+    share = f"{len(changes)} of {counted(looked_at, 'caption')}"
+    if making.preview:
+        say(f"{share} would change: {who}")
         say("Nothing was written; the same without --preview does it.")
         return
-    say(f"Undo: animeset captions {context.obj} undo")
+    say(f"{share} changed: {who}")
+    say(f"Undo: animeset captions {making.context.obj} undo")
     if captions.folder.with_name(f"{captions.folder.name}.exports").is_dir():
-        say(f"The exports have the captions of before; write them again: animeset export {context.obj}")
+        say(f"The exports have the captions of before; write them again: animeset export {making.context.obj}")
     _say_zip(archive)
 
 
-def _turn(
-    captions: CaptionSet, kind: Literal["undo", "redo"], turn: Callable[[], EditEntry], no_zip: bool, as_json: bool
-) -> None:
-    entry = turn()
-    archive = _zip(captions.folder, no_zip)
-    if as_json:
-        answer = {
-            "folder": str(captions.folder),
-            kind: entry.words,
-            "changed": len(entry.changes),
-            "can_undo": captions.can_undo,
-            "can_redo": captions.can_redo,
-            "zip": None if archive is None else str(archive),
-        }
-        print(json.dumps(answer, ensure_ascii=False))
-        return
-    say(f"{kind}: {entry.words}: {_count(len(entry.changes))} changed")
-    say(f"Undo takes back next: {captions.can_undo or 'nothing'}; redo makes again: {captions.can_redo or 'nothing'}")
-    _say_zip(archive)
-
-
-def _zip(folder: Path, no_zip: bool) -> Path | None:
+def _zip(folder: Path, no_zip: bool) -> str | None:
     from animeset_lib.published.publish import refresh_zip
 
-    return None if no_zip else refresh_zip(folder)
+    return None if no_zip else str(refresh_zip(folder))
 
 
-def _say_zip(archive: Path | None) -> None:
+def _say_zip(archive: str | None) -> None:
     say("The zip is as it was (--no-zip)." if archive is None else f"Zip:  {archive}")
 
 
@@ -455,23 +368,12 @@ def _print_change(change: Change) -> None:
     from animeset_lib.published.edits import difference
 
     marks = {"same": ("{}", ""), "gone": ("[-{}-]", "red"), "new": ("{{+{}+}}", "green")}
-    line = Text(f"  {PurePosixPath(change.image).stem}  ")
     parts = difference(change.before, change.after)
-    for number, (kind, tag) in enumerate(parts):
-        form, style = marks[kind]
-        line.append(", " if number else "")
-        line.append(form.format(tag), style)
+    tags = [Text(marks[kind][0].format(tag), marks[kind][1]) for kind, tag in parts]
+    line = Text(f"  {PurePosixPath(change.image).stem}  ") + Text(", ").join(tags)
     if all(kind == "same" for kind, _ in parts):
         line.append(f"  (was {json.dumps(change.before, ensure_ascii=False)})")
     console.print(line, soft_wrap=True)
-
-
-def _short(words: str) -> str:
-    return words if len(words) <= _WORDS else words[: _WORDS - 1].rstrip(" ,") + "…"
-
-
-def _count(number: int) -> str:
-    return f"{number} caption{'' if number == 1 else 's'}"
 
 
 def _caption_settings(folder: Path, assignments: Sequence[str], file: Path | None) -> CaptionSettings:
@@ -489,14 +391,10 @@ def _caption_settings(folder: Path, assignments: Sequence[str], file: Path | Non
     before = said.get("caption") if isinstance(said, Mapping) else None
     try:
         run = CaptionSettings.model_validate(before or {})
-        return CaptionSettings.model_validate({**run.model_dump(), **_assigned(given)})
+        return CaptionSettings.model_validate({**run.model_dump(), **given.model_dump(exclude_unset=True)})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(["caption", *(str(part) for part in first["loc"])])
         raise SettingsError(
             f"{place}: {first['msg'].removeprefix('Value error, ')} (the settings of the run, with those given here)"
         ) from error
-
-
-def _assigned(settings: CaptionSettings) -> dict[str, Any]:
-    return {name: getattr(settings, name) for name in settings.model_fields_set}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import is_dataclass
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +30,7 @@ __all__ = [
     "WorkOption",
     "console",
     "errors",
+    "options",
     "say",
     "say_columns",
 ]
@@ -47,6 +51,25 @@ DeviceOption = Annotated[
 ]
 PresetOption = Annotated[str, typer.Option("--preset", help=f"One of {', '.join(PRESETS)}.")]
 FilmArgument = Annotated[str, typer.Argument(metavar="FILM", help="The film's file, or part of its name or id.")]
+
+
+def options(command: Callable[..., None]) -> Callable[..., None]:
+    """`command` for typer, which knows no parameters that are dataclasses: each of their fields becomes an argument or option of its own."""
+    given = signature(command, eval_str=True).parameters
+    bundles: dict[str, Any] = {name: one.annotation for name, one in given.items() if is_dataclass(one.annotation)}
+    fields = {name: signature(bundle, eval_str=True).parameters for name, bundle in bundles.items()}
+    parameters = [own for name, one in given.items() for own in fields.get(name, {name: one}).values()]
+
+    @wraps(command)
+    def run(**values: Any) -> None:
+        for name, bundle in bundles.items():
+            values[name] = bundle(**{field: values.pop(field) for field in fields[name]})
+        command(**values)
+
+    # keyword-only, so that one with a default may stand before one without
+    alike = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in parameters]
+    run.__signature__ = Signature(alike)  # type: ignore[attr-defined]
+    return run
 
 
 def say(text: str) -> None:

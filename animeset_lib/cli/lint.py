@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +17,7 @@ from animeset_lib.export.forms import FORMS, LOADERS
 from animeset_lib.wording import counted
 
 if TYPE_CHECKING:
-    from animeset_lib.export.lint import LintedSet, Report
+    from animeset_lib.export.lint import Report
 
 __all__ = ["lint"]
 
@@ -47,22 +47,21 @@ def lint(
     from animeset_lib.export.lint import lint as run
 
     reports = [run(_place(path), format) for path in paths]
+    failed = sum(report.errors for report in reports)
+    warned = sum(report.warnings for report in reports)
+    count = f"{counted(failed, 'error')}, {counted(warned, 'warning')}"
     if as_json:
         print(json.dumps([report.as_json() for report in reports], ensure_ascii=False))
     else:
         if show_all:
-            for report in reports:
-                if len(reports) > 1:
-                    say(f"{report.path}:")
-                for one in report.linted:
-                    _print_set(one)
+            _print_all(reports)
         else:
             _print_kinds(reports)
-        _print_sum(reports, show_all)
-    failed = sum(report.errors for report in reports)
-    warned = sum(report.warnings for report in reports)
+        # one line at the end, for whoever looks only there
+        loaded = sum(len(report.linted) for report in reports)
+        more = "" if show_all or (loaded == 1 and failed + warned < 2) else "; --all writes each out"
+        say(f"{counted(loaded, 'data set')} looked at: {count}{more}")
     if failed or (strict and warned):
-        count = f"{counted(failed, 'error')}, {counted(warned, 'warning')}"
         raise InputError(
             f"{count} in {', '.join(str(report.path) for report in reports)}; what to do stands beside each"
         )
@@ -84,34 +83,23 @@ def _print_kinds(reports: Sequence[Report]) -> None:
     sets = [one for report in reports for one in report.linted]
     if len(sets) == 1:
         say(sets[0].summary)
-    counts: Counter[tuple[str, str]] = Counter()
-    examples: dict[tuple[str, str], str] = {}
+    examples: dict[tuple[str, str], list[str]] = {}
     for report in reports:
         for finding in report.findings:
-            kind = (finding.level, finding.code)
-            counts[kind] += 1
             place = finding.path if len(reports) == 1 else str(report.path / finding.path)
-            examples.setdefault(kind, f"{place}: {finding.words}")
-    if counts:
-        say_columns(
-            [(level, code, str(count), examples[level, code]) for (level, code), count in sorted(counts.items())]
-        )
+            examples.setdefault((finding.level, finding.code), []).append(f"{place}: {finding.words}")
+    if examples:
+        say_columns([(level, code, str(len(found)), found[0]) for (level, code), found in sorted(examples.items())])
 
 
-def _print_sum(reports: Sequence[Report], show_all: bool) -> None:
-    """One line at the end, for whoever looks only there."""
-    loaded = sum(len(report.linted) for report in reports)
-    errors, warnings = (sum(getattr(report, level) for report in reports) for level in ("errors", "warnings"))
-    words = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}"
-    more = "" if show_all or (loaded == 1 and errors + warnings < 2) else "; --all writes each out"
-    say(f"{counted(loaded, 'data set')} looked at: {words}{more}")
-
-
-def _print_set(one: LintedSet) -> None:
-    say(one.summary)
-    name = ""
-    for finding in one.findings:
-        if finding.set != name:
-            name = finding.set
-            say(f"  {name}")
-        say(f"    {finding.level:<7} {finding.code}: {finding.path}: {finding.words}")
+def _print_all(reports: Sequence[Report]) -> None:
+    for report in reports:
+        if len(reports) > 1:
+            say(f"{report.path}:")
+        for one in report.linted:
+            say(one.summary)
+            for name, findings in groupby(one.findings, key=lambda finding: finding.set):
+                if name:
+                    say(f"  {name}")
+                for finding in findings:
+                    say(f"    {finding.level:<7} {finding.code}: {finding.path}: {finding.words}")

@@ -11,7 +11,7 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.markup import escape
@@ -19,9 +19,7 @@ from typer.core import TyperGroup
 
 import animeset_lib
 from animeset_lib.cli.captions import captions_app
-from animeset_lib.cli.common import (
-    errors,
-)
+from animeset_lib.cli.common import errors
 from animeset_lib.cli.export import export
 from animeset_lib.cli.lint import lint
 from animeset_lib.cli.machine import clean, demo_film, doctor, show_settings
@@ -31,7 +29,7 @@ from animeset_lib.cli.run import run
 from animeset_lib.cli.status import cancel, status
 from animeset_lib.cli.traits import traits
 from animeset_lib.cli.who import decide, lens
-from animeset_lib.errors import AnimesetError
+from animeset_lib.errors import AnimesetError, sentence_of
 
 __all__ = ["app", "main"]
 
@@ -66,18 +64,9 @@ app = typer.Typer(
 )
 app.add_typer(models_app)
 app.add_typer(captions_app)
-app.command()(run)
-app.command()(status)
-app.command()(cancel)
-app.command()(decide)
-app.command()(lens)
-app.command()(export)
-app.command()(lint)
-app.command()(notebooks)
-app.command()(traits)
-app.command()(doctor)
+for _command in (run, status, cancel, decide, lens, export, lint, notebooks, traits, doctor, clean):
+    app.command()(_command)
 app.command("settings")(show_settings)
-app.command()(clean)
 app.command("demo-film")(demo_film)
 
 
@@ -89,25 +78,21 @@ def main() -> None:
     try:
         app(prog_name="animeset")
     except AnimesetError as error:
-        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
-        sys.exit(error.exit_code)
+        _end(str(error), error.exit_code)
     except PermissionError as error:
-        what = escape(str(error.filename or "a file"))
-        errors.print(
-            f"[bold red]error:[/] {what} may not be read or written by you ({escape(error.strerror or 'no permission')}); mend its permissions, "
-            "then run the same command",
-            soft_wrap=True,
+        _end(
+            f"{error.filename or 'a file'} may not be read or written by you ({error.strerror or 'no permission'}); mend its permissions, "
+            "then run the same command"
         )
-        sys.exit(1)
     except Exception as error:
-        errors.print(
-            f"[bold red]error:[/] something went wrong inside animeset ({escape(f'{type(error).__name__}: {error}')}); "
-            "nothing finished is lost",
-            soft_wrap=True,
-        )
         if os.environ.get("ANIMESET_DEBUG"):
             raise
-        sys.exit(1)
+        _end(sentence_of(error))
+
+
+def _end(sentence: str, code: int = 1) -> NoReturn:
+    errors.print(f"[bold red]error:[/] {escape(sentence)}", soft_wrap=True)
+    sys.exit(code)
 
 
 def _version(asked: bool) -> None:

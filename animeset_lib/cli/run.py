@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +26,7 @@ from animeset_lib.cli.common import (
     WorkOption,
     console,
     errors,
+    options,
     say,
     say_columns,
 )
@@ -39,6 +40,65 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 
+@dataclass
+class _Wanted:
+    """What is asked for, the same for every film but for `cast`; each field is an option."""
+
+    output: OutputOption = Path("output")
+    work: WorkOption = Path("work")
+    logs: LogsOption = Path("logs")
+    preset: PresetOption = "full"
+    settings: FileOption = None
+    assign: SetOption = None
+    references: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with one folder of pictures per character: names them. [default: ./references if it holds any]"
+        ),
+    ] = None
+    cast: Annotated[
+        Path | None, typer.Option(help="cast.json of an earlier film of the series: names its characters again.")
+    ] = None
+    keep_work: Annotated[
+        bool,
+        typer.Option(
+            "--keep-work",
+            help="Keep intermediate stages for a run with other settings; a finished film's are made again.",
+        ),
+    ] = False
+    until: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STAGE",
+            help="Stop after this stage, e.g. cast, and keep the stages; the same command without it goes on from there.",
+        ),
+    ] = None
+    device: DeviceOption = "auto"
+    fetch: Annotated[
+        bool,
+        typer.Option(
+            "--fetch",
+            help="First download the best models that would run here; without network go on with those present.",
+        ),
+    ] = False
+    plan: Annotated[bool, typer.Option("--plan", help="Only say which stages would run.")] = False
+    threads: Annotated[int, typer.Option(min=0, help="0: all cores.")] = 0
+    as_json: JsonOption = False
+
+    loaded: Settings = field(init=False)
+    folders: Folders = field(init=False)
+
+    def __post_init__(self) -> None:
+        from animeset_lib.pipeline import Folders
+
+        self.loaded = load_settings(self.settings, self.assign or (), self.preset)
+        self.folders = Folders(self.output, self.work, self.logs)
+        usual = Path("references")
+        if self.references is None and usual.is_dir() and any(path.is_dir() for path in usual.iterdir()):
+            self.references = usual
+
+
+@options
 def run(
     films: Annotated[
         list[Path],
@@ -47,76 +107,23 @@ def run(
             help="A video file, or a folder of pictures. Several are a series: one after the other, each with the cast of the one before.",
         ),
     ],
-    output: OutputOption = Path("output"),
-    work: WorkOption = Path("work"),
-    logs: LogsOption = Path("logs"),
-    preset: PresetOption = "full",
-    settings: FileOption = None,
-    assign: SetOption = None,
-    references: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder with one folder of pictures per character: names them. [default: ./references if it holds any]"
-        ),
-    ] = None,
-    cast: Annotated[
-        Path | None, typer.Option(help="cast.json of an earlier film of the series: names its characters again.")
-    ] = None,
-    keep_work: Annotated[
-        bool,
-        typer.Option(
-            "--keep-work",
-            help="Keep intermediate stages for a run with other settings; a finished film's are made again.",
-        ),
-    ] = False,
-    until: Annotated[
-        str | None,
-        typer.Option(
-            metavar="STAGE",
-            help="Stop after this stage, e.g. cast, and keep the stages; the same command without it goes on from there.",
-        ),
-    ] = None,
-    device: DeviceOption = "auto",
-    fetch: Annotated[
-        bool,
-        typer.Option(
-            "--fetch",
-            help="First download the best models that would run here; without network go on with those present.",
-        ),
-    ] = False,
-    plan: Annotated[bool, typer.Option("--plan", help="Only say which stages would run.")] = False,
-    threads: Annotated[int, typer.Option(min=0, help="0: all cores.")] = 0,
-    as_json: JsonOption = False,
+    wanted: _Wanted,
 ) -> None:
     """Turn a film into captioned image sets, one per character.
 
     Run it again after an interruption and it goes on where it was.
     """
-    from animeset_lib.pipeline import Folders
-
     if Path() in films:
         raise InputError(
             "no film was named; expected a video file or a folder of pictures (name this folder with its full path)"
         )
-    if references is None and any(path.is_dir() for path in _children(Path("references"))):
-        references = Path("references")
-    wanted = _Wanted(
-        load_settings(settings, assign or (), preset),
-        Folders(output, work, logs),
-        references,
-        keep_work,
-        until,
-        device,
-        threads,
-        as_json,
-    )
-    if plan:
+    if wanted.plan:
         for film in films:
-            _print_plan(film, cast, wanted)
+            _print_plan(film, wanted)
         return
-    if fetch:
+    if wanted.fetch:
         _fetch(wanted)
-    failed = _run_all(films, cast, wanted)
+    failed = _run_all(films, wanted)
     if failed:
         raise AnimesetError(
             f"{len(failed)} of {len(films)} films of the series could not be finished: {', '.join(failed)}; the reasons are above. "
@@ -124,51 +131,35 @@ def run(
         )
 
 
-@dataclass(frozen=True)
-class _Wanted:
-    """What was asked for, the same for every film."""
-
-    settings: Settings
-    folders: Folders
-    references: Path | None
-    keep_work: bool
-    until: str | None
-    device: str
-    threads: int
-    as_json: bool
-
-
 def _fetch(wanted: _Wanted) -> None:
     """First the best models that would run here; without network those that are present will do."""
     from animeset_lib.pipeline import fetch_models
 
+    def note(sentence: str) -> None:
+        errors.print(f"note: {escape(sentence)}", soft_wrap=True)
+
     with DownloadBars() as bars:
-        fetch_models(
-            wanted.settings,
-            wanted.device,
-            bars,
-            lambda sentence: errors.print(f"note: {escape(sentence)}", soft_wrap=True),
-        )
+        fetch_models(wanted.loaded, wanted.device, bars, note)
 
 
-def _run_all(films: Sequence[Path], cast: Path | None, wanted: _Wanted) -> list[str]:
+def _run_all(films: Sequence[Path], wanted: _Wanted) -> list[str]:
     """One film after the other, each with the cast of the one before; returns the names of those that could not be finished."""
     from animeset_lib.pipeline import Series
 
     switches: list[Cancel] = []
     _cancel_on_signals(switches)
-    paths, given = tuple(str(film) for film in films), cast
+    paths, cast = tuple(str(film) for film in films), wanted.cast
     failed: list[str] = []
     for place, film in enumerate(films):
         switches.clear()
-        series = Series(paths, place, given) if len(films) > 1 else None
+        series = Series(paths, place, wanted.cast) if len(films) > 1 else None
         try:
             result = _run_one(film, cast, series, wanted, switches)
         except (CancelledError, SettingsError):
             raise  # a wrong setting is wrong for the other films, too
         except Exception as error:
             if switches:  # the run had begun, so the log knows more
-                errors.print(f"log: {escape(str(wanted.folders.logs / 'process.log'))}", soft_wrap=True)
+                errors.print(f"log: {escape(str(wanted.logs / 'process.log'))}", soft_wrap=True)
             if len(films) == 1:
                 raise
             # a long series should not end at one broken episode
@@ -190,7 +181,7 @@ def _run_one(
     with RunDisplay(Console(stderr=True, highlight=False) if wanted.as_json else console) as display:
         return run_film(
             film,
-            wanted.settings,
+            wanted.loaded,
             wanted.folders,
             references=wanted.references,
             cast=cast,
@@ -206,52 +197,46 @@ def _run_one(
 
 def _print_result(result: RunResult, wanted: _Wanted) -> None:
     """What came of one film, for people or as one line of JSON."""
-    work = wanted.folders.work
+    published = result.published
     if wanted.as_json:
-        print(
-            json.dumps(
-                {
-                    "film": result.film.id,
-                    "output": str(result.published.folder) if result.published else None,
-                    "zip": str(result.published.zip) if result.published else None,
-                    "characters": result.characters,
-                    "notes": result.notes,
-                    "up_to_date": result.up_to_date,
-                },
-                ensure_ascii=False,
-            )
+        answer = {
+            "film": result.film.id,
+            "output": str(published.folder) if published else None,
+            "zip": str(published.zip) if published else None,
+            "characters": result.characters,
+            "notes": result.notes,
+            "up_to_date": result.up_to_date,
+        }
+        print(json.dumps(answer, ensure_ascii=False))
+        return
+    if published is None:
+        say(
+            f"Stopped after {wanted.until}; the stages are kept in {wanted.work}. The same command without --until goes on."
         )
         return
-    if result.published is None:
-        say(f"Stopped after {wanted.until}; the stages are kept in {work}. The same command without --until goes on.")
-        return
     if result.up_to_date:
-        say(f"Up to date already: {result.published.folder}")
+        say(f"Up to date already: {published.folder}")
     if not result.characters:
         say(
-            f"No character was found; the kept frames and the reasons are in {result.published.folder} (README.md there explains)"
+            f"No character was found; the kept frames and the reasons are in {published.folder} (README.md there explains)"
         )
     for name, count in result.characters.items():
         say(f"  {count:>4} pictures  {name}")
-    say(f"Datasets: {result.published.folder}")
-    say(f"Zip:      {result.published.zip}")
+    say(f"Datasets: {published.folder}")
+    say(f"Zip:      {published.zip}")
     if result.work_bytes:
-        say(f"Kept:     {work} ({result.work_bytes / 1e6:.0f} MB; `animeset clean` lists what no run needs)")
+        say(f"Kept:     {wanted.work} ({result.work_bytes / 1e6:.0f} MB; `animeset clean` lists what no run needs)")
 
 
-def _children(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []
-
-
-def _print_plan(film: Path, cast: Path | None, wanted: _Wanted) -> None:
+def _print_plan(film: Path, wanted: _Wanted) -> None:
     from animeset_lib.pipeline import plan_film
 
     rows = plan_film(
         film,
-        wanted.settings,
+        wanted.loaded,
         wanted.folders,
         references=wanted.references,
-        cast=cast,
+        cast=wanted.cast,
         keep_work=wanted.keep_work,
         device=wanted.device,
     )
@@ -273,10 +258,10 @@ def _cancel_on_signals(switches: list[Cancel]) -> None:
         if not switches:
             raise KeyboardInterrupt
         errors.print("stopping at the next safe point (again to stop at once)")
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for one in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(one, signal.default_int_handler)
         for switch in switches:
             switch.set()
 
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, stop)

@@ -9,13 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from animeset_lib.cli.common import (
-    JsonOption,
-    LogsOption,
-    WorkOption,
-    say,
-    say_columns,
-)
+from animeset_lib.cli.common import JsonOption, LogsOption, WorkOption, say, say_columns
 
 __all__ = ["cancel", "status"]
 

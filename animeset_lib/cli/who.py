@@ -10,14 +10,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from animeset_lib.cli.common import (
-    FilmArgument,
-    JsonOption,
-    OutputOption,
-    WorkOption,
-    errors,
-    say,
-)
+from animeset_lib.cli.common import FilmArgument, JsonOption, OutputOption, WorkOption, errors, say
 from animeset_lib.errors import InputError
 
 __all__ = ["decide", "lens"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from animeset_lib.cast.names import is_automatic
 from animeset_lib.cast.sorting import NOISE, REJECTED, Sorting, group_of
-from animeset_lib.dashboard.pictures import Thumbnails, file_uri, framed
+from animeset_lib.dashboard.pictures import file_uri, framed, thumbnail
 from animeset_lib.errors import InputError
 from animeset_lib.pipeline.cast_pack import CastPack, open_pack
 from animeset_lib.run.decisions import DecisionLog
@@ -22,18 +22,17 @@ _BIG_PX = 1100
 class CastBoard(Sorting):
     """The sorting of one film with its pictures, in the form that the page shows."""
 
-    def __init__(self, pack: CastPack, film_work: Path, log: DecisionLog, thumbs: Thumbnails) -> None:
+    def __init__(self, pack: CastPack, film_work: Path, log: DecisionLog) -> None:
         """`film_work`, which need not be there: whole stills are shown from it."""
         super().__init__(pack.outputs, log)
         self._pack = pack
         self._film_work = film_work
-        self._thumbs = thumbs
 
     @classmethod
-    def open(cls, place: Path, film_work: Path, decisions: Path, thumbs: Thumbnails) -> CastBoard | None:
+    def open(cls, place: Path, film_work: Path, decisions: Path) -> CastBoard | None:
         """The board on the film's cast pack in `place`; None where there is none."""
         pack = open_pack(place)
-        return None if pack is None else cls(pack, film_work, DecisionLog(decisions), thumbs)
+        return None if pack is None else cls(pack, film_work, DecisionLog(decisions))
 
     @property
     def folder(self) -> Path:
@@ -43,14 +42,21 @@ class CastBoard(Sorting):
     def state(self) -> dict[str, Any]:
         """For the page. `faces` are parallel lists; `groups` name their members by place in them, surest first."""
         self._settle()
-        ids = list(self._faces)
+        ids, faces = list(self._faces), list(self._faces.values())
         groups: dict[str, list[int]] = {}
-        for place, face in enumerate(self._faces.values()):
+        for place, face in enumerate(faces):
             groups.setdefault(group_of(face.now), []).append(place)
-        faces = list(self._faces.values())
+
+        def place_of(key: str) -> tuple[int, int, int, str]:
+            """By the cluster that most of it is from, in the machine's order: a group that is renamed or loses a face stays where it was."""
+            clusters = Counter(faces[member].cluster.cluster for member in groups[key])
+            first = min(clusters, key=lambda cluster: (cluster < 0, -clusters[cluster], cluster))
+            last = {NOISE: 1, REJECTED: 2}.get(key, 0)
+            return last, first if first >= 0 else len(faces), -len(groups[key]), key
+
         shown: list[dict[str, Any]] = []
-        for key, members in groups.items():
-            members.sort(key=lambda place: (-faces[place].cluster.confidence, ids[place]))
+        for key in sorted(groups, key=place_of):
+            members = sorted(groups[key], key=lambda place: (-faces[place].cluster.confidence, ids[place]))
             sure = [faces[place].cluster.confidence for place in members]
             shown.append(
                 {
@@ -62,16 +68,6 @@ class CastBoard(Sorting):
                     "sources": dict(Counter(faces[place].now.source for place in members)),
                 }
             )
-        order = {"character": 0, "noise": 1, "rejected": 2}
-
-        def place_of(group: dict[str, Any]) -> tuple[int, int, int, str]:
-            """By the cluster that most of it is from, in the machine's order: a group that is renamed or loses a face stays where it was."""
-            clusters = Counter(faces[member].cluster.cluster for member in group["members"])
-            first = min(clusters, key=lambda cluster: (cluster < 0, -clusters[cluster], cluster))
-            first = first if first >= 0 else len(faces)
-            return order[group["kind"]], first, -len(group["members"]), group["key"]
-
-        shown.sort(key=place_of)
         return {
             "ids": ids,
             "x": [round(face.cluster.x, 2) for face in faces],
@@ -102,9 +98,7 @@ class CastBoard(Sorting):
             raise InputError("this face is not in the film any more; look at the board again")
         stills, src = self._pack.stills(self._film_work), ""
         if stills is not None:
-            src = self._thumbs.get(
-                stills / one.frame.file, ("framed", face), _BIG_PX, lambda still: framed(still, one.region.face)
-            )
+            src = thumbnail(stills / one.frame.file, _BIG_PX, (framed, one.region.face))
         return {
             "id": face,
             "src": src or file_uri(self._pack.head(face)),

@@ -13,8 +13,8 @@ __all__ = ["Rates"]
 
 # Enlarging, tagging and the two of faces together are from the shares of a whole run on the demo film (README); how the rest divides is rough.
 _TYPICAL: Mapping[str, float] = {stage.name: stage.seconds_per_minute for stage in PIPELINE.values()}
-_WITHOUT_NETWORK: Mapping[str, float] = {**_TYPICAL, UpscaleStage.name: 1.0}
-"""When nothing is enlarged by a network: cutting only."""
+_CUTTING = {UpscaleStage.name: 1.0}
+"""When nothing is enlarged by a network."""
 
 
 @dataclass
@@ -41,9 +41,8 @@ class Rates:
     def seconds(self, stage: str, settings: Mapping[str, Any], minutes: float) -> float:
         """What the whole stage will take for a film of this length; 0 minutes (a folder of pictures) is taken for one minute."""
         enlarges = _enlarges(settings)
-        rate = self.known.get((stage, enlarges))
-        if rate is None:
-            rate = (_TYPICAL if enlarges else _WITHOUT_NETWORK).get(stage, 1.0)
+        typical = _TYPICAL.get(stage, 1.0) if enlarges else _CUTTING.get(stage, _TYPICAL.get(stage, 1.0))
+        rate = self.known.get((stage, enlarges), typical)
         return round(rate * (minutes or 1.0), 1)
 
 

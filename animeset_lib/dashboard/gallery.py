@@ -5,12 +5,15 @@ Captions are changed only through `published.captions`, so everything here can b
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, get_args
 
-from animeset_lib.dashboard.pictures import Thumbnails, data_uri
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from animeset_lib.dashboard.pictures import data_uri, thumbnail
 from animeset_lib.errors import InputError
 from animeset_lib.media import read_image
 from animeset_lib.published import publish
@@ -25,12 +28,14 @@ from animeset_lib.published.edits import (
     ReplaceTag,
     Selection,
     SetCaption,
+    tag_counts,
     tag_key,
     tags_of,
     tidy_caption,
 )
 from animeset_lib.published.layout import picture_path
 from animeset_lib.records import Framing
+from animeset_lib.wording import shortened
 from animeset_lib.words.vocabulary import UNKNOWN
 
 __all__ = ["EXPRESSIONS", "Gallery", "published_folders"]
@@ -47,18 +52,12 @@ _TAGS = 200
 _WORDS = 60
 """Longest part of an edit's words, in characters."""
 _ASPECTS = ("framing", "outfit", "emotion", "background")
+_SHOWN_FIELDS = ("image", "caption", *_ASPECTS, "time_ms", "edited", "problem")
+# fmt: off
 EXPRESSIONS = (
-    "smile",
-    "laughing",
-    "serious",
-    "expressionless",
-    "surprised",
-    "embarrassed",
-    "sad",
-    "crying",
-    "angry",
-    "scared",
+    "smile", "laughing", "serious", "expressionless", "surprised", "embarrassed", "sad", "crying", "angry", "scared",
 )
+# fmt: on
 """What a set is better off with, in the order in which a lack is told: the common ones of those that the captions know."""
 
 
@@ -72,22 +71,13 @@ def published_folders(output: Path) -> list[dict[str, str]]:
 class Gallery:
     """One published film. Reads what is on the disk whenever `state` is asked for; holds only what is chosen and a preview that waits."""
 
-    def __init__(self, film_folder: Path, thumbs: Thumbnails) -> None:
+    def __init__(self, film_folder: Path) -> None:
         """Opens its captions as `CaptionSet` does."""
         self.folder = film_folder
         self._captions = CaptionSet(film_folder)
-        self._thumbs = thumbs
         self._selected: str | None = None
         self._counts: dict[str, int] = {}
         self._pending: tuple[str, list[Change], int] | None = None
-
-    @classmethod
-    def open(cls, output: Path, folder: str, thumbs: Thumbnails) -> Gallery:
-        """The film in `output/<folder>`; `folder` may come from a browser. Raises `InputError` when it is not one of `published_folders`."""
-        names = [film["folder"] for film in published_folders(output)]
-        if folder not in names:
-            raise InputError(f"no published film {folder!r} in {output}; there are {', '.join(names) or 'none'}")
-        return cls(output / folder, thumbs)
 
     def state(self) -> dict[str, Any]:
         """For the page, plain JSON.
@@ -103,7 +93,7 @@ class Gallery:
         if self._selected not in sets:
             self._selected = next(iter(sets), None)
         selected = sets.get(self._selected or "", [])
-        trigger = _trigger(selected)
+        trigger, tags = _trigger(selected), tag_counts(picture.caption for picture in selected)
         return {
             "film": _film(self.folder),
             "folder": self.folder.name,
@@ -113,8 +103,8 @@ class Gallery:
             "characters": [_character(name, pictures) for name, pictures in sets.items()],
             "selected": self._selected,
             "trigger": trigger,
-            "pictures": [_picture(picture) for picture in selected],
-            "tags": _tags(selected, trigger),
+            "pictures": [{field: getattr(picture, field) for field in _SHOWN_FIELDS} for picture in selected],
+            "tags": [[tag, count] for tag, count in tags if tag_key(tag) != tag_key(trigger)][:_TAGS],
             "pending": self._preview_state(),
             "can_undo": self._captions.can_undo,
             "can_redo": self._captions.can_redo,
@@ -133,8 +123,6 @@ class Gallery:
 
     def set_caption(self, image: str, text: str) -> str:
         """Write one caption anew; returns it as it is written, tidied. The same caption again is no edit."""
-        if not isinstance(text, str):
-            raise InputError(f"a caption is a line of text; got {type(text).__name__}")
         picture_path(self.folder, image)
         changes = self._captions.plan(SetCaption(image, text))
         if changes:
@@ -143,34 +131,22 @@ class Gallery:
             self._captions.apply(changes, f"{stem}: {_difference(changes[0])}")
         return tidy_caption(text)
 
-    def preview(
-        self,
-        kind: Literal["add", "remove", "replace", "pattern"],
-        *,
-        tags: str = "",
-        place: Literal["after_trigger", "end"] = "after_trigger",
-        old: str = "",
-        new: str = "",
-        pattern: str = "",
-        replacement: str = "",
-        images: Sequence[str] | None = None,
-        scope: Literal["character", "all"] = "character",
-    ) -> None:
-        """Work out an edit of many captions and keep it for `apply`; nothing is written.
-
-        kind     `add` and `remove` take `tags`, `add` also `place`; `replace` takes `old` and `new`, `pattern` takes `pattern` and `replacement`
-        images   only these; without them all of the selected character's, or of everyone's, as `scope` says
+    def preview(self, kind: str, **asked: Any) -> None:
+        """Work out an edit of many captions and keep it for `apply`; nothing is written. `asked` are the other fields of `_Asked`.
 
         After an `InputError` no preview waits.
         """
         self._pending = None
-        texts = (tags, old, new, pattern, replacement)
-        if not all(isinstance(text, str) for text in texts):
-            raise InputError("tags, words and patterns are text; got something else")
-        where = self._where(images, scope)
-        edit, words = _edit(kind, tags, place, old, new, pattern, replacement, where)
-        changes = self._captions.plan(edit)
-        self._pending = words, changes, self._looked_at(where)
+        try:
+            wanted = _Asked(kind=kind, **asked)  # type: ignore[arg-type]  # that is what it checks
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = ".".join(map(str, first["loc"]))
+            raise InputError(f"{field} of an edit: {first['msg']}; got {str(first['input'])[:40]!r}") from error
+        where = self._where(wanted)
+        edit, words = _edit(wanted, where)
+        looked_at = len(set(where.images)) if where.images is not None else self._count(where.character)
+        self._pending = words, self._captions.plan(edit), looked_at
 
     def apply(self) -> None:
         """Make the edit of the preview. Raises `InputError` when none waits, or a caption has been changed meanwhile; then it still waits."""
@@ -196,9 +172,7 @@ class Gallery:
 
     def pictures(self, images: Iterable[str]) -> dict[str, str]:
         """Image → small picture as a `data:` address; empty for one that is gone or cannot be read. About 10 ms each, the first time."""
-        if isinstance(images, str) or not isinstance(images, Iterable):
-            raise InputError(f"expected a list of images; got {type(images).__name__}")
-        return {image: self._thumb(picture_path(self.folder, image)) for image in images}
+        return {image: thumbnail(picture_path(self.folder, image), _PX) for image in images}
 
     def big(self, image: str) -> dict[str, Any]:
         """`{image, src, width, height}`: a large picture, empty like the small ones, and its size in pixels as it is in the set."""
@@ -214,9 +188,7 @@ class Gallery:
         """`{name, character, src}`: the selected character's coverage or sub-sets sheet as a `data:` address, empty where it cannot be read."""
         if name not in _SHEETS:
             raise InputError(f"a sheet is one of {', '.join(_SHEETS)}; got {str(name)[:40]!r}")
-        if self._selected is None:
-            self._selected = next(iter(self._counted_characters()), None)
-        character = self._selected or ""
+        character = self._chosen() or ""
         try:
             picture = read_image(self.folder / character / f"{name}.png")
             height, width = picture.shape[:2]
@@ -226,34 +198,25 @@ class Gallery:
             src = ""
         return {"name": name, "character": character, "src": src}
 
-    def _thumb(self, path: Path) -> str:
-        try:
-            stat = path.stat()
-        except OSError:
-            return ""
-        return self._thumbs.get(path, ("result", stat.st_mtime_ns, stat.st_size), _PX)
+    def _where(self, wanted: _Asked) -> Selection:
+        if wanted.images is None:
+            return Selection(character=None if wanted.scope == "all" else self._chosen())
+        for image in wanted.images:
+            picture_path(self.folder, image)
+        if not wanted.images:
+            raise InputError("no picture is shown, so there is no caption to edit; change the filter first")
+        return Selection(images=tuple(wanted.images))
 
-    def _where(self, images: Sequence[str] | None, scope: str) -> Selection:
-        if images is not None:
-            if isinstance(images, str) or not isinstance(images, Sequence):
-                raise InputError(f"expected a list of images; got {type(images).__name__}")
-            for image in images:
-                picture_path(self.folder, image)
-            if not images:
-                raise InputError("no picture is shown, so there is no caption to edit; change the filter first")
-            return Selection(images=tuple(images))
-        if scope == "all":
-            return Selection()
-        if scope != "character":
-            raise InputError(f"a scope is `character` or `all`; got {str(scope)[:40]!r}")
+    def _chosen(self) -> str | None:
+        """The selected character, else the first."""
         if self._selected is None:
             self._selected = next(iter(self._counted_characters()), None)
-        return Selection(character=self._selected)
+        return self._selected
 
-    def _looked_at(self, where: Selection) -> int:
-        if where.images is not None:
-            return len(set(where.images))
-        return sum(count for name, count in self._counted_characters().items() if where.character in (None, name))
+    def _count(self, character: str | None) -> int:
+        """Captions of one character, or of all."""
+        counts = self._counted_characters()
+        return sum(counts.values()) if character is None else counts.get(character, 0)
 
     def _counted_characters(self) -> dict[str, int]:
         """Pictures of each character, as the page was last told: reading all captions of a long film takes a fifth of a second."""
@@ -265,38 +228,41 @@ class Gallery:
         if self._pending is None:
             return None
         words, changes, count = self._pending
-        shown = [
-            {"image": change.image, "before": change.before, "after": change.after}
-            for change in changes[:_SHOWN_CHANGES]
-        ]
+        shown = [{"image": one.image, "before": one.before, "after": one.after} for one in changes[:_SHOWN_CHANGES]]
         return {"words": words, "changes": shown, "total": len(changes), "count": count}
 
 
-def _edit(
-    kind: str, tags: str, place: str, old: str, new: str, pattern: str, replacement: str, where: Selection
-) -> tuple[Edit, str]:
+class _Asked(BaseModel):
+    """An edit of many captions, as a page asks for it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["add", "remove", "replace", "pattern"]
+    """`add` and `remove` take `tags`, `add` also `place`; `replace` takes `old` and `new`, `pattern` takes `pattern` and `replacement`."""
+    tags: str = ""
+    place: Literal["after_trigger", "end"] = "after_trigger"
+    old: str = ""
+    new: str = ""
+    pattern: str = ""
+    replacement: str = ""
+    images: list[Any] | None = None
+    """Only these; without them all of the selected character's, or of everyone's, as `scope` says."""
+    scope: Literal["character", "all"] = "character"
+
+
+def _edit(wanted: _Asked, where: Selection) -> tuple[Edit, str]:
     """The edit and words for it that need no translation, for they stay in the history."""
-    if kind == "add":
-        if place not in ("after_trigger", "end"):
-            raise InputError(f"a place is `after_trigger` or `end`; got {str(place)[:40]!r}")
-        return AddTags(tags, "end" if place == "end" else "after_trigger", where), f"+ {_short(_tidy(tags))}"
-    if kind == "remove":
-        return RemoveTags(tags, where), f"− {_short(_tidy(tags))}"
-    if kind == "replace":
-        return ReplaceTag(old, new, where), f"{_short(_tidy(old))} → {_short(_tidy(new))}"
-    if kind == "pattern":
-        if not pattern:
-            raise InputError("there is no pattern to look for; type a regular expression")
-        return ReplacePattern(pattern, replacement, where), f"/{_short(pattern)}/ → {_short(replacement) or '∅'}"
-    raise InputError(f"an edit is `add`, `remove`, `replace` or `pattern`; got {str(kind)[:40]!r}")
-
-
-def _tidy(text: str) -> str:
-    return ", ".join(tags_of(text))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _WORDS else text[: _WORDS - 1].rstrip(" ,") + "…"
+    tags, old, new = (shortened(", ".join(tags_of(text)), _WORDS) for text in (wanted.tags, wanted.old, wanted.new))
+    if wanted.kind == "add":
+        return AddTags(wanted.tags, wanted.place, where), f"+ {tags}"
+    if wanted.kind == "remove":
+        return RemoveTags(wanted.tags, where), f"− {tags}"
+    if wanted.kind == "replace":
+        return ReplaceTag(wanted.old, wanted.new, where), f"{old} → {new}"
+    if not wanted.pattern:
+        raise InputError("there is no pattern to look for; type a regular expression")
+    words = f"/{shortened(wanted.pattern, _WORDS)}/ → {shortened(wanted.replacement, _WORDS) or '∅'}"
+    return ReplacePattern(wanted.pattern, wanted.replacement, where), words
 
 
 def _difference(change: Change) -> str:
@@ -306,14 +272,13 @@ def _difference(change: Change) -> str:
     come = [tag for tag in after if tag not in before]
     parts = [f"− {', '.join(gone)}"] if gone else []
     parts += [f"+ {', '.join(come)}"] if come else []
-    return _short(" ".join(parts) or change.after)
+    return shortened(" ".join(parts) or change.after, _WORDS)
 
 
 def _character(name: str, pictures: Sequence[CaptionedPicture]) -> dict[str, Any]:
     coverage = {aspect: _counted(getattr(picture, aspect) for picture in pictures) for aspect in _ASPECTS}
-    wanted = {"framing": get_args(Framing), "emotion": EXPRESSIONS}
-    missing = {}
-    for aspect, values in wanted.items():
+    missing: dict[str, list[str]] = {}
+    for aspect, values in {"framing": get_args(Framing), "emotion": EXPRESSIONS}.items():
         found = {value for value, _ in coverage[aspect]}
         # where nothing is known at all, nothing can be said to be missing
         missing[aspect] = [] if found <= {UNKNOWN} else [value for value in values if value not in found]
@@ -334,35 +299,10 @@ def _counted(values: Iterable[str]) -> list[list[Any]]:
     return [[value, count] for value, count in ranked]
 
 
-def _picture(picture: CaptionedPicture) -> dict[str, Any]:
-    return {
-        "image": picture.image,
-        "caption": picture.caption,
-        **{aspect: getattr(picture, aspect) for aspect in _ASPECTS},
-        "time_ms": picture.time_ms,
-        "edited": picture.edited,
-        "problem": picture.problem,
-    }
-
-
 def _trigger(pictures: Sequence[CaptionedPicture]) -> str:
     """The most frequent first tag; empty when there is no caption."""
     first = Counter(tags[0] for picture in pictures if (tags := tags_of(picture.caption)))
     return first.most_common(1)[0][0] if first else ""
-
-
-def _tags(pictures: Sequence[CaptionedPicture], trigger: str) -> list[list[Any]]:
-    """`[tag, count]`: how many captions have each tag, as it is written first; without the trigger word."""
-    written: dict[str, str] = {tag_key(trigger): trigger}
-    counts: Counter[str] = Counter()
-    for picture in pictures:
-        own = {tag_key(tag): tag for tag in reversed(tags_of(picture.caption))}
-        counts.update(own.keys())
-        for key, tag in own.items():
-            written.setdefault(key, tag)
-    del counts[tag_key(trigger)]
-    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    return [[written[key], count] for key, count in ranked[:_TAGS]]
 
 
 def _film(folder: Path) -> str:
@@ -384,8 +324,5 @@ def _why_empty(folder: Path) -> str:
         text = (folder / "README.md").read_text(encoding="utf-8")
     except (OSError, ValueError):
         return ""
-    paragraphs = [paragraph.strip() for paragraph in text.split("\n\n")]
-    for place, paragraph in enumerate(paragraphs[:-1]):
-        if paragraph.startswith("**No character set"):
-            return paragraphs[place + 1].replace("`", "")
-    return ""
+    found = re.search(r"^\*\*No character set.*?\n\n+(.+?)\s*(?:\n\n|\Z)", text, re.DOTALL | re.MULTILINE)
+    return found[1].replace("`", "") if found else ""

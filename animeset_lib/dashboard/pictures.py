@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import base64
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
 
-from animeset_lib.cast.head_box import head_crop
 from animeset_lib.errors import InputError
 from animeset_lib.media import Picture, read_image
 from animeset_lib.records import Box
 
-__all__ = ["Thumbnails", "data_uri", "face_picture", "file_uri", "framed"]
+__all__ = ["Cut", "data_uri", "file_uri", "framed", "thumbnail"]
 
 _QUALITY = 82
-_T = TypeVar("_T")
+Cut = tuple[Callable[[Picture, Box], Picture], Box]
+"""What is cut from a picture, and around which box."""
 
 
 def data_uri(picture: Picture, longest_px: int) -> str:
@@ -45,11 +43,6 @@ def file_uri(path: Path) -> str:
         return ""
 
 
-def face_picture(still: Picture, face: Box) -> Picture:
-    """The head around `face`, as the sorting sees it."""
-    return head_crop(still, face)
-
-
 def framed(still: Picture, face: Box) -> Picture:
     """The whole still with a frame around `face`."""
     marked = still.copy()
@@ -60,47 +53,25 @@ def framed(still: Picture, face: Box) -> Picture:
     return marked
 
 
-class Thumbnails:
-    """Keeps the last made small pictures and the last read stills, for a page asks for the same ones again. A file that was changed is read
-    again. May be used by several threads at once."""
+def thumbnail(path: Path, longest_px: int, cut: Cut | None = None) -> str:
+    """The picture at `path`, or what is cut from it, as a `data:` address; empty when it cannot be read.
 
-    def __init__(self, most: int = 4000, most_stills: int = 4) -> None:
-        self._made: OrderedDict[Hashable, str] = OrderedDict()
-        self._stills: OrderedDict[Hashable, Picture] = OrderedDict()
-        self._lock = threading.Lock()
-        self._most, self._most_stills = most, most_stills
+    The last made small pictures and the last read stills are kept, for a page asks for the same ones again. A file that was changed is read
+    again. May be used by several threads at once.
+    """
+    try:
+        status = path.stat()
+        return _made(path, status.st_mtime_ns, status.st_size, longest_px, cut)
+    except (OSError, InputError):
+        return ""
 
-    def get(self, path: Path, what: Hashable, longest_px: int, cut: Callable[[Picture], Picture] | None = None) -> str:
-        """The picture at `path`, cut by `cut`, as a `data:` address; empty when it cannot be read. `what` names the cut."""
-        try:
-            status = path.stat()
-        except OSError:
-            return ""
-        version = (path, status.st_mtime_ns, status.st_size)
-        key = (version, what, longest_px)
-        known = self._known(self._made, key)
-        if known is not None:
-            return known
-        picture = self._known(self._stills, version)
-        if picture is None:
-            try:
-                picture = read_image(path)
-            except InputError:
-                return ""
-            self._keep(self._stills, version, picture, self._most_stills)
-        uri = data_uri(cut(picture) if cut else picture, longest_px)
-        self._keep(self._made, key, uri, self._most)
-        return uri
 
-    def _known(self, held: OrderedDict[Hashable, _T], key: Hashable) -> _T | None:
-        with self._lock:
-            found = held.get(key)
-            if found is not None:
-                held.move_to_end(key)
-            return found
+@lru_cache(maxsize=4000)
+def _made(path: Path, mtime_ns: int, size: int, longest_px: int, cut: Cut | None) -> str:
+    still = _still(path, mtime_ns, size)
+    return data_uri(cut[0](still, cut[1]) if cut else still, longest_px)
 
-    def _keep(self, held: OrderedDict[Hashable, _T], key: Hashable, value: _T, most: int) -> None:
-        with self._lock:
-            held[key] = value
-            if len(held) > most:
-                held.popitem(last=False)
+
+@lru_cache(maxsize=4)
+def _still(path: Path, mtime_ns: int, size: int) -> Picture:
+    return read_image(path)

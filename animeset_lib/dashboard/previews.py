@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from animeset_lib.dashboard.pictures import Thumbnails, face_picture
+from animeset_lib.cast.head_box import head_crop
+from animeset_lib.dashboard.pictures import thumbnail
 from animeset_lib.records import Box
 
 __all__ = ["newest_pictures"]
@@ -14,26 +16,17 @@ __all__ = ["newest_pictures"]
 _PX = 150
 
 
-def newest_pictures(
-    events: Sequence[Mapping[str, Any]], film_work: Path, stage: str, thumbs: Thumbnails, most: int = 8
-) -> list[str]:
+def newest_pictures(events: Sequence[Mapping[str, Any]], film_work: Path, stage: str, most: int = 8) -> list[str]:
     """`data:` addresses of what stage `stage` made last, newest first; empty for stages that make no pictures. What cannot be read, because it
     is still being written or lies elsewhere by now, is left out."""
-    found: list[str] = []
-    for path, box in _made(events, stage):
-        if box is None:
-            uri = thumbs.get(film_work / path, "whole", _PX)
-        else:
-            uri = thumbs.get(film_work / path, box, _PX, lambda still, face=box: face_picture(still, face))  # type: ignore[misc]
-        found += [uri] if uri else []
-        if len(found) == most:
-            break
-    return found
+    of_stage = (event.get("made", ()) for event in reversed(events) if event.get("stage") == stage)
+    made = (one for pictures in of_stage for one in reversed(pictures))
+    uris = (_picture(film_work / one["path"], one["box"]) for one in made)
+    return list(islice(filter(None, uris), most))
 
 
-def _made(events: Sequence[Mapping[str, Any]], stage: str) -> Iterator[tuple[str, Box | None]]:
-    """The pictures that the events of a stage name, newest first."""
-    for event in reversed(events):
-        if event.get("stage") == stage:
-            for one in reversed(event.get("made", ())):
-                yield one["path"], None if one["box"] is None else Box.of(one["box"])
+def _picture(path: Path, box: Sequence[float] | None) -> str:
+    """The whole picture, or the head in `box`."""
+    if box is None:
+        return thumbnail(path, _PX)
+    return thumbnail(path, _PX, (head_crop, Box.of(box)))

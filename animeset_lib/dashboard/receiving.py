@@ -8,15 +8,15 @@ is the only account of how far it got. When the last file on its way is done wit
 from __future__ import annotations
 
 import errno
+import filecmp
 import hashlib
 import json
 import os
 import re
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from itertools import count
 from pathlib import Path
 
@@ -45,24 +45,21 @@ PICTURE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".webp"})
 
 _UPLOADS = ".upload"
 _WAIT_S = 2.0  # a chunk is written in milliseconds; only a file that is being finished elsewhere holds its lock longer
-_ID = re.compile(r"\.?(?P<id>[0-9a-f]{32})\.")
 _FILM_RESERVE = 1 << 30  # so that the machine stays usable; whether the run fits, the pipeline asks itself
 _PICTURE_RESERVE = 64 << 20
 
 
 @dataclass(frozen=True)
 class Pending:
-    """An upload that can go on. `started` and `touched` (the last chunk) are seconds since 1970; `offset` and `size` bytes."""
+    """An upload that can go on; `offset` and `size` are bytes."""
 
     id: str
     name: str
     size: int
     offset: int
-    fingerprint: str
-    started: float
-    touched: float
 
 
+@dataclass(frozen=True)
 class Inbox:
     """One folder that receives files.
 
@@ -77,27 +74,19 @@ class Inbox:
     Messages hold the name as it is kept, never as the browser gave it; it may still hold `&` and quotes, so escape it for HTML.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        max_bytes: int,
-        reserve_bytes: int,
-        accept: Callable[[Path], None],
-        suffixes: frozenset[str] = FILM_SUFFIXES,
-        kind: str = "film",
-        look: Callable[[bytes], str] | None = None,
-        with_folders: bool = False,
-    ) -> None:
-        self.folder = Path(folder)
-        self.max_bytes = max_bytes
-        self.reserve_bytes = reserve_bytes
-        self.suffixes = suffixes
-        self.kind = kind
-        self._accept = accept
-        self._look = look
-        self._with_folders = with_folders
-        self._uploads = self.folder / _UPLOADS
+    folder: Path
+    _: KW_ONLY
+    max_bytes: int
+    reserve_bytes: int
+    accept: Callable[[Path], object]
+    suffixes: frozenset[str] = FILM_SUFFIXES
+    kind: str = "film"
+    look: Callable[[bytes], str] | None = None
+    with_folders: bool = False
+
+    @property
+    def _uploads(self) -> Path:
+        return self.folder / _UPLOADS
 
     def begin(self, name: str, size: int, fingerprint: str) -> Upload:
         """The upload of a file of `size` bytes, where it was left off when it was begun before.
@@ -111,22 +100,19 @@ class Inbox:
             raise ValueError(f"expected a fingerprint of 1 to 500 characters, got {len(fingerprint)}")
         kept = safe_file_name(name, fallback=self.kind)
         suffix = Path(kept).suffix.lower()
+        wrong = ""
         if suffix not in self.suffixes:
-            endings = ", ".join(sorted(self.suffixes))
             got = f"the ending {suffix}" if suffix else "a name without ending"
-            raise InputError(
-                f"{kept} was not taken: expected a {self.kind} ({endings}), got {got}; choose the {self.kind}'s own file"
-            )
-        if size <= 0:
-            raise InputError(
-                f"{kept} was not taken: expected a {self.kind}, got an empty file; copy or download it again"
-            )
-        if size > self.max_bytes:
-            raise InputError(
-                f"{kept} was not taken: expected at most {_bytes(self.max_bytes)}, got {_bytes(size)}; put it into {self.folder} yourself"
-            )
-        fingerprint = without_surrogates(fingerprint)
-        identity = hashlib.sha256(f"{size}\n{suffix}\n{fingerprint}".encode()).hexdigest()[:32]
+            endings = ", ".join(sorted(self.suffixes))
+            wrong = f"expected a {self.kind} ({endings}), got {got}; choose the {self.kind}'s own file"
+        elif size <= 0:
+            wrong = f"expected a {self.kind}, got an empty file; copy or download it again"
+        elif size > self.max_bytes:
+            wrong = f"expected at most {_bytes(self.max_bytes)}, got {_bytes(size)}; put it into {self.folder} yourself"
+        if wrong:
+            raise InputError(f"{kept} was not taken: {wrong}")
+        content = f"{size}\n{suffix}\n{without_surrogates(fingerprint)}"
+        identity = hashlib.sha256(content.encode()).hexdigest()[:32]
         part = self._uploads / f"{identity}.part{suffix}"
         self._check_space(kept, size - min(size, _length(part) or 0))
         for _ in range(20):
@@ -134,7 +120,7 @@ class Inbox:
                 with full_disk_as(lambda: self._full(kept, "it was not begun")):
                     self._uploads.mkdir(parents=True, exist_ok=True)
                     with self._locked(identity, kept):
-                        self._open_part(part, identity, kept, size, fingerprint)
+                        self._open_part(part, identity, kept, size)
                 return Upload(self, identity, part, kept, size)
             except FileNotFoundError:
                 continue  # another page has just removed `.upload`, which was empty in that instant
@@ -167,23 +153,14 @@ class Inbox:
 
     def pending(self) -> list[Pending]:
         """The uploads that can go on, the most recently touched first."""
-        uploads = []
+        uploads: list[tuple[float, str, Pending]] = []
         for path in self._uploads.glob("*.json"):
             with suppress(OSError, ValueError, KeyError, TypeError):  # a stray file, or an upload that ends just now
                 about = json.loads(path.read_text(encoding="utf-8"))
-                state = self._part(path.stem, str(about["name"])).stat()
-                uploads.append(
-                    Pending(
-                        path.stem,
-                        str(about["name"]),
-                        int(about["size"]),
-                        state.st_size,
-                        str(about["fingerprint"]),
-                        float(about["started"]),
-                        state.st_mtime,
-                    )
-                )
-        return sorted(uploads, key=lambda one: (-one.touched, one.name))
+                name, size = str(about["name"]), int(about["size"])
+                state = (self._uploads / f"{path.stem}.part{Path(name).suffix.lower()}").stat()
+                uploads.append((-state.st_mtime, name, Pending(path.stem, name, size, state.st_size)))
+        return [pending for *_, pending in sorted(uploads, key=lambda one: one[:2])]
 
     def forget(self, identity: str) -> None:
         """Remove what has arrived of a pending upload; nothing happens when there is none. Raises `BusyError` while it is being finished."""
@@ -194,30 +171,12 @@ class Inbox:
         with suppress(FileNotFoundError), self._locked(identity, "this upload"):
             self._unlink_parts(identity)
 
-    def forget_old(self, max_age_s: float) -> list[str]:
-        """Remove uploads that nobody has touched for `max_age_s` seconds, and what killed processes left of others; gives their ids."""
-        newest: dict[str, float] = {}
-        for path in self._uploads.iterdir() if self._uploads.is_dir() else []:
-            if match := _ID.match(path.name):
-                with suppress(FileNotFoundError):
-                    newest[match["id"]] = max(newest.get(match["id"], 0.0), path.stat().st_mtime)
-        gone = []
-        for identity, touched in sorted(newest.items()):
-            if time.time() - touched > max_age_s:
-                with suppress(BusyError):  # then it is not old at all
-                    self.forget(identity)
-                    gone.append(identity)
-        return gone
-
     # ---- for Upload
 
     def _is_one(self, path: Path) -> bool:
         if path.is_dir():
-            return self._with_folders and bool(list_pictures(path))
+            return self.with_folders and bool(list_pictures(path))
         return path.suffix.lower() in self.suffixes and path.is_file()
-
-    def _part(self, identity: str, name: str) -> Path:
-        return self._uploads / f"{identity}.part{Path(name).suffix.lower()}"
 
     def _check_space(self, name: str, missing: int) -> None:
         place = next(folder for folder in (self.folder, *self.folder.absolute().parents) if folder.is_dir())
@@ -231,15 +190,9 @@ class Inbox:
     def _full(self, name: str, state: str) -> str:
         return f"the disk of {self.folder} is full while {name} arrives; {state}; free some space and choose the same file again"
 
-    def _open_part(self, part: Path, identity: str, name: str, size: int, fingerprint: str) -> None:
+    def _open_part(self, part: Path, identity: str, name: str, size: int) -> None:
         """With the lock held: the description first, so that there is no part that cannot be listed."""
-        about_path = self._uploads / f"{identity}.json"
-        about: dict[str, object] = {}
-        with suppress(OSError, ValueError, TypeError):  # TypeError: JSON, but not ours
-            about = dict(json.loads(about_path.read_text(encoding="utf-8")))
-        now = {"name": name, "size": size, "fingerprint": fingerprint, "started": about.get("started", time.time())}
-        if about != now:
-            write_json(about_path, now)
+        write_json(self._uploads / f"{identity}.json", {"name": name, "size": size})
         part.touch()
         if part.stat().st_size > size:  # none of ours: we never write beyond the size
             os.truncate(part, 0)
@@ -277,6 +230,7 @@ class Inbox:
             part.unlink(missing_ok=True)
 
 
+@dataclass
 class Upload:
     """One file on its way into an `Inbox`; made by `Inbox.begin`. It keeps nothing open between calls, so it may be dropped at any time.
 
@@ -284,15 +238,14 @@ class Upload:
     if that is free, `size` its bytes; `already_here` is True after `finish` found the same content there before.
     """
 
-    def __init__(self, inbox: Inbox, identity: str, part: Path, name: str, size: int) -> None:
-        self.id = identity
-        self.name = name
-        self.size = size
-        self.already_here = False
-        self._inbox = inbox
-        self._part = part
-        self._looked = False
-        self._final: Path | None = None
+    _inbox: Inbox
+    id: str
+    _part: Path
+    name: str
+    size: int
+    already_here: bool = False
+    _looked: bool = False
+    _final: Path | None = None
 
     @property
     def offset(self) -> int:
@@ -344,7 +297,7 @@ class Upload:
             with full_disk_as(self._kept):
                 sync(self._part)
             try:
-                self._inbox._accept(self._part)
+                self._inbox.accept(self._part)
             except InputError as refusal:
                 self._inbox._unlink_parts(self.id)
                 raise InputError(f"{self.name} was not taken: {self._in_its_name(str(refusal))}") from refusal
@@ -354,10 +307,6 @@ class Upload:
             self._inbox._unlink_parts(self.id)
             self._final = final
         return final
-
-    def discard(self) -> None:
-        """Remove what has arrived; a file that is finished stays. Raises `BusyError` while another page finishes it."""
-        self._inbox.forget(self.id)
 
     @contextmanager
     def _held(self) -> Iterator[int]:
@@ -380,7 +329,7 @@ class Upload:
 
     def _look(self, length: int) -> None:
         """Once enough has arrived: refuse what obviously is something else, and remove it."""
-        look = self._inbox._look
+        look = self._inbox.look
         if self._looked or look is None or length < min(self.size, HEAD_BYTES):
             return
         with self._part.open("rb") as file:
@@ -416,8 +365,7 @@ def film_inbox(folder: Path, max_bytes: int) -> Inbox:
     """For films, `input/`: takes what `FilmReader` can open, that is, a file with moving pictures whose first frame decodes."""
 
     def accept(part: Path) -> None:
-        with FilmReader(part):
-            pass
+        FilmReader(part).close()
 
     return Inbox(
         folder, max_bytes=max_bytes, reserve_bytes=_FILM_RESERVE, accept=accept, look=no_film, with_folders=True
@@ -426,15 +374,11 @@ def film_inbox(folder: Path, max_bytes: int) -> Inbox:
 
 def picture_inbox(folder: Path, max_bytes: int) -> Inbox:
     """For reference pictures, `references/<name>/`: takes what `read_image` can decode."""
-
-    def accept(part: Path) -> None:
-        read_image(part)
-
     return Inbox(
         folder,
         max_bytes=max_bytes,
         reserve_bytes=_PICTURE_RESERVE,
-        accept=accept,
+        accept=read_image,
         suffixes=PICTURE_SUFFIXES,
         kind="picture",
     )
@@ -443,15 +387,10 @@ def picture_inbox(folder: Path, max_bytes: int) -> Inbox:
 def _same_content(one: Path, other: Path) -> bool:
     """Whether `other` is a regular file with the same bytes; a link is not, even to one."""
     try:
-        if other.is_symlink() or not other.is_file() or one.stat().st_size != other.stat().st_size:
-            return False
-        with one.open("rb") as a, other.open("rb") as b:
-            while block := a.read(HEAD_BYTES):
-                if block != b.read(HEAD_BYTES):
-                    return False
+        filecmp.clear_cache()  # it goes by size and time
+        return not other.is_symlink() and filecmp.cmp(one, other, shallow=False)
     except FileNotFoundError:  # removed just now
         return False
-    return True
 
 
 def _give_name(part: Path, target: Path) -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from animeset_lib.dashboard.gallery import Gallery, published_folders
-from animeset_lib.dashboard.pictures import Thumbnails
-from animeset_lib.dashboard.runs import RunFollower
+from animeset_lib.dashboard.shown_run import ShownRun
 from animeset_lib.errors import AnimesetError, InputError
 from animeset_lib.export.forms import WRITERS
 from animeset_lib.export.plan import By, ExportOptions
@@ -22,23 +21,22 @@ ALL_ZIP = "animeset-all.zip"
 class Results:
     """What lies in `output` of the project folder `root`, one film at a time."""
 
-    def __init__(self, root: Path, output: Path, thumbs: Thumbnails) -> None:
+    def __init__(self, root: Path, output: Path) -> None:
         self._root = root
         self._output = output
-        self._thumbs = thumbs
         self._gallery: Gallery | None = None
 
-    def open(self, run: RunFollower | None, folder: str | None = None) -> None:
-        """Show the datasets named `folder`, else those of `run`, else the first film's where no run is shown, else none."""
+    def open(self, run: ShownRun | None, folder: str | None = None) -> None:
+        """Show the datasets named `folder` (a browser may have sent it), else those of `run`, else the first film's where no run is shown, else
+        none."""
         there = [film["folder"] for film in published_folders(self._output)]
         wanted = folder
         if wanted is None and run is not None:
             run.refresh()
-            event = next((e for e in reversed(run.events) if e["kind"] == "published"), None)
-            wanted = Path(event["output"]).name if event else None
+            wanted = Path(run.published.get("output", "")).name
         elif wanted is None:
             wanted = next(iter(there), None)
-        self._gallery = Gallery.open(self._output, wanted, self._thumbs) if wanted and wanted in there else None
+        self._gallery = Gallery(self._output / wanted) if wanted and wanted in there else None
 
     @property
     def gallery(self) -> Gallery:
@@ -54,20 +52,19 @@ class Results:
         except AnimesetError as problem:  # moved away or removed while it is looked at
             error = str(problem)
         archive = self._root / gallery["zip"] if gallery is not None else None
+        there = archive is not None and archive.is_file()
         return {
             "available": gallery is not None,
             "error": error,
             "films": published_folders(self._output),
             "gallery": gallery,
-            "zip": {"path": self._relative(archive), "bytes": archive.stat().st_size}
-            if archive is not None and archive.is_file()
-            else None,
+            "zip": {"path": self._relative(archive), "bytes": archive.stat().st_size} if archive and there else None,
             "trainers": {form.name: form.title for form in WRITERS.values()},
             "busy": busy,
             "no_characters": gallery is not None and not gallery["characters"],
         }
 
-    def prepare_download(self, what: str, by: By) -> str:
+    def prepare_download(self, what: str, by: By = "character") -> str:
         """Bring the zip up to date with edited captions, put all films into one, or write the film for a trainer; the zip's path relative to the
         project.
 

@@ -1,4 +1,4 @@
-"""Runs as a page sees them: each a process of its own, followed by its events and its lock, so that any page finds it again.
+"""Runs as a page starts and finds them: each a process of its own, known by its events and its lock, so that any page finds it again.
 
 Nothing here is remembered between pages. What a run is doing is read from `logs/<film>.events.jsonl`, whether it is alive from its lock.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -16,21 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from animeset_lib.dashboard.estimates import Rates
 from animeset_lib.pipeline import Folders
-from animeset_lib.run.lock import holder, request_cancel
+from animeset_lib.run.lock import holder
 from animeset_lib.system import own_session
 
-__all__ = ["Options", "Phase", "RunFollower", "Runs", "known_runs", "visible_folders"]
-
-Phase = Literal["idle", "starting", "running", "cancelling", "paused", "finished", "failed", "cancelled", "stopped"]
-"""`stopped`: the process ended without a last word: killed, out of memory, switched off."""
+__all__ = ["Launch", "Options", "Runs", "finished_events", "known_runs", "visible_folders"]
 
 EVENTS = ".events.jsonl"
-_LOG_LINES = 200
 _LAST_BYTES = 65_536
 """Of an events file, in which its last event is looked for: the longest ones, with a message or many characters, are a few kilobytes."""
-_LAST_WORDS: Mapping[str, Phase] = {
+LAST_WORDS: Mapping[str, Literal["finished", "paused", "failed", "cancelled"]] = {
     "run_finished": "finished",
     "paused": "paused",
     "failed": "failed",
@@ -45,7 +39,6 @@ class Options:
     keep_work: bool = False
     pause: bool = False
     """Stop after sorting, so that the cast can be looked at before the slow half of the work."""
-    device: str = "auto"
     cast: str = ""
     """`cast.json` of an earlier film, as seen from the project folder: names its characters again. Empty: none."""
 
@@ -69,7 +62,6 @@ class Runs:
         console = logs / f"start-{stamp}.log"
         words: list[str] = [sys.executable, "-m", "animeset_lib", "run", "--settings", str(settings)]
         words += ["--output", str(self.folders.output), "--work", str(self.folders.work), "--logs", str(logs)]
-        words += ["--device", options.device]
         if visible_folders(self.references):
             # as the command line itself does where it finds a folder of this name
             words += ["--references", str(self.references)]
@@ -92,10 +84,6 @@ class Runs:
             )
         self._started.append(process)
         return Launch(process, console, began)
-
-    def cancel(self, folder: str) -> bool:
-        """Ask the run on this film to stop at its next safe point. False when none is alive."""
-        return request_cancel(self.folders.work, folder)
 
 
 @dataclass
@@ -147,191 +135,21 @@ def known_runs(folders: Folders) -> list[dict[str, Any]]:
                 "path": first.get("path", ""),
                 "started": first["time"],
                 "running": alive,
-                "phase": "running" if alive else _LAST_WORDS.get(last["kind"], "stopped"),
+                "phase": "running" if alive else LAST_WORDS.get(last["kind"], "stopped"),
             }
         )
     return sorted(runs, key=lambda run: (-run["running"], -run["started"]))
 
 
-class RunFollower:
-    """One film's run, followed. `snapshot()` is called again and again and reads only what is new."""
-
-    def __init__(self, folders: Folders, folder: str) -> None:
-        self.folder = folder
-        self._folders = folders
-        self._path = folders.logs / f"{folder}{EVENTS}"
-        self._offset = 0
-        self._head = b""
-        self.events: list[dict[str, Any]] = []
-        self._cancel_asked = False
-
-    def refresh(self) -> None:
-        """Take in new events; a run that was started again begins a new file."""
-        try:
-            with self._path.open("rb") as file:
-                head = file.readline()
-                if head != self._head or self._path.stat().st_size < self._offset:
-                    self._head, self._offset, self.events = head, 0, []
-                    self._cancel_asked = False
-                file.seek(self._offset)
-                data = file.read()
-        except FileNotFoundError:
-            self._head, self._offset, self.events = b"", 0, []
-            return
-        whole = data[: data.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        for line in whole.splitlines():
-            if (event := _event(line)) is not None:
-                self.events.append(event)
-
-    def ask_cancel(self) -> None:
-        self._cancel_asked = True
-
-    @property
-    def started(self) -> dict[str, Any]:
-        """The `run_started` event, empty before it."""
-        return self.events[0] if self.events and self.events[0]["kind"] == "run_started" else {}
-
-    def phase(self) -> Phase:
-        if not self.events:
-            return "idle"
-        last: Phase | None = _LAST_WORDS.get(self.events[-1]["kind"])
-        if last is not None:
-            return last
-        if holder(self._folders.work, self.folder) is not None:
-            return "cancelling" if self._cancel_asked else "running"
-        self.refresh()  # it may have said its last word and let go of the lock in this very moment
-        return _LAST_WORDS.get(self.events[-1]["kind"], "stopped") if self.events else "idle"
-
-    def snapshot(self, rates: Rates) -> dict[str, Any]:
-        """All a page shows of the run, as plain JSON. Times in seconds, stages in order."""
-        self.refresh()
-        phase = self.phase()
-        stages = self._stages(phase, rates)
-        done_s = sum(stage["seconds"] for stage in stages)
-        left_s = sum(stage["left_s"] for stage in stages)
-        last = self.events[-1] if self.events else {}
-        published = next((e for e in reversed(self.events) if e["kind"] == "published"), None)
-        return {
-            "phase": phase,
-            "film": self.started.get("film", ""),
-            "folder": self.folder,
-            "path": self.started.get("path", ""),
-            "until": self.started.get("until"),
-            "keep_work": self.started.get("keep_work", False),
-            "series": self.started.get("series"),
-            "stages": stages,
-            "percent": 100
-            if phase == "finished"
-            else round(100 * done_s / (done_s + left_s), 1)
-            if done_s + left_s
-            else 0,
-            "elapsed_s": round(last["time"] - self.events[0]["time"], 1) if self.events else 0,
-            "left_s": round(left_s) if phase in ("running", "cancelling") else 0,
-            "models": [
-                {"task": e["task"], "name": e["name"], "rung": e["rung"], "better": e["better"]}
-                for e in self.events
-                if e["kind"] == "model"
-            ],
-            "warnings": list(dict.fromkeys(e["message"] for e in self.events if e["kind"] == "warning")),
-            "error": last.get("message", "") if phase == "failed" else "",
-            "characters": published["characters"] if published else {},
-            "zip": published["zip"] if published else "",
-            "output": published["output"] if published else "",
-        }
-
-    def _stages(self, phase: Phase, rates: Rates) -> list[dict[str, Any]]:
-        names = self.started.get("stages", [])
-        settings = self.started.get("settings", {})
-        minutes = (self.started.get("duration_ms") or 0) / 60_000
-        rows: dict[str, dict[str, Any]] = {
-            name: {
-                "name": name,
-                "state": "waiting",
-                "done": 0,
-                "total": 0,
-                "percent": 0,
-                "seconds": 0.0,
-                "left_s": rates.seconds(name, settings, minutes),
-                "rows": 0,
-                "kept": 0,
-                "dropped": [],
-            }
-            for name in names
-        }
-        began: dict[str, tuple[float, float]] = {}
-        for event in self.events:
-            row = rows.get(event.get("stage", ""))
-            if row is None:
-                continue
-            if event["kind"] == "stage_started":
-                done = event["items"] - event["todo"]
-                began[row["name"]] = (event["time"], done)
-                row.update(state="running", done=done, total=event["items"])
-            elif event["kind"] == "progress":
-                row.update(done=event["done"], total=event["total"], seconds=event["seconds"])
-            elif event["kind"] == "stage_finished":
-                row.update(
-                    state="reused" if event["reused"] else "done",
-                    seconds=event["seconds"],
-                    left_s=0,
-                    percent=100,
-                    rows=event["rows"],
-                    kept=event["kept"],
-                    dropped=[{"reason": reason, "count": count} for reason, count in event["dropped"].items()],
-                )
-        for row in rows.values():
-            if row["state"] == "waiting" and phase == "finished":
-                row.update(
-                    state="reused", left_s=0, percent=100
-                )  # the datasets were up to date, so no stage was looked at
-            elif row["state"] == "running":
-                _time_left(row, began[row["name"]], phase)
-        return list(rows.values())
-
-    def log_tail(self, lines: int = _LOG_LINES) -> list[str]:
-        """The last lines of the run's own log, without the date and the film's name that stand on each."""
-        return [_short(line, self.folder) for line in tail(self._folders.logs / f"{self.folder}.log", lines)]
+def last_pieces(path: Path, most_bytes: int) -> list[bytes]:
+    """The lines in the last so many bytes of a text file; the first is a whole one, the last is what stands behind the last line break."""
+    with path.open("rb") as file:
+        before = max(0, file.seek(0, os.SEEK_END) - most_bytes)
+        file.seek(before)
+        return file.read().split(b"\n")[1 if before else 0 :]
 
 
-def tail(path: Path, lines: int) -> list[str]:
-    """The last `lines` lines of a text file, however long it is, fewer where they are longer than 400 bytes; none when it is not there."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - 400 * lines))
-            text = file.read().decode("utf-8", errors="replace")
-    except FileNotFoundError:
-        return []
-    pieces = text.removesuffix("\n").split("\n") if text else []
-    return pieces[-lines:] if size <= 400 * lines else pieces[1:][-lines:]
-
-
-def _time_left(row: dict[str, Any], began: tuple[float, float], phase: Phase) -> None:
-    started, before = began
-    if phase not in ("running", "cancelling"):
-        row.update(state="interrupted", left_s=0)
-    elif not row["seconds"]:
-        row["seconds"] = max(0.0, time.time() - started)
-    total = row["total"] or 1
-    row["percent"] = round(100 * row["done"] / total, 1)
-    fresh = row["done"] - before
-    if row["left_s"] and fresh > 0:
-        row["left_s"] = round(row["seconds"] * (total - row["done"]) / fresh, 1)
-    elif row["left_s"]:
-        row["left_s"] = max(1.0, row["left_s"] - row["seconds"])
-
-
-def _short(line: str, folder: str) -> str:
-    """`2026-11-25 15:16:09,123 INFO [film-id] text` → `15:16:09 text`, with the level where it is not INFO."""
-    head, mark, text = line.partition(f" [{folder}] ")
-    match = re.fullmatch(r"\d{4}-\d\d-\d\d (\d\d:\d\d:\d\d),\d{3} (\w+)", head)
-    if not mark or match is None:
-        return line
-    return f"{match[1]} {'' if match[2] == 'INFO' else f'{match[2]} '}{text}"
-
-
-def _event(line: bytes) -> dict[str, Any] | None:
+def event_of(line: bytes) -> dict[str, Any] | None:
     """None for what is no event."""
     try:
         event = json.loads(line)
@@ -348,15 +166,13 @@ def _first_and_last(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """First and last whole event of a run's file, without parsing all between; None when it is no such file."""
     try:
         with path.open("rb") as file:
-            first = _event(file.readline())
-            before = max(0, file.seek(0, os.SEEK_END) - _LAST_BYTES)
-            file.seek(before)
-            lines = file.read().split(b"\n")[1 if before else 0 : -1]
+            first = event_of(file.readline())
+        lines = last_pieces(path, _LAST_BYTES)[:-1]
     except OSError:
         return None
     if first is None or not _starts(first):
         return None
-    return first, next((event for line in reversed(lines) if (event := _event(line)) is not None), first)
+    return first, next((event for line in reversed(lines) if (event := event_of(line)) is not None), first)
 
 
 def _environment() -> dict[str, str]:
@@ -386,7 +202,7 @@ def finished_events(logs: Path) -> list[list[dict[str, Any]]]:
             lines = path.read_bytes().split(b"\n")[:-1]
         except OSError:
             continue
-        events = [event for line in lines if (event := _event(line)) is not None]
+        events = [event for line in lines if (event := event_of(line)) is not None]
         if events and _starts(events[0]):
             runs.append(events)
     return runs

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
-from types import NoneType
-from typing import Any, get_args
-
-from pydantic.fields import FieldInfo
+from functools import cache
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
 
 from animeset_lib.errors import SettingsError
-from animeset_lib.settings import PRESETS, Settings, describe, load_settings
+from animeset_lib.settings import PRESETS, Settings, load_settings
 
 __all__ = ["SettingsForm"]
 
 BASIC = ("upscale.training_px", "caption.core_traits", "dataset.max_pictures")
 """The settings that most people want to see; the others are behind a fold."""
+_KINDS = {"boolean": "flag", "integer": "whole", "number": "number"}
 
 
 class SettingsForm:
@@ -40,26 +42,25 @@ class SettingsForm:
 
     def read_toml(self, text: str) -> None:
         """Take the values of a TOML file as `animeset settings` prints it. Raises `SettingsError`."""
-        base = load_settings(preset=self.preset)
-        read = load_settings(toml=text, preset=self.preset)
-        changed = {}
-        for field in self._rows(read):
-            if field["value"] != _value(base, field["key"]):
-                changed[field["key"]] = field["value"]
-        self._take(self.preset, changed)
+        base, read = load_settings(preset=self.preset), load_settings(toml=text, preset=self.preset)
+        values = {key: _value(read, key) for key in _forms()}
+        self._take(self.preset, {key: value for key, value in values.items() if value != _value(base, key)})
 
     def take(self, settings: dict[str, Any]) -> None:
         """Take the settings of an earlier run, as its events hold them, over the preset they are nearest to. Values that are not known or
         not valid any more (an older version's) stay at their default."""
 
+        given = {
+            f"{section}.{name}": value
+            for section, values in settings.items()
+            if isinstance(values, dict)
+            for name, value in values.items()
+            if not isinstance(value, list | dict)
+        }
+
         def differences(preset: str) -> dict[str, Any]:
             base = load_settings(preset=preset)
-            values = {}
-            for row in describe():
-                section, key = settings.get(row["section"]), f"{row['section']}.{row['name']}"
-                if isinstance(section, dict) and section.get(row["name"], _value(base, key)) != _value(base, key):
-                    values[key] = section[row["name"]]
-            return {key: value for key, value in values.items() if not isinstance(value, list | dict)}
+            return {key: given[key] for key in _forms() if key in given and given[key] != _value(base, key)}
 
         preset = min(PRESETS, key=lambda name: len(differences(name)))
         wanted = differences(preset)
@@ -77,16 +78,19 @@ class SettingsForm:
 
     def state(self) -> dict[str, Any]:
         """For the page: presets, groups of fields in pipeline order, how many differ from the preset."""
-        groups: list[dict[str, Any]] = []
-        for row in self._rows(self.settings):
-            if not groups or groups[-1]["section"] != row["section"]:
-                groups.append({"section": row["section"], "fields": []})
-            groups[-1]["fields"].append(row)
+        base = load_settings(preset=self.preset)
+        rows = []
+        for key, form in _forms().items():
+            value, default = _value(self.settings, key), _value(base, key)
+            section = key.partition(".")[0]
+            row = {"key": key, "section": section, "value": value, "default": default, "changed": value != default}
+            rows.append({**row, **form})
+        sections = groupby(rows, key=itemgetter("section"))
         return {
             "preset": self.preset,
             "presets": list(PRESETS),
-            "basic": [row for key in BASIC for row in self._rows(self.settings) if row["key"] == key],
-            "groups": groups,
+            "basic": [row for key in BASIC for row in rows if row["key"] == key],
+            "groups": [{"section": section, "fields": list(fields)} for section, fields in sections],
             "changed": len(self.changed),
         }
 
@@ -103,55 +107,26 @@ class SettingsForm:
             name: _value(settings, name) for name in changed if _value(base, name) != _value(settings, name)
         }
 
-    def _rows(self, settings: Settings) -> list[dict[str, Any]]:
-        base = load_settings(preset=self.preset)
-        rows = []
-        for described in _described():
-            key = f"{described['section']}.{described['name']}"
-            rows.append(
-                {
-                    "key": key,
-                    "section": described["section"],
-                    **described["form"],
-                    "value": _value(settings, key),
-                    "default": _value(base, key),
-                    "changed": _value(settings, key) != _value(base, key),
-                }
-            )
-        return rows
 
-
-def _described() -> list[dict[str, Any]]:
-    rows = []
-    for row in describe():
-        section = Settings.model_fields[row["section"]].annotation
-        assert isinstance(section, type)
-        rows.append({**row, "form": _form(section.model_fields[row["name"]])})
-    return rows
-
-
-def _form(field: FieldInfo) -> dict[str, Any]:
-    """`kind` (choice, flag, whole, number, text), `least`, `most`, `step`, `optional`, `choices`."""
-    members = get_args(field.annotation)
-    choices = [member for member in members if isinstance(member, str)]
-    types = [member for member in members if isinstance(member, type) and member is not NoneType]
-    of = types[0] if types else field.annotation
-    kind = (
-        "choice" if choices else "flag" if of is bool else "whole" if of is int else "number" if of is float else "text"
-    )
-    bounds: dict[str, Any] = {}
-    for constraint in field.metadata:
-        for name in ("ge", "gt", "le", "lt", "multiple_of"):
-            if getattr(constraint, name, None) is not None:
-                bounds[name] = getattr(constraint, name)
-    return {
-        "kind": kind,
-        "least": bounds.get("ge", bounds.get("gt")),
-        "most": bounds.get("le", bounds.get("lt")),
-        "step": bounds.get("multiple_of", 1 if kind == "whole" else "any"),
-        "optional": NoneType in members,
-        "choices": choices,
-    }
+@cache
+def _forms() -> dict[str, dict[str, Any]]:
+    """`section.key` → `kind` (choice, flag, whole, number, text), `least`, `most`, `step`, `optional`, `choices`; in pipeline order."""
+    forms = {}
+    for section, settings in Settings():
+        for name, schema in settings.model_json_schema()["properties"].items():
+            types = schema.get("anyOf", [schema])
+            of = next(one for one in types if one.get("type") != "null")
+            choices = of.get("enum", [of["const"]] if "const" in of else [])
+            kind = "choice" if choices else _KINDS.get(of.get("type", ""), "text")
+            forms[f"{section}.{name}"] = {
+                "kind": kind,
+                "least": of.get("minimum", of.get("exclusiveMinimum")),
+                "most": of.get("maximum", of.get("exclusiveMaximum")),
+                "step": of.get("multipleOf", 1 if kind == "whole" else "any"),
+                "optional": {"type": "null"} in types,
+                "choices": choices,
+            }
+    return forms
 
 
 def _value(settings: Settings, key: str) -> Any:
@@ -165,10 +140,5 @@ def _unwritable(sign: str) -> bool:
 
 
 def _words(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return repr(value)
+    """As TOML has it."""
+    return "none" if value is None else json.dumps(value, ensure_ascii=False)

@@ -12,10 +12,9 @@ from animeset_lib.dataset.explain import REASONS
 from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.settings import describe
 
-__all__ = ["LANGUAGES", "Language", "texts"]
+__all__ = ["Language", "texts"]
 
 Language = Literal["en", "de"]
-LANGUAGES: tuple[Language, ...] = ("en", "de")
 
 _WORDS = Path(__file__).with_name("words")
 

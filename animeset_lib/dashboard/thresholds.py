@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from animeset_lib.cast.detect import DetectStage
-from animeset_lib.dashboard.pictures import Thumbnails, face_picture
+from animeset_lib.cast.head_box import head_crop
+from animeset_lib.dashboard.pictures import thumbnail
 from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.pictures.quality import GATES, QualityStage, find_faults
@@ -74,7 +75,7 @@ class Explored:
     border: list[dict[str, Any]]
 
 
-def explore(name: str, value: float, settings: Settings, outputs: Given, thumbs: Thumbnails) -> Explored | None:
+def explore(name: str, value: float, settings: Settings, outputs: Given) -> Explored | None:
     """The effect of setting `name` to `value` on the run whose `outputs` are given; None where it cannot be told."""
     limit = EXPLORABLE.get(name)
     if limit is None or limit.stage not in outputs:
@@ -97,37 +98,30 @@ def explore(name: str, value: float, settings: Settings, outputs: Given, thumbs:
         counts.tolist(),
         int(beyond.sum()),
         len(rows),
-        _border(rows, values, beyond, value, outputs, thumbs),
+        _border(rows, values, beyond, value, outputs),
     )
 
 
-def _border(
-    rows: Sequence[Any],
-    values: Any,
-    beyond: Any,
-    value: float,
-    outputs: Given,
-    thumbs: Thumbnails,
-) -> list[dict[str, Any]]:
+def _border(rows: Sequence[Any], values: Any, beyond: Any, value: float, outputs: Given) -> list[dict[str, Any]]:
     """The nearest few that would go, then the nearest few that would stay."""
     pictures = []
     for state in (True, False):
         side = np.flatnonzero(beyond == state)
         for index in side[np.argsort(np.abs(values[side] - value), kind="stable")][:_BORDER]:
-            src = _picture(rows[index].id, outputs, thumbs)
+            src = _picture(rows[index].id, outputs)
             if src:
                 pictures.append({"src": src, "value": round(float(values[index]), 3), "dropped": state})
     return pictures
 
 
-def _picture(row_id: str, outputs: Given, thumbs: Thumbnails) -> str:
+def _picture(row_id: str, outputs: Given) -> str:
     """A face for a region's id, a whole still for a frame's."""
     extract = outputs[ExtractStage]
     frame = extract.by_id.get(row_id)
     if frame is not None:
-        return thumbs.get(extract.path / frame.file, "whole", _PX)
+        return thumbnail(extract.path / frame.file, _PX)
     region = outputs[DetectStage].by_id.get(row_id) if DetectStage in outputs else None
     if region is None:
         return ""
     frame = extract.by_id[region.frame_id]
-    return thumbs.get(extract.path / frame.file, region.id, _PX, lambda still: face_picture(still, region.face))
+    return thumbnail(extract.path / frame.file, _PX, (head_crop, region.face))

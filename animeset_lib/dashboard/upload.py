@@ -15,7 +15,7 @@ from typing import Any
 
 from animeset_lib.dashboard.receiving import Inbox, Upload
 from animeset_lib.dashboard.section import Act, Section
-from animeset_lib.errors import AnimesetError
+from animeset_lib.errors import AnimesetError, sentence_of
 
 __all__ = ["UploadSection"]
 
@@ -94,12 +94,9 @@ class UploadSection(Section):
 
     def _refuse(self, ticket: str, error: Exception) -> None:
         """Also for what nobody expected (a broken disk): a page that is not answered waits for ever."""
-        if isinstance(error, AnimesetError):
-            self._answer(ticket, refused=str(error))
-            return
-        logging.getLogger("animeset").error("a fault behind an upload", exc_info=error)
-        words = f"something went wrong inside animeset ({type(error).__name__}: {error}); what has arrived is kept"
-        self._answer(ticket, refused=words)
+        if not isinstance(error, AnimesetError):
+            logging.getLogger("animeset").error("a fault behind an upload", exc_info=error)
+        self._answer(ticket, refused=sentence_of(error, "what has arrived is kept"))
 
     def _answer(self, ticket: str, **answer: Any) -> None:
         self.tell("upload_state", {"ticket": ticket, **answer})

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ipywidgets
 import traitlets
 
-from animeset_lib.dashboard.section import Section
+from animeset_lib.dashboard.section import Act, Section
 from animeset_lib.dashboard.shown_run import BUSY
-from animeset_lib.dashboard.texts import LANGUAGES, Language, texts
+from animeset_lib.dashboard.texts import Language, texts
 from animeset_lib.dashboard.upload import UploadSection
 from animeset_lib.dashboard.view_model import ViewModel
 from animeset_lib.export.plan import By
@@ -27,7 +28,7 @@ __all__ = ["Dashboard"]
 _POLL_S = 1.0
 _IDLE_POLL_S = 3.0
 _PICTURES_AT_ONCE = 12
-Handler = Callable[[dict[str, Any]], None]
+Message = dict[str, Any]
 
 
 class _Header(Section):
@@ -37,76 +38,71 @@ class _Header(Section):
     beat = traitlets.Int().tag(sync=True)
     """Rises with every look at the run, so that a page sees when nobody answers any more."""
 
-    def __init__(self, t: Mapping[str, str], opened: Handler, speak: Callable[[str], None]) -> None:
-        self._opened, self._speak = opened, speak
-        super().__init__("header", {}, t, lambda message: None)
-
-    def vue_opened(self, data: dict[str, Any]) -> None:
-        self._opened(data)
+    def vue_opened(self, data: Message) -> None:
+        self._act({**data, "do": "opened"})
 
     def vue_speak(self, language: str) -> None:
-        self._speak(language)
+        self._act({"do": "speak", "language": language})
 
 
 class Dashboard:
     """`Dashboard().page` in the last line of a cell is the whole page; its sections (`film`, `settings`, `run`, `cast`, `result`) also work alone."""
 
     def __init__(self, root: Path | None = None, model: ViewModel | None = None) -> None:
-        self.model = model or ViewModel(root or Path.cwd())
+        self.model = model_ = model or ViewModel(root or Path.cwd())
         self._tasks: set[asyncio.Task[Any]] = set()
         self._slowly = asyncio.Lock()
         self._phase = "idle"
-        self._sorting = self.model.sorting
-        self._decided = self.model.decided
+        self._sorting = model_.sorting
+        self._decided = model_.decided
         self._waiting = ""
         self._preparing = ""
         self._arrived: dict[str, Any] | None = None
         t = texts("en")
-        model_ = self.model
-        self.header = _Header(t, self._opened, self._speak)
-        self.film = UploadSection(
-            "film",
-            self._film_state(),
-            t,
-            self._acts("film", self._film_acts()),
-            inbox_for=lambda request: model_.films,
-            arrived=self._film_arrived,
+        self._states: dict[str, Callable[[], dict[str, Any]]] = {
+            "film": lambda: {**model_.film_state(), "note": self._arrived},
+            "settings": model_.settings_state,
+            "run": lambda: {**model_.run_state(), "waiting": self._waiting},
+            "cast": model_.cast_state,
+            "result": lambda: {**model_.result_state(), "preparing": self._preparing},
+        }
+
+        def make(kind: type[Section], name: str, acts: dict[str, Act], **more: Any) -> Section:
+            return kind(name, self._states[name](), t, self._acts(name, acts), **more)
+
+        own: dict[str, Act] = {"opened": self._opened, "speak": self._speak}
+        self.header = _Header("header", {}, t, lambda message: own[message["do"]](message))
+        self.film = make(
+            UploadSection, "film", self._film_acts(), inbox_for=lambda request: model_.films, arrived=self._film_arrived
         )
-        self.settings = Section("settings", model_.settings_state(), t, self._acts("settings", self._settings_acts()))
-        self.run = Section("run", self._run_state(), t, self._acts("run", self._run_acts()))
-        self.cast = UploadSection(
+        self.settings = make(Section, "settings", self._settings_acts())
+        self.run = make(Section, "run", self._run_acts())
+        self.cast = make(
+            UploadSection,
             "cast",
-            model_.cast_state(),
-            t,
-            self._acts("cast", self._cast_acts()),
+            self._cast_acts(),
             inbox_for=lambda request: model_.reference_inbox(str(request.get("target", ""))),
             arrived=lambda path, already, request: self._show("cast"),
         )
-        self.result = Section("result", self._result_state(), t, self._acts("result", self._result_acts()))
-        self._sections: dict[str, Section] = {
-            "film": self.film,
-            "settings": self.settings,
-            "run": self.run,
-            "cast": self.cast,
-            "result": self.result,
-        }
+        self.result = make(Section, "result", self._result_acts())
+        self._sections: dict[str, Section] = {name: getattr(self, name) for name in self._states}
         self.page = ipywidgets.VBox([self.header, *self._sections.values()])
         self.page.add_class("animeset-page")
         self._start(self._poll())
 
     # ---- what the page does by itself --------------------------------------------------------------------------------------------
 
-    def _opened(self, data: dict[str, Any]) -> None:
-        self._speak(str(data.get("language", "en")))
-        film = data.get("film")
+    def _opened(self, message: Message) -> None:
+        self._speak(message)
+        film = message.get("film")
         self._slow("run", lambda: self.model.opened(str(film) if film else None), then=self._reopen)
 
     def _reopen(self) -> None:
         self._phase = ""  # so that the next look takes everything anew
         self._look()
 
-    def _speak(self, language: str) -> None:
-        chosen: Language = "de" if language == "de" else LANGUAGES[0]
+    def _speak(self, message: Message) -> None:
+        chosen: Language = "de" if message.get("language") == "de" else "en"
         for section in (self.header, *self._sections.values()):
             section.t = texts(chosen)
 
@@ -120,13 +116,13 @@ class Dashboard:
             await asyncio.sleep(_POLL_S if self._phase in BUSY else _IDLE_POLL_S)
 
     def _look(self) -> None:
-        state = self._run_state()
-        self.run.state = state
+        self._show("run")
+        state = self.run.state
         self.header.film = state["folder"]
         if state["phase"] != self._phase:
             before, self._phase = self._phase, state["phase"]
             self._show("film", "settings")
-            if state["phase"] not in ("starting",):
+            if state["phase"] != "starting":
                 self._open_board()
             if state["phase"] not in BUSY and before in (*BUSY, ""):
                 self._slow("result", self.model.refresh_result, then=lambda: self._show("result"))
@@ -145,104 +141,80 @@ class Dashboard:
         self._arrived = {"key": "film.already" if already else "film.arrived", "name": path.name}
         # files dropped together are chosen together
         self.model.choose([path.name] if request.get("first", True) else [*self.model.chosen, path.name])
+        self._look_at_chosen()
+
+    def _look_at_chosen(self) -> None:
         self._slow("film", self.model.look_at_chosen, then=lambda: self._show("film", "run"))
 
     # ---- what a person does ------------------------------------------------------------------------------------------------------
 
-    def _film_acts(self) -> dict[str, Handler]:
+    def _film_acts(self) -> dict[str, Act]:
         model = self.model
 
-        def choose(message: dict[str, Any]) -> None:
+        def choose(m: Message) -> None:
             self._arrived = None
-            name = str(message["name"])
+            name = str(m["name"])
             # one film, not all that are ticked: a page that was not answered yet does not know what was ticked last
-            model.choose([*model.chosen, name] if message["on"] else [one for one in model.chosen if one != name])
+            model.choose([*model.chosen, name] if m["on"] else [one for one in model.chosen if one != name])
             self._reopen()
-            self._slow("film", model.look_at_chosen, then=lambda: self._show("film", "run"))
+            self._look_at_chosen()
 
-        def forget(message: dict[str, Any]) -> None:
-            model.forget_upload(str(message["id"]))
-            self._show("film")
+        return {
+            "refresh": lambda m: self._show("film", "run"),
+            "choose": choose,
+            "forget": self._now("film", lambda m: model.forget_upload(str(m["id"]))),
+        }
 
-        return {"refresh": lambda message: self._show("film", "run"), "choose": choose, "forget": forget}
-
-    def _settings_acts(self) -> dict[str, Handler]:
+    def _settings_acts(self) -> dict[str, Act]:
         model = self.model
 
-        def shown(action: Callable[[dict[str, Any]], None]) -> Handler:
-            def act(message: dict[str, Any]) -> None:
-                action(message)
-                self._show("settings", "run")
+        def now(action: Act) -> Act:
+            return self._now("settings", action, "run")
 
-            return act
-
-        def explore(message: dict[str, Any]) -> None:
-            name, value = str(message["name"]), float(message["value"])
-            self._slow("settings", lambda: model.explore(name, value), then=lambda: self._show("settings"))
-
-        def export(message: dict[str, Any]) -> None:
+        def export(m: Message) -> None:
             self.settings.tell("save", {"name": "animeset-settings.toml", "text": model.form.to_toml()})
 
         return {
-            "set": shown(lambda message: model.set_setting(str(message["name"]), message["value"])),
-            "reset": shown(lambda message: model.reset_setting(message.get("name"))),
-            "preset": shown(lambda message: model.choose_preset(str(message["name"]))),
-            "import": shown(lambda message: model.read_settings(str(message["text"]))),
-            "explore": explore,
+            "set": now(lambda m: model.set_setting(str(m["name"]), m["value"])),
+            "reset": now(lambda m: model.reset_setting(m.get("name"))),
+            "preset": now(lambda m: model.choose_preset(str(m["name"]))),
+            "import": now(lambda m: model.read_settings(str(m["text"]))),
+            "explore": self._later("settings", lambda m: model.explore(str(m["name"]), float(m["value"]))),
             "export": export,
         }
 
-    def _run_acts(self) -> dict[str, Handler]:
+    def _run_acts(self) -> dict[str, Act]:
         model = self.model
 
-        def option(message: dict[str, Any]) -> None:
-            model.option("pause" if message["name"] == "pause" else "keep_work", bool(message["value"]))
-            self._show("run")
-
-        def cast(message: dict[str, Any]) -> None:
-            model.take_cast_of(str(message["folder"]))
-            self._show("run")
-
-        def cancel(message: dict[str, Any]) -> None:
-            model.cancel()
-            self._show("run")
-
-        def follow(message: dict[str, Any]) -> None:
-            model.follow(str(message["folder"]))
+        def follow(m: Message) -> None:
+            model.follow(str(m["folder"]))
             self._reopen()
 
-        def log(message: dict[str, Any]) -> None:
-            model.log_open = bool(message["open"])
-            self._show("run")
+        def log(m: Message) -> None:
+            model.log_open = bool(m["open"])
+
+        def option(m: Message) -> None:
+            model.option("pause" if m["name"] == "pause" else "keep_work", bool(m["value"]))
 
         return {
-            "start": lambda message: self._slow("run", model.start, "run.probing", self._reopen),
-            "resume": lambda message: self._slow("run", model.resume, "run.probing", self._reopen),
-            "plan": lambda message: self._slow("run", model.plan, "run.planning", lambda: self._show("run")),
-            "cancel": cancel,
-            "option": option,
-            "cast": cast,
+            "start": lambda m: self._run_slowly("run.probing", model.start, self._reopen),
+            "resume": lambda m: self._run_slowly("run.probing", model.resume, self._reopen),
+            "plan": lambda m: self._run_slowly("run.planning", model.plan, lambda: self._show("run")),
+            "cancel": self._now("run", lambda m: model.cancel()),
+            "option": self._now("run", option),
+            "cast": self._now("run", lambda m: model.take_cast_of(str(m["folder"]))),
             "follow": follow,
-            "log": log,
+            "log": self._now("run", log),
         }
 
-    def _cast_acts(self) -> dict[str, Handler]:
+    def _cast_acts(self) -> dict[str, Act]:
         model = self.model
 
-        def decided(action: Callable[[dict[str, Any]], object]) -> Handler:
-            def act(message: dict[str, Any]) -> None:
-                action(message)
-                self._show("cast")
+        def decided(action: Callable[[Message], object]) -> Act:
+            return self._now("cast", action)
 
-            return act
-
-        def faces(message: dict[str, Any]) -> list[str]:
-            return [str(face) for face in message["faces"]]
-
-        def big(message: dict[str, Any]) -> None:
-            self._slow(
-                "cast", lambda: model.board.big(str(message["id"])), result=lambda found: self.cast.tell("big", found)
-            )
+        def faces(m: Message) -> list[str]:
+            return [str(face) for face in m["faces"]]
 
         return {
             "rename": decided(lambda m: model.board.rename(str(m["group"]), str(m["name"]))),
@@ -254,90 +226,91 @@ class Dashboard:
             "restore": decided(lambda m: model.board.restore(faces(m))),
             "undo": decided(lambda m: model.board.undo()),
             "redo": decided(lambda m: model.board.redo()),
-            "pictures": lambda m: self._pictures(self.cast, [str(i) for i in m["ids"]], lambda: model.board.pictures),
-            "big": big,
-            "apply": lambda m: self._slow("run", model.apply_decisions, "run.probing", self._reopen),
+            "pictures": lambda m: self._pictures("cast", m["ids"], lambda ids: model.board.pictures(ids)),
+            "big": lambda m: self._answer("cast", "big", lambda: model.board.big(str(m["id"]))),
+            "apply": lambda m: self._run_slowly("run.probing", model.apply_decisions, self._reopen),
         }
 
-    def _result_acts(self) -> dict[str, Handler]:
+    def _result_acts(self) -> dict[str, Act]:
         model = self.model
+        results = model.results
 
-        def edited(action: Callable[[dict[str, Any]], object]) -> Handler:
-            return lambda message: self._slow("result", lambda: action(message), then=lambda: self._show("result"))
+        def edited(action: Callable[[Message], object]) -> Act:
+            return self._later("result", action)
 
-        def download(message: dict[str, Any]) -> None:
-            what, by = str(message["what"]), message.get("by")
-            grouping: By = "outfit" if by == "outfit" else "emotion" if by == "emotion" else "character"
-            self._preparing = what if what in ("all", "film") else "export"
-            self._show("result")
-
-            def ready(path: str) -> None:
-                self._show("result")
-                self.result.tell("download", {"path": path})
-
-            self._slow("result", lambda: model.prepare_download(what, grouping), result=ready, lastly=self._prepared)
-
-        def big(message: dict[str, Any]) -> None:
-            self._slow(
-                "result",
-                lambda: model.gallery.big(str(message["image"])),
-                result=lambda found: self.result.tell("big", found),
-            )
-
-        def sheet(message: dict[str, Any]) -> None:
-            self._slow(
-                "result",
-                lambda: model.gallery.sheet(str(message["name"])),
-                result=lambda found: self.result.tell("sheet", found),
-            )
-
-        def preview(m: dict[str, Any]) -> None:
-            model.gallery.preview(**{key: value for key, value in m.items() if key != "do"})
+        def preview(m: Message) -> None:
+            results.gallery.preview(**{key: value for key, value in m.items() if key != "do"})
 
         return {
-            "show": edited(lambda m: model.show_result(str(m["folder"]))),
-            "character": edited(lambda m: model.gallery.select(str(m["name"]))),
-            "caption": edited(lambda m: model.gallery.set_caption(str(m["image"]), str(m["text"]))),
+            "show": edited(lambda m: results.open(None, str(m["folder"]))),
+            "character": edited(lambda m: results.gallery.select(str(m["name"]))),
+            "caption": edited(lambda m: results.gallery.set_caption(str(m["image"]), str(m["text"]))),
             "preview": edited(preview),
-            "apply": edited(lambda m: model.gallery.apply()),
-            "discard": edited(lambda m: model.gallery.discard()),
-            "undo": edited(lambda m: model.gallery.undo()),
-            "redo": edited(lambda m: model.gallery.redo()),
+            "apply": edited(lambda m: results.gallery.apply()),
+            "discard": edited(lambda m: results.gallery.discard()),
+            "undo": edited(lambda m: results.gallery.undo()),
+            "redo": edited(lambda m: results.gallery.redo()),
             "pictures": lambda m: self._pictures(
-                self.result, [str(image) for image in m["images"]], lambda: model.gallery.pictures
+                "result", m["images"], lambda images: results.gallery.pictures(images)
             ),
-            "big": big,
-            "sheet": sheet,
-            "download": download,
+            "big": lambda m: self._answer("result", "big", lambda: results.gallery.big(str(m["image"]))),
+            "sheet": lambda m: self._answer("result", "sheet", lambda: results.gallery.sheet(str(m["name"]))),
+            "download": self._download,
         }
 
-    def _prepared(self) -> None:
-        self._preparing = ""
+    def _download(self, message: Message) -> None:
+        what, by = str(message["what"]), message.get("by")
+        grouping: By = "outfit" if by == "outfit" else "emotion" if by == "emotion" else "character"
+        self._preparing = what if what in ("all", "film") else "export"
         self._show("result")
 
-    def _pictures(
-        self, section: Section, wanted: list[str], source: Callable[[], Callable[[list[str]], dict[str, str]]]
-    ) -> None:
-        """Small pictures in small portions, so that the first ones are seen early and other things get their turn."""
+        def ready(path: str) -> None:
+            self._show("result")
+            self.result.tell("download", {"path": path})
 
-        def send(part: list[str]) -> None:
-            self._slow("pictures", lambda: source()(part), result=lambda found: section.tell("pictures", found))
+        def prepared() -> None:
+            self._preparing = ""
+            self._show("result")
 
-        for start in range(0, len(wanted), _PICTURES_AT_ONCE):
-            send(wanted[start : start + _PICTURES_AT_ONCE])
+        self._slow("result", lambda: self.model.results.prepare_download(what, grouping), prepared, result=ready)
 
     # ---- how things are done -----------------------------------------------------------------------------------------------------
 
-    def _acts(self, section: str, handlers: Mapping[str, Handler]) -> Handler:
+    def _now(self, section: str, action: Callable[[Message], object], *also: str) -> Act:
+        """`action` here and now; then the section is shown anew, and `also` others."""
+
+        def act(message: Message) -> None:
+            action(message)
+            self._show(section, *also)
+
+        return act
+
+    def _later(self, section: str, action: Callable[[Message], object]) -> Act:
+        """`action` in the worker thread; then the section is shown anew."""
+        return lambda m: self._slow(section, lambda: action(m), then=lambda: self._show(section))
+
+    def _answer(self, section: str, method: str, work: Callable[[], Any]) -> None:
+        """Tell the page what `work` gives in the worker thread."""
+        self._slow(section, work, result=lambda found: self._sections[section].tell(method, found))
+
+    def _pictures(self, section: str, wanted: list[Any], source: Callable[[list[str]], dict[str, str]]) -> None:
+        """Small pictures in small portions, so that the first ones are seen early and other things get their turn."""
+
+        tell = partial(self._sections[section].tell, "pictures")
+        for start in range(0, len(wanted), _PICTURES_AT_ONCE):
+            part = [str(one) for one in wanted[start : start + _PICTURES_AT_ONCE]]
+            self._slow("pictures", partial(source, part), result=tell)
+
+    def _acts(self, section: str, acts: dict[str, Act]) -> Act:
         """One function for all a section sends; what cannot be done is said in the section."""
 
-        def act(message: dict[str, Any]) -> None:
-            handler = handlers.get(str(message.get("do")))
-            if handler is None:
+        def act(message: Message) -> None:
+            do = acts.get(str(message.get("do")))
+            if do is None:
                 return
             self.model.fault(section, None)
             try:
-                handler(message)
+                do(message)
             except Exception as error:
                 self._fault(section, error)
 
@@ -347,15 +320,13 @@ class Dashboard:
         self,
         section: str,
         work: Callable[[], Any],
-        waiting: str = "",
         then: Callable[[], None] | None = None,
         *,
         result: Callable[[Any], None] | None = None,
-        lastly: Callable[[], None] | None = None,
     ) -> None:
-        """Do `work` in a worker thread, after what is being done there; then `result(what it gave)` and `then()` here.
+        """Do `work` in a worker thread, after what is being done there; then here `result(what it gave)` and, whatever happened, `then()`.
 
-        A fault is said in the section. `waiting` is the key of what is said meanwhile; `lastly()` is called whatever happened.
+        A fault is said in the section.
         """
 
         async def do() -> None:
@@ -367,17 +338,21 @@ class Dashboard:
             except Exception as error:
                 self._fault(section, error)
             finally:
-                if waiting:
-                    self._waiting = ""
-                if lastly is not None:
-                    lastly()
-            if then is not None:
-                then()
+                if then is not None:
+                    then()
 
-        if waiting:
-            self._waiting = waiting
-            self._show("run")
         self._start(do())
+
+    def _run_slowly(self, waiting: str, work: Callable[[], Any], then: Callable[[], None]) -> None:
+        """`work` for the run's section; `waiting` is the key of what is said meanwhile."""
+
+        def done() -> None:
+            self._waiting = ""
+            then()
+
+        self._waiting = waiting
+        self._show("run")
+        self._slow("run", work, done)
 
     def _fault(self, section: str, error: Exception) -> None:
         if not hasattr(error, "exit_code"):
@@ -392,23 +367,7 @@ class Dashboard:
         task.add_done_callback(self._tasks.discard)
 
     def _show(self, *names: str) -> None:
-        makers = {
-            "film": self._film_state,
-            "settings": self.model.settings_state,
-            "run": self._run_state,
-            "cast": self.model.cast_state,
-            "result": self._result_state,
-        }
         for name in names:
             if name == "cast":
                 self._decided = self.model.decided
-            self._sections[name].state = makers[name]()
-
-    def _film_state(self) -> dict[str, Any]:
-        return {**self.model.film_state(), "note": self._arrived}
-
-    def _run_state(self) -> dict[str, Any]:
-        return {**self.model.run_state(), "waiting": self._waiting}
-
-    def _result_state(self) -> dict[str, Any]:
-        return {**self.model.result_state(), "preparing": self._preparing}
+            self._sections[name].state = self._states[name]()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,17 +18,15 @@ from animeset_lib.cast.cast import CAST_FILE
 from animeset_lib.cast.names import character_name
 from animeset_lib.dashboard.cast_board import CastBoard
 from animeset_lib.dashboard.estimates import Rates
-from animeset_lib.dashboard.gallery import Gallery, published_folders
-from animeset_lib.dashboard.pictures import Thumbnails
+from animeset_lib.dashboard.gallery import published_folders
 from animeset_lib.dashboard.previews import newest_pictures
 from animeset_lib.dashboard.receiving import Inbox, film_inbox, picture_inbox
 from animeset_lib.dashboard.results import Results
 from animeset_lib.dashboard.runs import Launch, Options, Runs, finished_events, known_runs, visible_folders
 from animeset_lib.dashboard.settings_form import SettingsForm
-from animeset_lib.dashboard.shown_run import BUSY, ShownRun
+from animeset_lib.dashboard.shown_run import BUSY, NOTHING, ShownRun
 from animeset_lib.dashboard.thresholds import EXPLORABLE, explore
-from animeset_lib.errors import AnimesetError, BusyError, InputError, SettingsError
-from animeset_lib.export.plan import By
+from animeset_lib.errors import AnimesetError, BusyError, InputError, SettingsError, sentence_of
 from animeset_lib.pipeline import FilmFiles, Folders, plan_film
 from animeset_lib.pipeline.cast_pack import newest_pack
 from animeset_lib.pipeline.stages_on_disk import stages_with
@@ -55,43 +53,36 @@ class ViewModel:
         self.chosen: list[str] = []
         self.errors: dict[str, str] = {}
         self.log_open = False
-        self._inbox = film_inbox(root / "input", self.max_upload_bytes)
+        self.films = film_inbox(root / "input", self.max_upload_bytes)
         self._runs = Runs(self.folders, self.references, root)
-        self._films: dict[tuple[str, int, int], Film] = {}
+        self._read: dict[tuple[str, int, int], Film] = {}
         self._shown: ShownRun | None = None
-        self._thumbs = Thumbnails()
         self._rates = Rates()
         self._plan: list[dict[str, Any]] | None = None
         self._explored: dict[str, Any] | None = None
         self._board: CastBoard | None = None
-        self._results = Results(root, self.folders.output, self._thumbs)
+        self.results = Results(root, self.folders.output)
         self._touched = False
 
     # ---- films -------------------------------------------------------------------------------------------------------------------
-
-    @property
-    def films(self) -> Inbox:
-        """Where films arrive."""
-        return self._inbox
 
     def reference_inbox(self, character: str) -> Inbox:
         """Where reference pictures of a character arrive. Raises `InputError` for a name without letters or digits."""
         return picture_inbox(self.references / character_name(character), _MAX_PICTURE_BYTES)
 
     def film_state(self) -> dict[str, Any]:
-        running = {run["path"] for run in known_runs(self.folders) if run["running"]}
-        rows = []
-        for path in self._inbox.files():
-            known = self._films.get(_version(path))
+        running = {Path(run["path"]).name for run in known_runs(self.folders) if run["running"]}
+        rows: list[dict[str, Any]] = []
+        for path in self.films.files():
+            film = self._read.get(_version(path))
             rows.append(
                 {
                     "name": path.name,
                     "folder": path.is_dir(),
                     "size": path.stat().st_size if path.is_file() else 0,
-                    "running": any(Path(r).name == path.name for r in running),
-                    "details": None
-                    if known is None
-                    else {"seconds": (known.duration_ms or 0) / 1000, "width": known.width, "height": known.height},
+                    "running": path.name in running,
+                    "details": film
+                    and {"seconds": (film.duration_ms or 0) / 1000, "width": film.width, "height": film.height},
                 }
             )
         present = {row["name"] for row in rows}
@@ -99,19 +90,15 @@ class ViewModel:
         return {
             "films": rows,
             "chosen": list(self.chosen),
-            "pending": [
-                {"id": part.id, "name": part.name, "size": part.size, "offset": part.offset}
-                for part in self._inbox.pending()
-            ],
+            "pending": [asdict(part) for part in self.films.pending()],
             "max_bytes": self.max_upload_bytes,
             "error": self.errors.get("film", ""),
         }
 
     def choose(self, names: Sequence[str]) -> None:
         """The films that Start is about; several are a series. Follows the last run of the first one, if there was one."""
-        self.chosen = [path.name for path in self._inbox.files() if path.name in set(names)]
         # a series is worked on in the order of its names, which is the order of its episodes
-        self.chosen.sort()
+        self.chosen = sorted(path.name for path in self.films.files() if path.name in set(names))
         self._plan = None
         if self.phase in BUSY:
             return
@@ -122,9 +109,9 @@ class ViewModel:
 
     def forget_upload(self, identity: str) -> None:
         """Remove what has arrived of an upload that shall not go on. Raises `InputError` for one that is not there."""
-        if identity not in {part.id for part in self._inbox.pending()}:
+        if identity not in {part.id for part in self.films.pending()}:
             raise InputError("this upload is not there any more; look again")
-        self._inbox.forget(identity)
+        self.films.forget(identity)
 
     def look_at_chosen(self) -> None:
         """*Slow*: read the chosen films, for their length and identity. Raises `InputError` for one that is no film."""
@@ -133,9 +120,9 @@ class ViewModel:
 
     def _film(self, path: Path) -> Film:
         key = _version(path)
-        if key not in self._films:
-            self._films[key] = media.probe(path)
-        return self._films[key]
+        if key not in self._read:
+            self._read[key] = media.probe(path)
+        return self._read[key]
 
     # ---- runs --------------------------------------------------------------------------------------------------------------------
 
@@ -152,15 +139,13 @@ class ViewModel:
         """*Slow*: find the run that this page showed before, else one that is alive; learn how long stages take here."""
         self._rates = Rates.learned(finished_events(self.folders.logs))
         runs = known_runs(self.folders)
-        again = next((run for run in runs if run["folder"] == folder), None)
-        alive = next((run for run in runs if run["running"]), None)
-        shown = again or alive or next(iter(runs), None)
+        # those alive come first
+        shown = next((run for run in runs if run["folder"] == folder), runs[0] if runs else None)
         if shown is not None:
             self._follow(shown["folder"])
             name = Path(shown["path"]).name
-            if any(path.name == name for path in self._inbox.files()):
-                self.chosen = [name]
-        self._results.open(self._shown)
+            self.chosen = [path.name for path in self.films.files() if path.name == name] or self.chosen
+        self.results.open(self._shown)
 
     def follow(self, folder: str) -> None:
         """Show another film's run."""
@@ -181,30 +166,31 @@ class ViewModel:
                     pause=started.get("until") is not None,
                     cast=started.get("cast") or "",
                 )
-        self._results.open(self._shown)
+        self.results.open(self._shown)
 
     def option(self, name: Literal["pause", "keep_work"], value: bool) -> None:
+        self._touch()
+        self.options = replace(self.options, pause=value) if name == "pause" else replace(self.options, keep_work=value)
+
+    def _touch(self) -> None:
+        """A person has set something: a plan that was made holds no longer."""
         self._touched = True
         self._plan = None
-        self.options = Options(**{**self.options.__dict__, name: bool(value)})
 
     def take_cast_of(self, folder: str) -> None:
         """Which published film's characters the next run should name again; empty: none's. Raises `InputError` for one that has no cast."""
         known = {one["folder"]: one["cast"] for one in self._casts()}
         if folder and folder not in known:
             raise InputError(f"there is no cast of {folder} in the results any more; choose another film, or none")
-        self._touched = True
-        self._plan = None
+        self._touch()
         self.options = replace(self.options, cast=known.get(folder, ""))
 
     def _casts(self) -> list[dict[str, str]]:
         """Published films whose characters can be named again: `folder`, `film`, and the cast file as seen from the project folder."""
-        casts = []
-        for one in published_folders(self.folders.output):
-            path = self.folders.output / one["folder"] / CAST_FILE
-            if path.is_file():
-                casts.append({**one, "cast": path.relative_to(self.root).as_posix()})
-        return casts
+        files = [
+            (one, self.folders.output / one["folder"] / CAST_FILE) for one in published_folders(self.folders.output)
+        ]
+        return [{**one, "cast": path.relative_to(self.root).as_posix()} for one, path in files if path.is_file()]
 
     def start(self) -> None:
         """*Slow*: begin a run on the chosen films with the settings of the form, in a process of its own."""
@@ -236,55 +222,47 @@ class ViewModel:
     def cancel(self) -> None:
         """Ask the run that is shown to stop at its next safe point."""
         if self._shown is not None:
-            self._shown.cancel(self._runs)
+            self._shown.cancel()
 
     def run_state(self) -> dict[str, Any]:
         """All that the run's section shows; cheap enough for every second."""
         if self._shown is not None and (later := self._shown.next_of_series()) is not None:
             self._follow(later, self._shown.launch)
             self._shown.in_series = True
-        runs = known_runs(self.folders)
-        phase, problem = self._shown.phase_and_problem() if self._shown else ("idle", "")
-        snapshot = self._shown.snapshot(self._rates) if self._shown else {}
-        stale = phase == "starting" or (phase == "failed" and not snapshot.get("error"))
-        stages = [] if stale else snapshot.get("stages", [])
-        working = next((stage["name"] for stage in stages if stage["state"] == "running"), "")
-        shown = self._shown is not None and not stale
+        runs, casts, shown = known_runs(self.folders), self._casts(), self._shown
+        phase, problem = shown.phase_and_problem() if shown else ("idle", "")
+        snapshot = shown.snapshot(self._rates) if shown else dict(NOTHING)
+        path = snapshot["path"]
+        stale = phase == "starting" or (phase == "failed" and not snapshot["error"])
+        if stale:  # what is known is about an earlier run
+            snapshot = {**NOTHING, "path": path}
         return {
+            **snapshot,
             "phase": phase,
             "problem": problem or self.errors.get("run", ""),
-            "film": snapshot.get("film", "") if shown else "",
             "folder": self.folder or "",
-            "path": snapshot.get("path", ""),
-            "series": snapshot.get("series") if shown else None,
-            "stages": stages,
-            "percent": 0 if stale else snapshot.get("percent", 0),
-            "elapsed_s": 0 if stale else snapshot.get("elapsed_s", 0),
-            "left_s": 0 if stale else snapshot.get("left_s", 0),
-            "models": [] if stale else snapshot.get("models", []),
-            "warnings": [] if stale else snapshot.get("warnings", []),
-            "characters": snapshot.get("characters", {}) if shown else {},
-            "previews": self._previews(working) if phase in BUSY and working else [],
-            "log": self._shown.log_tail() if self._shown and self.log_open and shown else [],
-            "logs": [path.relative_to(self.root).as_posix() for path in self._shown.logs(phase)] if self._shown else [],
+            "previews": self._previews(snapshot["stages"]) if phase in BUSY else [],
+            "log": shown.log_tail() if shown and self.log_open and not stale else [],
+            "logs": [path.relative_to(self.root).as_posix() for path in shown.logs(phase)] if shown else [],
             "plan": self._plan,
-            "others": [run for run in runs if run["folder"]][:20] if len(runs) > 1 else [],
-            "options": {"pause": self.options.pause, "keep_work": self.options.keep_work, "cast": self._cast_folder()},
-            "casts": [] if phase in BUSY else [{"folder": one["folder"], "film": one["film"]} for one in self._casts()],
+            "others": runs[:20] if len(runs) > 1 else [],
+            # a cast file from elsewhere (the command line's) is shown by its path
+            "options": {
+                "pause": self.options.pause,
+                "keep_work": self.options.keep_work,
+                "cast": next((one["folder"] for one in casts if one["cast"] == self.options.cast), self.options.cast),
+            },
+            "casts": [] if phase in BUSY else [{"folder": one["folder"], "film": one["film"]} for one in casts],
             "chosen": len(self.chosen),
             "can_start": bool(self.chosen),
-            "other_film": bool(self.chosen) and Path(snapshot.get("path", "")).name not in self.chosen,
+            "other_film": bool(self.chosen) and Path(path).name not in self.chosen,
         }
 
-    def _cast_folder(self) -> str:
-        """The film whose cast is chosen; a cast file from elsewhere (the command line's) is shown by its path."""
-        known = {one["cast"]: one["folder"] for one in self._casts()}
-        return known.get(self.options.cast, self.options.cast)
-
-    def _previews(self, stage: str) -> list[str]:
-        assert self._shown is not None
-        work = self.folders.work / self._shown.folder
-        return newest_pictures(self._shown.events, work, stage, self._thumbs)
+    def _previews(self, stages: list[dict[str, Any]]) -> list[str]:
+        working = next((stage["name"] for stage in stages if stage["state"] == "running"), None)
+        if self._shown is None or working is None:
+            return []
+        return newest_pictures(self._shown.events, self.folders.work / self._shown.folder, working)
 
     def plan(self) -> None:
         """*Slow*: which stages a run would repeat, and about how long each takes."""
@@ -307,9 +285,7 @@ class ViewModel:
         settings = self.form.settings.model_dump(mode="json")
         self._plan = [
             {
-                "stage": row["stage"],
-                "reused": row["reused"],
-                "begun": row["begun"],
+                **{key: row[key] for key in ("stage", "reused", "begun")},
                 "seconds": self._rates.seconds(row["stage"], settings, minutes),
             }
             for row in rows
@@ -319,39 +295,30 @@ class ViewModel:
 
     def settings_state(self) -> dict[str, Any]:
         errors = {key: text for key, text in self.errors.items() if "." in key or key in ("file", "settings")}
-        return {
-            **self.form.state(),
-            "errors": errors,
-            "explorable": list(EXPLORABLE),
-            "explored": self._explored,
-        }
+        return {**self.form.state(), "errors": errors, "explorable": list(EXPLORABLE), "explored": self._explored}
 
     def set_setting(self, name: str, value: Any) -> None:
         """Set one; a value that is refused is said beside the field and changes nothing."""
-        self.errors = {key: text for key, text in self.errors.items() if key != name}
-        self._plan = None
-        self._touched = True
+        self._touch()
+        self.errors.pop(name, None)
         try:
             self.form.set(name, value)
         except SettingsError as error:
             self.errors[name] = str(error)
 
     def reset_setting(self, name: str | None) -> None:
+        self._touch()
         self.errors = {key: text for key, text in self.errors.items() if name is not None and key != name}
-        self._plan = None
-        self._touched = True
         self.form.reset(name)
 
     def choose_preset(self, name: str) -> None:
-        self._plan = None
-        self._touched = True
+        self._touch()
         self.form.choose_preset(name)
 
     def read_settings(self, text: str) -> None:
         """Take a TOML text; a fault in it is said and changes nothing."""
+        self._touch()
         self.errors.pop("file", None)
-        self._plan = None
-        self._touched = True
         try:
             self.form.read_toml(text)
             self.errors = {key: text for key, text in self.errors.items() if "." not in key}
@@ -365,7 +332,7 @@ class ViewModel:
         if limit is None or self._shown is None:
             return
         outputs = stages_with(self.folders.work / self._shown.folder, limit.stage)
-        explored = explore(name, value, self.form.settings, outputs, self._thumbs) if outputs else None
+        explored = explore(name, value, self.form.settings, outputs) if outputs else None
         if explored is not None:
             self._explored = {**explored.__dict__, "missing": False}
 
@@ -392,7 +359,7 @@ class ViewModel:
         if newest is None or files is None or pack is None:
             self._board = None
         elif self._board is None or self._board.folder != newest:
-            self._board = CastBoard.open(pack, files.work, files.decisions, self._thumbs)
+            self._board = CastBoard.open(pack, files.work, files.decisions)
 
     @property
     def decided(self) -> tuple[int, int] | None:
@@ -419,12 +386,10 @@ class ViewModel:
             board = self._board.state() if self._board is not None else None
         except AnimesetError as problem:  # a damaged file of decisions
             error = str(problem)
-        why = ""
-        if board is None:
-            why = "removed" if phase == "finished" else "running" if phase in BUSY else "no_run"
+        why = "removed" if phase == "finished" else "running" if phase in BUSY else "no_run"
         return {
             "available": board is not None,
-            "why": why,
+            "why": why if board is None else "",
             "busy": phase in BUSY,
             "changed": board is not None and self.board.changed,
             "error": error,
@@ -437,47 +402,27 @@ class ViewModel:
         self.resume(to_the_end=True)
 
     def _reference_counts(self) -> list[dict[str, Any]]:
-        counts = {
-            folder.name: sum(1 for file in folder.iterdir() if not file.name.startswith("."))
-            for folder in visible_folders(self.references)
-        }
-        return [{"name": name, "count": count} for name, count in counts.items() if count]
+        folders = visible_folders(self.references)
+        counts = [sum(not file.name.startswith(".") for file in folder.iterdir()) for folder in folders]
+        return [{"name": folder.name, "count": count} for folder, count in zip(folders, counts, strict=True) if count]
 
     # ---- result ------------------------------------------------------------------------------------------------------------------
 
     def refresh_result(self) -> None:
         """*Slow*: after a run has ended."""
         self._rates = Rates.learned(finished_events(self.folders.logs))
-        self._results.open(self._shown)
-
-    def show_result(self, folder: str) -> None:
-        """*Slow*: look at the datasets of another film."""
-        self._results.open(self._shown, folder)
-
-    @property
-    def gallery(self) -> Gallery:
-        """Raises `InputError` when there is none."""
-        return self._results.gallery
+        self.results.open(self._shown)
 
     def result_state(self) -> dict[str, Any]:
-        return self._results.state(busy=self.phase in BUSY, error=self.errors.get("result", ""))
-
-    def prepare_download(self, what: str, by: By = "character") -> str:
-        """*Slow*: see `Results.prepare_download`."""
-        return self._results.prepare_download(what, by)
+        return self.results.state(busy=self.phase in BUSY, error=self.errors.get("result", ""))
 
     # ---- errors ------------------------------------------------------------------------------------------------------------------
 
     def fault(self, section: str, error: Exception | None) -> None:
         """Keep the sentence of what went wrong in a section of the page (`film`, `run`, `cast`, `result`), or forget it."""
-        if error is None:
-            self.errors.pop(section, None)
-        elif isinstance(error, AnimesetError):
-            self.errors[section] = str(error)
-        else:
-            self.errors[section] = (
-                f"something went wrong inside animeset ({type(error).__name__}: {error}); nothing finished is lost"
-            )
+        self.errors.pop(section, None)
+        if error is not None:
+            self.errors[section] = sentence_of(error)
 
 
 def _max_upload_bytes() -> int:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from animeset_lib.cast.detect import DetectStage
-from animeset_lib.dashboard.pictures import Thumbnails, face_picture
+from animeset_lib.cast.head_box import head_crop
+from animeset_lib.dashboard.pictures import thumbnail
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.pictures.crop import CropStage
 from animeset_lib.records import Box
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PictureTable", "fates", "findings", "picture_of", "reason_of", "reasons", "stage_table"]
 
-_THUMBS = Thumbnails()
 _PX = 128
 _SHOWN = 60
 """Most rows with pictures that a page gets: each is about five kilobytes."""
@@ -186,17 +186,17 @@ def picture_of(view: StageView, row: Any, longest_px: int = _PX) -> Thumb:
     """A small picture of what a row is about: the still, the head or the crop. Empty where its file cannot be read."""
     stills = view.outputs[ExtractStage]
     if view.section in ("extract", "dedupe", "regularisation"):
-        return Thumb(_THUMBS.get(stills.path / stills.by_id[row.id].file, "whole", longest_px))
+        return Thumb(thumbnail(stills.path / stills.by_id[row.id].file, longest_px))
     if view.section in ("detect", "embed", "cluster", "cast", "quality"):
         region = view.outputs[DetectStage].by_id[row.id]
         path = stills.path / stills.by_id[region.frame_id].file
-        return Thumb(_THUMBS.get(path, ("head", region.id), longest_px, lambda still: face_picture(still, region.face)))
+        return Thumb(thumbnail(path, longest_px, (head_crop, region.face)))
     if view.section == "upscale":
         path = stills.path / stills.by_id[row.frame_id].file
-        return Thumb(_THUMBS.get(path, ("box", row.id), longest_px, lambda still: cut(still, row.box)))
+        return Thumb(thumbnail(path, longest_px, (cut, row.box)))
     crops = view.outputs[CropStage]
     crop = crops.by_id[row.id]
-    return Thumb(_THUMBS.get(crops.path / crop.file, "whole", longest_px))
+    return Thumb(thumbnail(crops.path / crop.file, longest_px))
 
 
 def cut(picture: Any, box: Box) -> Any:

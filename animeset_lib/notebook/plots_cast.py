@@ -9,7 +9,7 @@ import numpy as np
 
 from animeset_lib.cast.cast import CastStage
 from animeset_lib.cast.detect import DetectStage
-from animeset_lib.dashboard.pictures import face_picture
+from animeset_lib.cast.head_box import head_crop
 from animeset_lib.records import Region
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def face_map(run: Run, *, faces: int = 60, zoom: float = 0.24) -> Any:
         for row in rows:
             if row.id in shown:
                 region = regions[row.id]
-                picture = shrunk(face_picture(still_of(run, region.frame_id), region.face), 128)
+                picture = shrunk(head_crop(still_of(run, region.frame_id), region.face), 128)
                 picture_at(axes, picture, (row.x, row.y), zoom, color)
     axes.margins(0.12)
     axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from animeset_lib.cast.detect import DetectStage
-from animeset_lib.dashboard.pictures import Thumbnails, face_picture
+from animeset_lib.cast.head_box import head_crop
 from animeset_lib.dashboard.texts import texts
 from animeset_lib.dashboard.thresholds import EXPLORABLE, explore
 from animeset_lib.dataset.explain import REASONS
@@ -112,7 +112,7 @@ def _picture_of(view: StageView, row: Any) -> Picture:
         return still_of(view.run, row.id)
     if view.section in ("detect", "embed", "cluster", "cast", "quality"):
         region = view.outputs[DetectStage].by_id[row.id]
-        return face_picture(still_of(view.run, region.frame_id), region.face)
+        return head_crop(still_of(view.run, region.frame_id), region.face)
     if view.section == "upscale":
         picture: Picture = cut(still_of(view.run, row.frame_id), row.box)
         return picture
@@ -157,7 +157,7 @@ def histogram(run: Run, setting: str, value: float | None = None) -> Any:
     if now is None and setting == "detect.score_min":
         now = _model_limit(run)
     limit = now if value is None else value
-    explored = explore(setting, float(limit), run.settings, stage.outputs, Thumbnails())
+    explored = explore(setting, float(limit), run.settings, stage.outputs)
     figure, axes = new_figure()
     unit = texts("en")[f"setting.{setting}"]
     if explored is None:

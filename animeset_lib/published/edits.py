@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -42,6 +43,7 @@ __all__ = [
     "captions_after",
     "difference",
     "file_names",
+    "tag_counts",
     "tag_key",
     "tags_of",
     "tidy_caption",
@@ -216,6 +218,18 @@ def tags_of(text: str) -> list[str]:
 def tag_key(tag: str) -> str:
     """Equal for tags that are the same to a reader; empty for what is no tag."""
     return same_word(tag)
+
+
+def tag_counts(captions: Iterable[str]) -> list[tuple[str, int]]:
+    """In how many of the captions each tag is, as it is written first; the most frequent first."""
+    written: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for caption in captions:
+        own = {tag_key(tag): tag for tag in reversed(tags_of(caption))}
+        counts.update(own.keys())
+        written = {**own, **written}
+    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    return [(written[key], count) for key, count in ranked]
 
 
 def tidy_caption(text: str) -> str:

@@ -25,7 +25,6 @@ from animeset_lib.cast.detect import DetectStage
 from animeset_lib.cast.embed import EmbedStage
 from animeset_lib.cast.sorting import NOISE, REJECTED
 from animeset_lib.dashboard.cast_board import CastBoard
-from animeset_lib.dashboard.pictures import Thumbnails
 from animeset_lib.errors import InputError
 from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
@@ -170,7 +169,7 @@ class Film:
         self.board = self.another_board()
 
     def another_board(self) -> CastBoard:
-        board = CastBoard.open(self.pack, self.work, self.decisions, Thumbnails())
+        board = CastBoard.open(self.pack, self.work, self.decisions)
         assert board is not None
         return board
 
@@ -252,9 +251,9 @@ def test_noise_and_rejected_faces_stand_behind_the_smallest_character(film: Film
 
 
 def test_there_is_no_board_without_a_finished_sorting_or_what_it_was_made_from(film: Film, tmp_path: Path) -> None:
-    assert CastBoard.open(tmp_path / "nothing.cast", film.work, film.decisions, Thumbnails()) is None
+    assert CastBoard.open(tmp_path / "nothing.cast", film.work, film.decisions) is None
     (film.board.folder / "3a_detect").rename(film.work / "elsewhere")
-    assert CastBoard.open(film.pack, film.work, film.decisions, Thumbnails()) is None
+    assert CastBoard.open(film.pack, film.work, film.decisions) is None
 
 
 def test_the_newest_sorting_is_shown(film: Film) -> None:
@@ -609,7 +608,7 @@ def check_promise(faces: Sequence[Face], steps: Sequence[Step], cast_file: Path 
 
 def _board(given: Given, cast: Output[CastRow, CastNotes], decisions: Path) -> CastBoard:
     pack = CastPack(cast.path, given.having(cast))
-    return CastBoard(pack, cast.path.parent, DecisionLog(decisions), Thumbnails())
+    return CastBoard(pack, cast.path.parent, DecisionLog(decisions))
 
 
 def check_same(board: CastBoard, cast: Output[CastRow, CastNotes]) -> None:

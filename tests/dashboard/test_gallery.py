@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from animeset_lib.dashboard.gallery import EXPRESSIONS, Gallery, published_folders
-from animeset_lib.dashboard.pictures import Thumbnails
+from animeset_lib.dashboard.results import Results
 from animeset_lib.errors import AnimesetError, InputError
 from animeset_lib.media import write_image
 from animeset_lib.published.publish import publish
@@ -61,7 +61,7 @@ def _publish(root: Path, name: str = "film", sets: dict[str, tuple[str, ...]] | 
 
 @pytest.fixture
 def gallery(tmp_path: Path) -> Gallery:
-    return Gallery(_publish(tmp_path), Thumbnails())
+    return Gallery(_publish(tmp_path))
 
 
 def _image(number: int = 1, character: str = "hero") -> str:
@@ -210,7 +210,7 @@ def test_a_caption_changed_meanwhile_is_not_overwritten(gallery: Gallery) -> Non
 
 
 def test_a_long_preview_is_shortened_for_the_page_and_made_whole(tmp_path: Path) -> None:
-    gallery = Gallery(_publish(tmp_path, sets={"hero": ("hero, solo",) * 120}), Thumbnails())
+    gallery = Gallery(_publish(tmp_path, sets={"hero": ("hero, solo",) * 120}))
     gallery.preview("add", tags="best")
     pending = gallery.state()["pending"]
     assert (pending["total"], len(pending["changes"])) == (120, 100)
@@ -282,7 +282,6 @@ def test_a_picture_of_another_run_is_made_anew(gallery: Gallery) -> None:
     write_image(path, np.full((300, 400, 3), 250, dtype=np.uint8))
     os.utime(path, (1, 1))
     gallery.pictures([_image(2), _image(3), _image(1, "rival")])
-    gallery._thumbs._stills.clear()  # it keeps the last few stills by path alone
     assert gallery.pictures([_image(1)]) != first
 
 
@@ -334,17 +333,20 @@ def test_published_folders_newest_first_and_only_ours(tmp_path: Path) -> None:
         {"folder": "old", "film": "old.mkv"},
     ]
     assert published_folders(tmp_path / "nowhere") == []
-    assert Gallery.open(tmp_path / "output", "old", Thumbnails()).folder == old
+    results = Results(tmp_path, tmp_path / "output")
     for hostile in ("mine", "../output/old", "", str(new)):
-        with pytest.raises(InputError, match="no published film"):
-            Gallery.open(tmp_path / "output", hostile, Thumbnails())
+        results.open(None, "old")
+        assert results.gallery.folder == old
+        results.open(None, hostile)
+        with pytest.raises(InputError, match="no dataset to look at"):
+            _ = results.gallery
 
 
 def test_a_film_without_characters_says_why(tmp_path: Path) -> None:
     readme = (
         "# f\n\n**No character set could be made from this film.**\n\nNo face. Lower `detect.score_min`.\n\nMore.\n"
     )
-    gallery = Gallery(_publish(tmp_path, sets={}, readme=readme), Thumbnails())
+    gallery = Gallery(_publish(tmp_path, sets={}, readme=readme))
     state = gallery.state()
     assert (state["characters"], state["selected"], state["pictures"], state["total"]) == ([], None, [], 0)
     assert state["why"] == "No face. Lower detect.score_min."

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from animeset_lib.cast.head_box import head_crop
 from animeset_lib.dashboard import pictures
-from animeset_lib.dashboard.pictures import Thumbnails, data_uri, face_picture, framed
+from animeset_lib.dashboard.pictures import data_uri, framed, thumbnail
 from animeset_lib.media import Picture, write_image
 from animeset_lib.records import Box
 
@@ -67,7 +68,7 @@ def test_a_view_of_a_picture_is_fine() -> None:
 
 def test_grey_pictures_files(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "grey.png"), np.full((30, 40), 90, np.uint8))
-    assert np.ptp(_color(Thumbnails().get(tmp_path / "grey.png", "whole", 20))) <= 1
+    assert np.ptp(_color(thumbnail(tmp_path / "grey.png", 20))) <= 1
 
 
 def test_framed_marks_a_copy(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_framed_marks_a_copy(tmp_path: Path) -> None:
 
 
 def test_a_face_at_the_border_is_square() -> None:
-    picture = face_picture(_plain((50, 60, 70), 90, 120), Box(x0=100, y0=70, x1=120, y1=90))
+    picture = head_crop(_plain((50, 60, 70), 90, 120), Box(x0=100, y0=70, x1=120, y1=90))
     assert picture.shape[0] == picture.shape[1]
     assert (picture == (50, 60, 70)).all()
 
@@ -96,9 +97,14 @@ class _Counting:
     def __init__(self) -> None:
         self.calls = 0
 
-    def __call__(self, still: Picture) -> Picture:
+    def __call__(self, still: Picture, box: Box) -> Picture:
         self.calls += 1
-        return still[:10, :10]
+        x0, y0, x1, y1 = box.pixels()
+        return still[y0:y1, x0:x1]
+
+
+def _box(size: int) -> Box:
+    return Box(x0=0, y0=0, x1=size, y1=size)
 
 
 @pytest.fixture
@@ -108,73 +114,62 @@ def red(tmp_path: Path) -> Path:
 
 
 def test_the_same_picture_is_made_once(red: Path) -> None:
-    thumbs, cut = Thumbnails(), _Counting()
-    first = thumbs.get(red, "face", 50, cut)
-    assert thumbs.get(red, "face", 50, cut) is first
+    cut = _Counting()
+    first = thumbnail(red, 50, (cut, _box(10)))
+    assert thumbnail(red, 50, (cut, _box(10))) is first
     assert cut.calls == 1
     assert _opened(first).size == (10, 10)
 
 
-def test_another_cut_or_size_is_another_picture(red: Path) -> None:
-    thumbs, cut = Thumbnails(), _Counting()
-    sizes = [
-        _opened(thumbs.get(red, what, px, use)).size
-        for what, px, use in (("whole", 50, None), ("face", 50, cut), ("face", 5, cut), ("whole", 20, None))
-    ]
-    assert sizes == [(40, 30), (10, 10), (5, 5), (20, 15)]
+def test_another_cut_box_or_size_is_another_picture(red: Path) -> None:
+    cut = _Counting()
+    asked = ((50, None), (50, (cut, _box(10))), (50, (cut, _box(20))), (5, (cut, _box(10))), (20, None))
+    sizes = [_opened(thumbnail(red, px, how)).size for px, how in asked]
+    assert sizes == [(40, 30), (10, 10), (20, 20), (5, 5), (20, 15)]
 
 
 def test_a_file_that_was_changed_gives_the_new_picture(red: Path) -> None:
-    thumbs = Thumbnails()
-    assert _color(thumbs.get(red, "whole", 50))[0] > 150
+    assert _color(thumbnail(red, 50))[0] > 150
     before = red.stat()
     write_image(red, _plain((0, 0, 200)))
     os.utime(red, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
-    assert _color(thumbs.get(red, "whole", 50))[2] > 150, "the small picture"
-    assert _color(thumbs.get(red, "another cut", 50, lambda still: still[:5]))[2] > 150, "the still behind it"
+    assert _color(thumbnail(red, 50))[2] > 150, "the small picture"
+    assert _color(thumbnail(red, 50, (_Counting(), _box(5))))[2] > 150, "the still behind it"
     write_image(red, _plain((0, 200, 0), 90, 90))
     os.utime(red, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
-    assert _color(thumbs.get(red, "whole", 50))[1] > 150, "another size within the clock's tick"
+    assert _color(thumbnail(red, 50))[1] > 150, "another size within the clock's tick"
 
 
 def test_a_file_that_comes_back_is_shown_again(red: Path) -> None:
-    thumbs = Thumbnails()
     data = red.read_bytes()
-    assert thumbs.get(red, "whole", 50)
+    assert thumbnail(red, 50)
     red.unlink()
-    assert thumbs.get(red, "whole", 50) == ""
+    assert thumbnail(red, 50) == ""
     red.write_bytes(data[:40])
-    assert thumbs.get(red, "whole", 50) == "", "half of a picture"
+    assert thumbnail(red, 50) == "", "half of a picture"
     red.write_bytes(data)
-    assert thumbs.get(red, "whole", 50)
+    assert thumbnail(red, 50)
 
 
-def test_no_more_are_held_than_asked(red: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    thumbs, cut = Thumbnails(most=2, most_stills=1), _Counting()
-    for what in ("a", "b", "a", "c", "a", "b"):  # "a" was used last when "c" came, so "b" went
-        thumbs.get(red, what, 50, cut)
-    assert cut.calls == 4
-    other = red.with_name("other.png")
-    write_image(other, _plain((0, 0, 200)))
+def test_a_still_is_read_once_for_many_cuts(red: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[str] = []
     read = pictures.read_image
     monkeypatch.setattr(pictures, "read_image", lambda path: reads.append(path.name) or read(path))
-    for path, what in ((red, 1), (other, 2), (other, 3), (red, 4), (red, 5)):
-        thumbs.get(path, what, 50)
-    assert reads == ["other.png", "red.png"]
+    for size in (1, 2, 3):
+        assert thumbnail(red, 50, (_Counting(), _box(size)))
+    assert reads == ["red.png"]
 
 
 def test_several_threads_at_once(tmp_path: Path) -> None:
     paths = [tmp_path / f"{n}.png" for n in range(6)]
     for n, path in enumerate(paths):
         write_image(path, _plain((40 * n, 0, 0), 8, 8))
-    thumbs = Thumbnails(most=2, most_stills=2)
     faults: list[str] = []
 
     def look(seed: int) -> None:
         for n in np.random.default_rng(seed).integers(0, len(paths), 300):
             try:
-                if abs(_color(thumbs.get(paths[n], "whole", 8))[0] - 40 * n) > 4:
+                if abs(_color(thumbnail(paths[n], 8))[0] - 40 * n) > 4:
                     faults.append(f"a wrong picture for {n}")
             except Exception as fault:
                 faults.append(repr(fault))

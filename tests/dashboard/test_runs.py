@@ -18,7 +18,8 @@ import pytest
 
 from animeset_lib import media
 from animeset_lib.dashboard.estimates import Rates
-from animeset_lib.dashboard.runs import Launch, Options, RunFollower, Runs, known_runs, tail
+from animeset_lib.dashboard.runs import Launch, Options, Runs, known_runs
+from animeset_lib.dashboard.shown_run import NOTHING, ShownRun, tail
 from animeset_lib.pipeline import FilmFiles, Folders
 from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.run.lock import holder
@@ -136,24 +137,24 @@ def _alive(folders: Folders, folder: str = FOLDER) -> Iterator[subprocess.Popen[
 
 @pytest.mark.parametrize("phase", [*LAST_WORDS, "idle", "stopped"])
 def test_phase_of_a_run_that_is_not_alive(phase: str, folders: Folders) -> None:
-    follower = RunFollower(folders, FOLDER)
+    follower = ShownRun(folders, FOLDER)
     if phase != "idle":
         word = [LAST_WORDS[phase]] if phase in LAST_WORDS else []
         _write(folders, _start(), _begun("1_extract"), *word)
     follower.refresh()
     assert follower.phase() == phase
-    assert follower.snapshot(RATES)["phase"] == phase
+    assert _phase(follower) == phase
 
 
 def test_phases_of_a_live_run(folders: Folders) -> None:
     _write(folders, _start())
-    follower = RunFollower(folders, FOLDER)
+    follower = ShownRun(folders, FOLDER)
     with _alive(folders) as run:
         follower.refresh()
         assert follower.phase() == "running"
-        follower.ask_cancel()
+        follower.cancel()
         assert follower.phase() == "cancelling"
-        assert RunFollower(folders, FOLDER).phase() == "idle", "another page has read nothing yet"
+        assert ShownRun(folders, FOLDER).phase() == "idle", "another page has read nothing yet"
         run.kill()
         run.wait()
         assert follower.phase() == "stopped"
@@ -163,9 +164,9 @@ def test_phases_of_a_live_run(folders: Folders) -> None:
 
 def test_a_new_run_is_not_being_cancelled(folders: Folders) -> None:
     _write(folders, _start(), LAST_WORDS["cancelled"])
-    follower = RunFollower(folders, FOLDER)
+    follower = ShownRun(folders, FOLDER)
     follower.refresh()
-    follower.ask_cancel()
+    follower.cancel()
     with _alive(folders):
         _write(folders, _start(2000))
         follower.refresh()
@@ -174,7 +175,7 @@ def test_a_new_run_is_not_being_cancelled(folders: Folders) -> None:
 
 def test_a_file_that_is_gone_when_the_lock_is_let_go(folders: Folders) -> None:
     _write(folders, _start())
-    follower = RunFollower(folders, FOLDER)
+    follower = ShownRun(folders, FOLDER)
     follower.refresh()
     _path(folders).unlink()
     assert follower.phase() == "idle"
@@ -183,7 +184,7 @@ def test_a_file_that_is_gone_when_the_lock_is_let_go(folders: Folders) -> None:
 
 def test_a_half_written_line_waits_for_its_end(folders: Folders) -> None:
     whole = _lines(_start(film="Größe 🎬.mp4"))
-    follower = RunFollower(folders, FOLDER)
+    follower = ShownRun(folders, FOLDER)
     for cut in (0, 1, 40, len(whole) - 2, len(whole) - 1):
         _path(folders).write_bytes(whole.encode()[:cut])
         follower.refresh()
@@ -200,7 +201,7 @@ def test_a_half_written_line_waits_for_its_end(folders: Folders) -> None:
 def test_what_is_no_event_is_left_out(folders: Folders) -> None:
     _write(folders, _start())
     _append(folders, 'garbage\n[1]\n{"no": "kind"}\n\n' + _lines(LAST_WORDS["finished"]))
-    follower = RunFollower(folders, FOLDER)
+    follower = ShownRun(folders, FOLDER)
     follower.refresh()
     assert [event["kind"] for event in follower.events] == ["run_started", "run_finished"]
 
@@ -209,7 +210,7 @@ def test_what_is_no_event_is_left_out(folders: Folders) -> None:
 def test_a_new_run_begins_a_new_file(more: int, folders: Folders) -> None:
     old = [_start(1000.5), *(_progress("1_extract", n, n) for n in range(5))]
     _write(folders, *old)
-    follower = RunFollower(folders, FOLDER)
+    follower = ShownRun(folders, FOLDER)
     follower.refresh()
     before = _path(folders).stat().st_size
     new = [_start(2000.5), *(_progress("1_extract", n, n + 1) for n in range(5 + more))]
@@ -225,7 +226,7 @@ def test_a_new_run_begins_a_new_file(more: int, folders: Folders) -> None:
 
 def test_only_what_is_new_is_read(folders: Folders) -> None:
     _write(folders, _start(), _begun("1_extract"), _begun("2_dedupe"))
-    follower = RunFollower(folders, FOLDER)
+    follower = ShownRun(folders, FOLDER)
     follower.refresh()
     first, *read = _path(folders).read_text().splitlines(keepends=True)
     _path(folders).write_text(first + "".join(read).replace("2_dedupe", "9_unread") + _lines(_begun("3a_detect")))
@@ -238,7 +239,8 @@ def test_only_what_is_new_is_read(folders: Folders) -> None:
 
 def _snapshot(folders: Folders, *events: dict[str, Any], rates: Rates = RATES) -> dict[str, Any]:
     _write(folders, *events)
-    snapshot = RunFollower(folders, FOLDER).snapshot(rates)
+    run = ShownRun(folders, FOLDER)
+    snapshot = {**run.snapshot(rates), "phase": run.phase()}
     assert json.loads(json.dumps(snapshot)) == snapshot
     return snapshot
 
@@ -330,10 +332,7 @@ def test_models_warnings_and_results(folders: Folders) -> None:
     assert {key: value for key, value in snapshot.items() if key != "stages"} == {
         "phase": "finished",
         "film": "film.mp4",
-        "folder": FOLDER,
         "path": "input/film.mp4",
-        "until": "cast",
-        "keep_work": True,
         "series": [["input/a.mp4", "input/film.mp4"], 1],
         "percent": 100,
         "elapsed_s": 12.3,
@@ -342,14 +341,12 @@ def test_models_warnings_and_results(folders: Folders) -> None:
         "warnings": ["cut off", "no colours"],
         "error": "",
         "characters": {"hero": 3, "rival": 2},
-        "zip": "output/film_2.zip",
-        "output": "output/film_2",
     }
 
 
 def test_before_there_is_anything(folders: Folders) -> None:
-    snapshot = RunFollower(folders, FOLDER).snapshot(RATES)
-    assert (snapshot["phase"], snapshot["stages"], snapshot["percent"], snapshot["elapsed_s"]) == ("idle", [], 0, 0)
+    run = ShownRun(folders, FOLDER)
+    assert (run.snapshot(RATES), run.phase()) == (dict(NOTHING), "idle")
 
 
 # ---- logs ------------------------------------------------------------------------------------------------------------------------
@@ -366,7 +363,7 @@ def test_the_log_is_told_without_what_is_on_every_line(folders: Folders) -> None
         f"a word of [{FOLDER}] elsewhere in a line": f"a word of [{FOLDER}] elsewhere in a line",
         "": "",
     }
-    follower = RunFollower(folders, FOLDER)
+    follower = ShownRun(folders, FOLDER)
     assert follower.log_tail() == []
     (folders.logs / f"{FOLDER}.log").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     assert follower.log_tail() == list(lines.values())
@@ -488,8 +485,13 @@ def _put(runs: Runs, film: Path, name: str = "film.mp4") -> Path:
     return path
 
 
-def _follow(runs: Runs, path: Path) -> RunFollower:
-    return RunFollower(runs.folders, FilmFiles.of(media.probe(runs.root / path)).name)
+def _follow(runs: Runs, path: Path) -> ShownRun:
+    return ShownRun(runs.folders, FilmFiles.of(media.probe(runs.root / path)).name)
+
+
+def _phase(follower: ShownRun) -> str:
+    follower.refresh()
+    return follower.phase()
 
 
 def _wait(launch: Launch) -> int:
@@ -507,8 +509,8 @@ def test_a_run_that_pauses_and_goes_on(runs: Runs, film: Path) -> None:
     assert launch.failed_early == "", "it has not ended yet"
     assert _wait(launch) == 0
     paused = follower.snapshot(RATES)
-    assert (paused["phase"], paused["film"], paused["path"]) == ("paused", "film.mp4", "input/film.mp4")
-    assert (paused["until"], paused["percent"], paused["stages"][-1]["name"]) == ("cast", 100.0, "3d_cast")
+    assert (follower.phase(), paused["film"], paused["path"]) == ("paused", "film.mp4", "input/film.mp4")
+    assert (follower.started["until"], paused["percent"], paused["stages"][-1]["name"]) == ("cast", 100.0, "3d_cast")
     assert {stage["state"] for stage in paused["stages"]} == {"done"}
     assert follower.started["settings"] == load_settings(preset="draft").model_dump(mode="json")
     console = launch.console.read_text(encoding="utf-8")
@@ -520,10 +522,10 @@ def test_a_run_that_pauses_and_goes_on(runs: Runs, film: Path) -> None:
     launch = runs.start([path], DRAFT, Options(keep_work=True))
     assert _wait(launch) == 0
     finished = follower.snapshot(RATES)
-    assert (finished["phase"], finished["keep_work"], finished["percent"]) == ("finished", True, 100)
+    assert (follower.phase(), follower.started["keep_work"], finished["percent"]) == ("finished", True, 100)
     states = [stage["state"] for stage in finished["stages"]]
     assert states == ["reused"] * 6 + ["done"] * (len(PIPELINE) - 6)
-    assert (runs.root / finished["zip"]).is_file()
+    assert (runs.root / follower.published["zip"]).is_file()
     assert [run["phase"] for run in known_runs(runs.folders)] == ["finished"]
     assert len(list(runs.folders.logs.glob("start-*.toml"))) == 2, "each start has its own settings and console"
     assert launch.failed_early == ""
@@ -541,10 +543,9 @@ def test_odd_names(name: str, runs: Runs, film: Path) -> None:
 
 def test_what_the_process_is_told(runs: Runs) -> None:
     (runs.root / "references" / ".hidden").mkdir(parents=True)
-    launch = runs.start([Path("a"), Path("b")], DRAFT, Options(device="cpu"))
+    launch = runs.start([Path("a"), Path("b")], DRAFT, Options())
     words = list(launch.process.args)  # type: ignore[arg-type]
     assert words[-3:] == ["--", "a", "b"]
-    assert words[words.index("--device") + 1] == "cpu"
     assert not {"--references", "--cast", "--keep-work", "--until"} & set(words)
     (runs.root / "references" / "hero").mkdir()
     again = runs.start([Path("a")], DRAFT, Options(keep_work=True, pause=True, cast="cast.json"))
@@ -634,7 +635,7 @@ def test_stop_comes_too_late_for_a_run_that_has_failed(tmp_path: Path) -> None:
 def test_cancel_and_go_on(runs: Runs, film: Path) -> None:
     path = _put(runs, film)
     follower = _follow(runs, path)
-    assert runs.cancel(follower.folder) is False, "nobody to cancel"
+    follower.cancel()  # nobody is there to be cancelled
     launch = runs.start([path], LONG, Options())
 
     def states() -> dict[str, str]:
@@ -642,17 +643,15 @@ def test_cancel_and_go_on(runs: Runs, film: Path) -> None:
 
     _until(lambda: states().get("1_extract") == "done", "the first stage")
     assert follower.phase() == "running"
-    assert runs.cancel(follower.folder) is True
-    follower.ask_cancel()
+    follower.cancel()
     assert follower.phase() in ("cancelling", "cancelled")
     assert _wait(launch) == 130
-    assert follower.snapshot(RATES)["phase"] == "cancelled"
+    assert _phase(follower) == "cancelled"
     assert launch.failed_early == ""
     assert holder(runs.folders.work, follower.folder) is None
-    assert runs.cancel(follower.folder) is False
 
     assert _wait(runs.start([path], LONG, Options(pause=True))) == 0
-    assert follower.snapshot(RATES)["phase"] == "paused"
+    assert _phase(follower) == "paused"
     assert states()["1_extract"] == "reused"
     assert states()["3d_cast"] == "done"
 
@@ -661,10 +660,10 @@ def test_a_run_that_is_killed_has_stopped(runs: Runs, film: Path) -> None:
     path = _put(runs, film)
     follower = _follow(runs, path)
     launch = runs.start([path], LONG, Options())
-    _until(lambda: follower.snapshot(RATES)["phase"] == "running", "the run to begin")
+    _until(lambda: _phase(follower) == "running", "the run to begin")
     launch.process.kill()
     assert _wait(launch) == -signal.SIGKILL
-    assert follower.snapshot(RATES)["phase"] == "stopped"
+    assert _phase(follower) == "stopped"
     assert [run["phase"] for run in known_runs(runs.folders)] == ["stopped"]
     assert "signal 9" in launch.failed_early
 
@@ -686,14 +685,14 @@ def test_a_run_outlives_the_page_that_started_it(runs: Runs, film: Path) -> None
     assert page.stdout is not None
     pid = int(page.stdout.readline())
     try:
-        _until(lambda: follower.snapshot(RATES)["phase"] == "running", "the run to begin")
+        _until(lambda: _phase(follower) == "running", "the run to begin")
         os.killpg(page.pid, signal.SIGKILL)
         page.communicate()
         assert follower.phase() == "running"
         info = holder(runs.folders.work, follower.folder)
         assert info is not None
         assert info["pid"] == pid
-        phase = _until(lambda: (p := follower.snapshot(RATES)["phase"]) != "running" and p, "the run to end")
+        phase = _until(lambda: (p := _phase(follower)) != "running" and p, "the run to end")
         assert phase == "paused"
     finally:
         if holder(runs.folders.work, follower.folder) is not None:

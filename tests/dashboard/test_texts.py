@@ -9,8 +9,8 @@ from typing import get_args
 
 import pytest
 
-from animeset_lib.dashboard.runs import Phase
-from animeset_lib.dashboard.texts import LANGUAGES, Language, texts
+from animeset_lib.dashboard.shown_run import Phase
+from animeset_lib.dashboard.texts import Language, texts
 from animeset_lib.export.plan import By
 from animeset_lib.models.api import Task
 from animeset_lib.pipeline.stages import PIPELINE
@@ -84,7 +84,7 @@ def test_every_text_that_is_asked_for_is_there_and_every_other_is_gone() -> None
     assert there - wanted == {"language"} | fates
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", get_args(Language))
 def test_texts_hold_no_markup_and_labels_are_short(language: Language) -> None:
     table = texts(language)
     markup = r"<[a-zA-Z/!]|&#?\w+;|\{\{|\}\}|\*\*|\]\(|javascript:|[\0-\x1f]|  "

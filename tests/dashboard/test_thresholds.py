@@ -13,7 +13,7 @@ import pytest
 
 from animeset_lib.cast.cast import CastStage
 from animeset_lib.cast.detect import DetectStage
-from animeset_lib.dashboard.pictures import Thumbnails
+from animeset_lib.dashboard.pictures import thumbnail
 from animeset_lib.dashboard.thresholds import EXPLORABLE, Explored, explore
 from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
@@ -58,7 +58,7 @@ def stills(make_output: MakeOutput) -> Callable[[Sequence[Picture]], Output]:
 
 
 def _look(name: str, value: float, outputs: Given) -> Explored:
-    found = explore(name, value, Settings(), outputs, Thumbnails())
+    found = explore(name, value, Settings(), outputs)
     assert found is not None
     assert (found.name, found.limit) == (name, value)
     return found
@@ -310,8 +310,8 @@ def test_the_border_shows_the_nearest_six_of_each_side(make_output: MakeOutput, 
         *((value, False) for value in (0.5, 0.55, 0.6, 0.65, 0.7, 0.75)),
     ]
     (number,) = (n for n in range(20) if n * 7 % 20 == 9)
-    assert found.border[0]["src"] == Thumbnails().get(
-        frames.path / f"f-{number:03d}.png", "", 132, lambda p: p[:60, :60]
+    assert found.border[0]["src"] == thumbnail(
+        frames.path / f"f-{number:03d}.png", 132, (lambda p, face: p[:60, :60], regions[0].face)
     )
 
 
@@ -320,10 +320,10 @@ def test_what_cannot_be_told(make_output: MakeOutput, stills: Callable[..., Outp
     dropped = QualityRow(id="f-000-00", measured={}, score=0, dropped="unreadable")
     outputs = Given([frames, make_output(QualityStage, [dropped])])
     for name in ("caption.style", "nonsense", "detect.score_min", "quality.dark_luma"):
-        assert explore(name, 1.0, Settings(), outputs, Thumbnails()) is None, name
+        assert explore(name, 1.0, Settings(), outputs) is None, name
     kept = DedupeRow(id="f-000", phash="0" * 16, sharpness=1)
     outputs = outputs.having(make_output(DedupeStage, [kept]))
-    assert explore("dedupe.ssim_min", 0.9, Settings(), outputs, Thumbnails()) is None
+    assert explore("dedupe.ssim_min", 0.9, Settings(), outputs) is None
 
 
 def test_a_picture_that_is_gone_leaves_the_counts(make_output: MakeOutput, stills: Callable[..., Output]) -> None:

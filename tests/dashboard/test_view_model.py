@@ -166,7 +166,7 @@ def test_from_a_film_to_a_zip_with_a_look_at_the_cast_between(page: Page, projec
     assert [one["name"] for one in result["gallery"]["characters"]] == ["character_02", "hana_spring"]
     assert result["trainers"]["onetrainer"] == "OneTrainer", "what the page offers stands in the table of forms"
     assert (result["busy"], result["no_characters"], result["films"][0]["film"]) == (False, False, "Ein Film.mkv")
-    archive = model.prepare_download("film")
+    archive = model.results.prepare_download("film")
     assert (result["zip"]["path"], result["zip"]["bytes"]) == (archive, (project / archive).stat().st_size)
     assert archive.startswith("output/")
     with zipfile.ZipFile(project / archive) as file:
@@ -174,14 +174,14 @@ def test_from_a_film_to_a_zip_with_a_look_at_the_cast_between(page: Page, projec
         assert file.testzip() is None
     assert any("/hana_spring/dataset/images/" in name for name in names)
     assert not any("character_01" in name or "character_03" in name for name in names)
-    for_trainer = model.prepare_download("kohya", "outfit")
+    for_trainer = model.results.prepare_download("kohya", "outfit")
     assert for_trainer == f"output/{result['gallery']['folder']}.kohya.zip"
     with zipfile.ZipFile(project / for_trainer) as file:
         inside = file.namelist()
         assert file.testzip() is None
     assert "kohya/hana_spring/dataset_config.toml" in inside
     assert any(name.startswith("kohya/hana_spring/img/") and name.endswith(".txt") for name in inside)
-    everything = model.prepare_download("all")
+    everything = model.results.prepare_download("all")
     assert everything == f"output/{ALL_ZIP}"
     assert set(names) <= set(zipfile.ZipFile(project / everything).namelist())
 
@@ -472,10 +472,10 @@ def test_an_unknown_folder_is_nobodys_run(folder: str, project: Path) -> None:
     (project / "secret.events.jsonl").write_text('{"kind": "run_started", "film": "x", "time": 1, "path": "x"}\n')
     model = opened(project, folder)
     model.follow(folder)
-    model.show_result(folder)
+    model.results.open(None, folder)
     assert (look(model)["phase"], model.folder, model.result_state()["available"]) == ("idle", None, False)
     with pytest.raises(InputError, match="no dataset to look at yet"):
-        model.prepare_download("film")
+        model.results.prepare_download("film")
     with pytest.raises(InputError, match="no sorting of this film"):
         _ = model.board
 
