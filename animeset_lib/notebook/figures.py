@@ -21,6 +21,33 @@ from animeset_lib.records import Box, Framing
 if TYPE_CHECKING:
     from animeset_lib.notebook.run import Run
 
+__all__ = [
+    "COLORS",
+    "FRAMING_COLORS",
+    "GONE",
+    "KEPT",
+    "LIMIT",
+    "QUIET",
+    "bars",
+    "character_colors",
+    "figure_class",
+    "labelled",
+    "legend",
+    "legend_beside",
+    "new_figure",
+    "nothing_to_show",
+    "pick",
+    "pick_character",
+    "picture_at",
+    "picture_figure",
+    "rectangle",
+    "show_picture",
+    "shrunk",
+    "still_of",
+    "whole_counts",
+    "written_on",
+]
+
 _DPI = 110
 KEPT, GONE, QUIET, LIMIT = "#3b82c4", "#d9822b", "#9aa3ad", "#b3261e"
 COLORS = (KEPT, GONE, "#3f9b5f", "#b3449a", "#8a6d3b", "#5d5fc9", "#c2453d", "#2a9d9d", "#8d9440", "#7a7f87")

@@ -20,7 +20,7 @@ from animeset_lib.words.clothes import clothes_look
 from animeset_lib.words.emotions import emotions
 from animeset_lib.words.outfits import outfits
 from animeset_lib.words.subsets import Subset, Subsets, TaggedCrop
-from animeset_lib.words.tag import TagStage
+from animeset_lib.words.tag import TagItem, TagStage
 from animeset_lib.words.vocabulary import UNKNOWN, background_of, category_of, view_of
 from animeset_lib.words.voting import Sighted, vote
 
@@ -34,13 +34,10 @@ _ATTRIBUTES = ("outfit", "emotion", "background", "view")
 
 
 @dataclass(frozen=True)
-class AttributesItem:
-    """One tagged crop and its picture file."""
+class AttributesItem(TagItem):
+    """One crop, its picture file and its tags."""
 
-    id: str
-    crop: Crop
     tagged: TagRow
-    path: Path
 
 
 class AttributesNotes(Notes):
@@ -67,7 +64,7 @@ class AttributesStage(Stage[AttributesItem, AttributeRow, AttributesNotes]):
     def plan(self, given: Given) -> Sequence[AttributesItem]:
         crops = given[CropStage]
         return [
-            AttributesItem(row.id, crops.by_id[row.id], row, crops.path / crops.by_id[row.id].file)
+            AttributesItem(row.id, crops.by_id[row.id], crops.path / crops.by_id[row.id].file, row)
             for row in given[TagStage].kept
         ]
 

@@ -14,9 +14,9 @@ from functools import lru_cache
 
 from animeset_lib.words.overlap import more_exact
 from animeset_lib.words.spelling import clean_tag, is_emoticon
-from animeset_lib.words.vocabulary import SOLO, category_of, emotion_of, meanings
+from animeset_lib.words.vocabulary import SOLO, category_of, listed, meanings
 
-__all__ = ["COLOURS", "CONSTANT_GROUPS", "GROUPS", "Cleaned", "Group", "clean", "each", "normalise", "one_figure"]
+__all__ = ["COLOURS", "CONSTANT_GROUPS", "GROUPS", "Cleaned", "Group", "clean", "normalise", "one_figure"]
 
 COLOURS = r"(light_|dark_)?(aqua|black|blonde|blue|brown|green|grey|orange|pink|purple|red|white|yellow|amber|golden|gold|violet|teal|beige|tan)"
 _SECOND_MIN = 0.5
@@ -46,17 +46,22 @@ class Cleaned:
 
 @dataclass(frozen=True)
 class Group:
-    """Words of which only one side can be true. `side` gives a tag's side, None for a tag that is not in the group.
+    """Words of which only one side can be true.
 
-    of       what the sides are, for sentences
-    unless   a tag matching this makes all sides possible
-    figure   True when it is about one figure, so that two figures in a picture may differ
+    of        what the sides are, for sentences
+    patterns  one for each side, the first of equally certain ones first; of a single one every tag that matches is a side of its own
+    unless    a tag matching this makes all sides possible
+    figure    True when it is about one figure, so that two figures in a picture may differ
     """
 
     of: str
-    side: Callable[[str], str | None]
-    unless: re.Pattern[str] | None = None
+    patterns: tuple[str, ...]
+    unless: str | None = None
     figure: bool = True
+
+    def side(self, tag: str) -> str | None:
+        """The side that a tag is on, None for a tag that is not in the group."""
+        return _side(self.patterns, tag)
 
     def sides(self, tags: Iterable[str]) -> dict[str, list[str]]:
         """Those of `tags` that are in the group, by side."""
@@ -68,100 +73,85 @@ class Group:
 
     def open(self, tags: Iterable[str]) -> bool:
         """Whether `tags` say themselves that several sides may be true."""
-        return self.unless is not None and any(map(self.unless.fullmatch, tags))
+        return self.unless is not None and any(re.fullmatch(self.unless, tag) for tag in tags)
 
 
-def each(pattern: str) -> Callable[[str], str | None]:
-    """Every tag that matches is a side of its own."""
-    compiled = re.compile(pattern)
-    return lambda tag: tag if compiled.fullmatch(tag) else None
+@lru_cache(maxsize=1 << 16)
+def _side(patterns: tuple[str, ...], tag: str) -> str | None:
+    place = next((place for place, pattern in enumerate(patterns) if re.fullmatch(pattern, tag)), None)
+    return None if place is None else tag if len(patterns) == 1 else str(place)
 
 
-def _sides(**patterns: str) -> Callable[[str], str | None]:
-    compiled = {name: re.compile(pattern) for name, pattern in patterns.items()}
-    return lambda tag: next((name for name, pattern in compiled.items() if pattern.fullmatch(tag)), None)
+def _moods(*emotions: str) -> str:
+    return "|".join(re.escape(tag) for emotion in emotions for tag in listed("emotions")[emotion])
 
-
-def _mood(tag: str) -> str | None:
-    mood = emotion_of({tag: 1.0})
-    if mood in ("smile", "grin", "laughing"):
-        return "glad"
-    return "not glad" if mood in _NOT_GLAD else None
-
-
-_NOT_GLAD = ("angry", "annoyed", "sad", "scared", "disgust", "serious", "expressionless", "strained", "pout")
 
 CONSTANT_GROUPS: tuple[Group, ...] = (
     Group(
         "hair colour",
-        each(rf"{COLOURS}_hair"),
-        re.compile(
-            r"(multicolored|gradient|two-tone|split-color|streaked|rainbow|colored_inner)_hair|colored_tips|dyed_.*"
-        ),
+        (rf"{COLOURS}_hair",),
+        r"(multicolored|gradient|two-tone|split-color|streaked|rainbow|colored_inner)_hair|colored_tips|dyed_.*",
     ),
     Group(
         "eye colour",
-        each(rf"{COLOURS}_eyes"),
-        re.compile(r"heterochromia|(multicolored|gradient|two-tone|mismatched)_(eyes|pupils)"),
+        (rf"{COLOURS}_eyes",),
+        r"heterochromia|(multicolored|gradient|two-tone|mismatched)_(eyes|pupils)",
     ),
-    Group("hair length", each(r"(very_short|short|medium|long|very_long|absurdly_long)_hair|bald")),
-    Group("hairdo", _sides(ponytail=r"(.+_)?ponytail", twintails=r"(.+_)?twintails")),
-    Group("breast size", each(r"flat_chest|(small|medium|large|huge|gigantic)_breasts")),
-    Group("skin", _sides(dark=r"dark_skin|dark-skinned_.+|very_dark_skin|tan", pale="pale_skin")),
-    Group("age", _sides(young=r"child|aged_down|.*toddler|baby", old=r"old(_.+)?|mature_.+")),
+    Group("hair length", (r"(very_short|short|medium|long|very_long|absurdly_long)_hair|bald",)),
+    Group("hairdo", (r"(.+_)?ponytail", r"(.+_)?twintails")),
+    Group("breast size", (r"flat_chest|(small|medium|large|huge|gigantic)_breasts",)),
+    Group("skin", (r"dark_skin|dark-skinned_.+|very_dark_skin|tan", "pale_skin")),
+    Group("age", (r"old(_.+)?|mature_.+", r"child|aged_down|.*toddler|baby")),
 )
 """What one figure keeps through a shot."""
 
 GROUPS: tuple[Group, ...] = (
     *CONSTANT_GROUPS,
+    Group("eyelids", ("closed_eyes", rf"half-closed_eyes|one_eye_closed|wide-eyed|narrowed_eyes|{COLOURS}_eyes")),
+    Group("eyelids", ("half-closed_eyes|narrowed_eyes", "wide-eyed")),
+    Group("mouth", ("open_mouth|closed_mouth|parted_lips",)),
     Group(
-        "eyelids",
-        _sides(closed="closed_eyes", open=rf"half-closed_eyes|one_eye_closed|wide-eyed|narrowed_eyes|{COLOURS}_eyes"),
+        "mood",
+        (
+            _moods("smile", "grin", "laughing"),
+            _moods("angry", "annoyed", "sad", "scared", "disgust", "serious", "expressionless", "strained", "pout"),
+        ),
     ),
-    Group("eyelids", _sides(wide="wide-eyed", narrow="half-closed_eyes|narrowed_eyes")),
-    Group("mouth", each(r"open_mouth|closed_mouth|parted_lips")),
-    Group("mood", _mood),
     Group(
         "gaze",
-        _sides(
-            closed="closed_eyes",
-            viewer="looking_at_viewer",
-            elsewhere=r"looking_(away|ahead|afar|to_the_side|at_another|at_object)|sideways_glance",
+        (
+            "closed_eyes",
+            "looking_(away|ahead|afar|to_the_side|at_another|at_object)|sideways_glance",
+            "looking_at_viewer",
         ),
     ),
-    Group("gaze", _sides(up="looking_up", down="looking_down")),
+    Group("gaze", ("looking_down", "looking_up")),
     Group(
         "posture",
-        _sides(
-            standing=r"standing(_.+)?",
-            sitting=r"sitting(_.+)?|seiza|wariza|indian_style",
-            lying=r"lying(_.+)?|on_(back|side|stomach)",
-            kneeling=r"kneeling(_.+)?",
-            squatting=r"squatting(_.+)?|crouching(_.+)?",
-            fours="all_fours",
-            moving=r"running(_.+)?|walking(_.+)?|jumping(_.+)?",
+        (
+            "all_fours",
+            r"kneeling(_.+)?",
+            r"lying(_.+)?|on_(back|side|stomach)",
+            r"(running|walking|jumping)(_.+)?",
+            r"sitting(_.+)?|seiza|wariza|indian_style",
+            r"(squatting|crouching)(_.+)?",
+            r"standing(_.+)?",
         ),
     ),
-    Group("side seen", _sides(behind="from_behind|facing_away", side="from_side|profile", front="straight-on")),
-    Group("camera height", _sides(above="from_above", below="from_below"), figure=False),
+    Group("side seen", ("from_behind|facing_away", "straight-on", "from_side|profile")),
+    Group("camera height", ("from_above", "from_below"), figure=False),
     Group(
         "framing",
-        _sides(
-            head="portrait|close-up",
-            upper="upper_body",
-            cowboy="cowboy_shot",
-            full="full_body|wide_shot|very_wide_shot",
-            lower="lower_body",
-        ),
+        ("cowboy_shot", "full_body|(very_)?wide_shot", "portrait|close-up", "lower_body", "upper_body"),
         figure=False,
     ),
-    Group("place", each("indoors|outdoors"), figure=False),
+    Group("place", ("indoors|outdoors",), figure=False),
     Group(
         "time of day",
-        _sides(
-            day="day|blue_sky|sunlight|morning",
-            evening="sunset|sunrise|evening|dusk|twilight|orange_sky",
-            night="night|night_sky|starry_sky",
+        (
+            "day|blue_sky|sunlight|morning",
+            "sunset|sunrise|evening|dusk|twilight|orange_sky",
+            "night|night_sky|starry_sky",
         ),
         figure=False,
     ),

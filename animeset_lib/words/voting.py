@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
 
-from animeset_lib.words.cleaning import COLOURS, CONSTANT_GROUPS, Cleaned, Group, each, one_figure
+from animeset_lib.words.cleaning import COLOURS, CONSTANT_GROUPS, Cleaned, Group, one_figure
 from animeset_lib.words.overlap import more_exact
 from animeset_lib.words.visibility import on_face, visible
 from animeset_lib.words.vocabulary import TRAIT_CATEGORIES, category_of
@@ -178,7 +178,7 @@ def _garments(tags: Iterable[str]) -> list[Group]:
     coloured = (re.fullmatch(rf"{COLOURS}_(?P<thing>.+)", tag) for tag in tags if category_of(tag) == "outfit")
     things = Counter(match["thing"] for match in coloured if match)
     return [
-        Group(f"colour of the {thing.replace('_', ' ')}", each(rf"{COLOURS}_{re.escape(thing)}"))
+        Group(f"colour of the {thing.replace('_', ' ')}", (rf"{COLOURS}_{re.escape(thing)}",))
         for thing, colours in sorted(things.items())
         if colours > 1
     ]

@@ -324,7 +324,7 @@ def test_repair_holds_for_any_tags(general: dict[str, float], faces: int) -> Non
     assert not any(more_exact(a, b) for a in tags for b in tags)
     several = faces > 1 or not one_figure(found.tags)
     for group in GROUPS:
-        if not (group.figure and several) and not (group.unless and any(group.unless.fullmatch(tag) for tag in tags)):
+        if not (group.figure and several) and not group.open(tags):
             assert len({group.side(tag) for tag in tags} - {None}) < 2, group.of
     # people
     assert "solo" not in tags or faces < 2
