@@ -8,7 +8,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,10 +16,8 @@ from PIL import Image
 from animeset_lib.errors import InputError
 from animeset_lib.media import Picture, read_image
 from animeset_lib.notebook.folders import needed
+from animeset_lib.notebook.run import Run
 from animeset_lib.records import Box, Framing
-
-if TYPE_CHECKING:
-    from animeset_lib.notebook.run import Run
 
 __all__ = [
     "COLORS",
@@ -30,6 +28,7 @@ __all__ = [
     "QUIET",
     "bars",
     "character_colors",
+    "cut",
     "figure_class",
     "labelled",
     "legend",
@@ -201,3 +200,9 @@ def shrunk(picture: Picture, side: int) -> Picture:
     small = Image.fromarray(picture)
     small.thumbnail((side, side), Image.Resampling.BOX)
     return np.asarray(small)
+
+
+def cut(picture: Picture, box: Box) -> Picture:
+    """The part of `picture` in `box`."""
+    x0, y0, x1, y1 = box.pixels()
+    return picture[y0:y1, x0:x1]

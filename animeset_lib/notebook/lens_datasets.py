@@ -164,7 +164,8 @@ class Builder:
         def rows(stage: StageType) -> dict[str, Any]:
             return outputs[stage].by_id if stage in outputs else {}
 
-        tagged, kinds, captions, chosen = map(rows, (TagStage, AttributesStage, CaptionStage, DatasetStage))
+        tagged, kinds = rows(TagStage), rows(AttributesStage)
+        captions, chosen = rows(CaptionStage), rows(DatasetStage)
         samples = []
         for crop in outputs[CropStage].kept:
             final, quality = chosen.get(crop.id), outputs[QualityStage].by_id[crop.region_id]

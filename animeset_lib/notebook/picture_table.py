@@ -6,22 +6,20 @@ import html
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from animeset_lib.cast.detect import DetectStage
 from animeset_lib.dashboard.pictures import Thumbnails, face_picture
+from animeset_lib.export.lint import Report
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import Picture, read_image
+from animeset_lib.notebook.figures import cut
+from animeset_lib.notebook.run import StageView
 from animeset_lib.pictures.crop import CropStage
-from animeset_lib.records import Box
 
-if TYPE_CHECKING:
-    from animeset_lib.export.lint import Report
-    from animeset_lib.notebook.run import StageView
-
-__all__ = ["PictureTable", "cut", "fates", "findings", "full_picture", "reason_of", "reasons", "stage_table"]
+__all__ = ["PictureTable", "fates", "findings", "full_picture", "reason_of", "reasons", "stage_table"]
 
 _THUMBS = Thumbnails()
 _PX = 128
@@ -183,12 +181,6 @@ def _source(view: StageView, row: Any) -> tuple[Path, Callable[[Picture], Pictur
     return path, lambda still: face_picture(still, region.face)
 
 
-def cut(picture: Picture, box: Box) -> Picture:
-    """The part of `picture` in `box`."""
-    x0, y0, x1, y1 = box.pixels()
-    return picture[y0:y1, x0:x1]
-
-
 _OF_STILLS = ("extract", "dedupe", "regularisation")
 _OF_CROPS = ("tag", "attributes", "caption", "dataset")
 """Settings sections of the stages whose rows have the id of a still, or of a crop; those of the others but upscale and crop have a region's."""
@@ -199,8 +191,9 @@ def _frame_id(row: Any, view: StageView) -> str:
         return str(row.id)
     if view.section in ("upscale", "crop"):
         return str(row.frame_id)
-    about: Any = view.outputs[CropStage if view.section in _OF_CROPS else DetectStage].by_id[row.id]
-    return str(about.frame_id)
+    if view.section in _OF_CROPS:
+        return view.outputs[CropStage].by_id[row.id].frame_id
+    return view.outputs[DetectStage].by_id[row.id].frame_id
 
 
 def _seconds(row: Any, view: StageView) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,10 +11,8 @@ from animeset_lib.cast.cast import CastStage
 from animeset_lib.cast.detect import DetectStage
 from animeset_lib.dashboard.pictures import face_picture
 from animeset_lib.notebook import figures as fig
+from animeset_lib.notebook.run import Run, spread
 from animeset_lib.records import Region
-
-if TYPE_CHECKING:
-    from animeset_lib.notebook.run import Run
 
 __all__ = ["boxes", "distances", "face_map"]
 
@@ -53,8 +51,6 @@ def face_map(run: Run, *, faces: int = 60, zoom: float = 0.24) -> Any:
 
     Near means alike to the embedder; the axes have no unit and no other meaning.
     """
-    from animeset_lib.notebook.run import spread
-
     cluster = run.stage("cluster")
     cast = run.outputs[CastStage].by_id if CastStage in run.outputs else {}
     colors = fig.character_colors(run) if cast else {}

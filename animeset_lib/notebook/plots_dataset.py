@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 import textwrap
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from animeset_lib.dataset.card import clock
 from animeset_lib.errors import InputError
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import read_image
 from animeset_lib.notebook import figures as fig
+from animeset_lib.notebook.run import Run, spread
 from animeset_lib.pictures.crop import CropStage
 from animeset_lib.words.attributes import AttributesStage
-
-if TYPE_CHECKING:
-    from animeset_lib.notebook.run import Run
 
 __all__ = ["captions", "coverage", "sheet", "tag_counts", "tag_scores", "traits"]
 
@@ -105,8 +103,6 @@ def sheet(run: Run, what: Literal["contact_sheet", "subsets", "coverage"], chara
 
 def captions(run: Run, *, limit: int = 4, character: str | None = None) -> Any:
     """Pictures with the caption that will stand beside them in the set."""
-    from animeset_lib.notebook.run import spread
-
     stage = run.stage("caption")
     crops = stage.outputs[CropStage]
     rows = [row for row in stage.kept if character in (None, crops.by_id[row.id].character)]

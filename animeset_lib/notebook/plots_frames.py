@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.notebook import figures as fig
-
-if TYPE_CHECKING:
-    from animeset_lib.notebook.run import Run
+from animeset_lib.notebook.run import Run
 
 __all__ = ["duplicates", "timeline"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,9 +18,7 @@ from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.models.engines.device import choose
 from animeset_lib.models.provider import Zoo
 from animeset_lib.notebook import figures as fig
-
-if TYPE_CHECKING:
-    from animeset_lib.notebook.run import Run, StageView
+from animeset_lib.notebook.run import Run, StageView, spread
 
 __all__ = ["contact_sheet", "funnel", "histogram", "losses"]
 
@@ -80,7 +78,6 @@ def losses(run: Run) -> Any:
 def contact_sheet(view: StageView, *, limit: int = 24, which: str = "kept") -> Any:
     """Pictures of a stage's rows in a grid, as the program's own contact sheets show them; `which` is kept, dropped or all."""
     from animeset_lib.notebook.picture_table import full_picture
-    from animeset_lib.notebook.run import spread
 
     rows = view.rows_that_are(which)
     if not rows:

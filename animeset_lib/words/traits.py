@@ -112,8 +112,8 @@ def trait_table(pictures: Sequence[Pictured], core_share: float, core_lift: floa
 
 
 class _Count(NamedTuple):
-    pictures: int
-    count: int
+    showing: int
+    having: int
     share: float
 
 
@@ -163,7 +163,7 @@ def _of_the_body(tag: str) -> bool:
 
 def _trait(tag: str, album: _Album, rest: Sequence[_Album], core_share: float, core_lift: float) -> Trait:
     pictures, count, share = album.count(tag)
-    others = [other.count(tag).share for other in rest if other.count(tag).pictures]
+    others = [other.count(tag).share for other in rest if other.count(tag).showing]
     rest_share = sum(others) / len(others) if others else None
     lift = None if rest_share is None else (share + _SMOOTHING) / (rest_share + _SMOOTHING)
     if is_accessory(tag):
