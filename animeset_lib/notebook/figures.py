@@ -8,7 +8,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -16,8 +16,10 @@ from PIL import Image
 from animeset_lib.errors import InputError
 from animeset_lib.media import Picture, read_image
 from animeset_lib.notebook.folders import needed
-from animeset_lib.notebook.run import Run
 from animeset_lib.records import Box, Framing
+
+if TYPE_CHECKING:
+    from animeset_lib.notebook.run import Run
 
 __all__ = [
     "COLORS",

@@ -6,7 +6,7 @@ import html
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -16,8 +16,10 @@ from animeset_lib.export.lint import Report
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import Picture, read_image
 from animeset_lib.notebook.figures import cut
-from animeset_lib.notebook.run import StageView
 from animeset_lib.pictures.crop import CropStage
+
+if TYPE_CHECKING:
+    from animeset_lib.notebook.run import StageView
 
 __all__ = ["PictureTable", "fates", "findings", "full_picture", "reason_of", "reasons", "stage_table"]
 
