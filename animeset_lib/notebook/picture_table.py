@@ -216,6 +216,10 @@ def _measured(name: str) -> Getter:
     return lambda row, view: row.measured.get(name)
 
 
+def _character(row: Any, view: StageView) -> str:
+    return view.outputs[CropStage].by_id[row.id].character
+
+
 def _tags(row: Any, view: StageView) -> str:
     return ", ".join(f"{tag} {score:.2f}" for tag, score in list(row.general.items())[:_TOP_TAGS])
 
@@ -223,7 +227,7 @@ def _tags(row: Any, view: StageView) -> str:
 _TIME: dict[str, Getter] = {"time (s)": _seconds}
 _SIZE: dict[str, Getter] = {"size (px)": lambda row, view: f"{row.width}x{row.height}"}
 _ENLARGED: dict[str, Getter] = {"enlarged": lambda row, view: f"{row.factor}x" if row.factor > 1 else "no"}
-_WHO: dict[str, Getter] = {"character": lambda row, view: view.outputs[CropStage].by_id[row.id].character}
+_WHO: dict[str, Getter] = {"character": _character}
 _COLUMNS: Mapping[str, Mapping[str, Getter]] = {
     "extract": _TIME | _of("shot cause") | _SIZE,
     "dedupe": {
