@@ -33,7 +33,7 @@ from animeset_lib.records import UNREADABLE, Box, Film, Frame, Reason, Regularis
 from animeset_lib.run.stage import Context, Given, Item, Notes, Output, StageType, WholeStage
 from animeset_lib.settings import CaptionWords, RegularisationSettings, TrainingSize
 from animeset_lib.system import sha256_of
-from animeset_lib.words.cleaning import Rules, clean
+from animeset_lib.words.cleaning import clean
 from animeset_lib.words.line import order_tags
 from animeset_lib.words.spelling import clean_tag, spelled
 from animeset_lib.words.tag import mcut
@@ -188,7 +188,7 @@ class RegularisationStage(WholeStage[RegularisationRow, RegularisationNotes]):
                 score, tag = somebody[0]
                 yield _dropped(frame, "somebody_in_it", f"the tagger sees {tag} ({-score:.2f})", size, box, tagger)
                 continue
-            cleaned = clean(self._believed(tags.general, tagger), 0, Rules.of(self.words.blacklist)).tags
+            cleaned = clean(self._believed(tags.general, tagger), 0, self.words.blacklist).tags
             caption, ordered = self._caption(cleaned)
             if not caption:
                 why = "the tagger has no word for it, and caption.style is empty"

@@ -9,23 +9,18 @@ from __future__ import annotations
 import html
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from typing import Any
 
-__all__ = ["Show", "counting", "in_notebook", "show_html", "watching"]
+__all__ = ["counting", "in_notebook", "show_html", "watching"]
 
 _REDRAW_S = 0.3
 _BAR = (
     "<div style='background:#8883;border-radius:3px;height:8px;width:320px;display:inline-block;vertical-align:middle'>"
     "<div style='background:#3b82c4;border-radius:3px;height:8px;width:{:.0f}%'></div></div>"
 )
-
-
-class Show(AbstractContextManager["Show"], Protocol):
-    """A run's listener that is also told when the run begins and ends."""
-
-    def __call__(self, event: dict[str, Any]) -> None: ...
 
 
 def in_notebook() -> bool:
@@ -43,8 +38,8 @@ def show_html(text: str) -> Callable[[str], None]:
     return lambda new: handle.update(HTML(new)) if handle is not None else None
 
 
-def watching() -> Show:
-    """The display of a run for where this is called."""
+def watching() -> AbstractContextManager[Callable[[dict[str, Any]], None]]:
+    """The display of a run for where this is called: a listener that is also told when the run begins and ends."""
     if in_notebook():
         return _Page()
     from rich.console import Console
@@ -81,12 +76,9 @@ class _Page:
     """A run in a notebook: the stages so far and a bar while it goes on, one line with the details folded behind it afterwards."""
 
     def __init__(self) -> None:
-        self._stages: list[dict[str, Any]] = []
-        self._models: list[dict[str, Any]] = []
-        self._warnings: list[str] = []
+        self._told: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self._running: tuple[str, float, float] | None = None
-        self._count, self._drawn = 0, 0.0
-        self._redraw: Callable[[str], None] = lambda text: None
+        self._drawn = 0.0
 
     def __enter__(self) -> _Page:
         self._began = time.monotonic()
@@ -94,51 +86,45 @@ class _Page:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        self._running = None
-        self._draw(kind)
+        stages = self._told["stage_finished"]
+        if kind is None and not stages:
+            self._redraw("up to date: this film is published with exactly these settings")
+            return
+        end = "stopped" if kind is not None else "done"
+        reused = sum(event["reused"] for event in stages)
+        took = time.monotonic() - self._began
+        words = f"{end} in {took:.1f} s: {len(stages) - reused} stages worked, {reused} reused"
+        self._redraw(f"<details><summary>{words}</summary>{self._details()}</details>")
 
     def __call__(self, event: dict[str, Any]) -> None:
         match event["kind"]:
-            case "run_started":
-                self._count = len(event["stages"])
-            case "model":
-                self._models.append(event)
-            case "warning":
-                self._warnings.append(event["message"])
             case "stage_started":
                 self._running = (event["stage"], event["items"] - event["todo"], event["items"])
             case "progress":
                 self._running = (event["stage"], event["done"], event["total"])
                 if time.monotonic() - self._drawn < _REDRAW_S:
                     return
-            case "stage_finished":
-                self._stages.append(event)
-                self._running = None
-        self._draw(None, working=True)
-
-    def _draw(self, kind: type[BaseException] | None, working: bool = False) -> None:
+            case kind:
+                self._told[kind].append(event)
+                self._running = None if kind == "stage_finished" else self._running
         self._drawn = time.monotonic()
-        if working:
-            stage, done, total = self._running or ("", 0, 0)
-            share = 100 * (len(self._stages) + (done / total if total else 0)) / max(self._count, 1)
-            place = f"{stage}: {done:.0f} of {total}" if stage else ""
-            self._redraw(f"{_BAR.format(share)} {len(self._stages)} of {self._count} stages &nbsp; {place}")
-            return
-        fresh = [event for event in self._stages if not event["reused"]]
-        end = "stopped" if kind is not None else "done"
-        if kind is None and not self._stages:
-            self._redraw("up to date: this film is published with exactly these settings")
-            return
-        words = f"{end} in {time.monotonic() - self._began:.1f} s: {len(fresh)} stages worked, {len(self._stages) - len(fresh)} reused"
-        self._redraw(f"<details><summary>{words}</summary>{self._details()}</details>")
+        stage, done, total = self._running or ("", 0, 0)
+        finished, count = (
+            len(self._told["stage_finished"]),
+            sum(len(run["stages"]) for run in self._told["run_started"]),
+        )
+        share = 100 * (finished + (done / total if total else 0)) / max(count, 1)
+        place = f"{stage}: {done:.0f} of {total}" if stage else ""
+        self._redraw(f"{_BAR.format(share)} {finished} of {count} stages &nbsp; {place}")
 
     def _details(self) -> str:
         rows = "".join(
             f"<tr><td>{event['stage']}</td><td>{'reused' if event['reused'] else format(event['seconds'], '.1f') + ' s'}</td>"
             f"<td>{event['kept']} of {event['rows']} kept</td>"
             f"<td>{', '.join(f'{count} {reason}' for reason, count in event['dropped'].items())}</td></tr>"
-            for event in self._stages
+            for event in self._told["stage_finished"]
         )
-        models = "".join(f"<li>{m['task']}: {html.escape(m['name'])}</li>" for m in self._models)
-        notes = "".join(f"<li>note: {html.escape(text)}</li>" for text in dict.fromkeys(self._warnings))
+        models = "".join(f"<li>{m['task']}: {html.escape(m['name'])}</li>" for m in self._told["model"])
+        warnings = dict.fromkeys(event["message"] for event in self._told["warning"])
+        notes = "".join(f"<li>note: {html.escape(text)}</li>" for text in warnings)
         return f"<table>{rows}</table><ul>{models}{notes}</ul>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from animeset_lib.notebook.bars import counting
 from animeset_lib.notebook.folders import project_folder
 from animeset_lib.system import replace_path
 
@@ -21,7 +22,6 @@ def demo_film(
     What is there already is never written over, whatever its length.
     """
     from animeset_demo import render_demo_film
-    from animeset_lib.notebook.bars import counting
 
     target = (root or project_folder()) / DEMO_FILM
     if not target.exists():

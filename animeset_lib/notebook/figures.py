@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
+import textwrap
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from animeset_lib.errors import InputError
 from animeset_lib.media import Picture, read_image
@@ -26,33 +28,31 @@ __all__ = [
     "KEPT",
     "LIMIT",
     "QUIET",
+    "bars",
     "character_colors",
+    "cut",
     "figure_class",
     "labelled",
     "legend",
+    "legend_beside",
     "new_figure",
     "nothing_to_show",
     "pick",
+    "pick_character",
     "picture_at",
+    "picture_figure",
     "rectangle",
     "show_picture",
     "shrunk",
     "still_of",
     "whole_counts",
-    "wrapped",
     "written_on",
 ]
 
-
 _DPI = 110
 KEPT, GONE, QUIET, LIMIT = "#3b82c4", "#d9822b", "#9aa3ad", "#b3261e"
-COLORS = ("#3b82c4", "#d9822b", "#3f9b5f", "#b3449a", "#8a6d3b", "#5d5fc9", "#c2453d", "#2a9d9d", "#8d9440", "#7a7f87")
-FRAMING_COLORS: Mapping[Framing, str] = {
-    "face": "#d9822b",
-    "upper_body": "#3b82c4",
-    "full": "#3f9b5f",
-    "frame": "#b3449a",
-}
+COLORS = (KEPT, GONE, "#3f9b5f", "#b3449a", "#8a6d3b", "#5d5fc9", "#c2453d", "#2a9d9d", "#8d9440", "#7a7f87")
+FRAMING_COLORS: Mapping[Framing, str] = {"face": GONE, "upper_body": KEPT, "full": "#3f9b5f", "frame": "#b3449a"}
 
 
 @cache
@@ -97,19 +97,36 @@ def labelled(axes: Any, title: str, x: str, y: str) -> None:
 def show_picture(
     axes: Any, picture: Picture, title: str, x: str = "x (px)", y: str = "y (px)", *, squares: bool = False
 ) -> None:
-    """`squares` shows every pixel as one; else what is too large for the page is shrunk smoothly."""
+    """`squares` shows every pixel as one; else what is too large for the page is shrunk smoothly. Without `y` there are no numbers on the axes."""
     axes.imshow(picture, interpolation="nearest" if squares else "antialiased")
     axes.autoscale(False)  # what is drawn on it does not widen it
     labelled(axes, title, x, y)
+    if not y:
+        axes.set_xticks([])
+        axes.set_yticks([])
+
+
+def picture_figure(picture: Picture, title: str, x: str = "x (px)", y: str = "y (px)", inches: float = 9) -> Any:
+    """A figure of one picture, so many `inches` wide, and its axes."""
+    height, width = picture.shape[:2]
+    figure, axes = new_figure(size=(inches, inches * height / width + 0.6))
+    show_picture(axes, picture, title, x, y)
+    return figure, axes
 
 
 def nothing_to_show(title: str, sentence: str) -> Any:
     """A figure that says why there is nothing to show: a film may well have no duplicates, and a notebook should go on."""
     figure, axes = new_figure(size=(9, 1.4))
-    axes.text(0.5, 0.5, wrapped(sentence, 110), ha="center", va="center", color="#555", fontsize=9)
+    axes.text(0.5, 0.5, textwrap.fill(sentence, 110), ha="center", va="center", color="#555", fontsize=9)
     labelled(axes, title, "", "")
     axes.set_axis_off()
     return figure
+
+
+def bars(axes: Any, names: Sequence[str], values: Any, colors: Any, **more: Any) -> None:
+    """Bars to the right, the first one at the top."""
+    axes.barh(names, values, color=colors, **more)
+    axes.set_ylim(max(len(names), 3) - 0.4, -0.6)
 
 
 def whole_counts(axis: Any) -> None:
@@ -118,12 +135,15 @@ def whole_counts(axis: Any) -> None:
     axis.set_major_locator(MaxNLocator(nbins=5, integer=True))
 
 
-def legend(axes: Any, colors: Mapping[str, str], **where: Any) -> None:
+def legend(axes: Any, colors: Mapping[str, str]) -> None:
     from matplotlib.patches import Patch
 
-    axes.legend(
-        handles=[Patch(color=c, label=label) for label, c in colors.items()], fontsize=8, frameon=False, **where
-    )
+    handles = [Patch(color=color, label=label) for label, color in colors.items()]
+    axes.legend(handles=handles, fontsize=8, frameon=False, loc="lower right")
+
+
+def legend_beside(axes: Any) -> None:
+    axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def character_colors(run: Run) -> dict[str, str]:
@@ -134,11 +154,11 @@ def character_colors(run: Run) -> dict[str, str]:
 
 
 def still_of(run: Run, frame_id: str) -> Picture:
-    extract = run.stage("extract")
-    return read_image(extract.output.path / extract.output.by_id[frame_id].file)
+    extract = run.stage("extract").output
+    return read_image(extract.path / extract.by_id[frame_id].file)
 
 
-def pick(part: str | None, among: Mapping[str, Any], rank: Any) -> str:
+def pick(part: str | None, among: Collection[str], rank: Any) -> str:
     """The id that holds `part`, or the best by `rank` where none is asked for. Raises `InputError` where no id holds it."""
     if part is None:
         return max(among, key=rank)
@@ -148,6 +168,14 @@ def pick(part: str | None, among: Mapping[str, Any], rank: Any) -> str:
             f"no id holds '{part}'; expected a part of one of {len(among)} ids, such as {next(iter(among))}"
         )
     return matches[0]
+
+
+def pick_character(name: str | None, among: Collection[str], rank: Any, what: str) -> str:
+    """The character that is asked for, unset the best by `rank`. Raises `InputError` where it is none of those that have `what`."""
+    chosen = name or max(among, key=rank)
+    if chosen not in among:
+        raise InputError(f"{chosen} has no {what} in this run; expected one of {', '.join(sorted(among))}")
+    return chosen
 
 
 def rectangle(axes: Any, box: Box, color: str, style: str, width: float = 2) -> None:
@@ -165,27 +193,18 @@ def picture_at(axes: Any, picture: Picture, place: tuple[float, float], zoom: fl
 
 
 def written_on(axes: Any, box: Box, text: str, color: str) -> None:
-    axes.text(
-        box.x0,
-        max(box.y0 - 3, 4),
-        text,
-        fontsize=8,
-        color="white",
-        va="bottom",
-        clip_on=True,
-        bbox={"facecolor": color, "edgecolor": "none", "pad": 1.5},
-    )
+    plate = {"facecolor": color, "edgecolor": "none", "pad": 1.5}
+    top = max(box.y0 - 3, 4)
+    axes.text(box.x0, top, text, fontsize=8, color="white", va="bottom", clip_on=True, bbox=plate)
 
 
 def shrunk(picture: Picture, side: int) -> Picture:
-    import cv2
-
-    factor = min(1.0, side / max(picture.shape[:2]))
-    size = (max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor)))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+    small = Image.fromarray(picture)
+    small.thumbnail((side, side), Image.Resampling.BOX)
+    return np.asarray(small)
 
 
-def wrapped(text: str, width: int) -> str:
-    import textwrap
-
-    return "\n".join(textwrap.wrap(text, width))
+def cut(picture: Picture, box: Box) -> Picture:
+    """The part of `picture` in `box`."""
+    x0, y0, x1, y1 = box.pixels()
+    return picture[y0:y1, x0:x1]

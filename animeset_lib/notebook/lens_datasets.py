@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -21,7 +20,7 @@ from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.pictures.crop import CropStage
 from animeset_lib.pictures.quality import QualityStage
-from animeset_lib.pipeline.cast_pack import CastPack, open_pack
+from animeset_lib.pipeline.cast_pack import open_pack
 from animeset_lib.pipeline.stages_on_disk import stages_with
 from animeset_lib.published.captions import CaptionSet
 from animeset_lib.published.layout import images_of, rows_of
@@ -44,6 +43,16 @@ _SURE = 0.5
 """Below this confidence (of the cluster stage, 0..1) a face is in the view "low confidence". A place to begin looking, no limit of anything."""
 _NEARLY_AS_SHARP = 0.98
 """A duplicate with at least this share of the sharpness of the still that stands for it is in "dropped as duplicate but sharp"."""
+_ABOUT = {
+    "duplicate groups": "One group at a time: the still that stays, then what it stands for",
+    "dropped as duplicate but sharp": (
+        f"Duplicates with at least {_NEARLY_AS_SHARP:.0%} of the sharpness of the still that stays, the least similar ones first"
+    ),
+    "closest calls": "Duplicates, the least similar ones first",
+    "all faces": "One picture per face; tag labels here",
+    "low confidence": f"Faces of a character with a confidence below {_SURE:g}",
+}
+"""Saved view → what FiftyOne says of it, where its name is not enough."""
 
 
 class Builder:
@@ -58,173 +67,141 @@ class Builder:
 
     def build(self, kind: Kind, dataset: Any) -> None:
         """Samples, fields and saved views for an empty `dataset`. Raises `InputError` where the pictures are not there any more."""
-        build: dict[Kind, Callable[[Any], None]] = {
+        build: dict[Kind, Callable[[Any], dict[str, Any]]] = {
             "stills": self._stills,
             "faces": self._faces,
             "crops": self._crops,
             "dataset": self._dataset,
         }
-        build[kind](dataset)
+        for name, view in build[kind](dataset).items():
+            dataset.save_view(name, view, description=_ABOUT.get(name))
 
-    def _stills(self, dataset: Any) -> None:
-        outputs = stages_with(self._work, DedupeStage)
-        if outputs is None:
-            raise InputError(f"the stills of {self._work.name} are not kept any more; run the film with --keep-work")
-        stills = outputs[ExtractStage].path
-        frames = outputs[ExtractStage].by_id
+    def _stills(self, dataset: Any) -> dict[str, Any]:
+        outputs = self._kept(DedupeStage)
+        stills = outputs[ExtractStage]
         rows = outputs[DedupeStage].by_id
         decided = settle_frames(rows, self._log.standing).decided
         samples = []
         for row in rows.values():
-            stands = _stands_for(row, rows)
-            frame = frames[row.id]
-            decision = decided.get(row.id)
+            frame, first = stills.by_id[row.id], rows[_stands_for(row, rows)]
             samples.append(
                 self._fo.Sample(
-                    filepath=str((stills / frame.file).resolve()),
+                    filepath=str((stills.path / frame.file).resolve()),
                     frame_id=row.id,
                     time_s=frame.pts_ms / 1000,
-                    shot=frame.shot,
-                    cause=frame.cause,
-                    group=stands,
+                    **_fields(frame, "shot", "cause"),
+                    group=first.id,
                     state="kept" if row.dropped is None else "dropped",
                     reason=row.dropped,
-                    why=row.why,
-                    duplicate_of=row.duplicate_of,
-                    hamming=row.hamming,
-                    ssim=row.ssim,
-                    local_ssim=row.local_ssim,
-                    sharpness=row.sharpness,
-                    sharpness_share=row.sharpness / rows[stands].sharpness if rows[stands].sharpness else None,
-                    contrast=row.contrast,
-                    decided=decision.effect if decision is not None else None,
+                    **_fields(row, "why", "duplicate_of", "hamming", "ssim", "local_ssim", "sharpness", "contrast"),
+                    sharpness_share=row.sharpness / first.sharpness if first.sharpness else None,
+                    decided=decided[row.id].effect if row.id in decided else None,
                 )
             )
         words, numbers = ("reason", "duplicate_of", "decided"), ("ssim", "local_ssim", "sharpness_share")
-        types = {"hamming": "IntField"} | dict.fromkeys(words, "StringField") | dict.fromkeys(numbers, "FloatField")
-        self._fill(dataset, samples, types)
+        self._fill(dataset, samples, StringField=words, FloatField=numbers, IntField=("hamming",))
         if not samples:
-            return
+            return {}
         f = self._fo.ViewField
-        sizes = Counter(dataset.values("group"))
-        several = [group for group, size in sizes.items() if size > 1]
+        several = [group for group, size in Counter(dataset.values("group")).items() if size > 1]
         dropped = dataset.match(f("reason") == "duplicate")
-        # the still that stands for a group has no distance to itself and comes first
-        groups = dataset.match(f("group").is_in(several)).group_by("group", order_by="hamming")
-        dataset.save_view(
-            "duplicate groups", groups, description="One group at a time: the still that stays, then what it stands for"
-        )
-        dataset.save_view("kept", dataset.match(f("state") == "kept"))
-        dataset.save_view("dropped as duplicate", dropped.sort_by("group"))
         sharp = dropped.match(f("sharpness_share") >= _NEARLY_AS_SHARP)
-        dataset.save_view(
-            "dropped as duplicate but sharp",
-            sharp.sort_by("local_ssim"),
-            description=f"Duplicates with at least {_NEARLY_AS_SHARP:.0%} of the sharpness of the still that stays, the least similar ones first",
-        )
-        dataset.save_view(
-            "closest calls", dropped.sort_by("local_ssim"), description="Duplicates, the least similar ones first"
-        )
-        dataset.save_view("decided by you", dataset.match(f("decided") != None))  # noqa: E711 - builds an expression
+        return {
+            # the still that stands for a group has no distance to itself and comes first
+            "duplicate groups": dataset.match(f("group").is_in(several)).group_by("group", order_by="hamming"),
+            "kept": dataset.match(f("state") == "kept"),
+            "dropped as duplicate": dropped.sort_by("group"),
+            "dropped as duplicate but sharp": sharp.sort_by("local_ssim"),
+            "closest calls": dropped.sort_by("local_ssim"),
+            "decided by you": dataset.match(f("decided") != None),  # noqa: E711 - builds an expression
+        }
 
-    def _faces(self, dataset: Any) -> None:
-        pack = self._pack()
+    def _faces(self, dataset: Any) -> dict[str, Any]:
+        pack = open_pack(self._place)
+        if pack is None:
+            raise InputError(f"{self._work.name} is not sorted any more; run the film, --until cast is enough")
         stills, outputs = pack.stills(self._work), pack.outputs
-        sorting = Sorting(outputs, self._log)
         quality = self._quality_of(outputs)
         shown: dict[Path, list[Face]] = defaultdict(list)
-        for _, face in sorted(sorting.faces.items()):
+        for _, face in sorted(Sorting(outputs, self._log).faces.items()):
             shown[stills / face.frame.file if stills is not None else pack.head(face.region.id)].append(face)
         box_of = _in_still if stills is not None else _in_head
         samples = []
-        for picture, faces_in_it in shown.items():
-            frame = faces_in_it[0].frame
+        for picture, own in shown.items():
+            found = [self._detection(face, box_of(face), quality.get(face.region.id)) for face in own]
             samples.append(
                 self._fo.Sample(
                     filepath=str(picture.resolve()),
-                    frame_id=frame.id,
-                    time_s=frame.pts_ms / 1000,
-                    shot=frame.shot,
-                    faces=self._fo.Detections(
-                        detections=[
-                            self._detection(face, box_of(face), quality.get(face.region.id)) for face in faces_in_it
-                        ]
-                    ),
+                    frame_id=own[0].frame.id,
+                    time_s=own[0].frame.pts_ms / 1000,
+                    shot=own[0].frame.shot,
+                    faces=self._fo.Detections(detections=found),
                 )
             )
-        words = ("decided", "quality_reason", "quality_why")
-        types = {f"faces.detections.{name}": "StringField" for name in words}
-        self._fill(dataset, samples, types | {"faces.detections.quality": "FloatField"})
+        words = (f"faces.detections.{name}" for name in ("decided", "quality_reason", "quality_why"))
+        self._fill(dataset, samples, StringField=words, FloatField=("faces.detections.quality",))
+        if not samples:
+            return {}
         self._add_map(dataset, outputs)
         f = self._fo.ViewField
 
         def faces(condition: Any) -> Any:
             return dataset.filter_labels("faces", condition).to_patches("faces")
 
-        if not samples:
-            return
-        dataset.save_view("all faces", dataset.to_patches("faces"), description="One picture per face; tag labels here")
-        dataset.save_view("noise", faces(f("label") == LABELS[NOISE]))
-        low = faces((f("label") != LABELS[NOISE]) & (f("confidence") < _SURE))
-        dataset.save_view("low confidence", low, description=f"Faces of a character with a confidence below {_SURE:g}")
-        dataset.save_view("not a character", faces(f("label") == LABELS[REJECTED]))
-        dataset.save_view("decided by you", faces(f("decided") != None))  # noqa: E711 - builds an expression
-        for reason in sorted({row.dropped for row in quality.values() if row.dropped is not None} | {"too_dark"}):
-            dataset.save_view(reason.replace("_", " "), faces(f("quality_reason") == reason))
+        reasons = sorted({row.dropped for row in quality.values() if row.dropped is not None} | {"too_dark"})
+        return {
+            "all faces": dataset.to_patches("faces"),
+            "noise": faces(f("label") == LABELS[NOISE]),
+            "low confidence": faces((f("label") != LABELS[NOISE]) & (f("confidence") < _SURE)),
+            "not a character": faces(f("label") == LABELS[REJECTED]),
+            "decided by you": faces(f("decided") != None),  # noqa: E711 - builds an expression
+            **{reason.replace("_", " "): faces(f("quality_reason") == reason) for reason in reasons},
+        }
 
-    def _crops(self, dataset: Any) -> None:
-        later: tuple[StageType, ...] = (DatasetStage, CaptionStage, AttributesStage, TagStage, CropStage)
-        outputs = next((kept for stage in later if (kept := stages_with(self._work, stage)) is not None), None)
-        if outputs is None:
-            raise InputError(f"the crops of {self._work.name} are not kept any more; run the film with --keep-work")
-        tagged = outputs[TagStage].by_id if TagStage in outputs else {}
-        kinds = outputs[AttributesStage].by_id if AttributesStage in outputs else {}
-        captions = outputs[CaptionStage].by_id if CaptionStage in outputs else {}
-        chosen = outputs[DatasetStage].by_id if DatasetStage in outputs else {}
-        quality = outputs[QualityStage].by_id
+    def _crops(self, dataset: Any) -> dict[str, Any]:
+        outputs = self._kept(DatasetStage, CaptionStage, AttributesStage, TagStage, CropStage)
+
+        def rows(stage: StageType) -> dict[str, Any]:
+            return outputs[stage].by_id if stage in outputs else {}
+
+        tagged, kinds = rows(TagStage), rows(AttributesStage)
+        captions, chosen = rows(CaptionStage), rows(DatasetStage)
         samples = []
         for crop in outputs[CropStage].kept:
-            caption, final, tags = captions.get(crop.id), chosen.get(crop.id), tagged.get(crop.id)
-            kind = kinds.get(crop.id)
+            final, quality = chosen.get(crop.id), outputs[QualityStage].by_id[crop.region_id]
             samples.append(
                 self._fo.Sample(
                     filepath=str((outputs[CropStage].path / crop.file).resolve()),
                     crop_id=crop.id,
-                    frame_id=crop.frame_id,
-                    region_id=crop.region_id,
+                    **_fields(crop, "frame_id", "region_id"),
                     character=self._fo.Classification(label=crop.character),
-                    framing=crop.framing,
-                    factor=crop.factor,
-                    upscaler=crop.upscaler,
+                    **_fields(crop, "framing", "factor", "upscaler"),
                     faces=self._faces_in(crop),
-                    quality=quality[crop.region_id].score,
-                    measured=quality[crop.region_id].measured,
-                    booru=self._scores(tags.general if tags is not None else {}),
-                    caption=caption.caption if caption is not None else None,
-                    outfit=kind.outfit if kind is not None else None,
-                    emotion=kind.emotion if kind is not None else None,
-                    background=kind.background if kind is not None else None,
-                    view=kind.view if kind is not None else None,
+                    quality=quality.score,
+                    measured=quality.measured,
+                    booru=self._scores(tagged[crop.id].general if crop.id in tagged else {}),
+                    **_fields(captions.get(crop.id), "caption"),
+                    **_fields(kinds.get(crop.id), "outfit", "emotion", "background", "view"),
                     used=None if final is None else final.dropped is None,
-                    rank=final.rank if final is not None else None,
-                    why=final.why if final is not None else None,
+                    **_fields(final, "rank", "why"),
                 )
             )
         words = ("upscaler", "caption", "outfit", "emotion", "background", "view", "why")
-        types = {"used": "BooleanField", "rank": "IntField"} | dict.fromkeys(words, "StringField")
-        self._fill(dataset, samples, types)
+        self._fill(dataset, samples, StringField=words, BooleanField=("used",), IntField=("rank",))
         if not samples:
-            return
+            return {}
         f = self._fo.ViewField
-        dataset.save_view("by character", dataset.sort_by("character.label"))
-        dataset.save_view("used", dataset.match(f("used") == True).sort_by("rank"))  # noqa: E712 - builds an expression
-        dataset.save_view("not used", dataset.match(f("used") == False))  # noqa: E712 - builds an expression
-        dataset.save_view("with another face", dataset.match(f("faces.detections").length() > 1))
-        dataset.save_view("worst quality first", dataset.sort_by("quality"))
-        for framing in sorted({crop.framing for crop in outputs[CropStage].kept}):
-            dataset.save_view(framing.replace("_", " "), dataset.match(f("framing") == framing))
+        framings = sorted({crop.framing for crop in outputs[CropStage].kept})
+        return {
+            "by character": dataset.sort_by("character.label"),
+            "used": dataset.match(f("used") == True).sort_by("rank"),  # noqa: E712 - builds an expression
+            "not used": dataset.match(f("used") == False),  # noqa: E712 - builds an expression
+            "with another face": dataset.match(f("faces.detections").length() > 1),
+            "worst quality first": dataset.sort_by("quality"),
+            **{framing.replace("_", " "): dataset.match(f("framing") == framing) for framing in framings},
+        }
 
-    def _dataset(self, dataset: Any) -> None:
+    def _dataset(self, dataset: Any) -> dict[str, Any]:
         assert self._published is not None
         samples = []
         characters = images_of(self._published)
@@ -237,37 +214,43 @@ class Builder:
                     frame_id=about.get("frame"),
                     region_id=about.get("region"),
                     character=self._fo.Classification(label=picture.character),
-                    framing=picture.framing,
-                    caption=picture.caption,
+                    **_fields(picture, "framing", "caption"),
                     caption_edited=picture.edited,
                     caption_problem=picture.problem or None,
                     booru=self._scores(about.get("tag_scores", {})),
-                    outfit=picture.outfit,
-                    emotion=picture.emotion,
-                    background=picture.background,
+                    **_fields(picture, "outfit", "emotion", "background"),
                     quality=about.get("quality"),
                     rank=about.get("rank"),
                     time_s=None if picture.time_ms is None else picture.time_ms / 1000,
                 )
             )
         words = ("frame_id", "region_id", "caption_problem")
-        types = {"rank": "IntField", "quality": "FloatField", "time_s": "FloatField"} | dict.fromkeys(
-            words, "StringField"
-        )
-        self._fill(dataset, samples, types)
-        if samples:
-            dataset.save_view("one character at a time", dataset.group_by("character.label", order_by="rank"))
-            dataset.save_view("worst quality first", dataset.sort_by("quality"))
+        self._fill(dataset, samples, StringField=words, IntField=("rank",), FloatField=("quality", "time_s"))
+        if not samples:
+            return {}
+        return {
+            "one character at a time": dataset.group_by("character.label", order_by="rank"),
+            "worst quality first": dataset.sort_by("quality"),
+        }
 
-    def _fill(self, dataset: Any, samples: Sequence[Any], optional: Mapping[str, str]) -> None:
-        """`optional` is field → FiftyOne's type, for fields that may be empty in every sample: FiftyOne takes types from values, and without one
-        the field could be neither shown nor set later."""
+    def _kept(self, *stages: StageType) -> Given:
+        """The first of `stages` whose rows are kept, with those before it."""
+        for stage in stages:
+            if (outputs := stages_with(self._work, stage)) is not None:
+                return outputs
+        what = "stills" if DedupeStage in stages else "crops"
+        raise InputError(f"the {what} of {self._work.name} are not kept any more; run the film with --keep-work")
+
+    def _fill(self, dataset: Any, samples: Sequence[Any], **optional: Iterable[str]) -> None:
+        """`optional` is FiftyOne's type → fields of it that may be empty in every sample: FiftyOne takes types from values, and without one the
+        field could be neither shown nor set later."""
         dataset.add_samples(samples, progress=False)
         if samples:
             dataset.add_dynamic_sample_fields()
-        for name, kind in optional.items():
-            if samples and dataset.get_field(name) is None:
-                dataset.add_sample_field(name, getattr(self._fo, kind))
+        for kind, names in optional.items():
+            for name in names:
+                if samples and dataset.get_field(name) is None:
+                    dataset.add_sample_field(name, getattr(self._fo, kind))
         dataset.app_config.color_scheme = self._fo.ColorScheme(color_by="value")
         dataset.save()
 
@@ -277,26 +260,24 @@ class Builder:
             label=label,
             shown=label,
             bounding_box=place,
-            confidence=face.cluster.confidence,
             region_id=face.region.id,
-            cluster=face.cluster.cluster,
-            track=face.cluster.track,
+            **_fields(face.cluster, "confidence", "cluster", "track"),
             score=face.region.score,
             why=face.now.why or face.cluster.why,
             decided=decided_words(face),
-            quality=quality.score if quality is not None else None,
-            quality_reason=quality.dropped if quality is not None else None,
-            quality_why=quality.why if quality is not None else None,
+            quality=getattr(quality, "score", None),
+            quality_reason=getattr(quality, "dropped", None),
+            quality_why=getattr(quality, "why", None),
         )
 
     def _faces_in(self, crop: Crop) -> Any:
-        others = [face for face in crop.faces if face != crop.face]
-        own = [crop.face] if crop.face is not None else []
         return self._fo.Detections(
             detections=[
-                self._fo.Detection(label=label, bounding_box=_relative(face, crop.width, crop.height))
-                for label, faces in ((crop.character, own), ("another", others))
-                for face in faces
+                self._fo.Detection(
+                    label=crop.character if face == crop.face else "another",
+                    bounding_box=_relative(face, crop.width, crop.height),
+                )
+                for face in crop.faces
             ]
         )
 
@@ -317,25 +298,11 @@ class Builder:
         for sample, ids, faces in zip(samples, labels, regions, strict=True):
             rows[sample] = np.stack([vectors[places[face]] for face in faces])
             points |= {id: np.array([clusters[face].x, clusters[face].y]) for id, face in zip(ids, faces, strict=True)}
-        if points:
-            self._fo.brain.compute_visualization(
-                dataset, patches_field="faces", points=points, brain_key="umap", progress=False
-            )
-            self._fo.brain.compute_similarity(
-                dataset,
-                patches_field="faces",
-                embeddings=rows,
-                brain_key="identity",
-                backend="sklearn",
-                metric="cosine",
-                progress=False,
-            )
-
-    def _pack(self) -> CastPack:
-        pack = open_pack(self._place)
-        if pack is None:
-            raise InputError(f"{self._work.name} is not sorted any more; run the film, --until cast is enough")
-        return pack
+        about: dict[str, Any] = {"patches_field": "faces", "progress": False}
+        self._fo.brain.compute_visualization(dataset, points=points, brain_key="umap", **about)
+        self._fo.brain.compute_similarity(
+            dataset, embeddings=rows, brain_key="identity", backend="sklearn", metric="cosine", **about
+        )
 
     def _quality_of(self, outputs: Given) -> dict[str, QualityRow]:
         """Quality rows that were made from this very sorting."""
@@ -345,14 +312,9 @@ class Builder:
         return later[QualityStage].by_id
 
 
-def _metadata(published: Path) -> dict[str, dict[str, Any]]:
-    """What the published `metadata.jsonl` say, by the picture's path in the film's folder."""
-    rows = {}
-    for file in sorted(published.glob("*/metadata.jsonl")):
-        for line in file.read_text(encoding="utf-8").splitlines():
-            row: dict[str, Any] = json.loads(line)
-            rows[f"{file.parent.name}/{row['file_name']}"] = row
-    return rows
+def _fields(row: object, *names: str) -> dict[str, Any]:
+    """Those fields of a row; each None where there is no row."""
+    return {name: getattr(row, name, None) for name in names}
 
 
 def _relative(box: Box, width: int, height: int) -> list[float]:

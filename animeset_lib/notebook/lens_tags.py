@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,6 @@ from animeset_lib.wording import counted
 
 __all__ = ["Saved", "Tags", "dataset_name"]
 
-_FRAME_TAGS: tuple[FrameKind, ...] = ("duplicate", "keep", "restore")
 _FACE_TAGS = ("not_a_character", "drop", "restore")
 _FRAME_WORDS: Mapping[FrameKind, str] = {
     "duplicate": "to be dropped as duplicate",
@@ -75,10 +74,13 @@ class Tags:
         """See `Lens.save_decisions`."""
         wishes: list[_Wish] = []
         outcome = _Outcome()
+        pack = open_pack(self._place)
+        sorting = None if pack is None else Sorting(pack.outputs, self._log)
+        characters = set() if sorting is None else sorting.groups.keys() - LABELS
         for kind in kinds:
-            if self._fo.dataset_exists(dataset_name(self._film, kind)):
-                wishes += self._wishes(kind, self._fo.load_dataset(dataset_name(self._film, kind)), outcome)
-        sorting = self._sorting()
+            if (dataset := self._open(kind)) is not None and len(dataset):
+                wishes += _sample_wishes(kind, dataset, characters, outcome)
+                wishes += _label_wishes(dataset, characters, outcome) if kind == "faces" else []
         self._save_frames([wish for wish in wishes if wish.about == "frame"], outcome)
         self._save_faces([wish for wish in wishes if wish.about == "face"], sorting, outcome)
         self._take_off(outcome.done)
@@ -86,78 +88,27 @@ class Tags:
             self._show_decisions(sorting)
         return Saved(tuple(outcome.saved), tuple(outcome.refused))
 
-    def _wishes(self, kind: Kind, dataset: Any, outcome: _Outcome) -> list[_Wish]:
-        wishes: list[_Wish] = []
-        if not len(dataset):
-            return wishes
-        ids, tags, frames = dataset.values(["id", "tags", "frame_id"])
-        # whose face a tag on the whole picture means
-        if kind in ("crops", "dataset"):
-            alone: list[str | None] = dataset.values("region_id")
-        elif kind == "faces":
-            alone = [faces[0] if len(faces) == 1 else None for faces in dataset.values("faces.detections.region_id")]
-        else:
-            alone = [None] * len(ids)
-        characters = self._characters()
-        for id, own_tags, frame, face in zip(ids, tags, frames, alone, strict=True):
-            for what in own_tags or ():
-                if kind in ("stills", "faces") and what in _FRAME_TAGS and (what != "restore" or kind == "stills"):
-                    wishes.append(_Wish(what, "frame", frame, kind, id, None))
-                elif (meant := _face_wish(what, characters)) is not None:
-                    if face is None:
-                        outcome.refused.append(
-                            f"'{what}' on {frame} does not tell which face is meant; tag the face in the dataset of faces"
-                        )
-                    else:
-                        wishes.append(_Wish(meant, "face", face, kind, id, None))
-                elif what in _FRAME_TAGS:
-                    outcome.refused.append(
-                        f"'{what}' is said of stills, not of pictures cut from them; tag {frame} in the dataset of stills"
-                    )
-        if kind == "faces":
-            wishes += self._label_wishes(dataset, characters, outcome)
-        return wishes
-
-    def _label_wishes(self, dataset: Any, characters: set[str], outcome: _Outcome) -> list[_Wish]:
-        wishes: list[_Wish] = []
-        columns = dataset.values(
-            ["id", *(f"faces.detections.{name}" for name in ("id", "region_id", "tags", "label", "shown"))]
-        )
-        for sample, *faces in zip(*columns, strict=True):
-            for label_id, region, own_tags, label, shown in zip(*faces, strict=True):
-                if region is None:  # drawn by hand in the App; no face of ours
-                    continue
-                for what in own_tags or ():
-                    if (meant := _face_wish(what, characters)) is not None:
-                        wishes.append(_Wish(meant, "face", region, "faces", sample, label_id))
-                    elif what in _FRAME_TAGS:
-                        outcome.refused.append(f"'{what}' is said of stills, not of faces; tag the still of {region}")
-                if label != shown:
-                    meant = {LABELS[NOISE]: "restore", LABELS[REJECTED]: "not_a_character"}.get(label, f"name:{label}")
-                    wishes.append(_Wish(meant, "face", region, "faces", sample, label_id, edited=True))
-        return wishes
+    def _open(self, kind: Kind) -> Any:
+        name = dataset_name(self._film, kind)
+        return self._fo.load_dataset(name) if self._fo.dataset_exists(name) else None
 
     def _save_frames(self, wishes: Sequence[_Wish], outcome: _Outcome) -> None:
-        of_frame: dict[str, list[_Wish]] = defaultdict(list)
-        for wish in wishes:
-            of_frame[wish.target].append(wish)
+        of_frame = _by_target(wishes)
         decided = settle_frames(of_frame, self._log.standing).decided
-        for what in _FRAME_TAGS:
-            frames = []
-            for frame, own in of_frame.items():
-                if {wish.what for wish in own} != {what}:
-                    continue
-                outcome.done += own
-                now = decided[frame].kind if frame in decided else "restore"
-                if now != what:
+        new: dict[FrameKind, list[str]] = {what: [] for what in _FRAME_WORDS}
+        for frame, own in of_frame.items():
+            if len(said := sorted({wish.what for wish in own})) > 1:
+                outcome.refused.append(f"{frame} is tagged {' and '.join(said)}; leave one of them")
+                continue
+            outcome.done += own
+            for what, frames in new.items():
+                if said == [what] and what != (decided[frame].kind if frame in decided else "restore"):
                     frames.append(frame)
+        for what, frames in new.items():
             if frames:
                 words = f"{counted(len(frames), 'still')}: {_FRAME_WORDS[what]}"
                 self._log.add_frames(what, sorted(frames), words=words)
                 outcome.saved.append(words)
-        for frame, own in of_frame.items():
-            if len(said := sorted({wish.what for wish in own})) > 1:
-                outcome.refused.append(f"{frame} is tagged {' and '.join(said)}; leave one of them")
 
     def _save_faces(self, wishes: Sequence[_Wish], sorting: Sorting | None, outcome: _Outcome) -> None:
         if not wishes:
@@ -167,14 +118,11 @@ class Tags:
                 f"{len(wishes)} tags of faces cannot be saved, for this film was not sorted; run it, --until cast is enough"
             )
             return
-        of_face: dict[str, list[_Wish]] = defaultdict(list)
-        for wish in wishes:
-            of_face[wish.target].append(wish)
-        wanted: dict[str, list[str]] = {what: [] for what in ("merge", "not_a_character", "name", "drop", "restore")}
+        wanted: dict[str, list[str]] = defaultdict(list)
         target: dict[str, str] = {}
         before = {face: group_of(one.now) for face, one in sorting.faces.items()}
-        known = {group for group in before.values() if group not in LABELS}
-        for face, own in of_face.items():
+        known = set(before.values()) - LABELS.keys()
+        for face, own in _by_target(wishes).items():
             try:
                 meant = _one_meaning(face, [wish.what for wish in own], face in sorting.faces, known)
             except InputError as error:
@@ -186,11 +134,13 @@ class Tags:
                 if name:
                     target[face] = name
         self._merge(wanted["merge"], target, before, sorting, outcome)
-        self._reject(wanted["not_a_character"], sorting, outcome)
+        new = [face for face in wanted["not_a_character"] if group_of(sorting.faces[face].now) != REJECTED]
+        for group, members in _whole_groups(new, sorting):
+            sorting.reject(members, group)
+            outcome.saved.append(self._log.can_undo)
         self._name(wanted["name"], target, sorting, outcome)
         for what, decide in (("drop", sorting.drop), ("restore", sorting.restore)):
-            faces = [face for face in wanted[what] if not _is_so(what, sorting.faces[face])]
-            if faces:
+            if faces := [face for face in wanted[what] if not _is_so(what, sorting.faces[face])]:
                 decide(faces)
                 outcome.saved.append(self._log.can_undo)
 
@@ -207,29 +157,18 @@ class Tags:
             into[before[face]].add(target[face])
         for group, names in sorted(into.items()):
             if group in LABELS:
-                outcome.refused.append(
-                    f"{LABELS[group]} is no group that could be merged; tag its faces name:... one by one"
-                )
+                refused = f"{LABELS[group]} is no group that could be merged; tag its faces name:... one by one"
             elif len(names) > 1:
-                outcome.refused.append(
-                    f"{group} is to be merged with {' and with '.join(sorted(names))}; leave one of them"
-                )
-            elif group not in names:
-                (name,) = names
-                sorting.merge([group], name)
-                outcome.saved.append(self._log.can_undo)
-                continue
+                refused = f"{group} is to be merged with {' and with '.join(sorted(names))}; leave one of them"
             else:
+                if group not in names:
+                    sorting.merge([group], *names)
+                    outcome.saved.append(self._log.can_undo)
                 continue
+            outcome.refused.append(refused)
             outcome.done = [
                 wish for wish in outcome.done if not (wish.what.startswith("merge:") and before[wish.target] == group)
             ]
-
-    def _reject(self, faces: Sequence[str], sorting: Sorting, outcome: _Outcome) -> None:
-        new = [face for face in faces if group_of(sorting.faces[face].now) != REJECTED]
-        for group, members in _whole_groups(new, sorting):
-            sorting.reject(members, group)
-            outcome.saved.append(self._log.can_undo)
 
     def _name(self, faces: Sequence[str], target: Mapping[str, str], sorting: Sorting, outcome: _Outcome) -> None:
         for name in sorted({target[face] for face in faces}):
@@ -248,7 +187,7 @@ class Tags:
             for wish in done:
                 if wish.where == where and not wish.edited:
                     of_sample[wish.sample].append(wish)
-            for sample in self._fo.load_dataset(dataset_name(self._film, where)).select(list(of_sample)):
+            for sample in self._open(where).select(list(of_sample)):
                 own = of_sample[sample.id]
                 sample.tags = _without(sample.tags, [wish.what for wish in own if wish.label is None])
                 for face in sample.faces.detections if where == "faces" else ():
@@ -257,29 +196,75 @@ class Tags:
 
     def _show_decisions(self, sorting: Sorting | None) -> None:
         """Brings the fields that tell of decisions up to date in the datasets that are open."""
-        if self._fo.dataset_exists(dataset_name(self._film, "stills")):
-            dataset = self._fo.load_dataset(dataset_name(self._film, "stills"))
+        if (dataset := self._open("stills")) is not None:
             frames = dataset.values("frame_id")
             decided = settle_frames(frames, self._log.standing).decided
             dataset.set_values("decided", [decided[frame].effect if frame in decided else None for frame in frames])
-        if sorting is not None and self._fo.dataset_exists(dataset_name(self._film, "faces")):
-            dataset = self._fo.load_dataset(dataset_name(self._film, "faces"))
+        if sorting is not None and (dataset := self._open("faces")) is not None:
             regions = dataset.values("faces.detections.region_id")
             for name, show in (("label", label_of), ("shown", label_of), ("decided", decided_words)):
                 values = [[show(sorting.faces[face]) for face in faces if face in sorting.faces] for faces in regions]
                 if [len(row) for row in values] == [len(row) for row in regions]:
                     dataset.set_values(f"faces.detections.{name}", values)
 
-    def _sorting(self) -> Sorting | None:
-        pack = open_pack(self._place)
-        return None if pack is None else Sorting(pack.outputs, self._log)
 
-    def _characters(self) -> set[str]:
-        sorting = self._sorting()
-        return set() if sorting is None else {group for group in sorting.groups if group not in LABELS}
+def _sample_wishes(kind: Kind, dataset: Any, characters: Set[str], outcome: _Outcome) -> list[_Wish]:
+    """What is tagged on whole pictures."""
+    wishes: list[_Wish] = []
+    ids, tags, frames = dataset.values(["id", "tags", "frame_id"])
+    # whose face a tag on the whole picture means
+    if kind in ("crops", "dataset"):
+        alone: list[str | None] = dataset.values("region_id")
+    elif kind == "faces":
+        alone = [faces[0] if len(faces) == 1 else None for faces in dataset.values("faces.detections.region_id")]
+    else:
+        alone = [None] * len(ids)
+    for id, own_tags, frame, face in zip(ids, tags, frames, alone, strict=True):
+        for what in own_tags or ():
+            if kind in ("stills", "faces") and what in _FRAME_WORDS and (what != "restore" or kind == "stills"):
+                wishes.append(_Wish(what, "frame", frame, kind, id, None))
+            elif (meant := _face_wish(what, characters)) is not None:
+                if face is None:
+                    outcome.refused.append(
+                        f"'{what}' on {frame} does not tell which face is meant; tag the face in the dataset of faces"
+                    )
+                else:
+                    wishes.append(_Wish(meant, "face", face, kind, id, None))
+            elif what in _FRAME_WORDS:
+                outcome.refused.append(
+                    f"'{what}' is said of stills, not of pictures cut from them; tag {frame} in the dataset of stills"
+                )
+    return wishes
 
 
-def _face_wish(tag: str, characters: set[str]) -> str | None:
+def _label_wishes(dataset: Any, characters: Set[str], outcome: _Outcome) -> list[_Wish]:
+    """What is tagged on single faces, and their labels that were edited."""
+    wishes: list[_Wish] = []
+    names = ("id", "region_id", "tags", "label", "shown")
+    for sample, *faces in zip(*dataset.values(["id", *(f"faces.detections.{name}" for name in names)]), strict=True):
+        for label_id, region, own_tags, label, shown in zip(*faces, strict=True):
+            if region is None:  # drawn by hand in the App; no face of ours
+                continue
+            for what in own_tags or ():
+                if (meant := _face_wish(what, characters)) is not None:
+                    wishes.append(_Wish(meant, "face", region, "faces", sample, label_id))
+                elif what in _FRAME_WORDS:
+                    outcome.refused.append(f"'{what}' is said of stills, not of faces; tag the still of {region}")
+            if label != shown:
+                meant = {LABELS[NOISE]: "restore", LABELS[REJECTED]: "not_a_character"}.get(label, f"name:{label}")
+                wishes.append(_Wish(meant, "face", region, "faces", sample, label_id, edited=True))
+    return wishes
+
+
+def _by_target(wishes: Iterable[_Wish]) -> dict[str, list[_Wish]]:
+    """By the face or still that is meant."""
+    found: dict[str, list[_Wish]] = defaultdict(list)
+    for wish in wishes:
+        found[wish.target].append(wish)
+    return found
+
+
+def _face_wish(tag: str, characters: Set[str]) -> str | None:
     """What a tag says of a face, None when it says nothing."""
     text = tag.strip()
     if text in _FACE_TAGS or text.startswith(("name:", "merge:")):
@@ -292,7 +277,7 @@ def _without(tags: Sequence[str], wishes: Sequence[str]) -> list[str]:
     return [tag for tag in tags if tag.strip() not in wishes and f"name:{tag.strip()}" not in wishes]
 
 
-def _one_meaning(face: str, tags: Sequence[str], here: bool, known: set[str]) -> list[tuple[str, str]]:
+def _one_meaning(face: str, tags: Sequence[str], here: bool, known: Set[str]) -> list[tuple[str, str]]:
     """`(what, name)` pairs that go together. Raises `InputError` with a sentence where `tags` contradict each other or name nobody."""
     if not here:
         raise InputError(f"{face} is not among the faces of this film any more; open the faces again")

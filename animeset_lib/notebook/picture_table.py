@@ -5,29 +5,32 @@ from __future__ import annotations
 import html
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from animeset_lib.cast.detect import DetectStage
 from animeset_lib.cast.head_box import head_crop
-from animeset_lib.dashboard.pictures import thumbnail
+from animeset_lib.dashboard.pictures import Cut, thumbnail
+from animeset_lib.export.lint import Report
 from animeset_lib.frames.extract import ExtractStage
+from animeset_lib.media import Picture, read_image
+from animeset_lib.notebook.figures import cut
 from animeset_lib.pictures.crop import CropStage
-from animeset_lib.records import Box
 
 if TYPE_CHECKING:
-    from animeset_lib.export.lint import Report
     from animeset_lib.notebook.run import StageView
 
-__all__ = ["PictureTable", "fates", "findings", "picture_of", "reason_of", "reasons", "stage_table"]
+__all__ = ["PictureTable", "fates", "findings", "full_picture", "reason_of", "reasons", "stage_table"]
 
 _PX = 128
 _SHOWN = 60
 """Most rows with pictures that a page gets: each is about five kilobytes."""
 _TOP_TAGS = 8
 
-Column = tuple[str, Callable[[Any, "StageView"], Any]]
+Getter = Callable[[Any, "StageView"], Any]
+"""Row and its stage → what stands in one column."""
 
 
 class Thumb(str):
@@ -85,8 +88,9 @@ def _text(value: Any) -> str:
     return html.escape(str(value))
 
 
-def _table(records: Sequence[Mapping[str, Any]], ids: Sequence[str], said: str) -> PictureTable:
-    table = PictureTable(list(records), index=pd.Index(ids, name="id"), dtype=object)
+def _table(titles: Sequence[str], ids: Sequence[str], rows: Sequence[Sequence[Any]], said: str) -> PictureTable:
+    """A column per title; `rows` have what stands in each."""
+    table = PictureTable(list(rows), index=pd.Index(ids, name="id"), columns=list(titles), dtype=object)
     for name in table.columns:
         # where pyarrow is installed, pandas would make plain text of the pictures
         if not _holds_pictures(table[name]):
@@ -95,35 +99,19 @@ def _table(records: Sequence[Mapping[str, Any]], ids: Sequence[str], said: str) 
     return table
 
 
-def _empty(titles: Sequence[str], said: str) -> PictureTable:
-    table = PictureTable(columns=list(titles), index=pd.Index([], name="id"))
-    table.said = said
-    return table
-
-
 def stage_table(view: StageView, rows: Sequence[Any], total: int, *, pictures: bool) -> PictureTable:
     """`rows` of one stage, of `total` that there are."""
-    columns = _COLUMNS[view.section]
-    any_dropped = any(row.dropped for row in rows)
-    one_reason = len({row.dropped for row in rows}) == 1
-    records = []
-    for row in rows:
-        record: dict[str, Any] = {}
-        if pictures:
-            record["picture"] = picture_of(view, row)
-        record |= {title: value(row, view) for title, value in columns}
-        if any_dropped:
-            record |= {} if one_reason else {"dropped as": reason_of(view, row)}
-            record["why"] = row.why
-        records.append(record)
-    if pictures and not any(record["picture"] for record in records):
-        for record in records:
-            del record["picture"]
-    if not rows:
-        titles = ("picture",) * pictures + tuple(title for title, _ in columns)
-        return _empty(titles, f"{view.name}: no rows")
+    columns: dict[str, Getter] = dict(_COLUMNS[view.section])
+    thumbs = {row.id: picture_of(view, row) for row in rows} if pictures else {}
+    if pictures and (any(thumbs.values()) or not rows):
+        columns = {"picture": lambda row, view: thumbs[row.id], **columns}
+    if any(row.dropped for row in rows):
+        if len({row.dropped for row in rows}) > 1:
+            columns["dropped as"] = lambda row, view: reason_of(view, row)
+        columns["why"] = lambda row, view: row.why
+    cells = [[value(row, view) for value in columns.values()] for row in rows]
     of = f"{len(rows)} rows" if len(rows) == total else f"{len(rows)} of {total} rows, spread over the film"
-    return _table(records, [row.id for row in rows], f"{view.name}: {of}")
+    return _table(list(columns), [row.id for row in rows], cells, f"{view.name}: {of if rows else 'no rows'}")
 
 
 def reason_of(view: StageView, row: Any) -> str:
@@ -133,39 +121,27 @@ def reason_of(view: StageView, row: Any) -> str:
 
 def reasons(view: StageView, counts: Mapping[str, int]) -> PictureTable:
     """One line per reason, most frequent first; what was kept comes last."""
-    records, ids = [], []
-    for reason, count in Counter(counts).most_common():
+    titles = ("meaning", "rows", "share", "example", "why, of the example")
+    rows = []
+    ordered = [reason for reason, _ in Counter(counts).most_common()]
+    for reason in ordered:
         example = next(row for row in view.rows if row.dropped == reason)
-        records.append(
-            {
-                "meaning": view.output.stage.reasons[reason].means,
-                "rows": count,
-                "share": f"{count / len(view.rows):.0%}",
-                "example": picture_of(view, example),
-                "why, of the example": example.why,
-            }
-        )
-        ids.append(reason)
+        share = f"{counts[reason] / len(view.rows):.0%}"
+        meaning = view.output.stage.reasons[reason].means
+        rows.append((meaning, counts[reason], share, picture_of(view, example), example.why))
     said = f"{view.name}: {len(view.kept)} of {len(view.rows)} rows are kept, {sum(counts.values())} dropped"
-    if not records:
-        return _empty(("meaning", "rows", "share", "example", "why, of the example"), said)
-    return _table(records, ids, said)
+    return _table(titles, ordered, rows, said)
 
 
 def fates(pairs: Sequence[tuple[StageView, Any]]) -> PictureTable:
     """One line per stage and row: kept or dropped, and why."""
-    records = [
-        {
-            # one picture where several stages speak of the same thing
-            "picture": picture_of(view, row) if row.id not in {other.id for _, other in pairs[:place]} else Thumb(),
-            "stage": view.name,
-            "state": "dropped" if row.dropped else "kept",
-            "reason": reason_of(view, row),
-            "why": row.why,
-        }
-        for place, (view, row) in enumerate(pairs)
-    ]
-    return _table(records, [row.id for _, row in pairs], f"{len(pairs)} rows")
+    rows = []
+    for place, (view, row) in enumerate(pairs):
+        # one picture where several stages speak of the same thing
+        thumb = Thumb() if any(row.id == other.id for _, other in pairs[:place]) else picture_of(view, row)
+        rows.append((thumb, view.name, "dropped" if row.dropped else "kept", reason_of(view, row), row.why))
+    titles = ("picture", "stage", "state", "reason", "why")
+    return _table(titles, [row.id for _, row in pairs], rows, f"{len(pairs)} rows")
 
 
 def findings(reports: Sequence[Report]) -> PictureTable:
@@ -173,36 +149,51 @@ def findings(reports: Sequence[Report]) -> PictureTable:
     pairs = [(one, finding) for report in reports for one in report.linted for finding in one.findings]
     loaded = sum(len(report.linted) for report in reports)
     said = f"{loaded} data sets loaded: {sum(r.errors for r in reports)} errors, {sum(r.warnings for r in reports)} warnings"
-    if not pairs:
-        return _empty(("level", "format", "where", "what"), said)
-    records = [
-        {"level": finding.level, "format": one.format, "where": finding.path, "what": finding.words}
-        for one, finding in pairs
-    ]
-    return _table(records, [finding.code for _, finding in pairs], said)
+    rows = [(finding.level, one.format, finding.path, finding.words) for one, finding in pairs]
+    return _table(("level", "format", "where", "what"), [finding.code for _, finding in pairs], rows, said)
 
 
-def picture_of(view: StageView, row: Any, longest_px: int = _PX) -> Thumb:
+def picture_of(view: StageView, row: Any) -> Thumb:
     """A small picture of what a row is about: the still, the head or the crop. Empty where its file cannot be read."""
+    path, part = _source(view, row)
+    return Thumb(thumbnail(path, _PX, part))
+
+
+def full_picture(view: StageView, row: Any) -> Picture:
+    """The same in full size. Raises `InputError` where its file cannot be read."""
+    path, part = _source(view, row)
+    picture = read_image(path)
+    return picture if part is None else part[0](picture, part[1])
+
+
+def _source(view: StageView, row: Any) -> tuple[Path, Cut | None]:
+    """The file with what a row is about, and how to cut it out; None: it is the whole picture."""
     stills = view.outputs[ExtractStage]
-    if view.section in ("extract", "dedupe", "regularisation"):
-        return Thumb(thumbnail(stills.path / stills.by_id[row.id].file, longest_px))
-    if view.section in ("detect", "embed", "cluster", "cast", "quality"):
-        region = view.outputs[DetectStage].by_id[row.id]
-        path = stills.path / stills.by_id[region.frame_id].file
-        return Thumb(thumbnail(path, longest_px, (head_crop, region.face)))
+    if view.section in _OF_CROPS or view.section == "crop":
+        crops = view.outputs[CropStage]
+        return crops.path / crops.by_id[row.id].file, None
+    path = stills.path / stills.by_id[_frame_id(row, view)].file
+    if view.section in _OF_STILLS:
+        return path, None
     if view.section == "upscale":
-        path = stills.path / stills.by_id[row.frame_id].file
-        return Thumb(thumbnail(path, longest_px, (cut, row.box)))
-    crops = view.outputs[CropStage]
-    crop = crops.by_id[row.id]
-    return Thumb(thumbnail(crops.path / crop.file, longest_px))
+        return path, (cut, row.box)
+    region = view.outputs[DetectStage].by_id[row.id]
+    return path, (head_crop, region.face)
 
 
-def cut(picture: Any, box: Box) -> Any:
-    """The part of `picture` in `box`."""
-    x0, y0, x1, y1 = box.pixels()
-    return picture[y0:y1, x0:x1]
+_OF_STILLS = ("extract", "dedupe", "regularisation")
+_OF_CROPS = ("tag", "attributes", "caption", "dataset")
+"""Settings sections of the stages whose rows have the id of a still, or of a crop; those of the others but upscale and crop have a region's."""
+
+
+def _frame_id(row: Any, view: StageView) -> str:
+    if view.section in _OF_STILLS:
+        return str(row.id)
+    if view.section in ("upscale", "crop"):
+        return str(row.frame_id)
+    if view.section in _OF_CROPS:
+        return view.outputs[CropStage].by_id[row.id].frame_id
+    return view.outputs[DetectStage].by_id[row.id].frame_id
 
 
 def _seconds(row: Any, view: StageView) -> float:
@@ -210,114 +201,83 @@ def _seconds(row: Any, view: StageView) -> float:
     return round(pts_ms / 1000, 2)
 
 
-def _frame_id(row: Any, view: StageView) -> str:
-    if view.section in ("extract", "dedupe", "regularisation"):
-        return str(row.id)
-    if view.section in ("upscale", "crop"):
-        return str(row.frame_id)
-    if view.section in ("tag", "attributes", "caption", "dataset"):
-        return str(view.outputs[CropStage].by_id[row.id].frame_id)
-    return str(view.outputs[DetectStage].by_id[row.id].frame_id)
+def _of(names: str) -> dict[str, Getter]:
+    """Columns that are named as the row's fields are."""
+    return {name: _field(name) for name in names.split()}
 
 
-def _of(name: str) -> Callable[[Any, StageView], Any]:
+def _field(name: str) -> Getter:
     return lambda row, view: getattr(row, name)
 
 
-def _measured(name: str) -> Callable[[Any, StageView], Any]:
+def _measured(name: str) -> Getter:
     return lambda row, view: row.measured.get(name)
 
 
-def _crop_of(row: Any, view: StageView) -> Any:
-    return view.outputs[CropStage].by_id[row.id]
+def _character(row: Any, view: StageView) -> str:
+    return view.outputs[CropStage].by_id[row.id].character
 
 
 def _tags(row: Any, view: StageView) -> str:
     return ", ".join(f"{tag} {score:.2f}" for tag, score in list(row.general.items())[:_TOP_TAGS])
 
 
-_TIME: Column = ("time (s)", _seconds)
-_COLUMNS: Mapping[str, Sequence[Column]] = {
-    "extract": (
-        _TIME,
-        ("shot", _of("shot")),
-        ("cause", _of("cause")),
-        ("size (px)", lambda row, view: f"{row.width}x{row.height}"),
-    ),
-    "dedupe": (
-        _TIME,
-        ("sharpness (levels/px)", _of("sharpness")),
-        ("contrast (levels)", _of("contrast")),
-        ("differing bits of 64", _of("hamming")),
-        ("similarity", _of("ssim")),
-        ("in the least similar part", _of("local_ssim")),
-    ),
-    "detect": (
-        _TIME,
-        ("score", lambda row, view: round(row.score, 3)),
-        ("face height (px)", lambda row, view: round(row.face.height)),
-        ("body", lambda row, view: "estimated" if row.person_estimated else "seen"),
-    ),
-    "embed": (_TIME, ("numbers in the vector", lambda row, view: len(row.vector))),
-    "cluster": (
-        _TIME,
-        ("track", _of("track")),
-        ("cluster (-1: noise)", _of("cluster")),
-        ("confidence", _of("confidence")),
-    ),
-    "cast": (
-        _TIME,
-        ("character", lambda row, view: row.character or "(nobody)"),
-        ("named by", _of("source")),
-        ("confidence", _of("confidence")),
-    ),
-    "quality": (
-        _TIME,
-        ("face (px)", _measured("face_px")),
-        ("light part (luma)", _measured("luma_p95")),
-        ("contrast (levels)", _measured("contrast")),
-        ("blur (% of face)", _measured("blur")),
-        ("noise (levels)", _measured("noise")),
-        ("score", _of("score")),
-    ),
-    "upscale": (
-        ("character", _of("character")),
-        ("framing", _of("framing")),
-        ("in the still (px)", lambda row, view: f"{row.box.width:.0f}x{row.box.height:.0f}"),
-        ("enlarged", lambda row, view: f"{row.factor}x" if row.factor > 1 else "no"),
-        ("by", lambda row, view: row.upscaler or ""),
-    ),
-    "crop": (
-        ("character", _of("character")),
-        ("framing", _of("framing")),
-        ("size (px)", lambda row, view: f"{row.width}x{row.height}"),
-        ("enlarged", lambda row, view: f"{row.factor}x" if row.factor > 1 else "no"),
-        ("faces in it", lambda row, view: len(row.faces)),
-    ),
-    "tag": (
-        ("character", lambda row, view: _crop_of(row, view).character),
-        ("best tags with score", _tags),
-        ("tags", lambda row, view: len(row.general)),
-        ("tagger", _of("tagger")),
-    ),
-    "attributes": (
-        ("character", lambda row, view: _crop_of(row, view).character),
-        ("outfit", _of("outfit")),
-        ("emotion", _of("emotion")),
-        ("background", _of("background")),
-        ("view", _of("view")),
-        ("tags taken out", lambda row, view: ", ".join(row.removed)),
-    ),
-    "caption": (("caption", _of("caption")), ("name", _of("name"))),
-    "regularisation": (
-        _TIME,
-        ("size (px)", lambda row, view: f"{row.width}x{row.height}"),
-        ("caption", _of("caption")),
-    ),
-    "dataset": (
-        ("character", _of("character")),
-        ("rank", lambda row, view: row.rank if row.rank is not None else ""),
-        ("file", lambda row, view: row.image or ""),
-    ),
+_TIME: dict[str, Getter] = {"time (s)": _seconds}
+_SIZE: dict[str, Getter] = {"size (px)": lambda row, view: f"{row.width}x{row.height}"}
+_ENLARGED: dict[str, Getter] = {"enlarged": lambda row, view: f"{row.factor}x" if row.factor > 1 else "no"}
+_WHO: dict[str, Getter] = {"character": _character}
+_COLUMNS: Mapping[str, Mapping[str, Getter]] = {
+    "extract": _TIME | _of("shot cause") | _SIZE,
+    "dedupe": {
+        **_TIME,
+        "sharpness (levels/px)": _field("sharpness"),
+        "contrast (levels)": _field("contrast"),
+        "differing bits of 64": _field("hamming"),
+        "similarity": _field("ssim"),
+        "in the least similar part": _field("local_ssim"),
+    },
+    "detect": {
+        **_TIME,
+        "score": lambda row, view: round(row.score, 3),
+        "face height (px)": lambda row, view: round(row.face.height),
+        "body": lambda row, view: "estimated" if row.person_estimated else "seen",
+    },
+    "embed": {**_TIME, "numbers in the vector": lambda row, view: len(row.vector)},
+    "cluster": {**_TIME, **_of("track"), "cluster (-1: noise)": _field("cluster"), **_of("confidence")},
+    "cast": {
+        **_TIME,
+        "character": lambda row, view: row.character or "(nobody)",
+        "named by": _field("source"),
+        "confidence": _field("confidence"),
+    },
+    "quality": {
+        **_TIME,
+        "face (px)": _measured("face_px"),
+        "light part (luma)": _measured("luma_p95"),
+        "contrast (levels)": _measured("contrast"),
+        "blur (% of face)": _measured("blur"),
+        "noise (levels)": _measured("noise"),
+        "score": _field("score"),
+    },
+    "upscale": {
+        **_of("character framing"),
+        "in the still (px)": lambda row, view: f"{row.box.width:.0f}x{row.box.height:.0f}",
+        **_ENLARGED,
+        "by": lambda row, view: row.upscaler or "",
+    },
+    "crop": _of("character framing") | _SIZE | _ENLARGED | {"faces in it": lambda row, view: len(row.faces)},
+    "tag": {**_WHO, "best tags with score": _tags, "tags": lambda row, view: len(row.general), **_of("tagger")},
+    "attributes": {
+        **_WHO,
+        **_of("outfit emotion background view"),
+        "tags taken out": lambda row, view: ", ".join(row.removed),
+    },
+    "caption": _of("caption name"),
+    "regularisation": _TIME | _SIZE | _of("caption"),
+    "dataset": {
+        **_of("character"),
+        "rank": lambda row, view: row.rank if row.rank is not None else "",
+        "file": lambda row, view: row.image or "",
+    },
 }
 """Settings section → what its table shows: title with unit, and how to get it from a row."""

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from animeset_lib.cast.detect import DetectStage
 from animeset_lib.media import read_image
+from animeset_lib.notebook import figures as fig
+from animeset_lib.notebook.run import Run, StageView, spread
 from animeset_lib.pictures.framing import FRAMINGS, FramedFigure, Shape, place_all
 from animeset_lib.records import Box, Framing, Region
-
-if TYPE_CHECKING:
-    from animeset_lib.notebook.run import Run, StageView
-from animeset_lib.notebook.figures import (
-    FRAMING_COLORS,
-    LIMIT,
-    new_figure,
-    nothing_to_show,
-    pick,
-    rectangle,
-    show_picture,
-    still_of,
-)
 
 __all__ = ["enlarged", "framings"]
 
@@ -31,41 +20,35 @@ def enlarged(run: Run, *, limit: int = 3, part: str | None = None) -> Any:
 
     `part` of an id picks crops; unset: the closest framings, spread over the film.
     """
-    from animeset_lib.notebook.picture_table import cut
-    from animeset_lib.notebook.run import spread
-
     stage = run.stage("upscale")
     rows = [row for row in stage.kept if row.file is not None and (part is None or part in row.id)]
     if not rows:
         why = "every crop is large enough for training, or upscale.upscaler is none"
-        return nothing_to_show(
-            "0 pictures enlarged", f"Nothing was enlarged: {why}. A larger upscale.training_px asks for more."
-        )
+        sentence = f"Nothing was enlarged: {why}. A larger upscale.training_px asks for more."
+        return fig.nothing_to_show("0 pictures enlarged", sentence)
     closest = sorted(rows, key=lambda row: FRAMINGS.index(row.framing))
     shown = spread(closest if part is not None else [r for r in closest if r.framing == closest[0].framing], limit)
-    figure, grid = new_figure(len(shown), 4, size=(9.6, 2.5 * len(shown)), squeeze=False)
+    figure, grid = fig.new_figure(len(shown), 4, size=(9.6, 2.5 * len(shown)), squeeze=False)
     regions = stage.outputs[DetectStage].by_id
     for line, row in zip(grid, shown, strict=True):
-        before, after = cut(still_of(run, row.frame_id), row.box), read_image(stage.output.path / row.file)
+        before, after = fig.cut(fig.still_of(run, row.frame_id), row.box), read_image(stage.output.path / row.file)
         x0, y0, _, _ = row.box.pixels()
         face = regions[row.region_id].face.moved(-x0, -y0)
         close = face.grown(-0.1, 0.05, -0.1, -0.35).clip(before.shape[1], before.shape[0]) or face
-        pictures = (before, after, cut(before, close), cut(after, close.scaled(row.factor)))
-        titles = (
-            f"in the still: {before.shape[1]}x{before.shape[0]} px",
-            f"{row.factor}x: {after.shape[1]}x{after.shape[0]} px",
-            "the eyes, before",
-            "the eyes, after",
-        )
-        for axes, picture, title in zip(line, pictures, titles, strict=True):
-            show_picture(axes, picture, title, squares=True)
+        pictures = {
+            f"in the still: {before.shape[1]}x{before.shape[0]} px": before,
+            f"{row.factor}x: {after.shape[1]}x{after.shape[0]} px": after,
+            "the eyes, before": fig.cut(before, close),
+            "the eyes, after": fig.cut(after, close.scaled(row.factor)),
+        }
+        for axes, (title, picture) in zip(line, pictures.items(), strict=True):
+            fig.show_picture(axes, picture, title, squares=True)
             axes.title.set_fontsize(8)
             axes.tick_params(labelsize=6)
             axes.xaxis.label.set_fontsize(7)
             axes.yaxis.label.set_fontsize(7)
-    figure.suptitle(
-        f"{len(rows)} pictures enlarged by {', '.join(sorted({row.upscaler for row in rows}))}", fontsize=11
-    )
+    upscalers = ", ".join(sorted({row.upscaler for row in rows}))
+    figure.suptitle(f"{len(rows)} pictures enlarged by {upscalers}", fontsize=11)
     return figure
 
 
@@ -79,30 +62,28 @@ def framings(run: Run, part: str | None = None, *, crowded: bool = False) -> Any
     for row in upscale.kept:
         planned[row.region_id].append(row)
     if not planned:
-        return nothing_to_show(
-            "0 crops planned", "No figure was good enough to be cut; see run.stage('quality').dropped_table()."
-        )
+        why = "No figure was good enough to be cut; see run.stage('quality').dropped_table()."
+        return fig.nothing_to_show("0 crops planned", why)
     possible = {region: _possible(run, detect, region) for region in planned}
     beside = Counter(region.frame_id for region in detect.kept)
     company = {one: beside[detect.output.by_id[one].frame_id] * crowded for one in planned}
-    chosen = pick(part, possible, lambda one: (company[one], len(possible[one]), len(planned[one])))
+    chosen = fig.pick(part, possible, lambda one: (company[one], len(possible[one]), len(planned[one])))
     region = detect.output.by_id[chosen]
-    picture = still_of(run, region.frame_id)
-    figure, axes = new_figure(size=(9, 9 * picture.shape[0] / picture.shape[1] + 0.6))
     names = ", ".join(row.framing.replace("_", " ") for row in planned[chosen])
-    show_picture(axes, picture, f"{planned[chosen][0].character}, {chosen}: planned as {names}")
+    title = f"{planned[chosen][0].character}, {chosen}: planned as {names}"
+    figure, axes = fig.picture_figure(fig.still_of(run, region.frame_id), title)
+
+    def draw(box: Box, framing: Framing, style: str, width: float, words: str) -> None:
+        fig.rectangle(axes, box, fig.FRAMING_COLORS[framing], style, width)
+        axes.plot([], [], style, color=fig.FRAMING_COLORS[framing], label=f"{framing.replace('_', ' ')}, {words}")
+
     for framing, box in possible[chosen].items():
-        rectangle(axes, box, FRAMING_COLORS[framing], "--", 1.2)
-        axes.plot([], [], "--", color=FRAMING_COLORS[framing], label=f"{framing.replace('_', ' ')}, possible")
+        draw(box, framing, "--", 1.2, "possible")
     for row in planned[chosen]:
-        rectangle(axes, row.box, FRAMING_COLORS[row.framing], "-", 2.6)
-        size = f"{row.box.width:.0f}x{row.box.height:.0f} px, {row.factor}x"
-        axes.plot(
-            [], [], "-", color=FRAMING_COLORS[row.framing], label=f"{row.framing.replace('_', ' ')}, planned: {size}"
-        )
+        draw(row.box, row.framing, "-", 2.6, f"planned: {row.box.width:.0f}x{row.box.height:.0f} px, {row.factor}x")
     for other in detect.kept:
         if other.frame_id == region.frame_id:
-            rectangle(axes, other.face, "white" if other.id == region.id else LIMIT, ":", 1.8)
+            fig.rectangle(axes, other.face, "white" if other.id == region.id else fig.LIMIT, ":", 1.8)
     axes.plot([], [], ":", color="#bbb", label="its face (white), faces of others (red)")
     axes.legend(fontsize=8, loc="lower right", framealpha=0.9)
     return figure
@@ -111,14 +92,13 @@ def framings(run: Run, part: str | None = None, *, crowded: bool = False) -> Any
 def _possible(run: Run, detect: StageView, region_id: str) -> dict[Framing, Box]:
     """Every framing the figure can have, at medium zoom."""
     region: Region = detect.output.by_id[region_id]
-    others = tuple(r.face for r in detect.kept if r.frame_id == region.frame_id and r.id != region.id)
     figure = FramedFigure(
         face=region.face,
         person=region.person,
         person_estimated=region.person_estimated,
         width=region.width,
         height=region.height,
-        others=others,
+        others=tuple(r.face for r in detect.kept if r.frame_id == region.frame_id and r.id != region.id),
         head=region.head,
         halfbody=region.halfbody,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -67,23 +68,27 @@ def open_run(
     Raises `InputError` for a film that is not there or cannot be read, `SettingsError` for a setting that is unknown or out of range.
     """
     project = project_folder() if root is None else Path(root)
-    assignments = _assignments(settings)
-    chosen = load_settings(None, assignments, preset)
+    asked = _Asked(preset, _assignments(settings), references, cast, device, threads)
+    chosen = asked.settings()
     if Path(path) == Path(DEMO_FILM):
         demo_film(project)
     place = find_film(Path(path), project)
-    return Run(
-        place,
-        media.probe(place),
-        chosen,
-        preset=preset,
-        assignments=assignments,
-        root=project,
-        references=references,
-        cast=cast,
-        device=device,
-        threads=threads,
-    )
+    return Run(place, media.probe(place), chosen, project, asked)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a run was opened with; see `open_run`."""
+
+    preset: str
+    assignments: tuple[str, ...]
+    references: Path | None
+    cast: Path | None
+    device: str
+    threads: int
+
+    def settings(self) -> Settings:
+        return load_settings(None, self.assignments, self.preset)
 
 
 class Run:
@@ -94,45 +99,27 @@ class Run:
     root      the project folder
     """
 
-    def __init__(
-        self,
-        path: Path,
-        film: Film,
-        settings: Settings,
-        *,
-        preset: str,
-        assignments: tuple[str, ...],
-        root: Path,
-        references: Path | None,
-        cast: Path | None,
-        device: str,
-        threads: int,
-    ) -> None:
+    def __init__(self, path: Path, film: Film, settings: Settings, root: Path, asked: _Asked) -> None:
         self.path, self.film, self.settings, self.root = path, film, settings, root
         self.folders = Folders(root / "output", root / "work", root / "logs")
-        self._preset, self._assignments = preset, assignments
-        self._references, self._cast = references, cast
-        self._device, self._threads = device, threads
+        self._files = FilmFiles.of(film, self.folders)
+        self._asked = asked
         self._opened: dict[Path, Output[Any, Any]] = {}
 
     def __repr__(self) -> str:
         seconds = f", {self.film.duration_ms / 1000:.0f} s" if self.film.duration_ms else ""
-        changed = f", {', '.join(self._assignments)}" if self._assignments else ""
+        changed = "".join(f", {assignment}" for assignment in self._asked.assignments)
         here = [output.stage.name for output in self.outputs]
         state = f"finished up to {here[-1]}" if here else "nothing run yet"
         return (
             f"<run of {self.film.source_name}, {self.film.width}x{self.film.height}{seconds}; "
-            f"preset {self._preset}{changed}; {state}>"
+            f"preset {self._asked.preset}{changed}; {state}>"
         )
 
     @property
     def folder(self) -> Path:
         """Where the film's stages lie; inside `work/`, which `animeset clean` empties."""
         return self._files.work
-
-    @property
-    def _files(self) -> FilmFiles:
-        return FilmFiles.of(self.film, self.folders)
 
     @property
     def decisions(self) -> Path:
@@ -142,16 +129,9 @@ class Run:
     @property
     def outputs(self) -> Given:
         """The finished stages of exactly this film with exactly these settings, in order."""
-        models = Zoo(device=choose(self._device, self._threads))
-        stages, _ = film_stages(
-            self.settings,
-            self.film,
-            self.path,
-            self._files,
-            models,
-            references=self._references,
-            cast=self._cast,
-        )
+        models = Zoo(device=choose(self._asked.device, self._asked.threads))
+        given = {"references": self._asked.references, "cast": self._asked.cast}
+        stages, _ = film_stages(self.settings, self.film, self.path, self._files, models, **given)
         keys = keys_of(stages, models)
         store = FilmStore(self.folders.work, self._files.name)
         outputs = Given()
@@ -230,12 +210,12 @@ class Run:
                 self.path,
                 self.settings,
                 self.folders,
-                references=self._references,
-                cast=self._cast,
+                references=self._asked.references,
+                cast=self._asked.cast,
                 keep_work=True,
                 until=until,
-                threads=self._threads,
-                device=self._device,
+                threads=self._asked.threads,
+                device=self._asked.device,
                 listeners=(show,),
             )
 
@@ -244,19 +224,8 @@ class Run:
 
         Only the stages that read what changed, and those behind them, will run again. This run stays as it is.
         """
-        assignments = (*self._assignments, *_assignments(settings))
-        return Run(
-            self.path,
-            self.film,
-            load_settings(None, assignments, self._preset),
-            preset=self._preset,
-            assignments=assignments,
-            root=self.root,
-            references=self._references,
-            cast=self._cast,
-            device=self._device,
-            threads=self._threads,
-        )
+        asked = replace(self._asked, assignments=(*self._asked.assignments, *settings))
+        return Run(self.path, self.film, asked.settings(), self.root, asked)
 
     def stage(self, name: str) -> StageView:
         """A finished stage. Raises `InputError` when it was not run with these settings yet."""
@@ -311,6 +280,13 @@ class StageView:
     def dropped(self) -> list[Any]:
         return [row for row in self.rows if row.dropped is not None]
 
+    def rows_that_are(self, which: str) -> list[Any]:
+        """All rows, those that were kept or those that were dropped. Raises `InputError` for another word."""
+        rows = {"all": self.rows, "kept": self.kept, "dropped": self.dropped}.get(which)
+        if rows is None:
+            raise InputError(f"which is {which!r}; expected all, kept or dropped")
+        return rows
+
     @property
     def info(self) -> dict[str, Any]:
         """The stage's `stage.json`: settings, counts, seconds, device, libraries; what it noted is under `notes`."""
@@ -329,10 +305,10 @@ class StageView:
         limit     rows, spread evenly over the film; None: all of them
         which     all, kept or dropped rows
         """
+        needed("pandas")
         from animeset_lib.notebook import picture_table
 
-        _check_which(which)
-        rows = {"all": self.rows, "kept": self.kept, "dropped": self.dropped}[which]
+        rows = self.rows_that_are(which)
         return picture_table.stage_table(self, spread(rows, limit), len(rows), pictures=pictures)
 
     def dropped_table(self) -> PictureTable:
@@ -363,12 +339,6 @@ def spread(rows: Sequence[Any], limit: int | None) -> list[Any]:
     return [rows[round(i * (len(rows) - 1) / max(limit - 1, 1))] for i in range(limit)]
 
 
-def _check_which(which: str) -> None:
-    needed("pandas")
-    if which not in ("all", "kept", "dropped"):
-        raise InputError(f"which is {which!r}; expected all, kept or dropped")
-
-
 def _section(stage: str) -> str:
     """`crop` for `crop` and `5_crop`."""
     if stage in PIPELINE:
@@ -379,6 +349,5 @@ def _section(stage: str) -> str:
 
 
 def _assignments(settings: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(settings, str):  # a single one in plain quotes is meant as one, not as its letters
-        return (settings,)
-    return tuple(settings)
+    # a single one in plain quotes is meant as one, not as its letters
+    return (settings,) if isinstance(settings, str) else tuple(settings)

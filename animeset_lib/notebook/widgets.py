@@ -6,20 +6,18 @@ import importlib
 import importlib.util
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from animeset_lib.cast.cast import CastStage
 from animeset_lib.dashboard.view_model import ViewModel
 from animeset_lib.dataset.dataset import DatasetStage
 from animeset_lib.errors import AnimesetError
 from animeset_lib.notebook.folders import project_folder
+from animeset_lib.notebook.run import Run
 from animeset_lib.pipeline import FilmFiles
 from animeset_lib.pipeline.cast_pack import write_pack
 from animeset_lib.published.publish import published
 from animeset_lib.shipped import extra_command
-
-if TYPE_CHECKING:
-    from animeset_lib.notebook.run import Run
 
 __all__ = ["cast_board", "review", "whole_page"]
 

@@ -15,12 +15,12 @@ from animeset_lib.pictures.crop import CropStage
 from animeset_lib.records import UNREADABLE, AttributeRow, Crop, Reason, TagRow
 from animeset_lib.run.stage import Context, Given, Notes, Output, Stage, StageType
 from animeset_lib.settings import AttributesSettings
-from animeset_lib.words.cleaning import Rules, clean
+from animeset_lib.words.cleaning import clean
 from animeset_lib.words.clothes import clothes_look
 from animeset_lib.words.emotions import emotions
 from animeset_lib.words.outfits import outfits
 from animeset_lib.words.subsets import Subset, Subsets, TaggedCrop
-from animeset_lib.words.tag import TagStage
+from animeset_lib.words.tag import TagItem, TagStage
 from animeset_lib.words.vocabulary import UNKNOWN, background_of, category_of, view_of
 from animeset_lib.words.voting import Sighted, vote
 
@@ -34,13 +34,10 @@ _ATTRIBUTES = ("outfit", "emotion", "background", "view")
 
 
 @dataclass(frozen=True)
-class AttributesItem:
-    """One tagged crop and its picture file."""
+class AttributesItem(TagItem):
+    """One crop, its picture file and its tags."""
 
-    id: str
-    crop: Crop
     tagged: TagRow
-    path: Path
 
 
 class AttributesNotes(Notes):
@@ -62,14 +59,12 @@ class AttributesStage(Stage[AttributesItem, AttributeRow, AttributesNotes]):
     version: ClassVar[str] = "2"
     seconds_per_minute: ClassVar[float] = 2.0
     needs: ClassVar[tuple[StageType, ...]] = (ClusterStage, CropStage, TagStage)
-    reasons: ClassVar[Mapping[str, Reason]] = {
-        "unreadable": UNREADABLE,
-    }
+    reasons: ClassVar[Mapping[str, Reason]] = {"unreadable": UNREADABLE}
 
     def plan(self, given: Given) -> Sequence[AttributesItem]:
         crops = given[CropStage]
         return [
-            AttributesItem(row.id, crops.by_id[row.id], row, crops.path / crops.by_id[row.id].file)
+            AttributesItem(row.id, crops.by_id[row.id], crops.path / crops.by_id[row.id].file, row)
             for row in given[TagStage].kept
         ]
 
@@ -88,7 +83,7 @@ class AttributesStage(Stage[AttributesItem, AttributeRow, AttributesNotes]):
                     view=UNKNOWN,
                 )
                 continue
-            found = clean(item.tagged.general, len(item.crop.faces), Rules.of(self.settings.blacklist))
+            found = clean(item.tagged.general, len(item.crop.faces), self.settings.blacklist)
             yield AttributeRow(
                 id=item.id,
                 tags=found.tags,
@@ -107,38 +102,31 @@ class AttributesStage(Stage[AttributesItem, AttributeRow, AttributesNotes]):
         self, rows: Sequence[AttributeRow], items: Sequence[AttributesItem], given: Given, out: Path, ctx: Context
     ) -> tuple[Sequence[AttributeRow], AttributesNotes]:
         crops, tracks = given[CropStage].by_id, given[ClusterStage].by_id
+        found = {row.id: row for row in rows if row.dropped is None}
+        track_of = {crop_id: tracks[crops[crop_id].region_id].track for crop_id in found}
         if self.settings.vote:
-            rows = _agreed(rows, {row.id: (tracks[crops[row.id].region_id].track, crops[row.id]) for row in rows})
-        figures: dict[str, list[TaggedCrop]] = defaultdict(list)
-        for row in rows:
-            if row.dropped is None:
-                crop = crops[row.id]
-                track = tracks[crop.region_id].track
-                figures[crop.character].append(
-                    TaggedCrop(row.id, crop.region_id, track, row.tags, row.looks, len(crop.faces))
-                )
-        named: dict[str, dict[str, str]] = {}
+            found |= _agreed(found, crops, track_of)
+        cast: dict[str, list[TaggedCrop]] = defaultdict(list)
+        for row in found.values():
+            crop = crops[row.id]
+            seen = TaggedCrop(row.id, crop.region_id, track_of[row.id], row.tags, row.looks, len(crop.faces))
+            cast[crop.character].append(seen)
         subsets: dict[str, tuple[Subset, ...]] = {}
         counts: dict[str, dict[str, dict[str, int]]] = {}
-        for character in sorted(figures):
-            wears, moods = outfits(figures[character], self.settings), emotions(figures[character], self.settings)
-            for sighting in figures[character]:
-                named[sighting.id] = {"outfit": wears.name_of[sighting.id], "emotion": moods.name_of[sighting.id]}
+        for character, own in sorted(cast.items()):
+            wears, moods = outfits(own, self.settings), emotions(own, self.settings)
             subsets[character] = (*wears.subsets, *moods.subsets)
+            for one in own:
+                names = {"outfit": wears.name_of[one.id], "emotion": moods.name_of[one.id]}
+                found[one.id] = _named(found[one.id], names, self.settings.blacklist)
+            counts[character] = {
+                name: dict(sorted(Counter(getattr(found[one.id], name) for one in own).items())) for name in _ATTRIBUTES
+            }
             for sentence in (*wears.notes, *moods.notes):
                 ctx.log.info("6b_attributes: %s: %s", character, sentence)
-        rules = Rules.of(self.settings.blacklist)
-        rows = [_named(row, named[row.id], rules) if row.id in named else row for row in rows]
-        for character in sorted(figures):
-            own = [row for row in rows if row.dropped is None and crops[row.id].character == character]
-            counts[character] = {
-                name: dict(sorted(Counter(getattr(row, name) for row in own).items())) for name in _ATTRIBUTES
-            }
-            ctx.log.info(
-                "6b_attributes: %s: outfits %s; emotions %s",
-                character,
-                *(_counted(counts[character][name]) for name in ("outfit", "emotion")),
-            )
+            said = (_counted(counts[character][name]) for name in ("outfit", "emotion"))
+            ctx.log.info("6b_attributes: %s: outfits %s; emotions %s", character, *said)
+        rows = [found.get(row.id, row) for row in rows]
         return rows, AttributesNotes(
             attributes=counts,
             tags_removed=dict(Counter(tag for row in rows for tag in row.removed).most_common(_NOTED)),
@@ -147,18 +135,18 @@ class AttributesStage(Stage[AttributesItem, AttributeRow, AttributesNotes]):
         )
 
 
-def _agreed(rows: Sequence[AttributeRow], seen: Mapping[str, tuple[int, Crop]]) -> list[AttributeRow]:
-    """The rows with what the pictures of each track agree on; `seen` is every crop with its track."""
+def _agreed(
+    found: Mapping[str, AttributeRow], crops: Mapping[str, Crop], track_of: Mapping[str, int]
+) -> dict[str, AttributeRow]:
+    """The rows with what the pictures of each track agree on."""
     by_track: dict[int, list[AttributeRow]] = defaultdict(list)
-    for row in rows:
-        if row.dropped is None:
-            by_track[seen[row.id][0]].append(row)
-    agreed: dict[str, AttributeRow] = {}
+    for row in found.values():
+        by_track[track_of[row.id]].append(row)
+    agreed = {}
     for own in by_track.values():
-        crops = [seen[row.id][1] for row in own]
+        seen = [crops[row.id] for row in own]
         pictures = [
-            Sighted(row.tags, crop.framing, len(crop.faces), crop.frame_id)
-            for row, crop in zip(own, crops, strict=True)
+            Sighted(row.tags, crop.framing, len(crop.faces), crop.frame_id) for row, crop in zip(own, seen, strict=True)
         ]
         for row, result in zip(own, vote(pictures), strict=True):
             changed = {
@@ -168,7 +156,7 @@ def _agreed(rows: Sequence[AttributeRow], seen: Mapping[str, tuple[int, Crop]]) 
                 "added": _but({**row.added, **result.added}, result.tags, True),
             }
             agreed[row.id] = row.model_copy(update=changed)
-    return [agreed.get(row.id, row) for row in rows]
+    return agreed
 
 
 def _but(reasons: Mapping[str, str], tags: Mapping[str, float], there: bool) -> dict[str, str]:
@@ -176,12 +164,12 @@ def _but(reasons: Mapping[str, str], tags: Mapping[str, float], there: bool) -> 
     return {tag: why for tag, why in reasons.items() if (tag in tags) is there}
 
 
-def _named(row: AttributeRow, names: Mapping[str, str], rules: Rules) -> AttributeRow:
+def _named(row: AttributeRow, names: Mapping[str, str], blacklist: str) -> AttributeRow:
     """The row with its sub-sets. Where clothes are seen of which no tag says anything, the outfit's measured name becomes a tag, so that captions can
     tell it from the character's other outfits; unless the blacklist has it."""
     outfit, new = names["outfit"], dict[str, float]()
     if row.looks and outfit != UNKNOWN and not any(category_of(tag) == "outfit" for tag in row.tags):
-        new = clean({outfit: _MEASURED}, 0, rules).tags
+        new = clean({outfit: _MEASURED}, 0, blacklist).tags
     said = {
         "tags": {**row.tags, **new},
         "removed": _but(row.removed, new, False),

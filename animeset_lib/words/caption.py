@@ -20,7 +20,7 @@ from animeset_lib.words.cleaning import one_figure
 from animeset_lib.words.line import order_tags, trigger_first, trigger_of, write_caption
 from animeset_lib.words.spelling import safe_slug
 from animeset_lib.words.trait_choices import TraitChoices, load_choices
-from animeset_lib.words.traits import Pictured, Trait, core_of, left_out, trait_table, traits_json
+from animeset_lib.words.traits import Pictured, core_of, left_out, trait_table, traits_json
 
 __all__ = ["CaptionNotes", "CaptionStage"]
 
@@ -62,17 +62,15 @@ class CaptionStage(WholeStage[CaptionRow, CaptionNotes]):
     def finish(
         self, rows: Sequence[CaptionRow], items: Sequence[Item], given: Given, out: Path, ctx: Context
     ) -> tuple[Sequence[CaptionRow], CaptionNotes]:
-        tables = self._tables(given)
-        core = {name: core_of(traits) for name, traits in tables.items()}
-        crops = given[CropStage].by_id
-        rows = [
-            self._caption(row, crops[row.id], core.get(crops[row.id].character, ()))
-            for row in given[AttributesStage].kept
-        ]
         alone = _alone(given)
-        captioned = Counter(given[CropStage].by_id[row.id].character for row in rows)
+        tables = trait_table(alone, self.settings.core_share, self.settings.core_lift)
+        crops = given[CropStage].by_id
+        seen = given[AttributesStage].kept
+        captioned = Counter(crops[row.id].character for row in seen)
+        core = {name: tuple(core_of(tables.get(name, ()))) for name in sorted(captioned)}
+        rows = [self._caption(row, crops[row.id], core[crops[row.id].character]) for row in seen]
         published: dict[str, dict[str, Any]] = {}
-        for name in sorted(captioned):
+        for name in core:
             own = [picture for picture in alone if picture.character == name]
             published[name] = traits_json(
                 name,
@@ -93,11 +91,7 @@ class CaptionStage(WholeStage[CaptionRow, CaptionNotes]):
             )
         for sentence in self._choices.unknown(published):
             ctx.log.warning("6c_caption: %s names traits of a character that is not there: %s", self.traits, sentence)
-        said = {name: tuple(core_of(tables.get(name, ()))) for name in published}
-        return rows, CaptionNotes(core_traits=said, traits=published)
-
-    def _tables(self, given: Given) -> dict[str, tuple[Trait, ...]]:
-        return trait_table(_alone(given), self.settings.core_share, self.settings.core_lift)
+        return rows, CaptionNotes(core_traits=core, traits=published)
 
     def _caption(self, row: AttributeRow, crop: Crop, core: Sequence[str]) -> CaptionRow:
         tags = order_tags(row.tags)

@@ -1,48 +1,26 @@
 """A tagger's words about one picture → words that can all be true: one spelling, no noise, nothing said twice, no contradictions.
 
 Nothing goes without a reason. Of tags that exclude each other the most certain stays, of equally certain ones the first by name. The steps, in
-order: `normalise`, blacklist, `_without_overlaps`, `_people`, `_repaired`.
+order: `normalise`, blacklist, `_without_overlaps`, `_people`, `_repair`.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from animeset_lib.words.overlap import more_exact
 from animeset_lib.words.spelling import clean_tag, is_emoticon
-from animeset_lib.words.vocabulary import SOLO, category_of, emotion_of
+from animeset_lib.words.vocabulary import SOLO, category_of, listed, meanings
 
-__all__ = [
-    "CONSTANT_GROUPS",
-    "GROUPS",
-    "Cleaned",
-    "Group",
-    "Rules",
-    "clean",
-    "normalise",
-    "one_figure",
-    "without_overlaps",
-]
+__all__ = ["COLOURS", "CONSTANT_GROUPS", "GROUPS", "Cleaned", "Group", "clean", "normalise", "one_figure"]
 
 COLOURS = r"(light_|dark_)?(aqua|black|blonde|blue|brown|green|grey|orange|pink|purple|red|white|yellow|amber|golden|gold|violet|teal|beige|tan)"
 _SECOND_MIN = 0.5
 """A tagger that sees a second figure must be at least this sure of it, where only one face was found and it does not say `solo`."""
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What a user wants done to tags. `blacklist` are patterns in which `*` stands for any letters."""
-
-    blacklist: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, blacklist: str) -> Rules:
-        """From the setting attributes.blacklist: patterns by commas."""
-        return cls(tuple(part for part in (raw.strip() for raw in blacklist.split(",")) if part))
 
 
 @dataclass(frozen=True)
@@ -53,207 +31,134 @@ class Cleaned:
     removed: dict[str, str] = field(default_factory=dict)
     added: dict[str, str] = field(default_factory=dict)
 
+    def put(self, tag: str, score: float, why: str) -> None:
+        self.tags[tag] = score
+        if self.removed.pop(tag, None) is None:
+            self.added[tag] = why
+
+    def drop(self, tags: Iterable[str], why: str) -> None:
+        """Takes out those of `tags` that are there."""
+        for tag in list(tags):
+            if self.tags.pop(tag, None) is not None:
+                self.removed[tag] = why
+                self.added.pop(tag, None)
+
 
 @dataclass(frozen=True)
 class Group:
-    """Words of which only one side can be true. `side` gives a tag's side, None for a tag that is not in the group.
+    """Words of which only one side can be true.
 
-    of       what the sides are, for sentences
-    unless   a tag matching this makes all sides possible
-    figure   True when it is about one figure, so that two figures in a picture may differ
+    of        what the sides are, for sentences
+    patterns  one for each side, the first of equally certain ones first; of a single one every tag that matches is a side of its own
+    unless    a tag matching this makes all sides possible
+    figure    True when it is about one figure, so that two figures in a picture may differ
     """
 
     of: str
-    side: Callable[[str], str | None]
-    unless: re.Pattern[str] | None = None
+    patterns: tuple[str, ...]
+    unless: str | None = None
     figure: bool = True
 
+    def side(self, tag: str) -> str | None:
+        """The side that a tag is on, None for a tag that is not in the group."""
+        return _side(self.patterns, tag)
 
-def each(pattern: str) -> Callable[[str], str | None]:
-    """Every tag that matches is a side of its own."""
-    compiled = re.compile(pattern)
-    return lambda tag: tag if compiled.fullmatch(tag) else None
+    def sides(self, tags: Iterable[str]) -> dict[str, list[str]]:
+        """Those of `tags` that are in the group, by side."""
+        found: dict[str, list[str]] = {}
+        for tag in tags:
+            if (side := self.side(tag)) is not None:
+                found.setdefault(side, []).append(tag)
+        return found
 
-
-def _sides(**patterns: str) -> Callable[[str], str | None]:
-    compiled = {name: re.compile(pattern) for name, pattern in patterns.items()}
-    return lambda tag: next((name for name, pattern in compiled.items() if pattern.fullmatch(tag)), None)
-
-
-def _mood(tag: str) -> str | None:
-    mood = emotion_of({tag: 1.0})
-    if mood in ("smile", "grin", "laughing"):
-        return "glad"
-    return "not glad" if mood in _NOT_GLAD else None
+    def open(self, tags: Iterable[str]) -> bool:
+        """Whether `tags` say themselves that several sides may be true."""
+        return self.unless is not None and any(re.fullmatch(self.unless, tag) for tag in tags)
 
 
-_NOT_GLAD = ("angry", "annoyed", "sad", "scared", "disgust", "serious", "expressionless", "strained", "pout")
+@lru_cache(maxsize=1 << 16)
+def _side(patterns: tuple[str, ...], tag: str) -> str | None:
+    place = next((place for place, pattern in enumerate(patterns) if re.fullmatch(pattern, tag)), None)
+    return None if place is None else tag if len(patterns) == 1 else str(place)
+
+
+def _moods(*emotions: str) -> str:
+    return "|".join(re.escape(tag) for emotion in emotions for tag in listed("emotions")[emotion])
+
 
 CONSTANT_GROUPS: tuple[Group, ...] = (
     Group(
         "hair colour",
-        each(rf"{COLOURS}_hair"),
-        re.compile(
-            r"(multicolored|gradient|two-tone|split-color|streaked|rainbow|colored_inner)_hair|colored_tips|dyed_.*"
-        ),
+        (rf"{COLOURS}_hair",),
+        r"(multicolored|gradient|two-tone|split-color|streaked|rainbow|colored_inner)_hair|colored_tips|dyed_.*",
     ),
     Group(
         "eye colour",
-        each(rf"{COLOURS}_eyes"),
-        re.compile(r"heterochromia|(multicolored|gradient|two-tone|mismatched)_(eyes|pupils)"),
+        (rf"{COLOURS}_eyes",),
+        r"heterochromia|(multicolored|gradient|two-tone|mismatched)_(eyes|pupils)",
     ),
-    Group("hair length", each(r"(very_short|short|medium|long|very_long|absurdly_long)_hair|bald")),
-    Group("hairdo", _sides(ponytail=r"(.+_)?ponytail", twintails=r"(.+_)?twintails")),
-    Group("breast size", each(r"flat_chest|(small|medium|large|huge|gigantic)_breasts")),
-    Group("skin", _sides(dark=r"dark_skin|dark-skinned_.+|very_dark_skin|tan", pale="pale_skin")),
-    Group("age", _sides(young=r"child|aged_down|.*toddler|baby", old=r"old(_.+)?|mature_.+")),
+    Group("hair length", (r"(very_short|short|medium|long|very_long|absurdly_long)_hair|bald",)),
+    Group("hairdo", (r"(.+_)?ponytail", r"(.+_)?twintails")),
+    Group("breast size", (r"flat_chest|(small|medium|large|huge|gigantic)_breasts",)),
+    Group("skin", (r"dark_skin|dark-skinned_.+|very_dark_skin|tan", "pale_skin")),
+    Group("age", (r"old(_.+)?|mature_.+", r"child|aged_down|.*toddler|baby")),
 )
 """What one figure keeps through a shot."""
 
 GROUPS: tuple[Group, ...] = (
     *CONSTANT_GROUPS,
+    Group("eyelids", ("closed_eyes", rf"half-closed_eyes|one_eye_closed|wide-eyed|narrowed_eyes|{COLOURS}_eyes")),
+    Group("eyelids", ("half-closed_eyes|narrowed_eyes", "wide-eyed")),
+    Group("mouth", ("open_mouth|closed_mouth|parted_lips",)),
     Group(
-        "eyelids",
-        _sides(closed="closed_eyes", open=rf"half-closed_eyes|one_eye_closed|wide-eyed|narrowed_eyes|{COLOURS}_eyes"),
+        "mood",
+        (
+            _moods("smile", "grin", "laughing"),
+            _moods("angry", "annoyed", "sad", "scared", "disgust", "serious", "expressionless", "strained", "pout"),
+        ),
     ),
-    Group("eyelids", _sides(wide="wide-eyed", narrow="half-closed_eyes|narrowed_eyes")),
-    Group("mouth", each(r"open_mouth|closed_mouth|parted_lips")),
-    Group("mood", _mood),
     Group(
         "gaze",
-        _sides(
-            closed="closed_eyes",
-            viewer="looking_at_viewer",
-            elsewhere=r"looking_(away|ahead|afar|to_the_side|at_another|at_object)|sideways_glance",
+        (
+            "closed_eyes",
+            "looking_(away|ahead|afar|to_the_side|at_another|at_object)|sideways_glance",
+            "looking_at_viewer",
         ),
     ),
-    Group("gaze", _sides(up="looking_up", down="looking_down")),
+    Group("gaze", ("looking_down", "looking_up")),
     Group(
         "posture",
-        _sides(
-            standing=r"standing(_.+)?",
-            sitting=r"sitting(_.+)?|seiza|wariza|indian_style",
-            lying=r"lying(_.+)?|on_(back|side|stomach)",
-            kneeling=r"kneeling(_.+)?",
-            squatting=r"squatting(_.+)?|crouching(_.+)?",
-            fours="all_fours",
-            moving=r"running(_.+)?|walking(_.+)?|jumping(_.+)?",
+        (
+            "all_fours",
+            r"kneeling(_.+)?",
+            r"lying(_.+)?|on_(back|side|stomach)",
+            r"(running|walking|jumping)(_.+)?",
+            r"sitting(_.+)?|seiza|wariza|indian_style",
+            r"(squatting|crouching)(_.+)?",
+            r"standing(_.+)?",
         ),
     ),
-    Group("side seen", _sides(behind="from_behind|facing_away", side="from_side|profile", front="straight-on")),
-    Group("camera height", _sides(above="from_above", below="from_below"), figure=False),
+    Group("side seen", ("from_behind|facing_away", "straight-on", "from_side|profile")),
+    Group("camera height", ("from_above", "from_below"), figure=False),
     Group(
         "framing",
-        _sides(
-            head="portrait|close-up",
-            upper="upper_body",
-            cowboy="cowboy_shot",
-            full="full_body|wide_shot|very_wide_shot",
-            lower="lower_body",
-        ),
+        ("cowboy_shot", "full_body|(very_)?wide_shot", "portrait|close-up", "lower_body", "upper_body"),
         figure=False,
     ),
-    Group("place", each("indoors|outdoors"), figure=False),
+    Group("place", ("indoors|outdoors",), figure=False),
     Group(
         "time of day",
-        _sides(
-            day="day|blue_sky|sunlight|morning",
-            evening="sunset|sunrise|evening|dusk|twilight|orange_sky",
-            night="night|night_sky|starry_sky",
+        (
+            "day|blue_sky|sunlight|morning",
+            "sunset|sunrise|evening|dusk|twilight|orange_sky",
+            "night|night_sky|starry_sky",
         ),
         figure=False,
     ),
 )
 """Everything that is repaired."""
 
-_COLOUR_WORDS: dict[str, dict[str, str]] = {
-    "hair": {
-        **{
-            "silver": "grey",
-            "gray": "grey",
-            "blond": "blonde",
-            "golden": "blonde",
-            "gold": "blonde",
-            "yellow": "blonde",
-        },
-        **{"cyan": "aqua", "violet": "purple", "lavender": "purple", "crimson": "red", "platinum_blonde": "blonde"},
-    },
-    "eyes": {
-        **{"silver": "grey", "gray": "grey", "gold": "yellow", "golden": "yellow", "amber": "yellow", "hazel": "brown"},
-        **{"cyan": "aqua", "violet": "purple", "lavender": "purple", "crimson": "red"},
-    },
-}
-"""Thing → colour → what boorus call it."""
-_SAME: dict[str, str] = {
-    "ponytails": "ponytail",
-    "twin_tails": "twintails",
-    "twintail": "twintails",
-    "pigtails": "twintails",
-    "pony_tail": "ponytail",
-    "bob": "bob_cut",
-    "longhair": "long_hair",
-    "shorthair": "short_hair",
-    "medium_length_hair": "medium_hair",
-    "shoulder-length_hair": "medium_hair",
-    "eyes_closed": "closed_eyes",
-    "mouth_closed": "closed_mouth",
-    "mouth_open": "open_mouth",
-    "smiling": "smile",
-    "blushing": "blush",
-    "wink": "one_eye_closed",
-    "winking": "one_eye_closed",
-    "half_closed_eyes": "half-closed_eyes",
-    "wide_eyed": "wide-eyed",
-    "glaring_eyes": "glaring",
-    "sailor_uniform": "serafuku",
-    "sailor_suit": "serafuku",
-    "tshirt": "t-shirt",
-    "t_shirt": "t-shirt",
-    "spectacles": "glasses",
-    "tie": "necktie",
-    "stockings": "thighhighs",
-    "thigh_highs": "thighhighs",
-    "tights": "pantyhose",
-    "hair_clip": "hairclip",
-    "hair_pin": "hairpin",
-    "hair_band": "hairband",
-    "neko_ears": "cat_ears",
-    "catears": "cat_ears",
-    "kitsune_ears": "fox_ears",
-    "usagimimi": "rabbit_ears",
-    "bunny_ears": "rabbit_ears",
-    "kemonomimi": "animal_ears",
-    "elf_ears": "pointy_ears",
-    "heterochromatic_eyes": "heterochromia",
-    "cowboyshot": "cowboy_shot",
-    "fullbody": "full_body",
-    "closeup": "close-up",
-    "close_up": "close-up",
-    "view_from_behind": "from_behind",
-    "back_view": "from_behind",
-    "looking_at_the_viewer": "looking_at_viewer",
-    "looking_at_camera": "looking_at_viewer",
-    "indoor": "indoors",
-    "outdoor": "outdoors",
-    "inside": "indoors",
-    "outside": "outdoors",
-    "nighttime": "night",
-    "daytime": "day",
-    "plain_background": "simple_background",
-    "blurred_background": "blurry_background",
-    "clouds": "cloud",
-    "trees": "tree",
-    "flowers": "flower",
-    "1girls": "1girl",
-    "1boys": "1boy",
-    "one_girl": "1girl",
-    "two_girls": "2girls",
-    "b&w": "greyscale",
-    "black_and_white": "greyscale",
-    "grayscale": "greyscale",
-    "^^": "^_^",
-    "^__^": "^_^",
-}
+_SAME = meanings("spelling")
 
 _NEVER = re.compile(
     # frames and padding that the cutting leaves, states of a file
@@ -282,7 +187,8 @@ def normalise(raw: str) -> str:
 
     May be empty.
     """
-    return _canonical(_written(raw))
+    tag = _written(raw)
+    return _SAME.get(tag, tag)
 
 
 def _written(raw: str) -> str:
@@ -294,15 +200,10 @@ def _written(raw: str) -> str:
     return tag if plain and is_emoticon(tag) else plain
 
 
-def _canonical(tag: str) -> str:
-    colour, _, thing = tag.rpartition("_")
-    if colour in _COLOUR_WORDS.get(thing, {}):
-        return f"{_COLOUR_WORDS[thing][colour]}_{thing}"
-    return _SAME.get(tag, tag)
-
-
-def clean(general: Mapping[str, float], faces: int, rules: Rules = Rules()) -> Cleaned:
+def clean(general: Mapping[str, float], faces: int, blacklist: str = "") -> Cleaned:
     """Tags of one picture with `faces` detected faces in it, in the order in which they came; see the module.
+
+    `blacklist` is the setting attributes.blacklist: patterns by commas, in which `*` stands for any letters.
 
     People: with one face, `solo` is written, beside at most one of `1girl`, `1boy`, `1other`. Only a tagger that says more figures (`2girls`, or
     `1girl` and `1boy`) with more certainty than `solo`, and at least 0.5, is believed: it may see one from behind, which a face count cannot.
@@ -311,8 +212,7 @@ def clean(general: Mapping[str, float], faces: int, rules: Rules = Rules()) -> C
     """
     found = Cleaned({})
     for raw, score in general.items():
-        written = _written(raw)
-        tag = _canonical(written)
+        written, tag = _written(raw), normalise(raw)
         if not tag:
             found.removed[raw.encode("unicode_escape").decode()] = "there is nothing in it that can be written"
             continue
@@ -321,44 +221,37 @@ def clean(general: Mapping[str, float], faces: int, rules: Rules = Rules()) -> C
         found.tags[tag] = max(score, found.tags.get(tag, 0.0))
     for tag in list(found.tags):
         if _NEVER.fullmatch(tag):
-            _drop(found, tag, "says nothing about what is seen")
+            found.drop([tag], "says nothing about what is seen")
         else:
-            _drop_unwanted(found, tag, rules)
-    strength = without_overlaps(found)
+            _drop_unwanted(found, tag, blacklist)
+    strength = _without_overlaps(found)
     several = _people(found, faces)
     for tag in list(found.added):
-        _drop_unwanted(found, tag, rules)
+        _drop_unwanted(found, tag, blacklist)
     for group in GROUPS:
         if not (group.figure and several):
             _repair(found, group, strength)
     return found
 
 
-def without_overlaps(found: Cleaned) -> dict[str, float]:
+def _without_overlaps(found: Cleaned) -> dict[str, float]:
     """Drops each tag beside a more exact one. Returns what speaks for each remaining tag: the best score of all that it stands for."""
     scores = dict(found.tags)
     strength = dict(scores)
     for general in scores:
-        exact = [tag for tag in scores if more_exact(tag, general)]
-        for tag in exact:
-            strength[tag] = max(strength[tag], scores[general])
-        if exact:
-            _drop(found, general, f"{min(exact, key=lambda tag: (-scores[tag], tag))} says it more exactly")
-    return {tag: strength[tag] for tag in found.tags}
+        if exact := {tag: scores[tag] for tag in scores if more_exact(tag, general)}:
+            strength |= {tag: max(strength[tag], scores[general]) for tag in exact}
+            found.drop([general], f"{_first(exact)} says it more exactly")
+    return strength
 
 
 def _repair(found: Cleaned, group: Group, strength: Mapping[str, float]) -> None:
-    sides: dict[str, list[str]] = {}
-    for tag in found.tags:
-        if (side := group.side(tag)) is not None:
-            sides.setdefault(side, []).append(tag)
-    if len(sides) < 2 or (group.unless is not None and any(group.unless.fullmatch(tag) for tag in found.tags)):
+    if len(sides := group.sides(found.tags)) < 2 or group.open(found.tags):
         return
-    order = sorted(sides, key=lambda side: (-max(strength[tag] for tag in sides[side]), side))
-    winner = min(sides[order[0]], key=lambda tag: (-strength[tag], tag))
-    for side in order[1:]:
-        for tag in sides[side]:
-            _drop(found, tag, f"contradicts {winner} ({group.of}), which is more certain")
+    best, *others = sorted(sides, key=lambda side: (-max(strength[tag] for tag in sides[side]), side))
+    winner = _first({tag: strength[tag] for tag in sides[best]})
+    for side in others:
+        found.drop(sides[side], f"contradicts {winner} ({group.of}), which is more certain")
 
 
 _COUNT = re.compile(r"(\d+)\+?(girl|boy|other)s?")
@@ -366,16 +259,14 @@ _MANY = re.compile(r"multiple_(girls|boys|others|people|faces)|crowd|group|\d+\+
 _OPEN_ENDED = re.compile(r"\d+\+(girls|boys|others)|multiple_(girls|boys|others)")
 
 
-def one_figure(tags: Mapping[str, float]) -> bool:
+def one_figure(tags: Collection[str]) -> bool:
     """Whether cleaned tags say nothing of a second figure."""
-    counts = [count for tag in tags if (count := _counted(tag))]
-    return sum(number for number, _ in counts) < 2 and not any(_MANY.fullmatch(tag) for tag in tags)
+    return sum(number for number, _ in _counts(tags).values()) < 2 and not any(map(_MANY.fullmatch, tags))
 
 
-def _counted(tag: str) -> tuple[int, str] | None:
-    """`2girls` → 2, `girl`."""
-    match = _COUNT.fullmatch(tag)
-    return (int(match[1]), match[2]) if match else None
+def _counts(tags: Iterable[str]) -> dict[str, tuple[int, str]]:
+    """Of the tags that count somebody: `2girls` → 2, `girl`."""
+    return {tag: (int(match[1]), match[2]) for tag in tags if (match := _COUNT.fullmatch(tag))}
 
 
 def _people(found: Cleaned, faces: int) -> bool:
@@ -385,27 +276,25 @@ def _people(found: Cleaned, faces: int) -> bool:
         return False
     for kind in ("girl", "boy", "other"):
         _one_count(found, kind)
-    counts = {tag: count for tag in tags if (count := _counted(tag))}
+    counts = _counts(tags)
     plural = {tag: tags[tag] for tag in tags if _MANY.fullmatch(tag) or counts.get(tag, (0, ""))[0] > 1}
     singles = sorted((tag for tag, (number, _) in counts.items() if number == 1), key=lambda tag: (-tags[tag], tag))
     # `1girl, 1boy` are two figures, as certain as the less certain of them.
     plural |= {tag: tags[tag] for tag in singles[1:]}
-    more = max(plural.values(), default=0.0)
-    alone = tags.get(SOLO, 0.0)
+    more, alone = max(plural.values(), default=0.0), tags.get(SOLO, 0.0)
     if faces >= 2:
-        _drop(found, SOLO, f"{faces} faces were found")
-        if sum(number for number, _ in counts.values()) < faces and not any(_OPEN_ENDED.fullmatch(tag) for tag in tags):
+        found.drop([SOLO], f"{faces} faces were found")
+        if sum(number for number, _ in counts.values()) < faces and not any(map(_OPEN_ENDED.fullmatch, tags)):
             _too_few(found, counts, faces)
         return True
     if plural and more > alone and (faces == 0 or more >= _SECOND_MIN):
-        _drop(
-            found, SOLO, f"the tagger is more certain of {_first(plural)}" + (", perhaps from behind" if faces else "")
-        )
+        behind = ", perhaps from behind" if faces else ""
+        found.drop([SOLO], f"the tagger is more certain of {_first(plural)}{behind}")
         return True
     if faces or alone:
         _only_one(found, plural, "only one face was found" if faces else f"contradicts {SOLO}, which is more certain")
     if faces and SOLO not in tags:
-        _put(found, SOLO, 1.0, "one face was found")
+        found.put(SOLO, 1.0, "one face was found")
     return False
 
 
@@ -413,83 +302,63 @@ def _nobody(found: Cleaned, faces: int) -> bool:
     """Settles `no_humans` against what else is said about people; whether it stands."""
     claims = {tag: score for tag, score in found.tags.items() if category_of(tag) == "people" and tag != "no_humans"}
     if faces:
-        _drop(found, "no_humans", "a face was found")
+        found.drop(["no_humans"], "a face was found")
     elif claims and max(claims.values()) > found.tags["no_humans"]:
-        _drop(found, "no_humans", f"the tagger is more certain of {_first(claims)}")
+        found.drop(["no_humans"], f"the tagger is more certain of {_first(claims)}")
     else:
-        for tag in claims:
-            _drop(found, tag, "contradicts no_humans, which is more certain")
+        found.drop(claims, "contradicts no_humans, which is more certain")
     return "no_humans" in found.tags
 
 
 def _one_count(found: Cleaned, kind: str) -> None:
     """One number of girls, of boys and of others; `multiple_girls` only where no number is named."""
-    own = {tag: found.tags[tag] for tag in found.tags if (count := _counted(tag)) and count[1] == kind}
+    own = {tag: found.tags[tag] for tag, count in _counts(found.tags).items() if count[1] == kind}
     if not own:
         return
-    best = _first(own)
-    for tag in own:
-        if tag != best:
-            _drop(found, tag, f"contradicts {best}, which is more certain")
-    whole = f"multiple_{kind}s"
+    best, whole = _first(own), f"multiple_{kind}s"
+    found.drop((tag for tag in own if tag != best), f"contradicts {best}, which is more certain")
     if not best.startswith("1"):
-        _drop(found, whole, f"{best} says it more exactly")
+        found.drop([whole], f"{best} says it more exactly")
     elif found.tags.get(whole, 0.0) > own[best]:
-        _drop(found, best, f"contradicts {whole}, which is more certain")
+        found.drop([best], f"contradicts {whole}, which is more certain")
     else:
-        _drop(found, whole, f"contradicts {best}, which is more certain")
+        found.drop([whole], f"contradicts {best}, which is more certain")
 
 
 def _only_one(found: Cleaned, plural: Mapping[str, float], why: str) -> None:
     """Leaves one figure: the most certain of `1girl`, `1boy`, `1other`; where there were only `2girls`, one of them."""
-    for tag in plural:
-        _drop(found, tag, why)
-    _drop(found, "solo_focus", why)
-    several = {tag: score for tag, score in plural.items() if _counted(tag)}
-    if several and not any(_counted(tag) for tag in found.tags):
+    found.drop([*plural, "solo_focus"], why)
+    several = {tag: plural[tag] for tag in _counts(plural)}
+    if several and not _counts(found.tags):
         tag = _first(several)
-        one = _COUNT.sub(r"1\g<2>", tag)
-        _put(found, one, several[tag], f"{tag}, but {why}")
+        found.put(_COUNT.sub(r"1\g<2>", tag), several[tag], f"{tag}, but {why}")
 
 
 def _too_few(found: Cleaned, counts: Mapping[str, tuple[int, str]], faces: int) -> None:
     for tag, (number, kind) in counts.items():
-        score, whole = found.tags[tag], f"multiple_{kind}s"
-        _drop(found, tag, f"{faces} faces were found")
+        score = found.tags[tag]
+        found.drop([tag], f"{faces} faces were found")
         if number > 1:
-            _put(found, whole, score, f"{tag}, but {faces} faces were found")
+            found.put(f"multiple_{kind}s", score, f"{tag}, but {faces} faces were found")
 
 
 def _first(scores: Mapping[str, float]) -> str:
+    """The best one, of equal ones the first by name."""
     return min(scores, key=lambda tag: (-scores[tag], tag))
 
 
-def _put(found: Cleaned, tag: str, score: float, why: str) -> None:
-    found.tags[tag] = score
-    if found.removed.pop(tag, None) is None:
-        found.added[tag] = why
-
-
-def _drop(found: Cleaned, tag: str, why: str) -> None:
-    if found.tags.pop(tag, None) is not None:
-        found.removed[tag] = why
-        found.added.pop(tag, None)
-
-
-def _drop_unwanted(found: Cleaned, tag: str, rules: Rules) -> None:
-    pattern = next((pattern for pattern in rules.blacklist if _matches(pattern, tag)), None)
+def _drop_unwanted(found: Cleaned, tag: str, blacklist: str) -> None:
+    pattern = next((one for one, matches in _patterns(blacklist).items() if matches(tag)), None)
     if pattern is not None:
-        _drop(found, tag, f"on your list of tags that are never used ({pattern})")
+        found.drop([tag], f"on your list of tags that are never used ({pattern})")
 
 
-@lru_cache(maxsize=256)
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(".*".join(re.escape(_plain(part)) for part in text.split("*")), re.DOTALL)
-
-
-def _plain(part: str) -> str:
-    return re.sub(r"\s", "_", unicodedata.normalize("NFKC", part).lower())
-
-
-def _matches(pattern: str, tag: str) -> bool:
-    return _pattern(pattern).fullmatch(tag) is not None or normalise(pattern) == tag
+@lru_cache(maxsize=16)
+def _patterns(blacklist: str) -> dict[str, Callable[[str], object]]:
+    """Each pattern of the list, as it is written there, with what matches it; one also names what is another word for it."""
+    found: dict[str, Callable[[str], object]] = {}
+    for pattern in filter(None, map(str.strip, blacklist.split(","))):
+        parts = (re.sub(r"\s", "_", unicodedata.normalize("NFKC", part).lower()) for part in pattern.split("*"))
+        expression = ".*".join(map(re.escape, parts))
+        found[pattern] = re.compile(f"{expression}|{re.escape(normalise(pattern))}", re.DOTALL).fullmatch
+    return found

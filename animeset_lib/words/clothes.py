@@ -17,7 +17,7 @@ import numpy.typing as npt
 from animeset_lib.models.api import Picture
 from animeset_lib.records import Box
 
-__all__ = ["COLOURS", "SKIN", "ZONES", "Look", "clothes_look", "lab_of", "palette", "relit", "rgb_of"]
+__all__ = ["COLOURS", "SKIN", "ZONES", "Lab", "Look", "clothes_look", "lab_of", "palette", "relit", "rgb_of"]
 
 Lab = npt.NDArray[np.float32]
 

@@ -8,38 +8,12 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from animeset_lib.settings import AttributesSettings
-from animeset_lib.words.subsets import Subsets, TaggedCrop, make_subsets
-from animeset_lib.words.vocabulary import UNKNOWN, category_of, emotion_of
+from animeset_lib.words.subsets import Subsets, TaggedCrop, make_subsets, tags_of_figures
+from animeset_lib.words.vocabulary import UNKNOWN, emotion_of, listed
 
 __all__ = ["emotions"]
 
-
-_KIN: dict[str, tuple[str, ...]] = {
-    "grin": ("smile", "laughing", "smug"),
-    "laughing": ("grin", "smile"),
-    "smug": ("grin", "smile"),
-    "smile": ("grin", "laughing"),
-    "crying": ("sad",),
-    "sad": ("crying", "nervous"),
-    "annoyed": ("angry", "pout"),
-    "pout": ("annoyed", "angry"),
-    "angry": ("annoyed", "screaming"),
-    "disgust": ("annoyed", "angry"),
-    "strained": ("angry", "screaming"),
-    "screaming": ("angry", "strained"),
-    "scared": ("surprised", "nervous"),
-    "surprised": ("scared",),
-    "nervous": ("embarrassed", "scared"),
-    "embarrassed": ("nervous",),
-    "confused": ("nervous", "surprised"),
-    "bored": ("expressionless", "sleepy"),
-    "sleepy": ("sleeping", "bored"),
-    "sleeping": ("sleepy",),
-    "serious": ("expressionless", "angry"),
-    "expressionless": ("serious", "bored"),
-}
-"""An emotion with too few pictures joins the first of these that the character also shows: mouth and brows do the same there, more or less."""
-
+_KIN = listed("kin")
 _ALIKE = 0.85
 _NEIGHBOURS = 0.5
 
@@ -47,13 +21,7 @@ _NEIGHBOURS = 0.5
 def emotions(sightings: Iterable[TaggedCrop], settings: AttributesSettings) -> Subsets:
     """The emotions of one character's figures. All crops of one figure get one name; `unknown` where no tag says."""
     everything = sorted(sightings, key=lambda s: s.id)
-    faces: dict[str, dict[str, float]] = {}
-    for sighting in everything:
-        own = faces.setdefault(sighting.region_id, {})
-        for tag, score in sighting.tags.items() if sighting.faces <= 1 else ():
-            if category_of(tag) == "emotion":
-                own[tag] = max(score, own.get(tag, 0.0))
-    voted = _voted(faces)
+    voted = _voted(tags_of_figures(everything, "emotion"))
     named = {region: max(scores, key=lambda name: (scores[name], name)) for region, scores in voted.items() if scores}
     merged, notes = _kin_merged(named, settings.subset_min)
     name_of = {sighting.id: merged.get(sighting.region_id, UNKNOWN) for sighting in everything}
@@ -87,13 +55,11 @@ def _voted(faces: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, floa
     found = {}
     for row, region in enumerate(regions):
         total = defaultdict(float, evidence[row])
-        if total:
-            alike = [
-                other for other in np.flatnonzero((matrix @ matrix[row]).round(6) >= _ALIKE).tolist() if other != row
-            ]
-            for other in alike:
-                for name, value in evidence[other].items():
-                    total[name] += _NEIGHBOURS * value / len(alike)
+        alike = np.flatnonzero((matrix @ matrix[row]).round(6) >= _ALIKE).tolist() if total else []
+        others = [other for other in alike if other != row]
+        for other in others:
+            for name, value in evidence[other].items():
+                total[name] += _NEIGHBOURS * value / len(others)
         found[region] = {name: round(value, 6) for name, value in total.items()}
     return found
 

@@ -16,15 +16,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from animeset_lib.settings import AttributesSettings
-from animeset_lib.words.clothes import SKIN, ZONES, Look, lab_of, palette, relit, rgb_of
-from animeset_lib.words.subsets import NAMED, Floats, Subsets, TaggedCrop, make_subsets
-from animeset_lib.words.vocabulary import UNKNOWN, category_of, outfit_of
+from animeset_lib.words.clothes import SKIN, ZONES, Lab, Look, lab_of, palette, relit, rgb_of
+from animeset_lib.words.subsets import NAMED, Floats, Subsets, TaggedCrop, make_subsets, tags_of_figures
+from animeset_lib.words.vocabulary import UNKNOWN, outfit_of
 
 __all__ = ["outfits"]
-
 
 # Distances between two tracks, in units of the limit beyond which clothes are others (setting `outfit_distance`).
 _SAME, _OTHER = 0.6, 1.25
@@ -48,18 +46,16 @@ def outfits(sightings: Iterable[TaggedCrop], settings: AttributesSettings) -> Su
         by_track[sighting.track].append(sighting)
     # By their first picture: the numbers of tracks may differ between runs, the ids do not.
     wears = [_Wear.of(own) for _, own in sorted(by_track.items(), key=lambda item: item[1][0].id)]
-    known = [wear for wear in wears if wear.tags or wear.seen]
+    known = [wear for wear in wears if wear.tags or wear.skin is not None]
     _relight(known)
     distance = _distances(known) / settings.outfit_distance
-    groups, notes = _settle(known, _join(distance), distance, settings.subset_min)
-    names = _outfit_names([[known[i] for i in group] for group in groups])
+    settled, notes = _settle(known, _join(distance), distance, settings.subset_min)
+    groups = [[known[i] for i in group] for group in settled]
+    named = dict(zip(_outfit_names(groups), groups, strict=True))
     name_of = {sighting.id: UNKNOWN for sighting in everything}
-    for name, group in zip(names, groups, strict=True):
-        for i in group:
-            name_of |= {sighting.id: name for sighting in known[i].sightings}
-    colours = [_colours([known[i] for i in group]) for group in groups]
-    subsets = make_subsets("outfit", everything, names, name_of, dict(zip(names, colours, strict=True)))
-    return Subsets(name_of, subsets, tuple(notes))
+    name_of |= {sighting.id: name for name, group in named.items() for wear in group for sighting in wear.sightings}
+    colours = {name: _colours(group) for name, group in named.items()}
+    return Subsets(name_of, make_subsets("outfit", everything, list(named), name_of, colours), tuple(notes))
 
 
 @dataclass
@@ -69,50 +65,44 @@ class _Wear:
     sightings: list[TaggedCrop]
     figures: int
     tags: dict[str, float]
-    skin: npt.NDArray[np.float32] | None
-    zones: list[npt.NDArray[np.float32]]  # (N, 4) each: share, L, a, b
-    seen: bool
+    skin: Lab | None  # None: nothing of it was measured
+    zones: list[Lab]  # (N, 4) each: share, L, a, b
 
     @classmethod
     def of(cls, sightings: list[TaggedCrop]) -> _Wear:
-        figures: dict[str, list[TaggedCrop]] = defaultdict(list)
-        for sighting in sightings:
-            figures[sighting.region_id].append(sighting)
         tags: dict[str, float] = defaultdict(float)
-        looks = []
+        figures = tags_of_figures(sightings, "outfit")
         for own in figures.values():
-            best: dict[str, float] = {}
-            for sighting in own:
-                for tag, score in sighting.tags.items() if sighting.faces <= 1 else ():
-                    if category_of(tag) == "outfit":
-                        best[tag] = max(score, best.get(tag, 0.0))
-            for tag, score in best.items():
+            for tag, score in own.items():
                 tags[tag] += score / len(figures)
-            looks += _figure_zones([Look.unpack(s.looks) for s in own if s.looks])
-        zones = []
-        for index in range(len(ZONES)):
-            parts = [zones_of[index] for _, zones_of in looks if zones_of[index][:, 0].any()]
-            joined = np.concatenate(parts) if parts else np.zeros((0, 4), np.float32)
-            joined = joined[joined[:, 0] > 0]
-            if parts:
-                covered = float(joined[:, 0].sum()) / len(parts)
-                joined = palette(joined[:, 1:], joined[:, 0])
-                joined[:, 0] *= covered / joined[:, 0].sum()
-            zones.append(joined)
-        skin = np.median([skin for skin, _ in looks], axis=0).astype(np.float32) if looks else None
-        return cls(sightings, len(figures), dict(tags), skin, zones, bool(looks))
+        seen: dict[str, list[Look]] = {region: [] for region in figures}
+        for sighting in sightings:
+            if sighting.looks:
+                seen[sighting.region_id].append(Look.unpack(sighting.looks))
+        looks = [_figure_look(own) for own in seen.values() if own]
+        zones = [_joined([zone for look in looks if (zone := look.zones[z])[:, 0].any()]) for z in range(len(ZONES))]
+        skin = np.median([look.skin for look in looks], axis=0).astype(np.float32) if looks else None
+        return cls(sightings, len(figures), dict(tags), skin, zones)
 
 
-def _figure_zones(
-    looks: Sequence[Look],
-) -> list[tuple[npt.NDArray[np.float32], list[npt.NDArray[np.float32]]]]:
-    """Of several crops of one figure: its skin, and each zone from the crop that shows most of it. Empty when there is none."""
-    if not looks:
-        return []
+def _figure_look(looks: Sequence[Look]) -> Look:
+    """Of several crops of one figure: its skin, and each zone from the crop that shows most of it."""
     zones = [
         max((look.zones[z] for look in looks), key=lambda zone: float(zone[:, 0].sum())) for z in range(len(ZONES))
     ]
-    return [(np.median([look.skin for look in looks], axis=0).astype(np.float32), zones)]
+    return Look(np.median([look.skin for look in looks], axis=0).astype(np.float32), np.stack(zones))
+
+
+def _joined(parts: Sequence[Lab]) -> Lab:
+    """`(N, 4)`: one palette of those of several figures."""
+    if not parts:
+        return np.zeros((0, 4), np.float32)
+    joined = np.concatenate(parts)
+    joined = joined[joined[:, 0] > 0]
+    covered = float(joined[:, 0].sum()) / len(parts)
+    joined = palette(joined[:, 1:], joined[:, 0])
+    joined[:, 0] *= covered / joined[:, 0].sum()
+    return joined
 
 
 def _relight(wears: Sequence[_Wear]) -> None:
@@ -143,10 +133,7 @@ def _join(distance: Floats) -> list[list[int]]:
 
     tree = linkage(squareform(distance, checks=False), "average")
     labels = fcluster(tree, _cut(tree[:, 2]), "distance")
-    groups: dict[int, list[int]] = defaultdict(list)
-    for index, label in enumerate(labels.tolist()):
-        groups[label].append(index)
-    return sorted(groups.values())
+    return sorted(np.flatnonzero(labels == label).tolist() for label in np.unique(labels))
 
 
 def _cut(heights: Floats) -> float:
@@ -262,31 +249,24 @@ def _garment(wears: Sequence[_Wear]) -> str:
     return outfit_of({tag: share for tag, share in _tag_shares(wears).items() if share >= NAMED})
 
 
-_TONES: dict[str, tuple[tuple[int, int, int], ...]] = {
-    "black": ((15, 15, 18), (35, 35, 40), (55, 53, 58)),
-    "grey": ((100, 100, 104), (140, 140, 145), (180, 180, 184)),
-    "white": ((250, 250, 250), (225, 225, 230), (240, 235, 225), (215, 218, 228)),
-    "brown": ((90, 60, 40), (125, 85, 60), (60, 40, 30), (160, 120, 85), (190, 160, 125)),
-    "red": ((200, 40, 45), (150, 30, 35), (225, 75, 70), (105, 25, 30)),
-    "orange": ((230, 130, 45), (245, 165, 90), (200, 105, 40)),
-    "yellow": ((245, 215, 70), (255, 235, 150), (215, 180, 60), (255, 240, 190)),
-    "green": (
-        (70, 150, 80),
-        (40, 95, 50),
-        (130, 200, 120),
-        (190, 230, 170),
-        (90, 110, 60),
-        (90, 175, 135),
-        (50, 120, 100),
-    ),
-    "aqua": ((80, 205, 205), (150, 230, 230), (40, 140, 150)),
-    "blue": ((60, 95, 185), (40, 50, 100), (110, 155, 225), (170, 200, 240), (30, 36, 66), (80, 100, 140)),
-    "purple": ((125, 80, 165), (80, 55, 120), (170, 135, 205), (205, 180, 225)),
-    "pink": ((245, 160, 185), (225, 110, 150), (250, 205, 215)),
+_TONES = {
+    "black": "0f0f12 232328 37353a",
+    "grey": "646468 8c8c91 b4b4b8",
+    "white": "fafafa e1e1e6 f0ebe1 d7dae4",
+    "brown": "5a3c28 7d553c 3c281e a07855 bea07d",
+    "red": "c8282d 961e23 e14b46 69191e",
+    "orange": "e6822d f5a55a c86928",
+    "yellow": "f5d746 ffeb96 d7b43c fff0be",
+    "green": "469650 285f32 82c878 bee6aa 5a6e3c 5aaf87 327864",
+    "aqua": "50cdcd 96e6e6 288c96",
+    "blue": "3c5fb9 283264 6e9be1 aac8f0 1e2442 50648c",
+    "purple": "7d50a5 503778 aa87cd cdb4e1",
+    "pink": "f5a0b9 e16e96 facdd7",
 }
 """Danbooru's colour words for clothes with typical drawn tones in light and in shade, sRGB; navy is `blue` there and beige `brown`. Own choice."""
-_TONE_NAMES = tuple(name for name, tones in _TONES.items() for _ in tones)
-_TONE_LAB = lab_of(np.array([tone for tones in _TONES.values() for tone in tones], np.float32) / np.float32(255))
+_TONE_NAMES = tuple(name for name, tones in _TONES.items() for _ in tones.split())
+_TONE_RGB = np.frombuffer(bytes.fromhex(" ".join(_TONES.values())), np.uint8).reshape(-1, 3)
+_TONE_LAB = lab_of(_TONE_RGB.astype(np.float32) / np.float32(255))
 _ZONE_AREA = tuple((zone[1] - zone[0]) * (zone[2] + zone[3]) for zone in ZONES)
 _SECOND_COLOUR, _ANY_COLOUR = 0.22, 0.05
 """Shares of the clothes from which on a colour is in the name beside the main one, and is listed at all."""
@@ -306,34 +286,23 @@ def _colours(wears: Sequence[_Wear]) -> tuple[tuple[str, float], ...]:
     return tuple(sorted(named, key=lambda item: (-item[1], item[0])))
 
 
-def _colour_words(wears: Sequence[_Wear], most: int) -> list[str]:
-    """The main colour and up to `most` - 1 others that are a good part of the clothes."""
-    colours = _colours(wears)
-    return [name for place, (name, share) in enumerate(colours[:most]) if place == 0 or share >= _SECOND_COLOUR]
-
-
 def _outfit_names(groups: Sequence[Sequence[_Wear]]) -> list[str]:
     """A name for each group, all different: garment; garment with its colour where two have the same; colours where no tag names a garment; a
     number where all that is not enough, for the smaller one."""
     garments = [_garment(group) for group in groups]
-    names = []
+    names: list[str] = []
     for garment, group in zip(garments, groups, strict=True):
-        colours = _colour_words(group, 2)
+        measured = enumerate(_colours(group)[:2])
+        colours = [colour for place, (colour, share) in measured if place == 0 or share >= _SECOND_COLOUR]
         if garment == UNKNOWN:
-            names.append("_".join([*colours, "outfit"]))
+            name = "_".join([*colours, "outfit"])
         elif garments.count(garment) == 1:
-            names.append(garment)
+            name = garment
         else:
-            names.append("_".join([*(_tagged_colour(group, garment) or colours[:1]), garment]))
-    taken: set[str] = set()
-    unique = []
-    for name in names:
-        number, candidate = 2, name
-        while candidate in taken:
-            candidate, number = f"{name}_{number}", number + 1
-        taken.add(candidate)
-        unique.append(candidate)
-    return unique
+            name = "_".join([*(_tagged_colour(group, garment) or colours[:1]), garment])
+        numbered = (name, *(f"{name}_{number}" for number in range(2, len(groups) + 1)))
+        names.append(next(one for one in numbered if one not in names))
+    return names
 
 
 def _tagged_colour(wears: Sequence[_Wear], garment: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Which tag says the same as another one, only more exactly: `very_long_hair` of `long_hair`, `witch_hat` of `hat`, `beret` of `hat`.
 
-Danbooru's names put the thing last and what it is like before it, so a tag is the more exact one when it ends with the other's words. The table
-holds what names do not show.
+Danbooru's names put the thing last and what it is like before it, so a tag is the more exact one when it ends with the other's words. A table
+of `vocabulary.toml` holds what names do not show.
 """
 
 from __future__ import annotations
@@ -9,66 +9,17 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from animeset_lib.words.vocabulary import category_of
+from animeset_lib.words.vocabulary import category_of, listed, meanings
 
 __all__ = ["more_exact"]
 
-_KINDS: dict[str, str] = {
-    "long_hair": "very_long_hair absurdly_long_hair",
-    "very_long_hair": "absurdly_long_hair",
-    "short_hair": "very_short_hair short_hair_with_long_locks bob_cut pixie_cut bowl_cut",
-    "multicolored_hair": "two-tone_hair streaked_hair gradient_hair split-color_hair colored_inner_hair rainbow_hair colored_tips",
-    "twintails": "low_twintails short_twintails",
-    "hair_bun": "double_bun single_side_bun",
-    "hair_ornament": "hairclip hairpin hair_flower hair_bell hair_bobbles hair_stick scrunchie",
-    "bow": "hair_bow bowtie",
-    "ribbon": "hair_ribbon",
-    "facial_hair": "beard mustache stubble goatee sideburns",
-    "breasts": "flat_chest",
-    "mole": "mole_under_eye mole_under_mouth mole_on_breast",
-    "scar": "scar_on_face scar_on_cheek scar_across_eye",
-    "fang": "skin_fang",
-    "colored_skin": "blue_skin green_skin red_skin grey_skin purple_skin pink_skin",
-    "dark_skin": "dark-skinned_female dark-skinned_male",
-    "school_uniform": "serafuku gakuran",
-    "japanese_clothes": "kimono yukata hakama haori",
-    "chinese_clothes": "china_dress",
-    "swimsuit": "bikini",
-    "dress": "sundress gown",
-    "jacket": "blazer",
-    "hat": "beret cap beanie top_hat",
-    "glasses": "semi-rimless_eyewear under-rim_eyewear round_eyewear black-framed_eyewear red-framed_eyewear",
-    "shoes": "sneakers loafers",
-    "underwear": "bra panties",
-    "jewelry": "earrings necklace bracelet ring",
-    "smile": "grin smirk",
-    "tears": "crying streaming_tears crying_with_eyes_open",
-    "crying": "streaming_tears crying_with_eyes_open",
-    "blush": "nose_blush full-face_blush",
-    "sitting": "seiza wariza indian_style",
-    "lying": "on_back on_side on_stomach",
-    "holding_weapon": "holding_sword holding_gun holding_knife holding_polearm holding_staff",
-    "from_side": "profile",
-    "monochrome": "greyscale",
-    "simple_background": (
-        "white_background grey_background black_background blue_background pink_background yellow_background red_background green_background "
-        "brown_background purple_background orange_background gradient_background two-tone_background transparent_background"
-    ),
-    "sky": "starry_sky cloudy_sky",
-    "night": "night_sky starry_sky",
-    "tree": "cherry_blossoms palm_tree",
-    "moon": "crescent_moon",
-}
-_LESS_EXACT: dict[str, frozenset[str]] = {
-    kind: frozenset(general for general, kinds in _KINDS.items() if kind in kinds.split())
-    for kinds in _KINDS.values()
-    for kind in kinds.split()
+_KINDS = listed("more_exact")
+_LESS_EXACT = {
+    kind: frozenset(general for general, kinds in _KINDS.items() if kind in kinds) for kind in meanings("more_exact")
 }
 _BEAST = re.compile(
     r"(bat|bear|bird|cat|cow|deer|dog|dragon|fox|goat|horse|lion|monkey|mouse|panda|pig|rabbit|raccoon|sheep|squirrel|tiger|wolf)_ears"
 )
-
-
 _NOT_SO = ("no", "unworn", "imminent", "after")
 """`no_bra` is no bra, `unworn_hat` none on a head."""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,8 +12,7 @@ import numpy.typing as npt
 
 from animeset_lib.words.vocabulary import category_of
 
-__all__ = ["NAMED", "Floats", "Subset", "Subsets", "TaggedCrop", "Word", "make_subsets"]
-
+__all__ = ["NAMED", "Floats", "Subset", "Subsets", "TaggedCrop", "Word", "make_subsets", "tags_of_figures"]
 
 Kind = Literal["outfit", "emotion"]
 Floats = npt.NDArray[np.float64]
@@ -77,6 +76,17 @@ class Subsets:
     notes: tuple[str, ...] = ()
 
 
+def tags_of_figures(sightings: Iterable[TaggedCrop], kind: Kind) -> dict[str, dict[str, float]]:
+    """Each figure's tags that are about its outfit or its emotion, with their best scores."""
+    found: dict[str, dict[str, float]] = {}
+    for sighting in sightings:
+        own = found.setdefault(sighting.region_id, {})
+        for tag, score in sighting.tags.items() if sighting.faces <= 1 else ():
+            if category_of(tag) == kind:
+                own[tag] = max(score, own.get(tag, 0.0))
+    return found
+
+
 def make_subsets(
     kind: Kind,
     sightings: Sequence[TaggedCrop],
@@ -84,24 +94,16 @@ def make_subsets(
     name_of: Mapping[str, str],
     colours: Mapping[str, tuple[tuple[str, float], ...]],
 ) -> tuple[Subset, ...]:
-    category = "outfit" if kind == "outfit" else "emotion"
-    tags: dict[str, set[str]] = defaultdict(set)
-    for sighting in sightings:
-        tags[sighting.region_id] |= {
-            tag for tag in sighting.tags if sighting.faces <= 1 and category_of(tag) == category
-        }
+    """The sub-sets `names`, in that order, of what `name_of` says of every crop."""
+    tags = tags_of_figures(sightings, kind)
     all_counts = Counter(tag for own in tags.values() for tag in own)
     found = []
     for name in names:
         own = [sighting for sighting in sightings if name_of[sighting.id] == name]
-        regions = sorted({sighting.region_id for sighting in own})
+        regions = {sighting.region_id for sighting in own}
         counts = Counter(tag for region in regions for tag in tags[region])
         words = [
-            Word(
-                tag,
-                round(count / len(regions), 3),
-                round(count / len(regions) * len(tags) / all_counts[tag], 3),
-            )
+            Word(tag, round(count / len(regions), 3), round(count / len(regions) * len(tags) / all_counts[tag], 3))
             for tag, count in counts.items()
         ]
         words.sort(key=lambda word: (-word.share * word.lift, word.tag))

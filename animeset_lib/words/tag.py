@@ -51,9 +51,7 @@ class TagStage(Stage[TagItem, TagRow, TagNotes]):
     version: ClassVar[str] = "2"
     seconds_per_minute: ClassVar[float] = 20.0
     needs: ClassVar[tuple[StageType, ...]] = (CropStage,)
-    reasons: ClassVar[Mapping[str, Reason]] = {
-        "unreadable": UNREADABLE,
-    }
+    reasons: ClassVar[Mapping[str, Reason]] = {"unreadable": UNREADABLE}
 
     def fingerprint(self, models: ModelProvider) -> Mapping[str, str]:
         return {"tagger": models.info("tagger", self.settings.tagger).digest}
@@ -65,25 +63,17 @@ class TagStage(Stage[TagItem, TagRow, TagNotes]):
     def process(self, batch: Sequence[TagItem], out: Path, ctx: Context) -> Iterable[TagRow]:
         tagger = ctx.models.tagger(self.settings.tagger)
         least = self._thresholds(tagger.thresholds)
-        inputs: list[TaggerInput] = []
-        unreadable: dict[str, str] = {}
-        for item, picture in zip(
-            batch, read_ahead((item.path for item in batch), ctx.threads, len(batch)), strict=True
-        ):
-            if isinstance(picture, InputError):
-                unreadable[item.id] = str(picture)
-            else:
-                inputs.append(TaggerInput(picture, item.crop.framing, item.crop.face, item.crop.faces))
+        pictures = list(read_ahead((item.path for item in batch), ctx.threads, len(batch)))
+        inputs = [
+            TaggerInput(picture, item.crop.framing, item.crop.face, item.crop.faces)
+            for item, picture in zip(batch, pictures, strict=True)
+            if not isinstance(picture, InputError)
+        ]
         answers = iter(tagger.tag(inputs))
-        for item in batch:
-            if item.id in unreadable:
-                yield TagRow(
-                    id=item.id,
-                    dropped="unreadable",
-                    why=f"{item.path.name} cannot be read: {unreadable[item.id]}",
-                    general={},
-                    tagger=tagger.info.name,
-                )
+        for item, picture in zip(batch, pictures, strict=True):
+            if isinstance(picture, InputError):
+                why = f"{item.path.name} cannot be read: {picture}"
+                yield TagRow(id=item.id, dropped="unreadable", why=why, general={}, tagger=tagger.info.name)
                 continue
             tags = next(answers)
             yield TagRow(

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from animeset_lib.words.cleaning import normalise
 from animeset_lib.words.overlap import more_exact
@@ -29,7 +29,6 @@ __all__ = [
     "Trait",
     "TraitChoice",
     "core_of",
-    "leaks",
     "leaks_of",
     "left_out",
     "table_of",
@@ -103,23 +102,18 @@ def trait_table(pictures: Sequence[Pictured], core_share: float, core_lift: floa
         if category_of(tag) in TRAIT_CATEGORIES
     }
     albums = {name: _Album(cast[name], exact) for name in sorted(cast)}
-    counts = {name: _counts(albums[name]) for name in albums}
-    least = {name: min(_SUPPORT, len(cast[name])) for name in cast}
-    return {
-        name: tuple(
-            sorted(
-                (_trait(tag, name, counts, least[name], core_share, core_lift, albums) for tag in counts[name]),
-                key=lambda trait: (not trait.core, CATEGORIES.index(trait.category), -trait.share, trait.tag),
-            )
-        )
-        for name in counts
-    }
+    table: dict[str, tuple[Trait, ...]] = {}
+    for name, album in albums.items():
+        rest = [other for other in albums.values() if other is not album]
+        traits = [_trait(tag, album, rest, core_share, core_lift) for tag in album.traits]
+        traits.sort(key=lambda trait: (not trait.core, CATEGORIES.index(trait.category), -trait.share, trait.tag))
+        table[name] = tuple(traits)
+    return table
 
 
-@dataclass(frozen=True)
-class _Count:
-    pictures: int
-    count: int
+class _Count(NamedTuple):
+    showing: int
+    having: int
     share: float
 
 
@@ -130,6 +124,7 @@ class _Album:
     def __init__(self, pictures: Sequence[Pictured], exact: Mapping[str, Sequence[str]]) -> None:
         self.pictures = pictures
         self._exact = exact
+        self._counts: dict[str, _Count] = {}
         self._tagged: dict[str, set[int]] = defaultdict(set)
         self._framed: dict[str, set[int]] = defaultdict(set)
         self._body: dict[str, set[int]] = defaultdict(set)
@@ -144,72 +139,47 @@ class _Album:
     def traits(self) -> list[str]:
         return sorted(tag for tag in self._tagged if tag in self._exact)
 
-    def having(self, tag: str) -> set[int]:
-        """Places of the pictures that have the tag, or a more exact one."""
-        return {place for own in self._exact[tag] for place in self._tagged.get(own, ())}
+    def count(self, tag: str) -> _Count:
+        """How often the tag, or a more exact one, is on the pictures that show such a thing at all."""
+        if tag not in self._counts:
+            having = {place for own in self._exact[tag] for place in self._tagged.get(own, ())}
+            showing = having | self._showing(tag)
+            per_track: dict[str, list[bool]] = defaultdict(list)
+            for place in sorted(showing):
+                per_track[self.pictures[place].track].append(place in having)
+            share = sum(sum(said) / len(said) for said in per_track.values()) / max(1, len(per_track))
+            self._counts[tag] = _Count(len(showing), len(having), share)
+        return self._counts[tag]
 
-    def showing(self, tag: str) -> set[int]:
-        """Places of the pictures that show such a thing at all."""
-        category = category_of(tag)
-        if category in CORE_CATEGORIES and not is_accessory(tag):
-            return self.having(tag) | self._body.get(category, set())
-        seen = (places for framing, places in self._framed.items() if visible(tag, framing) > 0)
-        return self.having(tag).union(*seen)
+    def _showing(self, tag: str) -> set[int]:
+        if _of_the_body(tag):
+            return self._body.get(category_of(tag), set())
+        return set().union(*(places for framing, places in self._framed.items() if visible(tag, framing) > 0))
 
 
-def _trait(
-    tag: str,
-    name: str,
-    counts: Mapping[str, Mapping[str, _Count]],
-    least: int,
-    core_share: float,
-    core_lift: float,
-    albums: Mapping[str, _Album],
-) -> Trait:
-    own = counts[name][tag]
-    others = [
-        share
-        for other in counts
-        if other != name and (share := _share_of(tag, counts[other], albums[other])) is not None
-    ]
-    rest = sum(others) / len(others) if others else None
-    lift = None if rest is None else (own.share + _SMOOTHING) / (rest + _SMOOTHING)
-    category = category_of(tag)
-    enough = own.count >= least
+def _of_the_body(tag: str) -> bool:
+    return category_of(tag) in CORE_CATEGORIES and not is_accessory(tag)
+
+
+def _trait(tag: str, album: _Album, rest: Sequence[_Album], core_share: float, core_lift: float) -> Trait:
+    pictures, count, share = album.count(tag)
+    others = [other.count(tag).share for other in rest if other.count(tag).showing]
+    rest_share = sum(others) / len(others) if others else None
+    lift = None if rest_share is None else (share + _SMOOTHING) / (rest_share + _SMOOTHING)
     if is_accessory(tag):
-        core = enough and own.share >= max(core_share, _WORN_SHARE) and lift is not None and lift >= core_lift
+        core = share >= max(core_share, _WORN_SHARE) and lift is not None and lift >= core_lift
     else:
-        core = enough and category in CORE_CATEGORIES and own.share >= core_share
+        core = _of_the_body(tag) and share >= core_share
     return Trait(
         tag=tag,
-        category=category,
-        pictures=own.pictures,
-        count=own.count,
-        share=round(own.share, _DECIMALS),
-        rest_share=None if rest is None else round(rest, _DECIMALS),
+        category=category_of(tag),
+        pictures=pictures,
+        count=count,
+        share=round(share, _DECIMALS),
+        rest_share=None if rest_share is None else round(rest_share, _DECIMALS),
         lift=None if lift is None else round(lift, _DECIMALS),
-        core=core,
+        core=core and count >= min(_SUPPORT, len(album.pictures)),
     )
-
-
-def _counts(album: _Album) -> dict[str, _Count]:
-    """Tag → how often, for every trait on these pictures of one character."""
-    return {tag: _count(tag, album) for tag in album.traits}
-
-
-def _count(tag: str, album: _Album) -> _Count:
-    having, showing = album.having(tag), album.showing(tag)
-    per_track: dict[str, list[bool]] = defaultdict(list)
-    for place in sorted(showing):
-        per_track[album.pictures[place].track].append(place in having)
-    share = sum(sum(said) / len(said) for said in per_track.values()) / len(per_track) if per_track else 0.0
-    return _Count(len(showing), len(having), share)
-
-
-def _share_of(tag: str, counts: Mapping[str, _Count], album: _Album) -> float | None:
-    """Share of `tag` on another character's pictures; None where they show nothing of the kind."""
-    found = counts[tag] if tag in counts else _count(tag, album)
-    return found.share if found.pictures else None
 
 
 def core_of(traits: Iterable[Trait]) -> list[str]:
@@ -235,9 +205,7 @@ def left_out(tag: str, policy: Policy, core: Collection[str], choice: TraitChoic
     policy = choice.policy or policy
     if policy == "keep":
         return False
-    return _covered(tag, core) or (
-        policy == "drop_all" and category_of(tag) in CORE_CATEGORIES and not is_accessory(tag)
-    )
+    return _covered(tag, core) or (policy == "drop_all" and _of_the_body(tag))
 
 
 def _covered(tag: str, tags: Iterable[str]) -> bool:
@@ -284,33 +252,17 @@ def table_of(traits: Mapping[str, Any]) -> tuple[Trait, ...]:
 
 
 def leaks_of(traits: Mapping[str, Any], caption_tags: Sequence[str]) -> list[str]:
-    """`leaks` with what a published traits.json says. Raises `KeyError` where it lacks a field."""
-    return leaks(
-        caption_tags,
-        traits["trigger"],
-        traits["policy"],
-        traits["dropped"],
-        traits["kept"],
-        trigger_first=traits["trigger_first"],
-    )
-
-
-def leaks(
-    caption_tags: Sequence[str],
-    trigger: str,
-    policy: str,
-    dropped: Collection[str],
-    kept: Collection[str] = (),
-    *,
-    trigger_first: bool = True,
-) -> list[str]:
     """What a caption says that its trigger word should learn, and what is wrong with the trigger; one sentence each, empty when all is well.
 
+    traits         what a published traits.json says. Its `dropped` must not, its `kept` may stand in the caption whatever the policy; a dropped tag
+                   is also found inside a longer one (`blue hair` in `long blue hair`), but not in the name of a thing (`blue_hair_ribbon`)
     caption_tags   the parts of the caption, with underscores or spaces, in order
-    dropped, kept  tags that must not, and may, stand in it whatever the policy; a dropped one is also found inside a longer one (`blue hair`
-                   in `long blue hair`), but not in the name of a thing (`blue_hair_ribbon`)
+
+    Raises `KeyError` where a field is missing.
     """
     found = []
+    trigger, trigger_first, policy = (traits[key] for key in ("trigger", "trigger_first", "policy"))
+    dropped, kept = ([normalise(tag) for tag in traits[key]] for key in ("dropped", "kept"))
     words = [same_word(tag) for tag in caption_tags]
     wanted = same_word(trigger)
     if wanted not in words:
@@ -319,17 +271,15 @@ def leaks(
         found.append(f"the trigger word {trigger} is spelled {caption_tags[words.index(wanted)]}")
     elif trigger_first and words[0] != wanted:
         found.append(f"the trigger word {trigger} does not come first")
-    plain = [normalise(tag) for tag in dropped]
-    allowed = {normalise(tag) for tag in kept}
     for written, same in zip(caption_tags, words, strict=True):
         tag = normalise(written)
-        if same == wanted or tag in allowed or (_covered(tag, allowed) and tag not in plain):
+        if same == wanted or tag in kept or (_covered(tag, kept) and tag not in dropped):
             continue
-        cause = next((other for other in plain if _tells(tag, other)), None)
+        cause = next((f"{other} is left out" for other in dropped if _tells(tag, other)), None)
+        if cause is None and policy == "drop_all" and _of_the_body(tag):
+            cause = "all traits are left out"
         if cause is not None:
-            found.append(f"{written} tells what the trigger word should learn ({cause} is left out)")
-        elif policy == "drop_all" and category_of(tag) in CORE_CATEGORIES and not is_accessory(tag):
-            found.append(f"{written} tells what the trigger word should learn (all traits are left out)")
+            found.append(f"{written} tells what the trigger word should learn ({cause})")
     return found
 
 
@@ -340,8 +290,4 @@ def _tells(tag: str, dropped: str) -> bool:
     if not set(wanted) <= set(words):
         return False
     # `long_blue_hair` and `girl_with_blue_hair` tell of blue hair, `blue_hair_ribbon` of a ribbon.
-    return words[-1] == wanted[-1] or (_within(words, wanted) and category_of(tag) == "other")
-
-
-def _within(words: Sequence[str], wanted: Sequence[str]) -> bool:
-    return any(list(words[i : i + len(wanted)]) == list(wanted) for i in range(len(words)))
+    return words[-1] == wanted[-1] or (f"_{dropped}_" in f"_{tag}_" and category_of(tag) == "other")

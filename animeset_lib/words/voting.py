@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
 
-from animeset_lib.words.cleaning import COLOURS, CONSTANT_GROUPS, Cleaned, Group, each, one_figure
+from animeset_lib.words.cleaning import COLOURS, CONSTANT_GROUPS, Cleaned, Group, one_figure
 from animeset_lib.words.overlap import more_exact
 from animeset_lib.words.visibility import on_face, visible
 from animeset_lib.words.vocabulary import TRAIT_CATEGORIES, category_of
@@ -76,9 +76,13 @@ def vote(pictures: Sequence[Sighted]) -> list[Cleaned]:
     for tag in traits:
         # a single `black_skirt` among skirts is no slip, only more exact
         if poll.lonely(tag) and not any(more_exact(tag, general) for general in clear):
-            _remove_lonely(tag, poll, results)
+            for i in poll.voters:
+                results[i].drop([tag], f"only {poll.words(tag)} say so")
     for tag in clear:
         _add(tag, poll, groups, results)
+    for picture, result in zip(pictures, results, strict=True):
+        for tag in result.removed.keys() - picture.tags:
+            del result.removed[tag]  # only the vote itself had brought it
     return results
 
 
@@ -142,38 +146,31 @@ class _Poll:
 
 
 def _settle(group: Group, poll: _Poll, results: Sequence[Cleaned]) -> None:
-    several = [i for i in poll.voters if _several(group, poll.pictures[i].tags)]
+    said = {i: group.sides(poll.pictures[i].tags) for i in poll.voters}
+    several = [i for i in poll.voters if len(said[i]) > 1 or group.open(poll.pictures[i].tags)]
     if len(several) * _LONELY_STILLS >= len(poll.voters):
         return
-    ballots: dict[str, list[float]] = defaultdict(list)
-    behind: dict[str, set[str]] = defaultdict(set)
-    for i in poll.voters:
-        for tag, score in poll.pictures[i].tags.items():
-            if (side := group.side(tag)) is not None:
-                ballots[side].append(poll.weight(i, tag) * score)
-                behind[side].add(poll.pictures[i].still)
+    ballots: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for i, sides in said.items():
+        for side, tags in sides.items():
+            ballots[side] += [(i, tag) for tag in tags]
     if len(ballots) < 2:
         return
-    votes = {side: fsum(own) for side, own in ballots.items()}
+    votes = {
+        side: fsum(poll.weight(i, tag) * poll.pictures[i].tags[tag] for i, tag in own) for side, own in ballots.items()
+    }
     winner = min(votes, key=lambda side: (-votes[side], side))
-    if len(behind[winner]) < _STILLS or votes[winner] < _CLEAR * fsum(votes.values()):
+    stills = poll.stills(i for i, _ in ballots[winner])
+    if stills < _STILLS or votes[winner] < _CLEAR * fsum(votes.values()):
         return
-    named = Counter(tag for i in poll.voters for tag in poll.pictures[i].tags if group.side(tag) == winner)
+    named = Counter(tag for _, tag in ballots[winner])
     word = min(named, key=lambda tag: (-named[tag], tag))
-    why = f"{len(behind[winner])} stills of this shot say {word} ({group.of})"
+    why = f"{stills} stills of this shot say {word} ({group.of})"
     for i in poll.voters:
         wrong = [tag for tag in results[i].tags if group.side(tag) not in (None, winner)]
-        for tag in wrong:
-            _remove(results[i], tag, why)
+        results[i].drop(wrong, why)
         if wrong and word not in results[i].tags and poll.shows(i, word):
             _put(results[i], word, poll.score(word), f"{why}, instead of {wrong[0]}")
-
-
-def _several(group: Group, tags: Iterable[str]) -> bool:
-    """Whether a picture itself says that more than one side may be true."""
-    return len({group.side(tag) for tag in tags} - {None}) > 1 or any(
-        group.unless is not None and group.unless.fullmatch(tag) for tag in tags
-    )
 
 
 def _garments(tags: Iterable[str]) -> list[Group]:
@@ -181,16 +178,10 @@ def _garments(tags: Iterable[str]) -> list[Group]:
     coloured = (re.fullmatch(rf"{COLOURS}_(?P<thing>.+)", tag) for tag in tags if category_of(tag) == "outfit")
     things = Counter(match["thing"] for match in coloured if match)
     return [
-        Group(f"colour of the {thing.replace('_', ' ')}", each(rf"{COLOURS}_{re.escape(thing)}"))
+        Group(f"colour of the {thing.replace('_', ' ')}", (rf"{COLOURS}_{re.escape(thing)}",))
         for thing, colours in sorted(things.items())
         if colours > 1
     ]
-
-
-def _remove_lonely(tag: str, poll: _Poll, results: Sequence[Cleaned]) -> None:
-    for i in poll.voters:
-        if tag in results[i].tags:
-            _remove(results[i], tag, f"only {poll.words(tag)} say so")
 
 
 def _add(tag: str, poll: _Poll, groups: Sequence[Group], results: Sequence[Cleaned]) -> None:
@@ -204,16 +195,8 @@ def _add(tag: str, poll: _Poll, groups: Sequence[Group], results: Sequence[Clean
 
 
 def _put(result: Cleaned, tag: str, score: float, why: str) -> None:
-    for general in [own for own in result.tags if more_exact(tag, own)]:
-        _remove(result, general, f"{tag} says it more exactly")
-    result.tags[tag] = score
-    result.added[tag] = why
-
-
-def _remove(result: Cleaned, tag: str, why: str) -> None:
-    del result.tags[tag]
-    if result.added.pop(tag, None) is None:
-        result.removed[tag] = why
+    result.drop((own for own in result.tags if more_exact(tag, own)), f"{tag} says it more exactly")
+    result.put(tag, score, why)
 
 
 def _against(one: str, other: str, groups: Iterable[Group]) -> bool:

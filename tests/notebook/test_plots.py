@@ -131,7 +131,7 @@ def test_coverage_of_a_character_that_is_asked_for(run: Run) -> None:
         (lambda run: plots.coverage(run, "nobody"), "expected one of character_01"),
         (lambda run: plots.captions(run, character="nobody"), "expected one of character_01"),
         (lambda run: plots.boxes(run, "nothing"), "no id holds 'nothing'"),
-        (lambda run: plots.contact_sheet(run.stage("crop"), which="some"), "expected kept, dropped or all"),
+        (lambda run: plots.contact_sheet(run.stage("crop"), which="some"), "expected all, kept or dropped"),
         (lambda run: plots.duplicates(run.change("dedupe.ssim_min=0.72")), 'run.upto("dedupe")'),
         (lambda run: plots.funnel(run.change("extract.start_ms=999")), "nothing was run"),
     ],

@@ -19,7 +19,6 @@ from animeset_lib.words.traits import (
     Trait,
     TraitChoice,
     core_of,
-    leaks,
     leaks_of,
     left_out,
     table_of,
@@ -187,6 +186,11 @@ def test_what_is_published() -> None:
     assert set(published("drop_all")["dropped"]) == {"blue_hair", "long_hair", "red_eyes", "ponytail"}
 
 
+def leaks(tags: list[str], policy: Policy, dropped: list[str], kept: list[str] | None = None) -> list[str]:
+    """What such a caption gives away of `rem`."""
+    return leaks_of({**published(policy), "trigger": "rem", "dropped": dropped, "kept": kept or []}, tags)
+
+
 @pytest.mark.parametrize(
     ("caption", "told"),
     [
@@ -203,21 +207,19 @@ def test_what_is_published() -> None:
     ],
 )
 def test_identity_words_leak(caption: str, told: list[str]) -> None:
-    found = leaks(caption.split(", "), "rem", "drop", ["long_hair", "blue_hair", "blue_eyes"], ["red_eyes"])
+    found = leaks(caption.split(", "), "drop", ["long_hair", "blue_hair", "blue_eyes"], ["red_eyes"])
     assert len(found) == len(told), found
     assert all(sentence.startswith(f"{word} tells") for word, sentence in zip(told, found, strict=True))
 
 
 def test_words_between_do_not_hide_a_leak() -> None:
-    assert leaks(["rem", "blue long hair"], "rem", "drop", ["blue_hair"]) == [
+    assert leaks(["rem", "blue long hair"], "drop", ["blue_hair"]) == [
         "blue long hair tells what the trigger word should learn (blue_hair is left out)"
     ]
 
 
 def test_all_traits_leak_where_all_are_dropped() -> None:
-    found = leaks(
-        ["rem", "cat_ears", "short_hair", "hair_ribbon", "red_eyes", "smile"], "rem", "drop_all", [], ["red_eyes"]
-    )
+    found = leaks(["rem", "cat_ears", "short_hair", "hair_ribbon", "red_eyes", "smile"], "drop_all", [], ["red_eyes"])
     assert [sentence.split()[0] for sentence in found] == ["cat_ears", "short_hair"]
 
 
@@ -232,7 +234,8 @@ def test_all_traits_leak_where_all_are_dropped() -> None:
     ],
 )
 def test_the_trigger_is_there(caption: list[str], first: bool, said: str | None) -> None:
-    assert leaks(caption, "rem", "keep", [], trigger_first=first) == ([said] if said else [])
+    traits = {**published("keep"), "trigger": "rem", "dropped": [], "trigger_first": first}
+    assert leaks_of(traits, caption) == ([said] if said else [])
 
 
 def test_leaks_of_a_published_table() -> None:
