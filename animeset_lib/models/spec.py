@@ -71,10 +71,6 @@ class Parts:
     remedy: str
 
 
-def _none() -> tuple[Path, ...]:
-    return ()
-
-
 @dataclass(frozen=True)
 class ModelSpec:
     """One model.
@@ -84,7 +80,7 @@ class ModelSpec:
     files       what is downloaded, in the order in which `load` gets it.
     packaged    finds files that came with a package or that the user named. Raises `ModelError` with the reason when they are not there.
     needs       modules that must be importable.
-    get         the command that makes it present.
+    get         the command that makes it present; unset: that downloads are fetched, and all else comes with animeset.
     signature   what goes into the network and what comes out.
     thresholds  the model's own limits, as its source states or measures them; they are never shared between models.
     rung        one line for a person: what this is, and what a better rung would be.
@@ -98,13 +94,18 @@ class ModelSpec:
     licence: str
     source: str
     rung: str
-    get: str
     signature: str
+    get: str = ""
     thresholds: Mapping[str, float] = field(default_factory=dict)
     files: tuple[WeightFile, ...] = ()
-    packaged: Callable[[], tuple[Path, ...]] = _none
+    packaged: Callable[[], tuple[Path, ...]] = tuple
     needs: tuple[str, ...] = ()
     card_only: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.get:
+            words = f"animeset models fetch {self.name}" if self.files else "comes with animeset"
+            object.__setattr__(self, "get", words)
 
     @property
     def folder(self) -> str:
