@@ -231,14 +231,16 @@ def _passes(status: int) -> bool:
 
 
 def _refused(url: str, status: int, advice: str) -> ModelError:
-    if status in (401, 403):
-        return ModelError(
-            f"{url}: expected a file that may be fetched, got HTTP {status}: the repository is gated, private or gone; accept its terms on its "
-            "page if it has any, log in with `hf auth login`, and fetch again"
-        )
+    expected, got = "a file", f"HTTP {status}; {advice}"
     if status == 404:
-        return ModelError(f"{url}: expected a file, got HTTP 404: there is none (any more); {advice}")
-    return ModelError(f"{url}: expected a file, got HTTP {status}; {advice}")
+        got = f"HTTP 404: there is none (any more); {advice}"
+    elif status in (401, 403):
+        expected = "a file that may be fetched"
+        got = (
+            f"HTTP {status}: the repository is gated, private or gone; accept its terms on its page if it has any, "
+            "log in with `hf auth login`, and fetch again"
+        )
+    return ModelError(f"{url}: expected {expected}, got {got}")
 
 
 def _other_size(url: str, expected: int | None, got: int | None, advice: str) -> ModelError:
@@ -254,7 +256,7 @@ def _reason(error: Exception) -> str:
         return "its certificate is not accepted (behind an inspecting proxy set REQUESTS_CA_BUNDLE and SSL_CERT_FILE)"
     if "Timeout" in kind or "timed out" in text:
         return "it does not answer in time"
-    if "NameResolution" in text or "getaddrinfo" in text or "ame or service" in text or "name resolution" in text:
+    if any(sign in text for sign in ("NameResolution", "getaddrinfo", "ame or service", "name resolution")):
         return "its name cannot be resolved"
     return "the connection was refused" if "refused" in text else "the connection broke"
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from animeset_lib.errors import ModelError
 from animeset_lib.models.api import Detector, Embedder, ModelInfo, Tagger, Task, Upscaler
-from animeset_lib.models.engines.device import Device
+from animeset_lib.models.engines.device import Device, first_line
 
 __all__ = ["Adapter", "Family", "HubFile", "ModelSpec", "Parts", "ReleaseFile", "WeightFile"]
 
@@ -69,6 +70,12 @@ class Parts:
     files: tuple[Path, ...]
     device: Device
     remedy: str
+
+    def fault(self, expected: str, got: object, place: object = None) -> ModelError:
+        """The error to raise for a file (at `place`, else the first) that is not what it should be. Of an error, `got` is its first line."""
+        if isinstance(got, BaseException):
+            got = first_line(got)
+        return ModelError(f"{place or self.files[0]}: expected {expected}, got {got}; {self.remedy}")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from animeset_lib.errors import ModelError
 from animeset_lib.models.api import Detection, Picture
 from animeset_lib.models.detectors.yolo_onnx import YoloOnnx
 from animeset_lib.models.spec import Parts
@@ -40,9 +39,7 @@ class DeepghsOne:
         (path,) = parts.files
         self._network = YoloOnnx(path, parts.device, parts.remedy, "stretch", parts.info.name)
         if len(self._network.labels) != 1:
-            raise ModelError(
-                f"{path}: expected a network with the one class {kind}, got classes {', '.join(self._network.labels)}; {parts.remedy}"
-            )
+            raise parts.fault(f"a network with the one class {kind}", f"classes {', '.join(self._network.labels)}")
 
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
         """Boxes per picture in whole pixels, clipped, best score first."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from animeset_lib.models.api import Picture
 from animeset_lib.models.detectors.yolo_boxes import EXPECTED, Found, Reader, form_of, read_names
 from animeset_lib.models.engines.batches import Batches
-from animeset_lib.models.engines.device import Device
+from animeset_lib.models.engines.device import Device, first_line
 from animeset_lib.models.engines.onnx import Network, open_network
 
 __all__ = ["VERSION", "YoloOnnx"]
@@ -75,17 +75,16 @@ class YoloOnnx:
     def detect(self, pictures: Sequence[Picture], score_min: float, iou_max: float) -> list[list[Found]]:
         """Boxes per picture with scores above `score_min`, best first; `iou_max` as in `Reader.read`."""
         answers = self._batches.run(pictures, self._reader.prepare, self._run)
-        return [
-            self._reader.read(answer, picture, score_min, iou_max)
-            for answer, picture in zip(answers, pictures, strict=True)
-        ]
+        pairs = zip(answers, pictures, strict=True)
+        return [self._reader.read(answer, picture, score_min, iou_max) for answer, picture in pairs]
 
     def _first_answer(self, height: int, width: int) -> npt.NDArray[Any]:
         try:
             return self._run(np.zeros((1, 3, height, width), np.float32))
         except Exception as error:  # onnxruntime raises classes of its own that have no common ancestor but Exception
-            first = (str(error).splitlines() or [type(error).__name__])[0]
-            raise self._network.fault(f"a network that runs on one picture of {width} x {height}", first) from error
+            raise self._network.fault(
+                f"a network that runs on one picture of {width} x {height}", first_line(error)
+            ) from error
 
     def _run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
         return self._network.each(batch.astype(self._type, copy=False))
@@ -96,12 +95,11 @@ def _size(network: Network) -> tuple[int, int]:
     text = network.facts.get("imgsz", str(_SIDE))
     try:
         value = ast.literal_eval(text)
-        sides = [value, value] if isinstance(value, int) else list(value)
-        height, width = (int(side) for side in sides)
+        height, width = (int(side) for side in ([value, value] if isinstance(value, int) else value))
+        if min(height, width) < 1:
+            raise ValueError
     except (SyntaxError, TypeError, ValueError) as error:
         raise network.fault("a metadata entry `imgsz` such as [640, 640]", repr(text[:80])) from error
-    if min(height, width) < 1:
-        raise network.fault("a metadata entry `imgsz` such as [640, 640]", repr(text[:80]))
     return network.shape[2] or height, network.shape[3] or width
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from animeset_lib.errors import ModelError
-from animeset_lib.models.engines.device import Device, onnx_uses
+from animeset_lib.models.engines.device import Device, first_line, onnx_uses
 
 __all__ = ["SHIPPED", "Network", "open_network", "shipped"]
 
@@ -56,9 +56,6 @@ class Network:
             return np.concatenate([self.run(batch[i : i + 1])[0] for i in range(len(batch))])
         return self.run(batch)[0]
 
-    def outputs(self) -> str:
-        return _words(self.session.get_outputs())
-
     def fault(self, expected: str, got: str) -> ModelError:
         """The error to raise for a file that is not the network it should be."""
         return ModelError(f"{self.path}: expected {expected}, got {got}; {self.remedy}")
@@ -90,9 +87,8 @@ def open_network(path: Path, device: Device, remedy: str, layout: str | None = N
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         facts = dict(session.get_modelmeta().custom_metadata_map)
     except Exception as error:  # onnxruntime raises classes of its own that have no common ancestor but Exception
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
-            f"{path}: expected an ONNX network, got a file that cannot be opened as one ({first}); {remedy}"
+            f"{path}: expected an ONNX network, got a file that cannot be opened as one ({first_line(error)}); {remedy}"
         ) from error
     if on_card and session.get_providers()[0] != "CUDAExecutionProvider":
         on_card = False

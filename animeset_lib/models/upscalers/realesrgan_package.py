@@ -11,7 +11,6 @@ are those of `realesrgan_ncnn` within 2/255; its tiles are used here as well.
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import subprocess
@@ -102,13 +101,8 @@ class RealEsrganPackage:
         """
         check_factor(self.info.name, self.factors, factor)
         height, width = picture.shape[:2]
-        large = enlarge(
-            picture,
-            factor,
-            tiles(width, height, self._tile),
-            self._margin,
-            functools.partial(self._enlarged, factor=factor),
-        )
+        cut = tiles(width, height, self._tile)
+        large = enlarge(picture, factor, cut, self._margin, lambda seen: self._enlarged(seen, factor))
         put_colours_back(large, picture)
         return large
 
@@ -140,13 +134,8 @@ class _Worker:
 
     def __init__(self, name: str, command: list[str], timeout_s: float) -> None:
         self._name, self._timeout_s = name, timeout_s
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            **own_session(),
-        )
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        self._process = subprocess.Popen(command, **pipes, **own_session())
         assert self._process.stderr is not None
         self._tail = Tail(self._process.stderr)
         self._end = weakref.finalize(self, _end, self._process)
