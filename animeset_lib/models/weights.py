@@ -119,12 +119,17 @@ def made_once(model: str, name: str, make: Callable[[IO[bytes]], None]) -> Path:
     if not path.is_file():
         with writing(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{name}.{os.getpid()}.tmp")
-            with temporary.open("wb") as file:
-                make(file)
-            sync(temporary)
-            replace_path(temporary, path)
+            _write(path, make)
     return path
+
+
+def _write(path: Path, make: Callable[[IO[bytes]], object]) -> None:
+    """What `make` writes, at `path` as soon as it is whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        make(file)
+    sync(temporary)
+    replace_path(temporary, path)
 
 
 class Weights:
@@ -337,14 +342,10 @@ class Weights:
         # A lock of its own: a run that notes a hash must not wait until another process has fetched gigabytes.
         with FileLock(locks / f"{model}.record.lock"):
             record = {**self._read(model), **entries}
-            path = self.folder / model / _RECORD
-            temporary = path.with_name(f".{_RECORD}.tmp")
             text = json.dumps(
                 {name: record[name].model_dump() for name in sorted(record)}, ensure_ascii=False, indent=1
             )
-            temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
-            sync(temporary)
-            replace_path(temporary, path)
+            _write(self.folder / model / _RECORD, lambda file: file.write(f"{text}\n".encode()))
 
 
 def is_plain(name: str) -> bool:

@@ -25,7 +25,6 @@ VERSION = "1"
 _SIDE = 640
 """ultralytics' default where neither the input nor the metadata says."""
 _ON_CARD, _ON_PROCESSOR = 16, 2
-_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 
 class YoloOnnx:
@@ -46,12 +45,10 @@ class YoloOnnx:
         task = network.facts.get("task", "detect")
         if task != "detect":
             raise network.fault("a detection network", f"one for the task `{task}`")
-        declared = network.session.get_inputs()[0].type
-        if declared not in _TYPES:
-            raise network.fault("an input of float32 or float16 values", f"{declared}")
+        if network.kind not in ("float32", "float16"):
+            raise network.fault("an input of float32 or float16 values", network.kind)
         if network.shape[0] not in (1, None):
             raise network.fault("an input for one picture or any number of them", f"one for exactly {network.shape[0]}")
-        self._type = _TYPES[declared]
         height, width = _size(network)
         answer = self._first_answer(height, width)
         labels = None
@@ -87,7 +84,7 @@ class YoloOnnx:
             ) from error
 
     def _run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
-        return self._network.each(batch.astype(self._type, copy=False))
+        return self._network.each(batch.astype(self._network.kind, copy=False))
 
 
 def _size(network: Network) -> tuple[int, int]:

@@ -41,10 +41,8 @@ class Ccip:
         features, metric, metrics = parts.files
         self._network = open_network(features, parts.device, parts.remedy, "N3HW")
         self._size = self._network.shape[3] or 384, self._network.shape[2] or 384
-        dim = self._network.session.get_outputs()[0].shape[-1]
         measure = open_network(metric, parts.device, parts.remedy, "ND")
-        if not isinstance(dim, int):
-            dim = measure.shape[1] or 768
+        dim = self._network.answer[-1] or measure.shape[1] or 768
         if measure.shape[1] not in (None, dim):
             raise measure.fault(
                 f"a metric for vectors of {dim} values, as {features.name} gives them", f"one for {measure.shape[1]}"

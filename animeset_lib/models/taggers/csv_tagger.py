@@ -106,13 +106,11 @@ class CsvTagger(ABC):
         network, tags = parts.files
         self._network = open_network(network, parts.device, parts.remedy, "NHW3")
         self._height, self._width = self._network.shape[1] or side, self._network.shape[2] or side
-        given, answer = self._network.session.get_inputs()[0], self._network.session.get_outputs()[0]
-        if given.type != "tensor(float)" or len(answer.shape) != 2:
-            raise self._network.fault(
-                "a network from float32 pictures to one row of probabilities each", f"{given.type} to {answer.shape}"
-            )
-        outputs = answer.shape[1]
-        self._tags = read_tag_list(tags, outputs if isinstance(outputs, int) else None, parts, rating_prefix)
+        kind, answer = self._network.kind, self._network.answer
+        if kind != "float32" or len(answer) != 2:
+            expected = "a network from float32 pictures to one row of probabilities each"
+            raise self._network.fault(expected, f"{kind} to {list(answer)}")
+        self._tags = read_tag_list(tags, answer[1], parts, rating_prefix)
         self._never = never
         self.vocabulary = frozenset(self._tags.names) - never
         size = _ON_CARD if self._network.on_card else _ON_PROCESSOR
