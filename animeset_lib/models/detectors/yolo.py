@@ -114,11 +114,7 @@ class Yolo:
     def __init__(self, parts: Parts, classes: Mapping[str, Kind]) -> None:
         self.info = parts.info
         (path,) = parts.files
-        self._network: _Network = (
-            YoloOnnx(path, parts.device, parts.remedy, "letterbox", parts.info.name)
-            if path.suffix.lower() == ".onnx"
-            else _Torch(parts)
-        )
+        self._network: _Network = YoloOnnx(parts, "letterbox") if path.suffix.lower() == ".onnx" else _Torch(parts)
         self._kinds = _kinds(path, self._network.labels, classes)
 
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -16,31 +15,28 @@ import numpy.typing as npt
 from animeset_lib.models.api import Picture
 from animeset_lib.models.detectors.yolo_boxes import EXPECTED, Found, Reader, form_of, read_names
 from animeset_lib.models.engines.batches import Batches
-from animeset_lib.models.engines.device import Device, first_line
+from animeset_lib.models.engines.device import first_line
 from animeset_lib.models.engines.onnx import Network, open_network
+from animeset_lib.models.spec import Parts
 
-__all__ = ["VERSION", "YoloOnnx"]
+__all__ = ["YoloOnnx"]
 
-VERSION = "1"
 _SIDE = 640
 """ultralytics' default where neither the input nor the metadata says."""
 _ON_CARD, _ON_PROCESSOR = 16, 2
 
 
 class YoloOnnx:
-    """One network.
+    """One network, the first file of `parts`.
 
     fit      how pictures are made to fit, see `yolo_boxes`; an RT-DETR with `letterbox` gets them stretched, as ultralytics does
-    name     the model's, for messages
     labels   the network's class names; their numbers as text where the file has none
 
     Raises `ModelError` for a file that is not such a network. It is run once, on black, to see what it answers.
     """
 
-    def __init__(
-        self, path: Path, device: Device, remedy: str, fit: Literal["stretch", "letterbox"], name: str
-    ) -> None:
-        network = open_network(path, device, remedy, "N3HW")
+    def __init__(self, parts: Parts, fit: Literal["stretch", "letterbox"]) -> None:
+        network = open_network(parts.files[0], parts.device, parts.remedy, "N3HW")
         self._network = network
         task = network.facts.get("task", "detect")
         if task != "detect":
@@ -57,17 +53,16 @@ class YoloOnnx:
                 labels = read_names(network.facts["names"])
             except ValueError as error:
                 raise network.fault("class names in the metadata `names`, such as {0: 'face'}", str(error)) from error
-        form = (
-            form_of(answer[0], labels, height, width, detr=_is_detr(network.facts))
-            if answer.shape[:1] == (1,)
-            else None
-        )
+        form = None
+        if answer.shape[:1] == (1,):
+            form = form_of(answer[0], labels, height, width, detr=_is_detr(network.facts))
         if form is None:
             known = f"{len(labels)} classes" if labels else "no class names in its metadata"
             raise network.fault(EXPECTED, f"{list(answer.shape)} with {known}")
-        self._reader = Reader(name, *form, fit, height, width)
+        self._reader = Reader(parts.info.name, *form, fit, height, width)
         self.labels = self._reader.labels
-        self._batches = Batches(name, _ON_CARD if network.on_card else _ON_PROCESSOR, device.threads)
+        size = _ON_CARD if network.on_card else _ON_PROCESSOR
+        self._batches = Batches(parts.info.name, size, parts.device.threads)
 
     def detect(self, pictures: Sequence[Picture], score_min: float, iou_max: float) -> list[list[Found]]:
         """Boxes per picture with scores above `score_min`, best first; `iou_max` as in `Reader.read`."""

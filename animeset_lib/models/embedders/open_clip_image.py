@@ -28,6 +28,7 @@ SAME_DISTANCE = 0.12
 """Nobody publishes a threshold for drawn heads, and it could not be measured here. Chosen to split a character rather than to merge two:
 pictures nearer than .02-.04 are near-duplicates. `cluster.same_distance` overrides it."""
 _ON_CARD, _ON_PROCESSOR = 32, 4
+_LISTED = "`python -c 'import open_clip; print(open_clip.list_models())'`"
 _CONFIG = {
     "mean": "image_mean",
     "std": "image_std",
@@ -58,11 +59,7 @@ def weight_file(model: str, tag: str) -> WeightFile:
     config = open_clip.get_pretrained_cfg(model, tag)
     if not config:
         tags = ", ".join(open_clip.list_pretrained_tags_by_model(model))
-        known = (
-            f"it has {tags}"
-            if tags
-            else "it has no model of that name (`python -c 'import open_clip; print(open_clip.list_models())'`)"
-        )
+        known = f"it has {tags}" if tags else f"it has no model of that name ({_LISTED})"
         raise ModelError(f"open_clip knows no weights `{tag}` for {model}; {known}")
     if hub := config.get("hf_hub"):
         owner, name, *rest = str(hub).split("/")
@@ -86,9 +83,7 @@ class OpenClip:
         self._torch: Any = torch
         file = parts.files[0]
         if model not in open_clip.list_models():
-            raise ModelError(
-                f"open_clip knows no model {model}; expected one of `python -c 'import open_clip; print(open_clip.list_models())'`"
-            )
+            raise ModelError(f"open_clip knows no model {model}; expected one of {_LISTED}")
         config: dict[str, Any] = dict(open_clip.get_pretrained_cfg(model, tag) or {}) if tag else {}
         wishes = {ours: config[theirs] for theirs, ours in _CONFIG.items() if config.get(theirs) is not None}
         self._device, self._half = torch_device(parts.device)

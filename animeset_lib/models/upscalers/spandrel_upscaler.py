@@ -2,8 +2,8 @@
 
 Package: https://github.com/chaiNNer-org/spandrel (MIT). It tells the architecture from the weights; files need no settings beside them.
 
-Files are opened so that they cannot run code (`engines/torch_weights`). spandrel's own reader is not used for that: it keeps a short list of what a pickle may
-make, but hands TorchScript archives to `torch.jit.load`, and those are programs.
+Files are opened so that they cannot run code (`torch_weights`). spandrel's own reader is not used for that: it keeps a short list of what a pickle
+may make, but hands TorchScript archives to `torch.jit.load`, and those are programs.
 """
 
 from __future__ import annotations
