@@ -125,10 +125,7 @@ def ask_hub(file: HubFile, revision: str, line: Line, advice: str) -> Origin:
             facts = get_hf_file_metadata(url, token=token or False, timeout=_CONNECT_S)
             break
         except HfHubHTTPError as error:
-            status = error.response.status_code
-            if not _passes(status):
-                raise _refused(url, status, advice) from error
-            line.failed(f"it answered HTTP {status}")
+            _refused(url, error.response.status_code, line, advice)
         except OfflineModeIsEnabled as error:
             # read from the environment when huggingface_hub was imported, so it may hold where the environment says otherwise by now
             line.failed(f"huggingface_hub is in offline mode ({error})")
@@ -177,9 +174,7 @@ def download(origin: Origin, size: int | None, part: Path, tell: Paced, line: Li
                     part.unlink()
                     continue
                 if answer.status_code not in (200, 206):
-                    if not _passes(answer.status_code):
-                        raise _refused(origin.url, answer.status_code, advice)
-                    line.failed(f"it answered HTTP {answer.status_code}")
+                    _refused(origin.url, answer.status_code, line, advice)
                     continue
                 if answer.status_code == 200:
                     have = 0
@@ -225,12 +220,11 @@ def _kept(part: Path, url: str) -> tuple[int, str]:
         return 0, ""
 
 
-def _passes(status: int) -> bool:
-    """Whether such an answer is a trouble of the server that may pass: overload, too many requests, a bad gateway."""
-    return status >= 500 or status in (408, 429)
-
-
-def _refused(url: str, status: int, advice: str) -> ModelError:
+def _refused(url: str, status: int, line: Line, advice: str) -> None:
+    """Waits where such an answer is a trouble of the server that may pass: overload, too many requests, a bad gateway. Else raises."""
+    if status >= 500 or status in (408, 429):
+        line.failed(f"it answered HTTP {status}")
+        return
     expected, got = "a file", f"HTTP {status}; {advice}"
     if status == 404:
         got = f"HTTP 404: there is none (any more); {advice}"
@@ -240,7 +234,7 @@ def _refused(url: str, status: int, advice: str) -> ModelError:
             f"HTTP {status}: the repository is gated, private or gone; accept its terms on its page if it has any, "
             "log in with `hf auth login`, and fetch again"
         )
-    return ModelError(f"{url}: expected {expected}, got {got}")
+    raise ModelError(f"{url}: expected {expected}, got {got}")
 
 
 def _other_size(url: str, expected: int | None, got: int | None, advice: str) -> ModelError:

@@ -39,6 +39,7 @@ VERSION = "2"
 _SCALE = 4
 _ENVIRONMENT = ".venv-realesrgan"
 _TIMEOUT_S = 5 * 60.0
+_PIPE = subprocess.PIPE
 _LINE_BYTES, _SHOWN_BYTES = 4096, 80
 _LAST_BREATH_S = 5.0
 """How long a process whose output has ended may take to end as well, so that its exit code can be told."""
@@ -134,8 +135,7 @@ class _Worker:
 
     def __init__(self, name: str, command: list[str], timeout_s: float) -> None:
         self._name, self._timeout_s = name, timeout_s
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        self._process = subprocess.Popen(command, **pipes, **own_session())
+        self._process = subprocess.Popen(command, stdin=_PIPE, stdout=_PIPE, stderr=_PIPE, **own_session())
         assert self._process.stderr is not None
         self._tail = Tail(self._process.stderr)
         self._end = weakref.finalize(self, _end, self._process)

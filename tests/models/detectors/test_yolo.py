@@ -304,7 +304,7 @@ def test_yaml_is_an_untrained_network_and_says_so(torch: Any, tmp_path: Path, ca
     assert all(d.kind == "face" for d in found)
     path.write_text("nc: 1\n")
     with pytest.raises(
-        ModelError, match=r"layout\.yaml: expected the layout of a detection network, got: KeyError.*give another file"
+        ModelError, match=r"layout\.yaml: expected the layout of a detection network, got KeyError.*give another file"
     ):
         Yolo(parts(path), {})
 
