@@ -445,8 +445,8 @@ MODELS: tuple[ModelSpec, ...] = (
         card_only=True,
     ),
     *(
-        _wd(name, "Older series; v3 knows more characters and later tags.", *pinned, tags=_V2_CSV)
-        for name, *pinned in _WD_V2
+        _wd(name, "Older series; v3 knows more characters and later tags.", revision, size, sha256, tags=_V2_CSV)
+        for name, revision, size, sha256 in _WD_V2
     ),
     ModelSpec(
         task="tagger",
