@@ -39,41 +39,42 @@ _V2_CSV = (253_906, "8c8750600db36233a1b274ac88bd46289e588b338218c2e4c62bbc9f2b5
 _V3_CSV = (308_468, "298633d94d0031d2081c0893f29c82eab7f0df00b08483ba8f29d1e979441217")
 """Size and hash of the list of tags, which is one for all WD taggers of a series."""
 
-_FACE = HubFile(
-    "deepghs/anime_face_detection",
-    "face_detect_v1.4_s/model.onnx",
-    "784dc4c0bb692351ddcdbe6131a050b17d3025d5",
-    44_583_229,
-    "403b5bc93b6ff789b7d183418df4a1364049bac00c24acd927604a7ff6891483",
-    "face_detect_v1.4_s.onnx",
-)
-_HEAD = HubFile(
-    "deepghs/anime_head_detection",
-    "head_detect_v2.0_s/model.onnx",
-    "06604feee81983792a57c21081e539c0ae229833",
-    44_585_386,
-    "6679f9b71192298bbf174d82e9e5581c3237b0c3dc67deace7cdbf686b070a00",
-    "head_detect_v2.0_s.onnx",
-)
-_PERSON = HubFile(
-    "deepghs/anime_person_detection",
-    "person_detect_v1.3_s/model.onnx",
-    "e39c744c22432ad01f91dd254fe2b02c8d878b8c",
-    44_583_231,
-    "6da88929438cd442e31e45ff4f934dd2d7eb9cf7a423c22885d650ee52550f90",
-    "person_detect_v1.3_s.onnx",
-)
-_HALFBODY = HubFile(
-    "deepghs/anime_halfbody_detection", "halfbody_detect_v1.0_s/model.onnx", as_name="halfbody_detect_v1.0_s.onnx"
-)
+_NETWORKS: dict[deepghs.Kind, HubFile] = {
+    "face": HubFile(
+        "deepghs/anime_face_detection",
+        "face_detect_v1.4_s/model.onnx",
+        "784dc4c0bb692351ddcdbe6131a050b17d3025d5",
+        44_583_229,
+        "403b5bc93b6ff789b7d183418df4a1364049bac00c24acd927604a7ff6891483",
+        "face_detect_v1.4_s.onnx",
+    ),
+    "head": HubFile(
+        "deepghs/anime_head_detection",
+        "head_detect_v2.0_s/model.onnx",
+        "06604feee81983792a57c21081e539c0ae229833",
+        44_585_386,
+        "6679f9b71192298bbf174d82e9e5581c3237b0c3dc67deace7cdbf686b070a00",
+        "head_detect_v2.0_s.onnx",
+    ),
+    "person": HubFile(
+        "deepghs/anime_person_detection",
+        "person_detect_v1.3_s/model.onnx",
+        "e39c744c22432ad01f91dd254fe2b02c8d878b8c",
+        44_583_231,
+        "6da88929438cd442e31e45ff4f934dd2d7eb9cf7a423c22885d650ee52550f90",
+        "person_detect_v1.3_s.onnx",
+    ),
+    "halfbody": HubFile(
+        "deepghs/anime_halfbody_detection", "halfbody_detect_v1.0_s/model.onnx", as_name="halfbody_detect_v1.0_s.onnx"
+    ),
+}
 
 
-def _deepghs_one(kind: deepghs.Kind, file: HubFile, rung: str) -> ModelSpec:
-    score_min, iou_max = deepghs.SCORE_MIN[kind], deepghs.IOU_MAX[kind]
-    name = f"deepghs-{kind}"
+def _deepghs_one(kind: deepghs.Kind, rung: str) -> ModelSpec:
+    file, score_min, iou_max = _NETWORKS[kind], deepghs.SCORE_MIN[kind], deepghs.IOU_MAX[kind]
     return ModelSpec(
         task="detector",
-        name=name,
+        name=f"deepghs-{kind}",
         load=lambda parts: deepghs.DeepghsOne(parts, kind, score_min, iou_max),
         version=deepghs.VERSION,
         licence=_DEEPGHS,
@@ -222,12 +223,10 @@ MODELS: tuple[ModelSpec, ...] = (
         rung="Best rung: four YOLO networks see face, head, whole person and upper body of drawn figures.",
         signature=_BOXES,
         thresholds={f"score_min of {kind}": value for kind, value in deepghs.SCORE_MIN.items()},
-        files=(_FACE, _HEAD, _PERSON, _HALFBODY),
+        files=tuple(_NETWORKS.values()),
     ),
     _deepghs_one(
-        "face",
-        _FACE,
-        "Second rung: the face network of deepghs alone; bodies are estimated from faces. Better: deepghs.",
+        "face", "Second rung: the face network of deepghs alone; bodies are estimated from faces. Better: deepghs."
     ),
     ModelSpec(
         task="detector",
@@ -240,13 +239,10 @@ MODELS: tuple[ModelSpec, ...] = (
         signature="images uint8 [N, H, W, 3] RGB, sides multiples of 32 → scores, boxes on every eighth pixel",
         packaged=lambda: onnx_file.shipped(animeset_face.NAME),
     ),
-    _deepghs_one(
-        "head", _HEAD, "By name, beside a face detector: heads, from behind too (`deepghs-head+animeset-face`)."
-    ),
-    _deepghs_one("person", _PERSON, "By name, beside a face detector: whole figures (`deepghs-person+animeset-face`)."),
+    _deepghs_one("head", "By name, beside a face detector: heads, from behind too (`deepghs-head+animeset-face`)."),
+    _deepghs_one("person", "By name, beside a face detector: whole figures (`deepghs-person+animeset-face`)."),
     _deepghs_one(
         "halfbody",
-        _HALFBODY,
         "By name: upper bodies, for pictures of one person; in films use `deepghs`, which asks it per person.",
     ),
     ModelSpec(
