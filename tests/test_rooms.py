@@ -82,7 +82,8 @@ DELETING = {"rmtree", "unlink", "rmdir", "removedirs", "remove_tree"}
 MAY_DELETE = {
     *("run/store.py", "run/lock.py", "published/publish.py", "media/pictures.py"),
     *("pipeline/run.py", "pipeline/clean.py", "pipeline/cast_pack.py"),
-    *("models/weights.py", "models/download.py"),  # in the folder of downloads, which is its own
+    # in the folder of downloads, which is its own, and a bundle that did not get whole
+    *("models/weights.py", "models/download.py", "models/bundle.py"),
     "dashboard/receiving.py",  # in `.upload` of the folder that receives
     "export/write.py",  # the folder it is about to write anew
 }

@@ -49,20 +49,17 @@ def clean(
     from animeset_lib.run.store import folder_size
 
     unused = [(path, folder_size(path)) for path in removable(work, everything)]
-    if as_json:
-        print(
-            json.dumps(
-                [{"path": str(path), "bytes": size, "removed": yes} for path, size in unused], ensure_ascii=False
-            )
-        )
     for path, size in unused:
         if yes:
             remove_unused(work, path)
         if not as_json:
             say(f"{'removed' if yes else 'would remove'}  {size / 1e6:>8.1f} MB  {path}")
-    if not unused and not as_json:
+    if as_json:
+        rows = [{"path": str(path), "bytes": size, "removed": yes} for path, size in unused]
+        print(json.dumps(rows, ensure_ascii=False))
+    elif not unused:
         say("Nothing to remove.")
-    elif not yes and not as_json:
+    elif not yes:
         say("Nothing was removed yet; add --yes to do it.")
 
 
@@ -136,10 +133,9 @@ def doctor(as_json: JsonOption = False, device: DeviceOption = "auto") -> None:
         "models": str(zoo.weights.folder),
         "extras": {name: importlib.util.find_spec(module) is not None for name, module in _EXTRAS.items()},
     }
-    notes = idle(chosen)
-    notes += [row["fault"] for row in (model_row(zoo, shown) for shown in rows) if row["fault"]]
+    models = [model_row(zoo, row) for row in rows]
+    notes = idle(chosen) + [row["fault"] for row in models if row["fault"]]
     if as_json:
-        models = [model_row(zoo, row) for row in rows]
         print(json.dumps({"system": system, "notes": notes, "models": models}, ensure_ascii=False, default=str))
         return
     for name, value in system.items():

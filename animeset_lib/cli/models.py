@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +30,7 @@ def models_list(
 ) -> None:
     """Every model, best rung first: whether it is here, its size, its licence, and how its files are trusted."""
     from animeset_lib.models.engines.device import choose
+    from animeset_lib.models.families import FAMILIES
     from animeset_lib.models.provider import Zoo
 
     zoo = Zoo(device=choose(device))
@@ -42,26 +44,17 @@ def models_list(
         return
     for task in dict.fromkeys(row["task"] for row in rows):
         console.print(f"\n[bold]{task}[/]  (best first)")
-        for row in rows:
-            if row["task"] == task:
-                state = (
-                    "ALTERED"
-                    if row["fault"]
-                    else "used by auto"
-                    if row["auto"]
-                    else "present"
-                    if row["present"]
-                    else "not here"
-                )
-                say(f"  {row['name']:<27} {state:<12} {row['size']:>11}  {row['trust']}".rstrip())
-                say(f"      {row['rung']}")
-                say(f"      licence: {row['licence']}")
-                if row["fault"]:
-                    say(f"      {row['fault']}")
-        for family in _families():
-            if family.task == task:
-                say(f"  {family.prefix}:{family.argument}")
-                say(f"      Your own: {family.about}.")
+        for row in (row for row in rows if row["task"] == task):
+            state = "present" if row["present"] else "not here"
+            state = "ALTERED" if row["fault"] else "used by auto" if row["auto"] else state
+            say(f"  {row['name']:<27} {state:<12} {row['size']:>11}  {row['trust']}".rstrip())
+            say(f"      {row['rung']}")
+            say(f"      licence: {row['licence']}")
+            if row["fault"]:
+                say(f"      {row['fault']}")
+        for family in (family for family in FAMILIES if family.task == task):
+            say(f"  {family.prefix}:{family.argument}")
+            say(f"      Your own: {family.about}.")
     say("")
     say(f"Downloads lie in {zoo.weights.folder} (ANIMESET_MODELS names another folder).")
     say(
@@ -116,23 +109,19 @@ def models_verify(names: NamesArgument = None) -> None:
     from animeset_lib.models.provider import Zoo
 
     zoo = Zoo()
-    specs = (
-        [spec for name in names for spec in zoo.named(name)]
-        if names
-        else [r.spec for r in zoo.overview() if zoo.any_file(r.spec)]
-    )
-    faults = 0
+    specs = _asked(zoo, names, lambda states: any(state.present for state in states))
+    count = 0
     for spec in specs:
-        faults_here = zoo.weights.verify(spec.folder, spec.files)
-        faults += len(faults_here)
-        say(f"{spec.name}: {'all well' if not faults_here else ''}")
-        for fault in faults_here:
+        faults = zoo.weights.verify(spec.folder, spec.files)
+        count += len(faults)
+        say(f"{spec.name}: {'' if faults else 'all well'}")
+        for fault in faults:
             say(f"  {fault}")
     if not specs:
         say(f"No downloaded model in {zoo.weights.folder}.")
-    if faults:
+    if count:
         raise ModelError(
-            f"{faults} files are not what they should be; get them again with `animeset models fetch MODEL --again`"
+            f"{count} files are not what they should be; get them again with `animeset models fetch MODEL --again`"
         )
 
 
@@ -141,21 +130,18 @@ def models_export(
     target: Annotated[Path, typer.Argument(help="The file to write, such as models.zip.")], names: NamesArgument = None
 ) -> None:
     """Put downloaded models into one file, to carry them to a machine without network. Without names: everything that is here."""
+    from animeset_lib.models.bundle import export_bundle
     from animeset_lib.models.provider import Zoo
 
     zoo = Zoo()
-    specs = (
-        [spec for name in names for spec in zoo.named(name)]
-        if names
-        else [r.spec for r in zoo.overview() if zoo.complete(r.spec)]
-    )
+    specs = _asked(zoo, names, lambda states: bool(states) and not any(state.why_not for state in states))
     chosen = {spec.folder: spec.files for spec in specs if spec.files}
     if not chosen:
         raise ModelError(
             f"there is nothing to export: no downloaded model in {zoo.weights.folder}; get some with `animeset models fetch`"
         )
     with DownloadBars() as bars:
-        zoo.weights.export_bundle(chosen, target, bars)
+        export_bundle(zoo.weights, chosen, target, bars)
     say(f"{target}: {', '.join(chosen)} ({_megabytes(target.stat().st_size)})")
 
 
@@ -164,27 +150,37 @@ def models_import(
     source: Annotated[Path, typer.Argument(help="A file that `animeset models export-bundle` wrote.")],
 ) -> None:
     """Take models over from a bundle. Every file is checked before it is used."""
+    from animeset_lib.models.bundle import import_bundle
     from animeset_lib.models.provider import Zoo
 
     zoo = Zoo()
     with DownloadBars() as bars:
-        taken = zoo.weights.import_bundle(source, bars, {row.spec.folder: row.spec.files for row in zoo.overview()})
+        taken = import_bundle(zoo.weights, source, bars, {row.spec.folder: row.spec.files for row in zoo.overview()})
     say(f"{', '.join(taken) or 'nothing'} now in {zoo.weights.folder}")
 
 
-def _families() -> tuple[Any, ...]:
-    from animeset_lib.models.families import FAMILIES
-
-    return FAMILIES
+def _asked(zoo: Any, names: Sequence[str] | None, otherwise: Callable[[Sequence[Any]], bool]) -> list[Any]:
+    """The models of these names; without names those of the table whose files are as `otherwise` asks."""
+    if names:
+        return [spec for name in names for spec in zoo.named(name)]
+    return [row.spec for row in zoo.overview() if otherwise(zoo.states(row.spec))]
 
 
 def model_row(zoo: Any, row: Any) -> dict[str, Any]:
     """What a program or a person may want to know about one model."""
-    spec = row.spec
-    states = [zoo.weights.state(spec.folder, file) for file in spec.files]
-    trusts = [
-        state.trust if state.present else "pinned" if file.sha256 else "first use"
-        for state, file in zip(states, spec.files, strict=True)
+    spec, states = row.spec, zoo.states(row.spec)
+    files = [
+        {
+            "name": file.name,
+            "source": file.source,
+            "revision": state.entry and state.entry.revision,
+            "bytes": state.entry.bytes if state.entry else file.size,
+            "sha256": state.entry.sha256 if state.entry else file.sha256,
+            "trust": "" if state.present and state.why_not else "pinned" if file.sha256 else "first use",
+            "path": str(state.path),
+            "present": state.present,
+        }
+        for file, state in zip(spec.files, states, strict=True)
     ]
     return {
         "task": spec.task,
@@ -194,7 +190,9 @@ def model_row(zoo: Any, row: Any) -> dict[str, Any]:
         "why_not": row.why_not,
         "get": zoo.remedy(spec) if not row.present else "",
         "size": _size_words(zoo, spec),
-        "trust": " + ".join(dict.fromkeys(trust for trust in trusts if trust)) if spec.files else "in a package",
+        "trust": " + ".join(dict.fromkeys(file["trust"] for file in files if file["trust"]))
+        if files
+        else "in a package",
         "fault": next((state.why_not for state in states if state.present and state.why_not), ""),
         "licence": spec.licence,
         "source": spec.source,
@@ -202,19 +200,7 @@ def model_row(zoo: Any, row: Any) -> dict[str, Any]:
         "thresholds": dict(spec.thresholds),
         "needs": list(spec.needs),
         "rung": spec.rung,
-        "files": [
-            {
-                "name": file.name,
-                "source": file.source,
-                "revision": state.revision,
-                "bytes": state.bytes if state.present else file.size,
-                "sha256": state.sha256 or file.sha256,
-                "trust": trust,
-                "path": str(state.path),
-                "present": state.present,
-            }
-            for file, state, trust in zip(spec.files, states, trusts, strict=True)
-        ],
+        "files": files,
     }
 
 
@@ -236,7 +222,10 @@ def _print_model(row: dict[str, Any]) -> None:
 
 
 def _size_words(zoo: Any, spec: Any) -> str:
-    known = [zoo.weights.state(spec.folder, file).bytes or file.size for file in spec.files]
+    known = [
+        state.entry.bytes if state.entry else file.size
+        for state, file in zip(zoo.states(spec), spec.files, strict=True)
+    ]
     if not any(known):
         return ""
     return f"{'' if all(known) else '> '}{_megabytes(sum(size or 0 for size in known))}"

@@ -125,10 +125,7 @@ def ask_hub(file: HubFile, revision: str, line: Line, advice: str) -> Origin:
             facts = get_hf_file_metadata(url, token=token or False, timeout=_CONNECT_S)
             break
         except HfHubHTTPError as error:
-            status = error.response.status_code
-            if not _passes(status):
-                raise _refused(url, status, advice) from error
-            line.failed(f"it answered HTTP {status}")
+            _refused(url, error.response.status_code, line, advice)
         except OfflineModeIsEnabled as error:
             # read from the environment when huggingface_hub was imported, so it may hold where the environment says otherwise by now
             line.failed(f"huggingface_hub is in offline mode ({error})")
@@ -177,9 +174,7 @@ def download(origin: Origin, size: int | None, part: Path, tell: Paced, line: Li
                     part.unlink()
                     continue
                 if answer.status_code not in (200, 206):
-                    if not _passes(answer.status_code):
-                        raise _refused(origin.url, answer.status_code, advice)
-                    line.failed(f"it answered HTTP {answer.status_code}")
+                    _refused(origin.url, answer.status_code, line, advice)
                     continue
                 if answer.status_code == 200:
                     have = 0
@@ -225,20 +220,21 @@ def _kept(part: Path, url: str) -> tuple[int, str]:
         return 0, ""
 
 
-def _passes(status: int) -> bool:
-    """Whether such an answer is a trouble of the server that may pass: overload, too many requests, a bad gateway."""
-    return status >= 500 or status in (408, 429)
-
-
-def _refused(url: str, status: int, advice: str) -> ModelError:
-    if status in (401, 403):
-        return ModelError(
-            f"{url}: expected a file that may be fetched, got HTTP {status}: the repository is gated, private or gone; accept its terms on its "
-            "page if it has any, log in with `hf auth login`, and fetch again"
-        )
+def _refused(url: str, status: int, line: Line, advice: str) -> None:
+    """Waits where such an answer is a trouble of the server that may pass: overload, too many requests, a bad gateway. Else raises."""
+    if status >= 500 or status in (408, 429):
+        line.failed(f"it answered HTTP {status}")
+        return
+    expected, got = "a file", f"HTTP {status}; {advice}"
     if status == 404:
-        return ModelError(f"{url}: expected a file, got HTTP 404: there is none (any more); {advice}")
-    return ModelError(f"{url}: expected a file, got HTTP {status}; {advice}")
+        got = f"HTTP 404: there is none (any more); {advice}"
+    elif status in (401, 403):
+        expected = "a file that may be fetched"
+        got = (
+            f"HTTP {status}: the repository is gated, private or gone; accept its terms on its page if it has any, "
+            "log in with `hf auth login`, and fetch again"
+        )
+    raise ModelError(f"{url}: expected {expected}, got {got}")
 
 
 def _other_size(url: str, expected: int | None, got: int | None, advice: str) -> ModelError:
@@ -254,7 +250,7 @@ def _reason(error: Exception) -> str:
         return "its certificate is not accepted (behind an inspecting proxy set REQUESTS_CA_BUNDLE and SSL_CERT_FILE)"
     if "Timeout" in kind or "timed out" in text:
         return "it does not answer in time"
-    if "NameResolution" in text or "getaddrinfo" in text or "ame or service" in text or "name resolution" in text:
+    if any(sign in text for sign in ("NameResolution", "getaddrinfo", "ame or service", "name resolution")):
         return "its name cannot be resolved"
     return "the connection was refused" if "refused" in text else "the connection broke"
 

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
 from pathlib import Path
 
 from animeset_lib.errors import ModelError
 from animeset_lib.models.detectors import yolo
 from animeset_lib.models.embedders import open_clip_image
 from animeset_lib.models.spec import Family, ModelSpec
-from animeset_lib.models.upscalers import (
-    command_upscaler,
-    spandrel_upscaler,
-)
+from animeset_lib.models.upscalers import command_upscaler, spandrel_upscaler
 
 __all__ = ["FAMILIES"]
 
 
-def _own_file(path: Path) -> Callable[[], tuple[Path, ...]]:
-    def find() -> tuple[Path, ...]:
-        if not path.is_file():
-            raise ModelError(f"{path} is no file; check the path (this folder is {Path.cwd()})")
-        return (path,)
-
-    return find
+def _own_file(path: Path) -> tuple[Path, ...]:
+    if not path.is_file():
+        raise ModelError(f"{path} is no file; check the path (this folder is {Path.cwd()})")
+    return (path,)
 
 
 def _yolo(argument: str) -> ModelSpec:
@@ -41,7 +34,7 @@ def _yolo(argument: str) -> ModelSpec:
         get="name another file",
         signature="any YOLO form: v5, v8, 11, end-to-end, RT-DETR",
         thresholds={"score_min": yolo.SCORE_MIN},
-        packaged=_own_file(path),
+        packaged=lambda: _own_file(path),
         needs=() if onnx else ("torch", "ultralytics"),
     )
 
@@ -51,20 +44,19 @@ def _open_clip(argument: str) -> ModelSpec:
     # open_clip's own table says where weights are; without the package its absence is what is said
     asked = tag is not None and importlib.util.find_spec("open_clip") is not None
     download = (open_clip_image.weight_file(model, tag),) if asked and tag else ()
-    name = f"open_clip:{argument}"
     return ModelSpec(
         task="embedder",
-        name=name,
+        name=f"open_clip:{argument}",
         load=lambda parts: open_clip_image.OpenClip(parts, model, tag),
         version=f"{open_clip_image.VERSION} {model}",
         licence="of the weights: see their source",
         source=download[0].source if download else str(path or argument),
         rung="A CLIP of your choice: knows clothes and colours rather than faces.",
-        get=f"animeset models fetch {name}" if tag else "name another file",
+        get=f"animeset models fetch open_clip:{argument}" if tag else "name another file",
         signature="by open_clip's own transform",
         thresholds={"same_distance": open_clip_image.SAME_DISTANCE},
         files=download,
-        packaged=_own_file(path) if path is not None else tuple,
+        packaged=lambda: _own_file(path) if path is not None else (),
         needs=("torch", "open_clip"),
     )
 
@@ -81,7 +73,7 @@ def _spandrel(argument: str) -> ModelSpec:
         rung="Your own enlarging network.",
         get="name another file",
         signature="[1, 3, h, w] RGB 0..1 → larger by the network's own factor",
-        packaged=_own_file(path),
+        packaged=lambda: _own_file(path),
         needs=("torch", "spandrel"),
     )
 

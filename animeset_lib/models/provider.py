@@ -7,9 +7,10 @@ import functools
 import gc
 import hashlib
 import importlib.util
+import itertools
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -21,14 +22,15 @@ from animeset_lib.models.combined import CombinedDetector, CombinedTagger
 from animeset_lib.models.engines.device import Device, free_memory, onnx_uses, torch_uses
 from animeset_lib.models.families import FAMILIES
 from animeset_lib.models.spec import Family, ModelSpec, Parts
-from animeset_lib.models.weights import Weights
+from animeset_lib.models.weights import FileState, Weights
 from animeset_lib.models.zoo import EXTRAS, MODELS
 from animeset_lib.system import sha256_of
 
 __all__ = ["Shown", "Zoo", "extra_command"]
 
-_JOINED: tuple[Task, ...] = ("detector", "tagger")
+_JOINED: dict[Task, Callable[[ModelInfo, list[Any]], Any]] = {"detector": CombinedDetector, "tagger": CombinedTagger}
 """Tasks whose answers can be put together."""
+_TASKS: tuple[Task, ...] = get_args(Task)
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ class Zoo:
     ) -> None:
         self.device = device or Device()
         self.weights = weights or Weights()
-        self._models = tuple(models)
-        self._families = tuple(families)
+        self._specs = {task: {spec.name: spec for spec in models if spec.task == task} for task in _TASKS}
+        self._families = {task: {own.prefix: own for own in families if own.task == task} for task in _TASKS}
         self._loaded: dict[tuple[str, str], Any] = {}
 
     def info(self, task: Task, name: str) -> ModelInfo:
@@ -95,60 +97,45 @@ class Zoo:
     def specs(self, task: Task, name: str) -> tuple[ModelSpec, ...]:
         """The entries that `name` stands for, present or not; for `auto` the task's ladder, best first. Raises `ModelError` for an unknown name."""
         if name == "auto":
-            return tuple(spec for spec in self._models if spec.task == task)
+            return tuple(self._specs[task].values())
         return tuple(self._named(task, piece) for piece in self._pieces(task, name))
 
     def named(self, name: str) -> tuple[ModelSpec, ...]:
         """The same for a name of whatever task, as `models fetch` gets it."""
-        task: Task
-        for task in get_args(Task):
-            first = self._pieces(task, name)[0]
-            known = any(first == spec.name for spec in self._models if spec.task == task)
-            if known or any(first.startswith(f"{family.prefix}:") for family in self._families if family.task == task):
+        for task in _TASKS:
+            if self._is_known(task, self._pieces(task, name)[0]):
                 return self.specs(task, name)
-        raise ModelError(
-            f"unknown model `{name}`: {_meant(name, [spec.name for spec in self._models])}see `animeset models list`"
-        )
+        names = [known for specs in self._specs.values() for known in specs]
+        raise ModelError(f"unknown model `{name}`: {_meant(name, names)}see `animeset models list`")
 
     def overview(self) -> list[Shown]:
-        """All entries of the table in its order."""
-        rows: list[Shown] = []
-        taken: set[str] = set()
-        for spec in self._models:
+        """All entries of the table, task by task, in its order."""
+        return [row for task in _TASKS for row in self._ladder(task)]
+
+    def _ladder(self, task: Task) -> Iterator[Shown]:
+        taken = False
+        for spec in self._specs[task].values():
             why_not = self._absent(spec)
-            auto = not why_not and not self._too_slow(spec) and spec.task not in taken
-            if auto:
-                taken.add(spec.task)
-            rows.append(Shown(spec, why_not, auto))
-        return rows
+            auto = not (taken or why_not or self._too_slow(spec))
+            taken |= auto
+            yield Shown(spec, why_not, auto)
 
     def better(self, task: Task) -> list[Shown]:
         """Entries above the one that `auto` takes which would run well here if they were present."""
-        above: list[Shown] = []
-        for row in self.overview():
-            if row.spec.task == task:
-                if row.auto:
-                    break
-                if not self._too_slow(row.spec):
-                    above.append(row)
-        return above
+        above = itertools.takewhile(lambda row: not row.auto, self._ladder(task))
+        return [row for row in above if not self._too_slow(row.spec)]
 
     def recommended(self) -> list[ModelSpec]:
         """What to download so that `auto` has the best rung of each task that runs well here with what is installed."""
         found = []
-        for task in get_args(Task):
+        for task in _TASKS:
             ready = [row.spec for row in self.better(task) if row.spec.files and not _missing_modules(row.spec)]
             found += ready[:1]
         return found
 
-    def any_file(self, spec: ModelSpec) -> bool:
-        """Whether some of its downloads are here."""
-        return any(self.weights.state(spec.folder, file).present for file in spec.files)
-
-    def complete(self, spec: ModelSpec) -> bool:
-        """Whether all of its downloads are here and as they should be, whatever else it needs."""
-        states = [self.weights.state(spec.folder, file) for file in spec.files]
-        return bool(states) and all(state.present and not state.why_not for state in states)
+    def states(self, spec: ModelSpec) -> list[FileState]:
+        """What is known about each of its downloads."""
+        return [self.weights.state(spec.folder, file) for file in spec.files]
 
     def fetch(
         self, specs: Sequence[ModelSpec], progress: Callable[[str, int, int | None], None], again: bool = False
@@ -162,46 +149,36 @@ class Zoo:
 
         Raises `OfflineError` without network; the ladder still has what was there before.
         """
-        if name != "auto":
-            self.fetch([spec for spec in self.specs(task, name) if spec.files], progress)
-            return
-        self.fetch([spec for spec in self.recommended() if spec.task == task], progress)
+        wanted = self.specs(task, name) if name != "auto" else self.recommended()
+        self.fetch([spec for spec in wanted if spec.files and spec.task == task], progress)
 
     def _model(self, task: Task, name: str) -> Any:
         specs = self._chosen(task, name)
         key = (task, "+".join(spec.name for spec in specs))
         if key not in self._loaded:
-            self._loaded[key] = self._load(task, specs)
+            if len(specs) == 1:
+                self._loaded[key] = specs[0].load(self._parts(specs[0]))
+            else:
+                self._loaded[key] = _JOINED[task](self._info(specs), [self._model(task, spec.name) for spec in specs])
         return self._loaded[key]
-
-    def _load(self, task: Task, specs: tuple[ModelSpec, ...]) -> Any:
-        if len(specs) == 1:
-            return specs[0].load(self._parts(specs[0]))
-        info = self._info(specs)
-        if task == "detector":
-            return CombinedDetector(info, [self.detector(spec.name) for spec in specs])
-        return CombinedTagger(info, [self.tagger(spec.name) for spec in specs])
 
     def _parts(self, spec: ModelSpec) -> Parts:
         files = tuple(self.weights.path(spec.folder, file) for file in spec.files)
-        remedy = (
-            f"get it again with `{spec.get} --again`"
-            if spec.files
-            else spec.get
-            if spec.get.startswith("name")
-            else f"install it again ({spec.get})"
-        )
+        remedy = f"install it again ({spec.get})"
+        if spec.files:
+            remedy = f"get it again with `{spec.get} --again`"
+        elif spec.get.startswith("name"):
+            remedy = spec.get
         return Parts(self._info((spec,)), files + tuple(spec.packaged()), self.device, remedy)
 
     def _chosen(self, task: Task, name: str) -> tuple[ModelSpec, ...]:
         """The present entries behind a name."""
         if name == "auto":
             reasons = []
-            for spec in self.specs(task, "auto"):
-                reason = self._absent(spec)
-                if not reason and not self._too_slow(spec):
-                    return (spec,)
-                reasons.append(f"{spec.name}: {reason or 'too slow without a graphics card'} ({spec.get})")
+            for row in self._ladder(task):
+                if row.auto:
+                    return (row.spec,)
+                reasons.append(f"{row.spec.name}: {row.why_not or 'too slow without a graphics card'} ({row.spec.get})")
             raise ModelError(f"no {task} is present: {'; '.join(reasons)}")
         specs = self.specs(task, name)
         for spec in specs:
@@ -220,37 +197,36 @@ class Zoo:
         """`a+b` taken apart; a plus sign inside a file's name or a program's command stays where it is."""
         if task not in _JOINED:
             return [name]
-        known = {spec.name for spec in self._models if spec.task == task}
-        prefixes = tuple(f"{family.prefix}:" for family in self._families if family.task == task)
         pieces: list[str] = []
         for piece in name.split("+"):
-            if pieces and pieces[-1].startswith(prefixes) and piece not in known and not piece.startswith(prefixes):
+            if pieces and self._family(task, pieces[-1]) and not self._is_known(task, piece):
                 pieces[-1] += f"+{piece}"
             else:
                 pieces.append(piece)
         return list(dict.fromkeys(piece.strip() for piece in pieces))
 
+    def _family(self, task: Task, name: str) -> Family | None:
+        prefix, colon, _ = name.partition(":")
+        return self._families[task].get(prefix) if colon else None
+
+    def _is_known(self, task: Task, name: str) -> bool:
+        return name in self._specs[task] or self._family(task, name) is not None
+
     def _named(self, task: Task, name: str) -> ModelSpec:
-        own = [spec for spec in self._models if spec.task == task]
-        for spec in own:
-            if spec.name == name:
-                return spec
+        if spec := self._specs[task].get(name):
+            return spec
         if name == "auto":
             raise ModelError(f"`auto` cannot be joined with + to another {task}; name each one")
-        prefix, colon, argument = name.partition(":")
-        families = [family for family in self._families if family.task == task]
-        for family in families:
-            if colon and prefix == family.prefix:
-                return family.spec(argument)
-        names = ["auto", *(spec.name for spec in own)]
-        forms = "".join(f", {family.prefix}:{family.argument}" for family in families)
+        if family := self._family(task, name):
+            return family.spec(name.partition(":")[2])
+        names = ["auto", *self._specs[task]]
+        forms = "".join(f", {family.prefix}:{family.argument}" for family in self._families[task].values())
         joined = " or several joined by +" if task in _JOINED else ""
         raise ModelError(f"unknown {task} `{name}`: {_meant(name, names)}There are {', '.join(names)}{forms}{joined}.")
 
     def _absent(self, spec: ModelSpec) -> str:
         """Why the model cannot be used here; empty when it can."""
-        missing = _missing_modules(spec)
-        if missing:
+        if missing := _missing_modules(spec):
             return f"{' and '.join(missing)} not installed"
         try:
             for file in spec.files:

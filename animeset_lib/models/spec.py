@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from animeset_lib.errors import ModelError
 from animeset_lib.models.api import Detector, Embedder, ModelInfo, Tagger, Task, Upscaler
-from animeset_lib.models.engines.device import Device
+from animeset_lib.models.engines.device import Device, first_line
 
 __all__ = ["Adapter", "Family", "HubFile", "ModelSpec", "Parts", "ReleaseFile", "WeightFile"]
 
@@ -70,9 +71,11 @@ class Parts:
     device: Device
     remedy: str
 
-
-def _none() -> tuple[Path, ...]:
-    return ()
+    def fault(self, expected: str, got: object, place: object = None) -> ModelError:
+        """The error to raise for a file (at `place`, else the first) that is not what it should be. Of an error, `got` is its first line."""
+        if isinstance(got, BaseException):
+            got = first_line(got)
+        return ModelError(f"{place or self.files[0]}: expected {expected}, got {got}; {self.remedy}")
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class ModelSpec:
     files       what is downloaded, in the order in which `load` gets it.
     packaged    finds files that came with a package or that the user named. Raises `ModelError` with the reason when they are not there.
     needs       modules that must be importable.
-    get         the command that makes it present.
+    get         the command that makes it present; unset: that downloads are fetched, and all else comes with animeset.
     signature   what goes into the network and what comes out.
     thresholds  the model's own limits, as its source states or measures them; they are never shared between models.
     rung        one line for a person: what this is, and what a better rung would be.
@@ -98,13 +101,18 @@ class ModelSpec:
     licence: str
     source: str
     rung: str
-    get: str
     signature: str
+    get: str = ""
     thresholds: Mapping[str, float] = field(default_factory=dict)
     files: tuple[WeightFile, ...] = ()
-    packaged: Callable[[], tuple[Path, ...]] = _none
+    packaged: Callable[[], tuple[Path, ...]] = tuple
     needs: tuple[str, ...] = ()
     card_only: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.get:
+            words = f"animeset models fetch {self.name}" if self.files else "comes with animeset"
+            object.__setattr__(self, "get", words)
 
     @property
     def folder(self) -> str:

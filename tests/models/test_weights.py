@@ -24,6 +24,7 @@ import pytest
 from animeset_lib.errors import ModelError, SpaceError
 from animeset_lib.models import download as module
 from animeset_lib.models import weights as folder_module
+from animeset_lib.models.bundle import export_bundle, import_bundle
 from animeset_lib.models.spec import HubFile, ReleaseFile
 from animeset_lib.models.weights import OfflineError, Weights, models_folder
 
@@ -533,7 +534,7 @@ def test_an_absent_file_is_named_with_the_command(weights: Weights) -> None:
     ):
         weights.path("faces", hub_file())
     state = weights.state("faces", hub_file())
-    assert (state.present, state.bytes, state.sha256, state.trust) == (False, None, None, "")
+    assert (state.present, state.entry) == (False, None)
     assert "not downloaded" in state.why_not
     assert weights.verify("faces", [hub_file()]) == [state.why_not]
     assert not weights.folder.exists(), "looking makes nothing"
@@ -542,7 +543,8 @@ def test_an_absent_file_is_named_with_the_command(weights: Weights) -> None:
 def test_file_placed_by_hand_is_trusted_on_first_use_and_held_to_it(server: Server, weights: Weights) -> None:
     path = place_by_hand(weights, BIG)
     before = weights.state("faces", hub_file())
-    assert (before.sha256, before.trust, before.why_not) == (sha(BIG), "first use", "")
+    assert before.entry is not None
+    assert (before.entry.sha256, before.entry.trust, before.why_not) == (sha(BIG), "first use", "")
     assert everything(weights) == ["faces/model.onnx"], "state writes nothing"
     assert weights.digest("faces", hub_file()) == sha(BIG)
     assert record(weights)["model.onnx"]["trust"] == "first use"
@@ -581,11 +583,12 @@ def test_file_placed_by_hand_must_have_the_pinned_hash(weights: Weights) -> None
     pinned = hub_file(sha256=sha(BIG))
     place_by_hand(weights, BIG)
     assert weights.digest("faces", pinned) == sha(BIG)
-    assert weights.state("faces", pinned).trust == "pinned"
+    state = weights.state("faces", pinned)
+    assert (state.entry and state.entry.trust, state.why_not) == ("pinned", "")
     place_by_hand(weights, SMALL)
     with pytest.raises(ModelError, match="in the table of models"):
         weights.digest("faces", pinned)
-    assert weights.state("faces", pinned).trust == ""
+    assert "in the table of models" in weights.state("faces", pinned).why_not
 
 
 def test_a_known_file_is_not_hashed_again(weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -670,7 +673,8 @@ def bundle(server: Server, weights: Weights, tmp_path: Path) -> Path:
     weights.fetch("upscaler", [release_file(server)], quiet)
     target = tmp_path / "für unterwegs" / "models.zip"
     told: list[tuple[str, int, int | None]] = []
-    weights.export_bundle(
+    export_bundle(
+        weights,
         {
             "faces": [hub_file(sha256=sha(BIG)), hub_file(path="tags.csv", revision="main")],
             "upscaler": [release_file(server)],
@@ -691,7 +695,7 @@ def test_bundle_there_and_back(
         assert {info.compress_type for info in opened.infolist()} == {zipfile.ZIP_STORED}
     monkeypatch.setenv("ANIMESET_OFFLINE", "1")
     other = Weights(tmp_path / "andere Maschine")
-    assert other.import_bundle(bundle, quiet) == ["faces", "upscaler"]
+    assert import_bundle(other, bundle, quiet) == ["faces", "upscaler"]
     files = [hub_file(sha256=sha(BIG)), hub_file(path="tags.csv", revision="main")]
     assert other.verify("faces", files) == []
     assert other.fetch("faces", files, quiet) == [other.path("faces", file) for file in files]
@@ -706,10 +710,10 @@ def test_bundle_there_and_back(
 def test_a_bundle_is_not_written_from_wrong_or_absent_files(weights: Weights, tmp_path: Path) -> None:
     target = tmp_path / "models.zip"
     with pytest.raises(ModelError, match="not downloaded"):
-        weights.export_bundle({"faces": [hub_file()]}, target, quiet)
+        export_bundle(weights, {"faces": [hub_file()]}, target, quiet)
     place_by_hand(weights, SMALL)
     with pytest.raises(ModelError, match="expected SHA-256"):
-        weights.export_bundle({"faces": [hub_file(sha256=sha(BIG))]}, target, quiet)
+        export_bundle(weights, {"faces": [hub_file(sha256=sha(BIG))]}, target, quiet)
     assert not list(tmp_path.glob("models.zip*"))
 
 
@@ -749,13 +753,13 @@ def with_name(bundle: Path, model: str, name: str) -> dict[str, bytes | None]:
 def test_a_bundle_cannot_reach_out_of_the_folder(bundle: Path, tmp_path: Path, model: str, name: str) -> None:
     other = Weights(tmp_path / "target" / "models")
     with pytest.raises(ModelError, match="could lead out of the models folder"):
-        other.import_bundle(rewritten(bundle, with_name(bundle, model, name)), quiet)
+        import_bundle(other, rewritten(bundle, with_name(bundle, model, name)), quiet)
     assert not (tmp_path / "target").exists()
 
 
 def test_a_good_new_name_would_have_been_taken(bundle: Path, tmp_path: Path) -> None:
     other = Weights(tmp_path / "target")
-    assert other.import_bundle(rewritten(bundle, with_name(bundle, "new", "größe 1.bin")), quiet)[-1] == "new"
+    assert import_bundle(other, rewritten(bundle, with_name(bundle, "new", "größe 1.bin")), quiet)[-1] == "new"
     assert (other.folder / "new" / "größe 1.bin").read_bytes() == SMALL
 
 
@@ -775,13 +779,13 @@ def test_a_good_new_name_would_have_been_taken(bundle: Path, tmp_path: Path) -> 
 def test_bundles_of_another_form(bundle: Path, tmp_path: Path, changes: dict[str, bytes | None], words: str) -> None:
     other = Weights(tmp_path / "target")
     with pytest.raises(ModelError, match=words):
-        other.import_bundle(rewritten(bundle, changes), quiet)
+        import_bundle(other, rewritten(bundle, changes), quiet)
     assert not other.folder.exists()
 
 
 def test_compressed_bundle_is_refused(bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="compressed"):
-        Weights(tmp_path / "target").import_bundle(rewritten(bundle, {}, zipfile.ZIP_DEFLATED), quiet)
+        import_bundle(Weights(tmp_path / "target"), rewritten(bundle, {}, zipfile.ZIP_DEFLATED), quiet)
 
 
 def test_damaged_member_changes_nothing_of_its_model(bundle: Path, tmp_path: Path) -> None:
@@ -790,13 +794,13 @@ def test_damaged_member_changes_nothing_of_its_model(bundle: Path, tmp_path: Pat
     other.digest("faces", hub_file())
     before = record(other)
     with pytest.raises(ModelError, match=r"faces/tags.csv is damaged: expected SHA-256"):
-        other.import_bundle(rewritten(bundle, {"faces/tags.csv": SMALL[::-1]}), quiet)
+        import_bundle(other, rewritten(bundle, {"faces/tags.csv": SMALL[::-1]}), quiet)
     # the same with the bytes changed under a checksum that zip itself keeps
     raw = bytearray(bundle.read_bytes())
     raw[raw.index(SMALL)] ^= 1
     bundle.write_bytes(raw)
     with pytest.raises(ModelError, match=r"faces/tags.csv is damaged: expected SHA-256"):
-        other.import_bundle(bundle, quiet)
+        import_bundle(other, bundle, quiet)
     assert everything(other) == ["faces/model.onnx", "faces/record.json"]
     assert (other.folder / "faces" / "model.onnx").read_bytes() == b"mine"
     assert record(other) == before
@@ -805,7 +809,7 @@ def test_damaged_member_changes_nothing_of_its_model(bundle: Path, tmp_path: Pat
 def test_damage_in_a_later_model_keeps_the_earlier_ones(bundle: Path, tmp_path: Path) -> None:
     other = Weights(tmp_path / "target")
     with pytest.raises(ModelError, match=r"upscaler/weights.pth is damaged"):
-        other.import_bundle(rewritten(bundle, {"upscaler/weights.pth": BIG[::-1]}), quiet)
+        import_bundle(other, rewritten(bundle, {"upscaler/weights.pth": BIG[::-1]}), quiet)
     assert everything(other) == ["faces/model.onnx", "faces/record.json", "faces/tags.csv"]
     assert other.verify("faces", [hub_file(sha256=sha(BIG))]) == []
 
@@ -815,7 +819,7 @@ def test_truncated_or_foreign_bundle(bundle: Path, tmp_path: Path, keep: int) ->
     bundle.write_bytes(bundle.read_bytes()[:keep])
     other = Weights(tmp_path / "target")
     with pytest.raises(ModelError, match="expected a bundle written by"):
-        other.import_bundle(bundle, quiet)
+        import_bundle(other, bundle, quiet)
     with pytest.raises(ModelError, match="expected a bundle written by"):
-        other.import_bundle(tmp_path / "not there.zip", quiet)
+        import_bundle(other, tmp_path / "not there.zip", quiet)
     assert not other.folder.exists()

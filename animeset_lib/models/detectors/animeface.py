@@ -16,6 +16,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import importlib.util
+import itertools
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -64,12 +65,7 @@ class _Matrix(ctypes.Structure):
     _fields_ = (
         ("list", ctypes.c_int),
         ("list_step", ctypes.c_uint),
-        ("n", ctypes.c_int),
-        ("m", ctypes.c_int),
-        ("rows", ctypes.c_int),
-        ("cols", ctypes.c_int),
-        ("step", ctypes.c_int),
-        ("alias", ctypes.c_int),
+        *((name, ctypes.c_int) for name in ("n", "m", "rows", "cols", "step", "alias")),
         ("v", ctypes.c_void_p),
     )
 
@@ -116,10 +112,7 @@ class AnimeFace:
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             found = list(pool.map(lambda job: self._search(*job), jobs))
         views = len(_VIEWS)
-        return [
-            _merged([face for view in found[i * views : (i + 1) * views] for face in view])
-            for i in range(len(pictures))
-        ]
+        return [_merged(list(itertools.chain(*found[i : i + views]))) for i in range(0, len(found), views)]
 
     def _search(self, picture: Picture, view: _View) -> list[Detection]:
         height, width = picture.shape[:2]
@@ -184,23 +177,10 @@ class _Nvxs:
         self._integral(_matrix(gray_sum), _matrix(gray), 0)
         self._integral(_matrix(edge_sum), _matrix(edges), 0)
         faces = (_Face * _MAX_FACES)()
-        size = _Rect(0, 0, width, height)
-        nets = self._networks
-        count = self._detect(
-            faces,
-            _MAX_FACES,
-            _matrix(gray_sum),
-            _matrix(edge_sum),
-            ctypes.byref(size),
-            nets["dir"],
-            nets["face_00"],
-            self._bagging,
-            2,
-            nets["parts"],
-            step,
-            _SCALE_FACTOR,
-            _MIN_WINDOW,
-        )
+        size, nets = _Rect(0, 0, width, height), self._networks
+        sums = _matrix(gray_sum), _matrix(edge_sum)
+        trees = nets["dir"], nets["face_00"], self._bagging, 2, nets["parts"]
+        count = self._detect(faces, _MAX_FACES, *sums, ctypes.byref(size), *trees, step, _SCALE_FACTOR, _MIN_WINDOW)
         return [(f.likelihood, (f.face.x, f.face.y, f.face.width, f.face.height)) for f in faces[:count]]
 
     def _planes(self, picture: Picture) -> npt.NDArray[np.float32]:

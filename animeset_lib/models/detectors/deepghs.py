@@ -8,9 +8,9 @@ beside it in `threshold.json`; the IoU limits are the defaults of their library,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
-from animeset_lib.errors import ModelError
 from animeset_lib.models.api import Detection, Picture
 from animeset_lib.models.detectors.yolo_onnx import YoloOnnx
 from animeset_lib.models.spec import Parts
@@ -37,12 +37,9 @@ class DeepghsOne:
         self.score_min = score_min
         self._kind: Kind = kind
         self._iou_max = iou_max
-        (path,) = parts.files
-        self._network = YoloOnnx(path, parts.device, parts.remedy, "stretch", parts.info.name)
+        self._network = YoloOnnx(parts, "stretch")
         if len(self._network.labels) != 1:
-            raise ModelError(
-                f"{path}: expected a network with the one class {kind}, got classes {', '.join(self._network.labels)}; {parts.remedy}"
-            )
+            raise parts.fault(f"a network with the one class {kind}", f"classes {', '.join(self._network.labels)}")
 
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
         """Boxes per picture in whole pixels, clipped, best score first."""
@@ -63,7 +60,7 @@ class Deepghs:
     def __init__(self, parts: Parts) -> None:
         self.info = parts.info
         self._face, self._head, self._person, self._half = (
-            DeepghsOne(Parts(parts.info, (path,), parts.device, parts.remedy), kind, SCORE_MIN[kind], IOU_MAX[kind])
+            DeepghsOne(replace(parts, files=(path,)), kind, SCORE_MIN[kind], IOU_MAX[kind])
             for kind, path in zip(SCORE_MIN, parts.files, strict=True)
         )
         self.score_min = self._face.score_min

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from animeset_lib.errors import ModelError
 from animeset_lib.models.api import Detection, Picture
 from animeset_lib.models.spec import Parts
 from animeset_lib.records import Box
@@ -46,10 +45,7 @@ class MediapipeFace:
             )
             self._task: Any = tasks.vision.FaceDetector.create_from_options(options)
         except (OSError, RuntimeError, ValueError) as error:
-            first = (str(error).splitlines() or [type(error).__name__])[0]
-            raise ModelError(
-                f"{path}: expected a face detector of MediaPipe (.tflite), got: {first}; {parts.remedy}"
-            ) from error
+            raise parts.fault("a face detector of MediaPipe (.tflite)", error) from error
         # left to itself it is closed when half of Python is gone already, and complains
         weakref.finalize(self, self._task.close)
 

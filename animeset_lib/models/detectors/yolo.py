@@ -45,30 +45,12 @@ _KINDS: tuple[Kind, ...] = get_args(Kind)
 _SUFFIXES = (".onnx", ".pt", ".yaml", ".yml")
 _HOW = "name the classes, as in yolo:best.pt#0=face,1=person (class number or name = face, head, person or halfbody)"
 
-_WORDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
-    ("face", ("face",)),
-    ("halfbody", ("half", "halfbody", "upper", "upperbody", "bust")),
-    ("head", ("head",)),
-    (
-        "person",
-        (
-            "person",
-            "people",
-            "body",
-            "human",
-            "girl",
-            "boy",
-            "woman",
-            "man",
-            "women",
-            "men",
-            "character",
-            "chara",
-            "figure",
-            "fullbody",
-        ),
-    ),
-)
+_WORDS: dict[Kind, str] = {
+    "face": "face",
+    "halfbody": "half halfbody upper upperbody bust",
+    "head": "head",
+    "person": "person people body human girl boy woman man women men character chara figure fullbody",
+}
 """A class is of the first kind of which its name holds a word: `anime_face`, `upper body`, `1girl`."""
 _PARTS = ("hair", "hand", "eye", "ear", "nose", "mouth", "arm", "leg", "foot", "beard")
 """A class with one of these words is a part of a body (Open Images' `Human hair`), not a body."""
@@ -80,7 +62,7 @@ def kind_of(label: str) -> Kind | None:
     words = {word.lower().removesuffix("s") for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", label)}
     if words & set(_PARTS):
         return None
-    return next((kind for kind, known in _WORDS if words & set(known)), None)
+    return next((kind for kind, known in _WORDS.items() if words & set(known.split())), None)
 
 
 def parse(argument: str) -> tuple[Path, dict[str, Kind]]:
@@ -132,11 +114,7 @@ class Yolo:
     def __init__(self, parts: Parts, classes: Mapping[str, Kind]) -> None:
         self.info = parts.info
         (path,) = parts.files
-        self._network: _Network = (
-            YoloOnnx(path, parts.device, parts.remedy, "letterbox", parts.info.name)
-            if path.suffix.lower() == ".onnx"
-            else _Torch(path, parts)
-        )
+        self._network: _Network = YoloOnnx(parts, "letterbox") if path.suffix.lower() == ".onnx" else _Torch(parts)
         self._kinds = _kinds(path, self._network.labels, classes)
 
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
@@ -152,64 +130,57 @@ class Yolo:
 
 def _kinds(path: Path, labels: tuple[str, ...], classes: Mapping[str, Kind]) -> dict[str, Kind]:
     """Kind by the network's own class name."""
-    listed = ", ".join(f"{number}={label}" for number, label in enumerate(labels[:20])) + (
-        " ..." if len(labels) > 20 else ""
-    )
-    kinds: dict[str, Kind] = {}
-    if classes:
-        for name, kind in classes.items():
-            # a number is a number even where a class has digits for a name
-            label = labels[int(name)] if name.isdecimal() and int(name) < len(labels) else name
-            if label not in labels:
-                raise ModelError(f"{path}: there is no class `{name}`; its classes are {listed}; {_HOW}")
-            kinds[label] = kind
+    listed = ", ".join(f"{number}={label}" for number, label in enumerate(labels[:20]))
+    if len(labels) > 20:
+        listed += " ..."
+    if not classes:
+        kinds = {label: kind for label in labels if (kind := kind_of(label))}
+        if not kinds:
+            raise ModelError(
+                f"{path}: none of its classes is a face, head, person or half body by name: {listed}; {_HOW}"
+            )
         return kinds
-    for label in labels:
-        kind_or_none = kind_of(label)
-        if kind_or_none is not None:
-            kinds[label] = kind_or_none
-    if not kinds:
-        raise ModelError(f"{path}: none of its classes is a face, head, person or half body by name: {listed}; {_HOW}")
+    kinds = {}
+    for name, kind in classes.items():
+        # a number is a number even where a class has digits for a name
+        label = labels[int(name)] if name.isdecimal() and int(name) < len(labels) else name
+        if label not in labels:
+            raise ModelError(f"{path}: there is no class `{name}`; its classes are {listed}; {_HOW}")
+        kinds[label] = kind
     return kinds
 
 
 class _Torch:
     """A `.pt` or `.yaml` file, run by torch."""
 
-    def __init__(self, path: Path, parts: Parts) -> None:
+    def __init__(self, parts: Parts) -> None:
         on_card = torch_uses(parts.device)
         self._device = parts.device.torch if on_card else "cpu"
-        five = load_yolov5(path, parts.remedy) if path.suffix.lower() == ".pt" else None
+        five = load_yolov5(parts) if parts.files[0].suffix.lower() == ".pt" else None
         if five is not None:
             network, labels, side, detr = five.network, five.labels, five.side, False
         else:
-            network, labels, side, detr = _of_ultralytics(path, parts.remedy)
+            network, labels, side, detr = _of_ultralytics(parts)
         self._network = network.to(self._device).requires_grad_(False)
         try:
             answer = self._run(np.zeros((1, 3, side, side), np.float32))
         except (RuntimeError, AttributeError, TypeError, KeyError, IndexError) as error:
-            raise ModelError(
-                f"{path}: expected a network that runs on one picture of {side} x {side}, got: {error}; {parts.remedy}"
-            ) from error
+            raise parts.fault(f"a network that runs on one picture of {side} x {side}", error) from error
         form: tuple[Form, tuple[str, ...]] | None
         if five is not None:
             form = ("v5", labels) if answer.ndim == 3 and answer.shape[2] == 5 + len(labels) else None
         else:
             form = form_of(answer[0], labels, side, side, detr=detr)
         if form is None:
-            raise ModelError(
-                f"{path}: expected {EXPECTED}, got {list(answer.shape)} with {len(labels)} classes; {parts.remedy}"
-            )
+            raise parts.fault(EXPECTED, f"{list(answer.shape)} with {len(labels)} classes")
         self.labels = labels
         self._reader = Reader(parts.info.name, *form, "letterbox", side, side)
         self._batches = Batches(parts.info.name, _ON_CARD if on_card else _ON_PROCESSOR, parts.device.threads)
 
     def detect(self, pictures: Sequence[Picture], score_min: float, iou_max: float) -> list[list[Found]]:
         answers = self._batches.run(pictures, self._reader.prepare, self._run)
-        return [
-            self._reader.read(answer, picture, score_min, iou_max)
-            for answer, picture in zip(answers, pictures, strict=True)
-        ]
+        pairs = zip(answers, pictures, strict=True)
+        return [self._reader.read(answer, picture, score_min, iou_max) for answer, picture in pairs]
 
     def _run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
         import torch
@@ -221,10 +192,11 @@ class _Torch:
             return cast("npt.NDArray[Any]", first.float().cpu().numpy())
 
 
-def _of_ultralytics(path: Path, remedy: str) -> tuple[Any, tuple[str, ...], int, bool]:
+def _of_ultralytics(parts: Parts) -> tuple[Any, tuple[str, ...], int, bool]:
     """Network (evaluation mode, float32), class names, side of the input in px, whether it is an RT-DETR."""
     import torch
 
+    path = parts.files[0]
     tasks, checks = ultralytics_module("nn.tasks"), ultralytics_module("utils.checks")
     if path.suffix.lower() == ".pt":
         asked = checks.check_yolov5u_filename(str(path).strip().replace("'", ""), verbose=False)
@@ -240,8 +212,7 @@ def _of_ultralytics(path: Path, remedy: str) -> tuple[Any, tuple[str, ...], int,
         try:
             checkpoint, _ = tasks.torch_safe_load(str(path), safe_only=True)
         except Exception as error:  # a damaged or foreign pickle can raise anything
-            first = (str(error).splitlines() or [type(error).__name__])[0]
-            raise ModelError(f"{path}: expected a checkpoint that ultralytics opens, got: {first}; {remedy}") from error
+            raise parts.fault("a checkpoint that ultralytics opens", error) from error
         network = checkpoint.get("ema") or checkpoint.get("model")
         if not isinstance(network, torch.nn.Module):
             raise ModelError(
@@ -260,16 +231,16 @@ def _of_ultralytics(path: Path, remedy: str) -> tuple[Any, tuple[str, ...], int,
             head = str(layers["head"][-1][2])
             network = (tasks.RTDETRDetectionModel if "RTDETR" in head else tasks.DetectionModel)(layers, verbose=False)
         except Exception as error:  # the layout is evaluated word by word
-            raise ModelError(f"{path}: expected the layout of a detection network, got: {error!r}; {remedy}") from error
+            raise parts.fault("the layout of a detection network", repr(error)) from error
         options = {}
     task = getattr(network, "task", None) or tasks.guess_model_task(network)
     if task != "detect":
-        raise ModelError(f"{path}: expected a detection network, got one for the task `{task}`; {remedy}")
+        raise parts.fault("a detection network", f"one for the task `{task}`")
     try:
         labels = checked_names(network.names)
         head_name = type(network.model[-1]).__name__
     except (AttributeError, TypeError, ValueError) as error:
-        raise ModelError(f"{path}: expected a network with class names, got {error}; {remedy}") from error
+        raise parts.fault("a network with class names", error) from error
     side = options.get("imgsz")
     stride = max(32, int(network.stride.max()))
     side = -(-(side if isinstance(side, int) and side > 0 else _SIDE) // stride) * stride

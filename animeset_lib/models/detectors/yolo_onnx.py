@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -16,42 +15,36 @@ import numpy.typing as npt
 from animeset_lib.models.api import Picture
 from animeset_lib.models.detectors.yolo_boxes import EXPECTED, Found, Reader, form_of, read_names
 from animeset_lib.models.engines.batches import Batches
-from animeset_lib.models.engines.device import Device
+from animeset_lib.models.engines.device import first_line
 from animeset_lib.models.engines.onnx import Network, open_network
+from animeset_lib.models.spec import Parts
 
-__all__ = ["VERSION", "YoloOnnx"]
+__all__ = ["YoloOnnx"]
 
-VERSION = "1"
 _SIDE = 640
 """ultralytics' default where neither the input nor the metadata says."""
 _ON_CARD, _ON_PROCESSOR = 16, 2
-_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 
 class YoloOnnx:
-    """One network.
+    """One network, the first file of `parts`.
 
     fit      how pictures are made to fit, see `yolo_boxes`; an RT-DETR with `letterbox` gets them stretched, as ultralytics does
-    name     the model's, for messages
     labels   the network's class names; their numbers as text where the file has none
 
     Raises `ModelError` for a file that is not such a network. It is run once, on black, to see what it answers.
     """
 
-    def __init__(
-        self, path: Path, device: Device, remedy: str, fit: Literal["stretch", "letterbox"], name: str
-    ) -> None:
-        network = open_network(path, device, remedy, "N3HW")
+    def __init__(self, parts: Parts, fit: Literal["stretch", "letterbox"]) -> None:
+        network = open_network(parts.files[0], parts.device, parts.remedy, "N3HW")
         self._network = network
         task = network.facts.get("task", "detect")
         if task != "detect":
             raise network.fault("a detection network", f"one for the task `{task}`")
-        declared = network.session.get_inputs()[0].type
-        if declared not in _TYPES:
-            raise network.fault("an input of float32 or float16 values", f"{declared}")
+        if network.kind not in ("float32", "float16"):
+            raise network.fault("an input of float32 or float16 values", network.kind)
         if network.shape[0] not in (1, None):
             raise network.fault("an input for one picture or any number of them", f"one for exactly {network.shape[0]}")
-        self._type = _TYPES[declared]
         height, width = _size(network)
         answer = self._first_answer(height, width)
         labels = None
@@ -60,35 +53,33 @@ class YoloOnnx:
                 labels = read_names(network.facts["names"])
             except ValueError as error:
                 raise network.fault("class names in the metadata `names`, such as {0: 'face'}", str(error)) from error
-        form = (
-            form_of(answer[0], labels, height, width, detr=_is_detr(network.facts))
-            if answer.shape[:1] == (1,)
-            else None
-        )
+        form = None
+        if answer.shape[:1] == (1,):
+            form = form_of(answer[0], labels, height, width, detr=_is_detr(network.facts))
         if form is None:
             known = f"{len(labels)} classes" if labels else "no class names in its metadata"
             raise network.fault(EXPECTED, f"{list(answer.shape)} with {known}")
-        self._reader = Reader(name, *form, fit, height, width)
+        self._reader = Reader(parts.info.name, *form, fit, height, width)
         self.labels = self._reader.labels
-        self._batches = Batches(name, _ON_CARD if network.on_card else _ON_PROCESSOR, device.threads)
+        size = _ON_CARD if network.on_card else _ON_PROCESSOR
+        self._batches = Batches(parts.info.name, size, parts.device.threads)
 
     def detect(self, pictures: Sequence[Picture], score_min: float, iou_max: float) -> list[list[Found]]:
         """Boxes per picture with scores above `score_min`, best first; `iou_max` as in `Reader.read`."""
         answers = self._batches.run(pictures, self._reader.prepare, self._run)
-        return [
-            self._reader.read(answer, picture, score_min, iou_max)
-            for answer, picture in zip(answers, pictures, strict=True)
-        ]
+        pairs = zip(answers, pictures, strict=True)
+        return [self._reader.read(answer, picture, score_min, iou_max) for answer, picture in pairs]
 
     def _first_answer(self, height: int, width: int) -> npt.NDArray[Any]:
         try:
             return self._run(np.zeros((1, 3, height, width), np.float32))
         except Exception as error:  # onnxruntime raises classes of its own that have no common ancestor but Exception
-            first = (str(error).splitlines() or [type(error).__name__])[0]
-            raise self._network.fault(f"a network that runs on one picture of {width} x {height}", first) from error
+            raise self._network.fault(
+                f"a network that runs on one picture of {width} x {height}", first_line(error)
+            ) from error
 
     def _run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
-        return self._network.each(batch.astype(self._type, copy=False))
+        return self._network.each(batch.astype(self._network.kind, copy=False))
 
 
 def _size(network: Network) -> tuple[int, int]:
@@ -96,12 +87,11 @@ def _size(network: Network) -> tuple[int, int]:
     text = network.facts.get("imgsz", str(_SIDE))
     try:
         value = ast.literal_eval(text)
-        sides = [value, value] if isinstance(value, int) else list(value)
-        height, width = (int(side) for side in sides)
+        height, width = (int(side) for side in ([value, value] if isinstance(value, int) else value))
+        if min(height, width) < 1:
+            raise ValueError
     except (SyntaxError, TypeError, ValueError) as error:
         raise network.fault("a metadata entry `imgsz` such as [640, 640]", repr(text[:80])) from error
-    if min(height, width) < 1:
-        raise network.fault("a metadata entry `imgsz` such as [640, 640]", repr(text[:80]))
     return network.shape[2] or height, network.shape[3] or width
 
 

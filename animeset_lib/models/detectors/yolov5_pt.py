@@ -13,31 +13,24 @@ from __future__ import annotations
 
 import functools
 import pickle
-import zipfile
 from collections import OrderedDict
 from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from animeset_lib.errors import ModelError
 from animeset_lib.models.detectors.ultralytics_package import ultralytics_module
 from animeset_lib.models.detectors.yolo_boxes import checked_names
+from animeset_lib.models.engines.device import first_line
+from animeset_lib.models.engines.torch_weights import is_torchscript
+from animeset_lib.models.spec import Parts
 
 __all__ = ["YoloV5", "load_yolov5"]
 
 _SIDE = 640
-_COMMON = {
-    "Conv": "conv",
-    "DWConv": "conv",
-    "Concat": "conv",
-    "Focus": "conv",
-    "Bottleneck": "block",
-    "BottleneckCSP": "block",
-    "C3": "block",
-    "SPP": "block",
-    "SPPF": "block",
-}
+_COMMON = dict.fromkeys(("Conv", "DWConv", "Concat", "Focus"), "conv") | dict.fromkeys(
+    ("Bottleneck", "BottleneckCSP", "C3", "SPP", "SPPF"), "block"
+)
 """Layers of `models.common` whose namesakes in `ultralytics.nn.modules` compute the same from the same attributes."""
 _TORCH = {
     "torch": {"Size", "device"},
@@ -90,19 +83,16 @@ class YoloV5:
     stride: int
 
 
-def load_yolov5(path: Path, remedy: str) -> YoloV5 | None:
-    """The network in `path`; None for a checkpoint of ultralytics.
+def load_yolov5(parts: Parts) -> YoloV5 | None:
+    """The network in the first file; None for a checkpoint of ultralytics.
 
     Raises `ModelError` for anything else, and for a YOLOv5 network with layers that are not rebuilt here.
     """
     import torch
 
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if any(name.endswith("/constants.pkl") for name in archive.namelist()):
-                raise ModelError(
-                    f"{path}: expected a YOLO checkpoint, got a TorchScript archive; export it as .onnx, which works; {remedy}"
-                )
+    path = parts.files[0]
+    if is_torchscript(path):
+        raise parts.fault("a YOLO checkpoint", "a TorchScript archive; export it as .onnx, which works")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=False, pickle_module=_restricted_pickle())
     except _OtherFileError:
@@ -113,16 +103,11 @@ def load_yolov5(path: Path, remedy: str) -> YoloV5 | None:
             "export it in the YOLOv5 repository with `python export.py --weights best.pt --include onnx`: the .onnx works"
         ) from error
     except Exception as error:  # a damaged pickle can raise anything
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(
-            f"{path}: expected a YOLO checkpoint, got a file that cannot be opened as one ({first}); {remedy}"
-        ) from error
+        raise parts.fault("a YOLO checkpoint", f"a file that cannot be opened as one ({first_line(error)})") from error
     network = (checkpoint.get("ema") or checkpoint.get("model")) if isinstance(checkpoint, dict) else checkpoint
     if not isinstance(network, _layers().Network):
-        raise ModelError(
-            f"{path}: expected a YOLO checkpoint with a network in it, got {type(checkpoint).__name__} with {type(network).__name__}, perhaps "
-            f"weights alone; export it as .onnx where it was trained; {remedy}"
-        )
+        got = f"{type(checkpoint).__name__} with {type(network).__name__}, perhaps weights alone; export it as .onnx where it was trained"
+        raise parts.fault("a YOLO checkpoint with a network in it", got)
     network.float().eval()
     for layer in network.modules():
         # attributes that torch added after the file was written
@@ -135,13 +120,9 @@ def load_yolov5(path: Path, remedy: str) -> YoloV5 | None:
         stride = int(max(network.model[-1].stride))
         classes = int(network.model[-1].nc)
     except (AttributeError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"{path}: expected a YOLOv5 network with class names and a detection layer, got {error}; {remedy}"
-        ) from error
+        raise parts.fault("a YOLOv5 network with class names and a detection layer", error) from error
     if len(labels) != classes:
-        raise ModelError(
-            f"{path}: expected a name for each of {classes} classes, got {len(labels)}: {', '.join(labels)}; {remedy}"
-        )
+        raise parts.fault(f"a name for each of {classes} classes", f"{len(labels)}: {', '.join(labels)}")
     options = checkpoint.get("opt") if isinstance(checkpoint, dict) else None
     side = options.get("imgsz") if isinstance(options, dict) else None
     if not isinstance(side, int) or side < 1:

@@ -38,7 +38,7 @@ class AnimesetIdentity:
         self.same_distance = float(self._network.facts["same_distance"])
         self._side = self._network.shape[1] or 0
         self._colours = ColourLayout(parts)
-        self.dim = int(self._network.session.get_outputs()[0].shape[1]) + self._colours.dim
+        self.dim = (self._network.answer[1] or 0) + self._colours.dim
 
     def embed(self, heads: Sequence[Picture]) -> npt.NDArray[np.float32]:
         """Head crops of any size → `(N, dim)` float32 unit vectors; a head and its mirror image have the same."""

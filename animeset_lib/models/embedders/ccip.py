@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from animeset_lib.errors import ModelError
 from animeset_lib.models.api import Picture
 from animeset_lib.models.engines.batches import Batches
 from animeset_lib.models.engines.onnx import Network, open_network
@@ -42,16 +41,14 @@ class Ccip:
         features, metric, metrics = parts.files
         self._network = open_network(features, parts.device, parts.remedy, "N3HW")
         self._size = self._network.shape[3] or 384, self._network.shape[2] or 384
-        dim = self._network.session.get_outputs()[0].shape[-1]
         measure = open_network(metric, parts.device, parts.remedy, "ND")
-        if not isinstance(dim, int):
-            dim = measure.shape[1] or 768
+        dim = self._network.answer[-1] or measure.shape[1] or 768
         if measure.shape[1] not in (None, dim):
             raise measure.fault(
                 f"a metric for vectors of {dim} values, as {features.name} gives them", f"one for {measure.shape[1]}"
             )
         self.dim = dim
-        self.difference = _threshold(metrics, parts.remedy)
+        self.difference = _threshold(metrics, parts)
         self.same_distance = 1.0 - _cosine_at(measure, dim, self.difference)
         self._batches = Batches(
             parts.info.name, _ON_CARD if self._network.on_card else _ON_PROCESSOR, parts.device.threads
@@ -74,12 +71,11 @@ class Ccip:
         return planes(np.asarray(image), _CLIP)
 
 
-def _threshold(path: Path, remedy: str) -> float:
+def _threshold(path: Path, parts: Parts) -> float:
     try:
-        value = float(json.loads(path.read_text(encoding="utf-8"))["threshold"])
+        return float(json.loads(path.read_text(encoding="utf-8"))["threshold"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path}: expected JSON with a number `threshold`, got none ({error!r}); {remedy}") from error
-    return value
+        raise parts.fault("JSON with a number `threshold`", f"none ({error!r})", path) from error
 
 
 def _cosine_at(measure: Network, dim: int, difference: float) -> float:

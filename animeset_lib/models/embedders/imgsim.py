@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from animeset_lib.errors import ModelError
 from animeset_lib.models.api import Picture
-from animeset_lib.models.engines.batches import Batches
-from animeset_lib.models.engines.device import torch_uses
+from animeset_lib.models.engines.batches import Batches, unit_vectors
+from animeset_lib.models.engines.device import first_line, torch_device
 from animeset_lib.models.engines.planes import normalising, planes
 from animeset_lib.models.spec import Parts
 
@@ -58,30 +58,22 @@ class ImgSim:
 
         self.info = parts.info
         self._torch: Any = torch
-        on_card = torch_uses(parts.device)
-        self._device = torch.device(parts.device.torch if on_card else "cpu")
-        if not on_card:
-            torch.set_num_threads(parts.device.threads)
+        self._device, on_card = torch_device(parts.device)
         network = torchvision.models.resnet50(weights=None)
         network.fc = torch.nn.Linear(2048, self.dim)
         try:
             saved = torch.load(parts.files[0], map_location="cpu", weights_only=True)
-            network.load_state_dict(
-                {key.removeprefix("module.").removeprefix("pre."): value for key, value in saved.items()}
-            )
+            own = {key.removeprefix("module.").removeprefix("pre."): value for key, value in saved.items()}
+            network.load_state_dict(own)
         except Exception as error:  # pickle, torch and zipfile errors alike: the file is not these weights
-            first = next(iter(str(error).splitlines()), type(error).__name__)
-            raise ModelError(
-                f"{parts.files[0]}: expected AugNet's weights, got a file that does not fit ({first}); {parts.remedy}"
-            ) from error
+            raise parts.fault("AugNet's weights", f"a file that does not fit ({first_line(error)})") from error
         self._network = network.eval().to(self._device)
         self._batches = Batches(parts.info.name, _ON_CARD if on_card else _ON_PROCESSOR, parts.device.threads)
 
     def embed(self, heads: Sequence[Picture]) -> npt.NDArray[np.float32]:
         """Head crops of any size → `(N, 768)` float32 unit vectors."""
         answers = self._batches.run(heads, _prepared, self._embedded)
-        vectors = np.array(list(answers), np.float32).reshape(len(heads), self.dim)
-        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12), np.float32)
+        return unit_vectors(answers, self.dim)
 
     def _embedded(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         with self._torch.inference_mode():

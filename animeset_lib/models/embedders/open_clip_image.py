@@ -17,8 +17,8 @@ from PIL import Image
 
 from animeset_lib.errors import ModelError
 from animeset_lib.models.api import Picture
-from animeset_lib.models.engines.batches import Batches
-from animeset_lib.models.engines.device import torch_uses
+from animeset_lib.models.engines.batches import Batches, unit_vectors
+from animeset_lib.models.engines.device import first_line, torch_device
 from animeset_lib.models.spec import HubFile, Parts, ReleaseFile, WeightFile
 
 __all__ = ["VERSION", "OpenClip", "split", "weight_file"]
@@ -28,6 +28,7 @@ SAME_DISTANCE = 0.12
 """Nobody publishes a threshold for drawn heads, and it could not be measured here. Chosen to split a character rather than to merge two:
 pictures nearer than .02-.04 are near-duplicates. `cluster.same_distance` overrides it."""
 _ON_CARD, _ON_PROCESSOR = 32, 4
+_LISTED = "`python -c 'import open_clip; print(open_clip.list_models())'`"
 _CONFIG = {
     "mean": "image_mean",
     "std": "image_std",
@@ -58,11 +59,7 @@ def weight_file(model: str, tag: str) -> WeightFile:
     config = open_clip.get_pretrained_cfg(model, tag)
     if not config:
         tags = ", ".join(open_clip.list_pretrained_tags_by_model(model))
-        known = (
-            f"it has {tags}"
-            if tags
-            else "it has no model of that name (`python -c 'import open_clip; print(open_clip.list_models())'`)"
-        )
+        known = f"it has {tags}" if tags else f"it has no model of that name ({_LISTED})"
         raise ModelError(f"open_clip knows no weights `{tag}` for {model}; {known}")
     if hub := config.get("hf_hub"):
         owner, name, *rest = str(hub).split("/")
@@ -86,13 +83,10 @@ class OpenClip:
         self._torch: Any = torch
         file = parts.files[0]
         if model not in open_clip.list_models():
-            raise ModelError(
-                f"open_clip knows no model {model}; expected one of `python -c 'import open_clip; print(open_clip.list_models())'`"
-            )
+            raise ModelError(f"open_clip knows no model {model}; expected one of {_LISTED}")
         config: dict[str, Any] = dict(open_clip.get_pretrained_cfg(model, tag) or {}) if tag else {}
         wishes = {ours: config[theirs] for theirs, ours in _CONFIG.items() if config.get(theirs) is not None}
-        on_card = torch_uses(parts.device)
-        self._device = torch.device(parts.device.torch if on_card else "cpu")
+        self._device, self._half = torch_device(parts.device)
         # open_clip logs through the root logger, which then begins to print everybody's lines; a handler that does nothing keeps it silent
         silent, root = logging.NullHandler(), logging.getLogger()
         root.addHandler(silent)
@@ -104,29 +98,22 @@ class OpenClip:
                 force_quick_gelu=bool(config.get("quick_gelu")),
                 **wishes,
             )
-        except (
-            Exception
-        ) as error:  # torch, safetensors and open_clip raise whatever they like for a file of another kind
-            first = next(iter(str(error).splitlines()), type(error).__name__)
-            raise ModelError(
-                f"{file}: expected weights of open_clip's {model}, got a file that does not fit ({first}); {parts.remedy}"
-            ) from error
+        except Exception as error:  # torch, safetensors and open_clip raise whatever they like for another file
+            got = f"a file that does not fit ({first_line(error)})"
+            raise parts.fault(f"weights of open_clip's {model}", got) from error
         finally:
             root.removeHandler(silent)
         self._network, self._prepare = network.eval(), prepare
-        if on_card:
+        if self._half:
             self._network = self._network.half()
-        else:
-            torch.set_num_threads(parts.device.threads)
-        self._half = on_card
-        self._batches = Batches(parts.info.name, _ON_CARD if on_card else _ON_PROCESSOR, parts.device.threads)
+        size = _ON_CARD if self._half else _ON_PROCESSOR
+        self._batches = Batches(parts.info.name, size, parts.device.threads)
         self.dim = int(self._embedded(self._prepared(np.zeros((8, 8, 3), np.uint8))[None]).shape[1])
 
     def embed(self, heads: Sequence[Picture]) -> npt.NDArray[np.float32]:
         """Head crops of any size → `(N, dim)` float32 unit vectors."""
         answers = self._batches.run(heads, self._prepared, self._embedded)
-        vectors = np.array(list(answers), np.float32).reshape(len(heads), self.dim)
-        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12), np.float32)
+        return unit_vectors(answers, self.dim)
 
     def _prepared(self, head: Picture) -> npt.NDArray[np.float32]:
         prepared: npt.NDArray[np.float32] = self._prepare(Image.fromarray(np.ascontiguousarray(head))).numpy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,7 +13,7 @@ from animeset_lib.errors import ModelError
 from animeset_lib.models.engines.device import free_memory, is_out_of_memory
 from animeset_lib.prefetch import ahead, in_groups
 
-__all__ = ["Batches"]
+__all__ = ["Batches", "unit_vectors"]
 
 T = TypeVar("T")
 _LOG = logging.getLogger("animeset")
@@ -76,3 +76,9 @@ class Batches:
             )
             self.size = half
         return self._answers(batch[:half], network) + self._answers(batch[half:], network)
+
+
+def unit_vectors(answers: Iterable[npt.NDArray[np.float32]], dim: int) -> npt.NDArray[np.float32]:
+    """`(dim,)` each → `(N, dim)` float32, rows of length 1."""
+    vectors = np.array(list(answers), np.float32).reshape(-1, dim)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12), np.float32)

@@ -10,6 +10,7 @@ import ctypes
 import functools
 import importlib.metadata
 import importlib.util
+import re
 import sys
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -23,10 +24,12 @@ __all__ = [
     "cards",
     "choose",
     "cores",
+    "first_line",
     "free_memory",
     "idle",
     "is_out_of_memory",
     "onnx_uses",
+    "torch_device",
     "torch_uses",
 ]
 
@@ -109,6 +112,16 @@ def torch_uses(device: Device) -> bool:
     return device.kind == "cuda" and device.index < _torch_cards()
 
 
+def torch_device(device: Device) -> tuple[Any, bool]:
+    """Where torch computes, and whether that is a card; on the processor with as many threads as the device has."""
+    import torch
+
+    if torch_uses(device):
+        return torch.device(device.torch), True
+    torch.set_num_threads(device.threads)
+    return torch.device("cpu"), False
+
+
 def idle(device: Device) -> list[str]:
     """One sentence for each runtime that leaves the card of `device` idle, with the command that mends it. Empty on the processor."""
     if device.kind == "cpu":
@@ -116,15 +129,15 @@ def idle(device: Device) -> list[str]:
     sentences = []
     if not onnx_uses(device):
         sentences.append(
-            f"{device.words} is there, but this onnxruntime is the processor build: detectors, embedders and taggers run on the processor. "
+            "this onnxruntime is the processor build: detectors, embedders and taggers run on the processor. "
             "Mend it with: pip uninstall -y onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]'"
         )
     if importlib.util.find_spec("torch") is not None and not torch_uses(device):
         sentences.append(
-            f"{device.words} is there, but torch {importlib.metadata.version('torch')} cannot use it (a processor build, or a driver that is "
-            "too old): its networks run on the processor. Install the CUDA build of torch that pytorch.org names for your driver"
+            f"torch {importlib.metadata.version('torch')} cannot use it (a processor build, or a driver that is too old): "
+            "its networks run on the processor. Install the CUDA build of torch that pytorch.org names for your driver"
         )
-    return sentences
+    return [f"{device.words} is there, but {sentence}" for sentence in sentences]
 
 
 @functools.cache
@@ -148,27 +161,26 @@ def _torch_cards() -> int:
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
+def first_line(error: BaseException) -> str:
+    """Other libraries' errors in one line, by their class where they say nothing."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+_NO_MEMORY = re.compile(
+    "out of memory|not enough memory|allocate memory|bad allocation|bad_alloc|cudaErrorMemoryAllocation"
+    "|cudnn_status_alloc_failed|cublas_status_alloc_failed",
+    re.IGNORECASE,
+)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether a network failed for want of memory, on the card or the processor: a smaller batch may still fit."""
     if isinstance(error, MemoryError) or type(error).__name__ in ("OutOfMemoryError", "AcceleratorError"):
         return "memory" in str(error).lower() or isinstance(error, MemoryError)
     if not isinstance(error, RuntimeError) and not type(error).__module__.startswith("onnxruntime"):
         return False
-    text = str(error).lower()
     # torch's processor allocator, onnxruntime's arena and allocator, and the CUDA libraries all say it in words only
-    return any(
-        sign in text
-        for sign in (
-            "out of memory",
-            "not enough memory",
-            "allocate memory",
-            "bad allocation",
-            "bad_alloc",
-            "cudaerrormemoryallocation",
-            "cudnn_status_alloc_failed",
-            "cublas_status_alloc_failed",
-        )
-    )
+    return _NO_MEMORY.search(str(error)) is not None
 
 
 def free_memory() -> None:

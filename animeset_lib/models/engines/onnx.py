@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from animeset_lib.errors import ModelError
-from animeset_lib.models.engines.device import Device, onnx_uses
+from animeset_lib.models.engines.device import Device, first_line, onnx_uses
 
 __all__ = ["SHIPPED", "Network", "open_network", "shipped"]
 
@@ -35,6 +35,8 @@ class Network:
 
     facts   its metadata, text by text
     shape   of its one input, None where any length will do
+    kind    of that input's values by numpy's name, such as float32; by the runtime's where numpy has none
+    answer  shape of its first output, as `shape`
     remedy  what a person can do about a file that is wrong, for messages
     """
 
@@ -42,6 +44,8 @@ class Network:
     session: Any
     facts: dict[str, str]
     shape: tuple[int | None, ...]
+    kind: str
+    answer: tuple[int | None, ...]
     remedy: str
     on_card: bool
 
@@ -55,9 +59,6 @@ class Network:
         if self.shape[0] == 1 and len(batch) > 1:
             return np.concatenate([self.run(batch[i : i + 1])[0] for i in range(len(batch))])
         return self.run(batch)[0]
-
-    def outputs(self) -> str:
-        return _words(self.session.get_outputs())
 
     def fault(self, expected: str, got: str) -> ModelError:
         """The error to raise for a file that is not the network it should be."""
@@ -90,9 +91,8 @@ def open_network(path: Path, device: Device, remedy: str, layout: str | None = N
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         facts = dict(session.get_modelmeta().custom_metadata_map)
     except Exception as error:  # onnxruntime raises classes of its own that have no common ancestor but Exception
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
-            f"{path}: expected an ONNX network, got a file that cannot be opened as one ({first}); {remedy}"
+            f"{path}: expected an ONNX network, got a file that cannot be opened as one ({first_line(error)}); {remedy}"
         ) from error
     if on_card and session.get_providers()[0] != "CUDAExecutionProvider":
         on_card = False
@@ -103,18 +103,23 @@ def open_network(path: Path, device: Device, remedy: str, layout: str | None = N
             device.words,
         )
     inputs = session.get_inputs()
-    shape = tuple(length if isinstance(length, int) and length > 0 else None for length in inputs[0].shape)
-    network = Network(path, session, facts, shape, remedy, on_card)
+    shape, kind = _lengths(inputs[0]), _KINDS.get(inputs[0].type, inputs[0].type)
+    network = Network(path, session, facts, shape, kind, _lengths(session.get_outputs()[0]), remedy, on_card)
     if layout is not None and (len(inputs) != 1 or not _fits(shape, layout)):
         raise network.fault(f"a network with one input {_LAYOUTS[layout]}", f"inputs {_words(inputs)}")
     return network
 
 
+_KINDS = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 _LAYOUTS = {
     "N3HW": "[pictures, 3, height, width]",
     "NHW3": "[pictures, height, width, 3]",
     "ND": "[vectors, values]",
 }
+
+
+def _lengths(value: Any) -> tuple[int | None, ...]:
+    return tuple(length if isinstance(length, int) and length > 0 else None for length in value.shape)
 
 
 def _fits(shape: tuple[int | None, ...], layout: str) -> bool:

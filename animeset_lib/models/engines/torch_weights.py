@@ -12,9 +12,17 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-__all__ = ["read_weights"]
+__all__ = ["is_torchscript", "read_weights"]
 
 _REASON_LENGTH = 150
+
+
+def is_torchscript(file: Path) -> bool:
+    """Whether the file is a program rather than weights."""
+    if not zipfile.is_zipfile(file):
+        return False
+    with zipfile.ZipFile(file) as archive:
+        return any(name.rsplit("/", 1)[-1] == "constants.pkl" for name in archive.namelist())
 
 
 def read_weights(file: Path) -> Any:
@@ -29,10 +37,8 @@ def read_weights(file: Path) -> Any:
             from safetensors.torch import load_file
 
             return load_file(file)
-        if zipfile.is_zipfile(file):
-            with zipfile.ZipFile(file) as archive:
-                if any(name.rsplit("/", 1)[-1] == "constants.pkl" for name in archive.namelist()):
-                    raise ValueError("a TorchScript program, which would run code when it is opened")
+        if is_torchscript(file):
+            raise ValueError("a TorchScript program, which would run code when it is opened")
         return torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ValueError(f"no readable file ({error.strerror or error})") from error

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from animeset_lib.errors import ModelError
 from animeset_lib.models.api import TAG_FLOOR, Picture, TaggerInput, Tags, Thresholds
 from animeset_lib.models.engines.batches import Batches
 from animeset_lib.models.engines.onnx import open_network
@@ -49,7 +48,7 @@ class TagList:
         return Tags(general=found["general"], character=found["character"], rating=found["rating"])
 
 
-def read_tag_list(path: Path, outputs: int | None, remedy: str, rating_prefix: str = "") -> TagList:
+def read_tag_list(path: Path, outputs: int | None, parts: Parts, rating_prefix: str = "") -> TagList:
     """The list in `path`, whose columns `name` and `category` are read by their titles.
 
     outputs        how many values the network gives; None: not known before it ran
@@ -62,25 +61,21 @@ def read_tag_list(path: Path, outputs: int | None, remedy: str, rating_prefix: s
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ModelError(
-            f"{path}: expected a CSV with the network's tags, got a file that cannot be read ({error}); {remedy}"
-        ) from error
+        got = f"a file that cannot be read ({error})"
+        raise parts.fault("a CSV with the network's tags", got, path) from error
     titles = set(rows[0]) if rows else set()
     if not {"name", "category"} <= titles:
         got = ", ".join(sorted(str(title) for title in titles)) or "no rows"
-        raise ModelError(f"{path}: expected a CSV with the columns name and category, got {got}; {remedy}")
+        raise parts.fault("a CSV with the columns name and category", got, path)
     if outputs is not None and len(rows) != outputs:
-        raise ModelError(
-            f"{path}: expected one row for each of the network's {outputs} outputs, got {len(rows)} rows: list and network belong to "
-            f"different models or versions; {remedy}"
-        )
+        got = f"{len(rows)} rows: list and network belong to different models or versions"
+        raise parts.fault(f"one row for each of the network's {outputs} outputs", got, path)
     names, categories = [], []
     for number, row in enumerate(rows, start=2):
         name, category = (row["name"] or "").strip(), (row["category"] or "").strip()
         if not name or not category.isdecimal():
-            raise ModelError(
-                f"{path}, line {number}: expected a tag and its category number, got `{name}` and `{category}`; {remedy}"
-            )
+            got = f"`{name}` and `{category}`"
+            raise parts.fault("a tag and its category number", got, f"{path}, line {number}")
         if rating_prefix and name.startswith(rating_prefix):
             names.append(name.removeprefix(rating_prefix))
             categories.append("rating")
@@ -111,13 +106,11 @@ class CsvTagger(ABC):
         network, tags = parts.files
         self._network = open_network(network, parts.device, parts.remedy, "NHW3")
         self._height, self._width = self._network.shape[1] or side, self._network.shape[2] or side
-        given, answer = self._network.session.get_inputs()[0], self._network.session.get_outputs()[0]
-        if given.type != "tensor(float)" or len(answer.shape) != 2:
-            raise self._network.fault(
-                "a network from float32 pictures to one row of probabilities each", f"{given.type} to {answer.shape}"
-            )
-        outputs = answer.shape[1]
-        self._tags = read_tag_list(tags, outputs if isinstance(outputs, int) else None, parts.remedy, rating_prefix)
+        kind, answer = self._network.kind, self._network.answer
+        if kind != "float32" or len(answer) != 2:
+            expected = "a network from float32 pictures to one row of probabilities each"
+            raise self._network.fault(expected, f"{kind} to {list(answer)}")
+        self._tags = read_tag_list(tags, answer[1], parts, rating_prefix)
         self._never = never
         self.vocabulary = frozenset(self._tags.names) - never
         size = _ON_CARD if self._network.on_card else _ON_PROCESSOR

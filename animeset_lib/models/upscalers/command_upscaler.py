@@ -17,6 +17,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ _FACTORS = (2, 3, 4)
 _PLACES = ("input", "output", "factor", "width", "height")
 _PLACE = re.compile(r"\{([^{}]*)\}")
 _TIMEOUT_S = 15 * 60.0
+_NULL = subprocess.DEVNULL
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,7 @@ class CommandUpscaler:
             given, made = Path(folder).absolute() / "in.png", Path(folder).absolute() / "out.png"
             _, png = cv2.imencode(".png", cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2BGR))
             given.write_bytes(png.tobytes())
-            values = {
-                "input": str(given),
-                "output": str(made),
-                "factor": str(factor),
-                "width": str(width * factor),
-                "height": str(height * factor),
-            }
+            values = dict(zip(_PLACES, map(str, (given, made, factor, width * factor, height * factor)), strict=True))
             words = [_PLACE.sub(lambda place: values[place[1]], word) for word in self._command.words]
             tail = self._run([str(self._command.program), *words])
             return self._read(made, width, height, factor, tail)
@@ -94,13 +90,7 @@ class CommandUpscaler:
     def _run(self, command: list[str]) -> Tail:
         """What the program wrote to its error output."""
         try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                **own_session(),
-            )
+            process = subprocess.Popen(command, stdin=_NULL, stdout=_NULL, stderr=subprocess.PIPE, **own_session())
         except OSError as error:
             raise ModelError(
                 f"{self.info.name}: expected {command[0]} to be a program, got a file that cannot be started ({error}); check the template"
@@ -114,22 +104,21 @@ class CommandUpscaler:
         finally:
             # also after its end, for what it left behind, and when this process is interrupted
             end_tree(process)
-        if code is None:
-            raise PictureError(
-                f"{self.info.name}: expected an answer within {self._timeout_s:g} s, got none and stopped the program; "
-                f"its last words: {tail.last_line()}; try it by hand"
-            )
         if code != 0:
-            raise PictureError(
-                f"{self.info.name}: expected exit code 0, got {how_it_ended(code)}; its last words: {tail.last_line()}; try it by hand"
-            )
+            expected, got = f"an answer within {self._timeout_s:g} s", "none and stopped the program"
+            if code is not None:
+                expected, got = "exit code 0", how_it_ended(code)
+            raise self._fault(expected, got, tail, "try it by hand")
         return tail
+
+    def _fault(self, expected: str, got: str, tail: Tail, advice: str) -> PictureError:
+        return PictureError(
+            f"{self.info.name}: expected {expected}, got {got}; its last words: {tail.last_line()}; {advice}"
+        )
 
     def _read(self, made: Path, width: int, height: int, factor: int, tail: Tail) -> Picture:
         def fault(expected: str, got: str) -> PictureError:
-            return PictureError(
-                f"{self.info.name}: expected {expected}, got {got}; its last words: {tail.last_line()}; check the template, try it by hand"
-            )
+            return self._fault(expected, got, tail, "check the template, try it by hand")
 
         if not made.is_file():
             raise fault("a picture in {output}", "no such file, although the program ended well")
@@ -192,19 +181,20 @@ def _parse(template: str) -> _Command:
         raise fault("a program", "nothing")
     places = {place for word in words[1:] for place in _PLACE.findall(word)}
     if unknown := places - set(_PLACES):
-        raise fault(
-            "only " + ", ".join(f"{{{name}}}" for name in _PLACES), ", ".join(f"{{{name}}}" for name in sorted(unknown))
-        )
+        raise fault(f"only {_braced(_PLACES)}", _braced(sorted(unknown)))
     if missing := {"input", "output"} - places:
-        raise fault("{input} and {output}", "no " + " and no ".join(f"{{{name}}}" for name in sorted(missing)))
+        raise fault("{input} and {output}", f"no {_braced(sorted(missing), ' and no ')}")
     if most is None and not places & {"factor", "width", "height"}:
         raise fault("{factor}, {width} and {height}, or x4 before the program if it always enlarges by 4", "neither")
     found = shutil.which(words[0])
     if found is None:
-        raise fault(
-            "a program that can be run", f"`{words[0]}`, which is neither a file that may be run nor on the PATH"
-        )
+        got = f"`{words[0]}`, which is neither a file that may be run nor on the PATH"
+        raise fault("a program that can be run", got)
     return _Command(Path(found).absolute(), tuple(words[1:]), most)
+
+
+def _braced(names: Sequence[str], joined: str = ", ") -> str:
+    return joined.join(f"{{{name}}}" for name in names)
 
 
 def _rgb(pixels: npt.NDArray[np.uint8 | np.uint16]) -> npt.NDArray[np.float32]:

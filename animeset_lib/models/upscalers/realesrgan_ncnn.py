@@ -91,14 +91,12 @@ class RealEsrganNcnn:
             self._nets[factor] = _load(self._network, factor, self._threads_each)
         loaded = self._nets[factor]
         height, width = picture.shape[:2]
-        large = enlarge(
-            picture,
-            factor,
-            tiles(width, height, self._tile),
-            self._network.overlap,
-            lambda seen: to_picture(_enlarged(loaded.net, seen, factor, self._network.features).transpose(1, 2, 0)),
-            at_once=self._at_once,
-        )
+
+        def network(seen: Picture) -> Picture:
+            return to_picture(_enlarged(loaded.net, seen, factor, self._network.features).transpose(1, 2, 0))
+
+        cut = tiles(width, height, self._tile)
+        large = enlarge(picture, factor, cut, self._network.overlap, network, at_once=self._at_once)
         for pool_memory in loaded.memory:
             pool_memory.clear()
         put_colours_back(large, picture)

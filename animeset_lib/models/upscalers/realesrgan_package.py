@@ -11,7 +11,6 @@ are those of `realesrgan_ncnn` within 2/255; its tiles are used here as well.
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import subprocess
@@ -40,6 +39,7 @@ VERSION = "2"
 _SCALE = 4
 _ENVIRONMENT = ".venv-realesrgan"
 _TIMEOUT_S = 5 * 60.0
+_PIPE = subprocess.PIPE
 _LINE_BYTES, _SHOWN_BYTES = 4096, 80
 _LAST_BREATH_S = 5.0
 """How long a process whose output has ended may take to end as well, so that its exit code can be told."""
@@ -102,13 +102,8 @@ class RealEsrganPackage:
         """
         check_factor(self.info.name, self.factors, factor)
         height, width = picture.shape[:2]
-        large = enlarge(
-            picture,
-            factor,
-            tiles(width, height, self._tile),
-            self._margin,
-            functools.partial(self._enlarged, factor=factor),
-        )
+        cut = tiles(width, height, self._tile)
+        large = enlarge(picture, factor, cut, self._margin, lambda seen: self._enlarged(seen, factor))
         put_colours_back(large, picture)
         return large
 
@@ -140,13 +135,7 @@ class _Worker:
 
     def __init__(self, name: str, command: list[str], timeout_s: float) -> None:
         self._name, self._timeout_s = name, timeout_s
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            **own_session(),
-        )
+        self._process = subprocess.Popen(command, stdin=_PIPE, stdout=_PIPE, stderr=_PIPE, **own_session())
         assert self._process.stderr is not None
         self._tail = Tail(self._process.stderr)
         self._end = weakref.finalize(self, _end, self._process)

@@ -2,8 +2,8 @@
 
 Package: https://github.com/chaiNNer-org/spandrel (MIT). It tells the architecture from the weights; files need no settings beside them.
 
-Files are opened so that they cannot run code (`torch_file`). spandrel's own reader is not used for that: it keeps a short list of what a pickle may
-make, but hands TorchScript archives to `torch.jit.load`, and those are programs.
+Files are opened so that they cannot run code (`torch_weights`). spandrel's own reader is not used for that: it keeps a short list of what a pickle
+may make, but hands TorchScript archives to `torch.jit.load`, and those are programs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -20,7 +19,7 @@ import numpy.typing as npt
 
 from animeset_lib.errors import ModelError, PictureError
 from animeset_lib.models.api import Picture
-from animeset_lib.models.engines.device import free_memory, is_out_of_memory, torch_uses
+from animeset_lib.models.engines.device import free_memory, is_out_of_memory, torch_device
 from animeset_lib.models.engines.torch_weights import read_weights
 from animeset_lib.models.spec import Parts
 from animeset_lib.models.upscalers.tiling import check_factor, enlarge, put_colours_back, tiles, to_picture
@@ -58,12 +57,9 @@ class SpandrelUpscaler:
 
         self.info = parts.info
         self._torch: Any = torch
-        self._file, self._remedy = parts.files[0], parts.remedy
-        on_card = torch_uses(parts.device)
-        self._device = torch.device(parts.device.torch if on_card else "cpu")
-        if not on_card:
-            torch.set_num_threads(parts.device.threads)
-        self._model = _load(self._file, self._remedy)
+        self._parts = parts
+        self._device, on_card = torch_device(parts.device)
+        self._model = _load(parts)
         self._scale = int(self._model.scale)
         self.factors: tuple[int, ...] = tuple(factor for factor in _FACTORS if factor <= self._scale)
         self._margin, self._step = _margin_and_step(self._model)
@@ -112,7 +108,7 @@ class SpandrelUpscaler:
                 self.info.name,
             )
             # read again: what was rounded to half precision stays rounded
-            self._model = _load(self._file, self._remedy)
+            self._model = _load(self._parts)
             self._use(half=False)
             answer, sound = self._run(seen)
         if not sound:
@@ -145,9 +141,7 @@ class SpandrelUpscaler:
             hook.remove()
         expected = seen.shape[0] * self._scale, seen.shape[1] * self._scale, 3
         if planes.shape != expected:
-            raise ModelError(
-                f"{self._file}: expected an answer of {expected} for {seen.shape}, got {planes.shape}; {self._remedy}"
-            )
+            raise self._parts.fault(f"an answer of {expected} for {seen.shape}", planes.shape)
         return planes, all(sound)
 
     def _use(self, half: bool) -> None:
@@ -168,16 +162,15 @@ class SpandrelUpscaler:
         return width + more_width, height + more_height
 
 
-def _load(file: Path, remedy: str) -> Any:
-    """spandrel's descriptor of the network in `file`, in full precision, on the processor."""
+def _load(parts: Parts) -> Any:
+    """spandrel's descriptor of the network in the first file, in full precision, on the processor."""
     from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
 
     def fault(got: str) -> ModelError:
-        return ModelError(
-            f"{file}: expected the weights of a network that enlarges single RGB pictures, of an architecture that spandrel knows; "
-            f"got {got}; {remedy}"
-        )
+        expected = "the weights of a network that enlarges single RGB pictures, of an architecture that spandrel knows"
+        return parts.fault(expected, got)
 
+    file = parts.files[0]
     if file.suffix.lower() not in ENDINGS:
         raise fault(f"a file whose name ends in `{file.suffix}`, not in {', '.join(ENDINGS)}")
     try:
@@ -190,23 +183,19 @@ def _load(file: Path, remedy: str) -> Any:
         model = ModelLoader().load_from_state_dict(state)
     except UnsupportedModelError as error:
         keys = ", ".join(str(key) for key in list(state)[:3])
-        raise fault(
-            f"an architecture unknown to it, or a training checkpoint with more than the weights in it (it begins with {keys})"
-        ) from error
-    except (
-        Exception
-    ) as error:  # a file that only resembles an architecture fails anywhere in spandrel's guesses of its sizes
-        words = " ".join(str(error).split())[:_REASON_LENGTH]
-        raise fault(
-            f"weights that do not fit the architecture they resemble ({type(error).__name__} {words})"
-        ) from error
-    name = model.architecture.name
+        got = f"an architecture unknown to it, or a training checkpoint with more than the weights in it (it begins with {keys})"
+        raise fault(got) from error
+    except Exception as error:
+        # a file that only resembles an architecture fails anywhere in spandrel's guesses of its sizes
+        words = f"{type(error).__name__} {' '.join(str(error).split())[:_REASON_LENGTH]}"
+        raise fault(f"weights that do not fit the architecture they resemble ({words})") from error
+    name, channels = model.architecture.name, (model.input_channels, model.output_channels)
     if not isinstance(model, ImageModelDescriptor) or model.purpose not in ("SR", "Restoration"):
         raise fault(f"{name}, a network for {model.purpose}")
     if model.scale < 2:
         raise fault(f"{name} with factor {model.scale}, which restores pictures in their own size")
-    if (model.input_channels, model.output_channels) != (3, 3):
-        raise fault(f"{name} with {model.input_channels} channels in and {model.output_channels} out, not 3")
+    if channels != (3, 3):
+        raise fault(f"{name} with {channels[0]} channels in and {channels[1]} out, not 3")
     if not all(bool(weights.isfinite().all()) for weights in model.model.parameters()):
         raise fault(f"{name} with weights that are not numbers")
     return model

@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from animeset_lib.errors import ModelError
-from animeset_lib.models.api import Picture
+from animeset_lib.models.api import ModelInfo, Picture
 from animeset_lib.models.detectors.yolo_boxes import Found, Reader, form_of, read_names, suppressed
 from animeset_lib.models.detectors.yolo_onnx import YoloOnnx
 from animeset_lib.models.engines.device import Device
+from animeset_lib.models.spec import Parts
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -98,7 +99,7 @@ def anchors(*boxes: tuple[float, ...], count: int = 84) -> npt.NDArray[np.float3
 
 
 def opened(path: Path, fit: Literal["stretch", "letterbox"] = "letterbox") -> YoloOnnx:
-    return YoloOnnx(path, Device(), REMEDY, fit, "tiny")
+    return YoloOnnx(Parts(ModelInfo("tiny", "detector", "0", "", "", ""), (path,), Device(), REMEDY), fit)
 
 
 def blank(height: int, width: int) -> Picture:

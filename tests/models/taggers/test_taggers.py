@@ -16,7 +16,7 @@ from animeset_lib.models.taggers.deepdanbooru import BAR_TAGS, DeepDanbooru
 from animeset_lib.models.taggers.wd import WdTagger
 
 pytest.importorskip("onnx")
-from tests.models.tiny import INFO, REMEDY, mean_colour_tagger, parts
+from tests.models.tiny import INFO, mean_colour_tagger, parts
 
 WD_ROWS = [
     ("9999999", "general", 9),
@@ -129,10 +129,10 @@ def test_a_broken_list_is_named(tmp_path: Path, content: str, message: str) -> N
     path = tmp_path / "selected_tags.csv"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(ModelError, match=message):
-        read_tag_list(path, None, REMEDY)
+        read_tag_list(path, None, parts(path))
     path.write_bytes(b"\xff\xfe\x00name")
     with pytest.raises(ModelError, match="cannot be read"):
-        read_tag_list(path, None, REMEDY)
+        read_tag_list(path, None, parts(path))
 
 
 def test_a_network_with_other_inputs_is_refused(tmp_path: Path) -> None:
