@@ -262,9 +262,9 @@ def test_segments_give_the_shots_of_the_whole(
     stage = ExtractStage(ExtractSettings(), probe(path), path)
     segments = [item for item in stage.plan(Given()) if isinstance(item, Segment)]
     assert len(segments) >= 4
-    assert segments[0].start_ms == 0
+    assert segments[0].start.ms == 0
     assert segments[-1].end_ms is None
-    assert [a.end_ms for a in segments[:-1]] == [b.start_ms for b in segments[1:]]
+    assert [a.end_ms for a in segments[:-1]] == [b.start.ms for b in segments[1:]]
     parts = run(path)
     assert parts.notes.shots == whole.notes.shots
     assert len(_shots(parts)) == 9

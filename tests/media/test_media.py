@@ -499,7 +499,7 @@ def test_keyframes_are_found_by_seeking(tmp_path: Path) -> None:
     )
     with FilmReader(path) as reader:
         assert [f.pts_ms for f in reader.frames(keyframes=True)] == list(range(0, 10_000, 1000))
-        assert reader.keyframe_times(3000) == [3000, 6000, 9000]
+        assert [point.ms for point in reader.key_points(3000)] == [3000, 6000, 9000]
         assert [f.pts_ms for f in reader.samples([0, 500, 2500, 9999])] == [0, 2000, 9000]
 
 
@@ -511,7 +511,7 @@ def test_a_raw_stream_without_times_is_counted(tmp_path: Path) -> None:
     assert _times(raw) == list(range(0, 1000, 40))
     assert _times(raw, 480) == list(range(480, 1000, 40))
     with FilmReader(raw) as reader:
-        assert reader.keyframe_times(200) == []
+        assert reader.key_points(200) == []
 
 
 def test_the_largest_real_video_stream_is_the_film(tmp_path: Path) -> None:
