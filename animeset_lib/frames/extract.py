@@ -33,7 +33,7 @@ from animeset_lib.frames.choosers import (
 )
 from animeset_lib.frames.shots import ShotDetector, small_color
 from animeset_lib.media import FilmReader, KeyPoint, MovieFrame, clean_name, list_pictures, read_image, write_image
-from animeset_lib.media.bars import content_box, without_bars
+from animeset_lib.media.bars import SceneBars, content_box
 from animeset_lib.media.fields import Repair
 from animeset_lib.models.api import ModelProvider
 from animeset_lib.records import UNREADABLE, Box, Film, Frame, Reason
@@ -56,12 +56,15 @@ PICTURE_STEP_MS = 1_000
 
 @dataclass(frozen=True)
 class Segment:
-    """Frames with `start.ms <= pts_ms < end_ms` (to the end when None); stills are cut to `box`."""
+    """Frames with `start.ms <= pts_ms < end_ms` (to the end when None); `boxes` are the pictures inside the bars by the frames' size."""
 
     id: str
     start: KeyPoint
     end_ms: int | None
-    box: Box | None
+    boxes: Mapping[tuple[int, int], Box]
+
+    def box(self, size: tuple[int, int]) -> Box:
+        return self.boxes.get(size) or Box(x0=0, y0=0, x1=size[0], y1=size[1])
 
 
 @dataclass(frozen=True)
@@ -153,20 +156,20 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
                 f"{min(v for v in (length, end) if v is not None)} ms; lower it"
             )
         with FilmReader(self.path) as reader:
-            box = self._measure_bars(reader) if self.settings.crop_black_bars else None
+            boxes = self._measure_bars(reader) if self.settings.crop_black_bars else {}
             points = [reader.key_point(start)]
             points += (p for p in reader.key_points(SEGMENT_MS) if p.ms > start and (end is None or p.ms < end))
         ends = [*(point.ms for point in points[1:]), end]
-        return [Segment(self._item_id(i), a, b, box) for i, (a, b) in enumerate(zip(points, ends, strict=True))]
+        return [Segment(self._item_id(i), a, b, boxes) for i, (a, b) in enumerate(zip(points, ends, strict=True))]
 
     def _item_id(self, index: int) -> str:
         return f"{self.film.id}-s{index:04d}"
 
-    def _measure_bars(self, reader: FilmReader) -> Box | None:
+    def _measure_bars(self, reader: FilmReader) -> dict[tuple[int, int], Box]:
         length = self.film.duration_ms or 0
         # the first and last frames are often black or a logo; samples lie in the middle of equal parts
         times = [length * (2 * i + 1) // (2 * BAR_SAMPLES) for i in range(BAR_SAMPLES)]
-        lumas = [frame.luma().copy() for frame in reader.samples(times)]
+        lumas = [(frame.size, frame.luma().copy()) for frame in reader.samples(times)]
         if (
             len(lumas) < BAR_SAMPLES // 4
         ):  # a short film, or one with hardly any keyframes: look at its first minute instead
@@ -174,11 +177,12 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
             lumas, due = [], 0
             for frame in reader.frames():
                 if frame.pts_ms >= due:
-                    lumas.append(frame.luma().copy())
+                    lumas.append((frame.size, frame.luma().copy()))
                     due = frame.pts_ms + step
                 if len(lumas) >= BAR_SAMPLES:
                     break
-        return content_box(lumas, self.film.width, self.film.height)
+        found = {size: content_box([luma for of, luma in lumas if of == size], *size) for size in dict(lumas)}
+        return {size: box for size, box in found.items() if box is not None}
 
     # --------------------------------------------------------------------------------------------------------- process
 
@@ -195,14 +199,14 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
         sizes: Counter[tuple[int, int]] = Counter()
         with FilmReader(self.path, threads=ctx.threads) as reader, _StillWriter(out, ctx.threads) as writer:
             step_ms = 1000 / reader.fps if reader.fps else 40.0
-            walk = _Walk(segment, self.settings, step_ms)
+            walk, bars = _Walk(segment, self.settings, step_ms), SceneBars()
             for choice in walk.choices(reader, ctx):
                 if choice.repeat:
                     rows.append(self._repeated(choice, rows[-1]))
                 else:
                     repairs[choice.frame.repair()] += 1
                     sizes[choice.frame.size] += 1
-                    box = self._cut(choice.frame, segment)
+                    box = self._cut(choice.frame, segment, bars)
                     rows.append(self._row(choice, box))
                     writer.write(choice.frame, box, rows[-1].file)
                 yield rows[-1]
@@ -214,15 +218,12 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
             json.dumps(report, indent=1) + "\n", encoding="utf-8", newline="\n"
         )
 
-    def _cut(self, frame: MovieFrame, segment: Segment) -> Box:
+    def _cut(self, frame: MovieFrame, segment: Segment, bars: SceneBars) -> Box:
         """The part of the frame that is written: without the film's bars, and without those of its scene."""
-        width, height = frame.size
-        box = Box(x0=0, y0=0, x1=width, y1=height)
+        box = segment.box(frame.size)
         if not self.settings.crop_black_bars:
             return box
-        if segment.box is not None and frame.size == (self.film.width, self.film.height):
-            box = segment.box
-        return without_bars(frame.luma(box), box)
+        return bars.cut(frame.luma(box), box)
 
     def _repeated(self, choice: ChosenFrame, before: Frame) -> Frame:
         return before.model_copy(
@@ -302,7 +303,8 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
             ctx.log.info("1_extract: %s: %s", self.film.source_name, note)
         for note in losses:
             ctx.log.warning("1_extract: %s: %s", self.film.source_name, note)
-        box = next((item.box for item in items if isinstance(item, Segment)), None)
+        size = self.film.width, self.film.height
+        box = next((item.boxes.get(size) for item in items if isinstance(item, Segment)), None)
         notes = ExtractNotes(
             film=self.film.model_copy(update={"content_box": box, "notes": (*self.film.notes, *done, *losses)}),
             counts=FrameCounts(**{name: sum(r[name] for r in reports) for name in FrameCounts.model_fields}),
@@ -362,7 +364,7 @@ class _Walk:
             return FpsChooser(self._detector, self._settings.fps, self._step)
         if self._keyframes:
             return KeyframeChooser(self._detector)
-        return AdaptiveChooser(self._detector, self._settings, self._segment.box)
+        return AdaptiveChooser(self._detector, self._settings, self._segment.boxes)
 
     def choices(self, reader: FilmReader, ctx: Context) -> Iterator[ChosenFrame]:
         segment = self._segment
@@ -379,7 +381,7 @@ class _Walk:
             own = segment.end_ms is None or frame.pts_ms < segment.end_ms
             self._own += own
             self._times.append(frame.pts_ms)
-            planes = frame.thumbnail(segment.box)
+            planes = frame.thumbnail(segment.boxes.get(frame.size))
             self._detector.add(small_color(*planes))
             yield from self._chooser.add(Seen(frame, pack(*planes), own))
         yield from self._chooser.end()

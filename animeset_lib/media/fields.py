@@ -52,10 +52,12 @@ def combing(luma: Luma, moving: npt.NDArray[np.bool_] | None = None) -> float:
     return float(cv2.blur(combed.astype(np.float32), (_BLOCK, _BLOCK), borderType=cv2.BORDER_REFLECT).max())
 
 
-def made_whole(frame: VideoFrame, before: VideoFrame | None, after: VideoFrame | None) -> tuple[VideoFrame, Repair]:
+def made_whole(
+    frame: VideoFrame, before: VideoFrame | None, after: VideoFrame | None, interlaced: bool
+) -> tuple[VideoFrame, Repair]:
     """The frame, or what it should be if it is combed. `before` and `after` are its neighbours in time, if they are known.
 
-    What no repair mends is no comb but a pattern, such as fine letters, and stays.
+    What no repair mends is no comb but a pattern, such as fine letters, and stays; `interlaced` says that the film is known to have combs.
     """
     luma = _luma(frame)
     score = combing(luma)
@@ -76,6 +78,8 @@ def made_whole(frame: VideoFrame, before: VideoFrame | None, after: VideoFrame |
             break
     if best is not None and best[0] < COMBED:
         return best[1], "woven"
+    if score < _CERTAIN and not interlaced:
+        return frame, ""
     before, after = (other if other in neighbours else frame for other in (before, after))
     for mended in _line_by_line(before, frame, after):
         if combing(_luma(mended), moving) < COMBED:

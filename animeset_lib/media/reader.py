@@ -99,7 +99,9 @@ class MovieFrame:
         """Makes a combed frame whole and says how; to be called once, before `rgb`."""
         repair: Repair = ""
         if self._frame.height <= _MAX_INTERLACED:
-            self._frame, repair = made_whole(self._frame, self._before, self._after)
+            known = self._reader._interlaced or bool(self._frame.interlaced_frame)
+            self._frame, repair = made_whole(self._frame, self._before, self._after, known)
+            self._reader._interlaced |= repair != ""
         self._before = self._after = None
         return repair
 
@@ -151,7 +153,8 @@ class MovieFrame:
         data = np.frombuffer(plane, np.uint8 if item == 1 else np.uint16)  # type: ignore[call-overload]
         view = self._reader._oriented(data.reshape(-1, plane.line_size // item)[: plane.height, : plane.width])
         if box is not None:
-            fx, fy = view.shape[1] / self._reader.width, view.shape[0] / self._reader.height
+            width, height = self.size
+            fx, fy = view.shape[1] / width, view.shape[0] / height
             x0, y0, x1, y1 = box.scaled(fx, fy).pixels()
             view = view[y0:y1, x0:x1]
         return view, bits - 8
@@ -187,6 +190,7 @@ class FilmReader:
         self.notes: list[str] = []
         self.damaged = 0
         self._index: int | None = None
+        self._interlaced = False
         self._aspect: Fraction | None
         self._fixed_aspect: Fraction | None
         self._open()

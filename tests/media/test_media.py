@@ -514,12 +514,17 @@ def test_a_raw_stream_without_times_is_counted(tmp_path: Path) -> None:
         assert reader.key_points(200) == []
 
 
-def test_the_largest_real_video_stream_is_the_film(tmp_path: Path) -> None:
+def test_the_default_video_stream_is_the_film_and_no_cover(tmp_path: Path) -> None:
     small = write_film(tmp_path / "small.mkv", [drawing(1, 160, 90)] * 24)
     large = write_film(tmp_path / "large.mkv", [drawing(2)] * 24)
     write_image(tmp_path / "cover.png", drawing(3, 640, 640))
     inputs = [ffmpeg.input(str(p)) for p in (large, _tone(tmp_path / "t.wav"), tmp_path / "cover.png")]
-    path = remux(small, tmp_path / "all.mp4", extra_inputs=inputs, **{"c:a": "aac", "disposition:v:2": "attached_pic"})
+    path = remux(
+        small,
+        tmp_path / "all.mp4",
+        extra_inputs=inputs,
+        **{"c:a": "aac", "disposition:v:0": 0, "disposition:v:1": "default", "disposition:v:2": "attached_pic"},
+    )
     assert (probe(path).width, probe(path).codec) == (320, "h264")
     assert np.abs(_first(path).astype(int) - drawing(2)).mean() < 12
     assert len(_times(path)) == 24
