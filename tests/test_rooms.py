@@ -61,7 +61,7 @@ ONLY_IN = {
     "jupyter_server": {"dashboard/app.py"},
     "voila": {"dashboard/app.py"},
     "tornado": {"dashboard/app.py"},
-    "av": {"media/reader.py", "media/colour.py", "animeset_demo/film.py"},
+    "av": {"media/reader.py", "media/colour.py", "media/fields.py", "media/clock.py", "animeset_demo/film.py"},
     "imageio_ffmpeg": {"media/ffmpeg.py"},
     "ffmpeg": set(),
     "huggingface_hub": {"models/download.py"},

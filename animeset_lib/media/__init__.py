@@ -1,6 +1,7 @@
 """Films and pictures on disk: probing, decoding, colour, reading and writing. The only room that touches FFmpeg."""
 
 from animeset_lib.media.clock import KeyPoint
+from animeset_lib.media.combs import combing
 from animeset_lib.media.ffmpeg import ffmpeg_exe
 from animeset_lib.media.pictures import PICTURE_SUFFIXES, Picture, Progress, list_pictures, read_image, write_image
 from animeset_lib.media.probe import clean_name, identify, probe
@@ -14,6 +15,7 @@ __all__ = [
     "Picture",
     "Progress",
     "clean_name",
+    "combing",
     "ffmpeg_exe",
     "identify",
     "list_pictures",

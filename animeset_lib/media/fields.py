@@ -16,7 +16,9 @@ import numpy.typing as npt
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
-__all__ = ["COMBED", "Repair", "combing", "made_whole"]
+from animeset_lib.media.combs import STEP, combing
+
+__all__ = ["COMBED", "Repair", "made_whole"]
 
 Luma = npt.NDArray[np.uint8]
 
@@ -29,27 +31,6 @@ _CERTAIN = 0.6
 """From here on it is no pattern of the drawing, whether anything moves or not: a combed frame may be shown twice."""
 _CLEAN = 0.12
 """A match below this has no comb at all; of several such the later picture is taken, for a shot begins there."""
-_BLOCK = 16
-_STEP = 10
-"""Of 0..255: how far a line must stand out from those above and below."""
-
-
-def combing(luma: Luma, moving: npt.NDArray[np.bool_] | None = None) -> float:
-    """Share 0..1 of combed pixels in the worst block of 16x16 of a luma plane `(H, W)` of 8 bits; with `moving`, of those pixels that move.
-
-    A pixel is combed when its line stands out from both neighbours the same way, and the lines next but one agree with it: the measure of
-    `fieldmatch` (libavfilter/vf_fieldmatch.c, which has it from TFM).
-    """
-    if min(luma.shape) < 2 * _BLOCK:
-        return 0.0
-    plane = luma.astype(np.int16)
-    middle, above, below = plane[2:-2], plane[1:-3], plane[3:-1]
-    up, down = middle - above, middle - below
-    stands_out = ((up > _STEP) & (down > _STEP)) | ((up < -_STEP) & (down < -_STEP))
-    combed = stands_out & (np.abs(plane[:-4] + 4 * middle + plane[4:] - 3 * (above + below)) > 6 * _STEP)
-    if moving is not None:
-        combed &= moving[2:-2]
-    return float(cv2.blur(combed.astype(np.float32), (_BLOCK, _BLOCK), borderType=cv2.BORDER_REFLECT).max())
 
 
 def made_whole(
@@ -71,10 +52,10 @@ def made_whole(
             return frame, ""
     best: tuple[float, VideoFrame] | None = None
     for woven in _matches(frame, neighbours):
-        score = combing(_luma(woven), moving)
-        if best is None or score < best[0]:
-            best = (score, woven)
-        if score < _CLEAN:
+        left = combing(_luma(woven), moving)
+        if best is None or left < best[0]:
+            best = (left, woven)
+        if left < _CLEAN:
             break
     if best is not None and best[0] < COMBED:
         return best[1], "woven"
@@ -102,7 +83,7 @@ def _moving(luma: Luma, neighbours: Sequence[VideoFrame]) -> npt.NDArray[np.bool
     """Where the picture differs from all its neighbours, or the line above or below does: combs come of motion, patterns also stand still."""
     moving = np.ones(luma.shape, bool)
     for other in neighbours:
-        differs = (cv2.absdiff(luma, _luma(other)) > _STEP).astype(np.uint8)
+        differs = (cv2.absdiff(luma, _luma(other)) > STEP).astype(np.uint8)
         moving &= cv2.dilate(differs, np.ones((3, 1), np.uint8)) > 0
     return moving
 

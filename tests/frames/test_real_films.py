@@ -16,8 +16,8 @@ from av.packet import Packet
 
 from animeset_lib.errors import InputError
 from animeset_lib.frames.extract import ExtractNotes, ExtractStage
-from animeset_lib.media import FilmReader, ffmpeg_exe, probe, read_image
-from animeset_lib.media.fields import COMBED, combing
+from animeset_lib.media import FilmReader, combing, ffmpeg_exe, probe, read_image
+from animeset_lib.media.fields import COMBED
 from animeset_lib.records import Frame
 from animeset_lib.run.stage import Context, Given, Output
 from animeset_lib.settings import ExtractSettings
