@@ -11,6 +11,10 @@ __all__ = ["STEP", "combing"]
 STEP = 10
 """Of 0..255: how far a line must stand out from those above and below."""
 _BLOCK = 16
+_EVERY = 2
+"""Columns: combs are wider than one, and half the work is saved."""
+_KERNELS = [np.array(weights, np.float32)[:, None] for weights in ([-1, 1, 0], [0, 1, -1], [1, -3, 4, -3, 1])]
+"""A line against the one above, the one below, and the two next to it with those after."""
 
 
 def combing(luma: npt.NDArray[np.uint8], moving: npt.NDArray[np.bool_] | None = None) -> float:
@@ -21,11 +25,13 @@ def combing(luma: npt.NDArray[np.uint8], moving: npt.NDArray[np.bool_] | None = 
     """
     if min(luma.shape) < 2 * _BLOCK:
         return 0.0
-    plane = luma.astype(np.int16)
-    middle, above, below = plane[2:-2], plane[1:-3], plane[3:-1]
-    up, down = middle - above, middle - below
-    stands_out = ((up > STEP) & (down > STEP)) | ((up < -STEP) & (down < -STEP))
-    combed = stands_out & (np.abs(plane[:-4] + 4 * middle + plane[4:] - 3 * (above + below)) > 6 * STEP)
+    luma = np.ascontiguousarray(luma[:, ::_EVERY])
+    up, down, comb = (cv2.filter2D(luma, cv2.CV_16S, kernel, borderType=cv2.BORDER_REFLECT) for kernel in _KERNELS)
+    stands_out = (cv2.min(up, down) > STEP) | (cv2.max(up, down) < -STEP)
+    combed = (stands_out & (cv2.absdiff(comb, 0) > 6 * STEP)).astype(np.uint8)
+    combed[:2] = combed[-2:] = 0
     if moving is not None:
-        combed &= moving[2:-2]
-    return float(cv2.blur(combed.astype(np.float32), (_BLOCK, _BLOCK), borderType=cv2.BORDER_REFLECT).max())
+        combed &= moving[:, ::_EVERY]
+    block = (_BLOCK // _EVERY, _BLOCK)
+    counts = cv2.boxFilter(combed, cv2.CV_16S, block, normalize=False, borderType=cv2.BORDER_REFLECT)
+    return float(counts.max()) / (block[0] * block[1])
