@@ -62,9 +62,9 @@ def read_segment(path: Path) -> Segment | None:
                 found.setdefault(one.id, _body(file, one))
         for wanted in {_INFO, _CHAPTERS} & (elsewhere.keys() - found.keys()):
             file.seek(segment.at + elsewhere[wanted])
-            one = next(_elements(file, end), None)
-            if one is not None and one.id == wanted:
-                found[wanted] = _body(file, one)
+            there = next(_elements(file, end), None)
+            if there is not None and there.id == wanted:
+                found[wanted] = _body(file, there)
     info = dict(_children(found.get(_INFO, b"")))
     uid = info.get(_UID, b"")
     linked = (info.get(_PREVIOUS_UID, b""), *_chapter_uids(found.get(_CHAPTERS, b"")), info.get(_NEXT_UID, b""))

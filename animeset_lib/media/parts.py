@@ -34,7 +34,7 @@ def other_parts(path: Path, segment: Segment | None = None) -> str:
     segment = segment or read_segment(path)
     if segment is None or not segment.needs:
         return ""
-    beside = {}
+    beside: dict[bytes, str] = {}
     for file in sorted(path.absolute().parent.iterdir()):
         if file.suffix.lower() in MATROSKA_SUFFIXES and file.is_file():
             with suppress(OSError):

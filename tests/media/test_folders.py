@@ -51,7 +51,7 @@ def test_sub_folders_beside_pictures_are_named(tmp_path: Path) -> None:
 
 def test_kinds_that_are_not_read_are_named(tmp_path: Path) -> None:
     pictures(tmp_path, "a/1.heic", "a/2.heic", "a/1.jxl", "b/1.heic", "b/1.png", "b/1.txt")
-    with pytest.raises(InputError, match=r"not read \(1 \.jxl, 2 \.heic\); save them as PNG or JPEG"):
+    with pytest.raises(InputError, match=r"not read \(2 \.heic, 1 \.jxl\); save them as PNG or JPEG"):
         probe(tmp_path / "a")
     (note,) = probe(tmp_path / "b").notes
     assert note == "not used, for pictures of their kinds are not read: 1 .heic; save them as PNG or JPEG"
