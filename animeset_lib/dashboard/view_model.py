@@ -16,6 +16,7 @@ from typing import Any, Literal
 from animeset_lib import media
 from animeset_lib.cast.cast import CAST_FILE
 from animeset_lib.cast.names import character_name
+from animeset_lib.cast.references import reference_pictures
 from animeset_lib.dashboard.cast_board import CastBoard
 from animeset_lib.dashboard.estimates import Rates
 from animeset_lib.dashboard.gallery import Gallery, published_folders
@@ -437,10 +438,7 @@ class ViewModel:
         self.resume(to_the_end=True)
 
     def _reference_counts(self) -> list[dict[str, Any]]:
-        counts = {
-            folder.name: sum(1 for file in folder.iterdir() if not file.name.startswith("."))
-            for folder in visible_folders(self.references)
-        }
+        counts = {folder.name: len(reference_pictures(folder)) for folder in visible_folders(self.references)}
         return [{"name": name, "count": count} for name, count in counts.items() if count]
 
     # ---- result ------------------------------------------------------------------------------------------------------------------

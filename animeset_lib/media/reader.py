@@ -10,163 +10,32 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, TypeGuard
+from typing import Any, Self
 
 import av
 import av.error
-import cv2
-import numpy as np
-import numpy.typing as npt
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 
 from animeset_lib.errors import InputError
+from animeset_lib.media.animation import Animation, open_animation
 from animeset_lib.media.clock import KeyPoint, Timeline, may_restart, read_timeline, restarts
-from animeset_lib.media.colour import hdr_kind, matrix_of, sdr_planes, to_rgb
-from animeset_lib.media.fields import Repair, made_whole
-from animeset_lib.media.pictures import Picture
-from animeset_lib.records import Box
+from animeset_lib.media.colour import hdr_kind, matrix_of
+from animeset_lib.media.movie_frame import Display, MovieFrame, odd_pixels, orientation_of, sensible_pixels
 
-__all__ = ["FilmReader", "MovieFrame"]
+__all__ = ["FilmReader"]
 
-
-Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-"""`(H, W)` one channel of a decoded frame."""
-
-# Planar YUV that can be looked at without conversion, with its bits per sample (little endian, as every decoder here gives on our machines).
-_PLANAR = {f"yuv{j}{c}p": 8 for j in ("", "j") for c in ("420", "422", "444")} | {
-    f"yuv{c}p{bits}le": bits for c in ("420", "422", "444") for bits in (9, 10, 12, 14, 16)
-}
 
 _MAX_FAILED_READS = 16
-_MAX_INTERLACED = 1088
-"""Lines; taller pictures never have fields."""
 _LOOKED_AT = 64
 """Packets of all video tracks together, to see which of them move."""
 _BEFORE_JOINT = 2
 """Packets that wait for the next keyframe to be judged."""
 _DOLBY_ONLY = frozenset({"dvh1", "dvhe", "dvav", "dva1"})
 _REPAIR_S = 10  # streams without keyframes renew the picture bit by bit, within the longest usual distance of keyframes
-
-
-class MovieFrame:
-    """One decoded frame in display orientation. It holds decoder memory while it lives, so keep only a few at a time.
-
-    pts_ms    presentation time in ms from the container's start, never below 0, each later than the one before: it names the frame
-    time      the same, exact, in seconds; below 0 for frames before the container's start
-    duration  how long it is shown, in seconds, as the file says; None when it does not
-    keyframe  whether the codec marks it as one
-    damaged   whether errors were met in it or since the last keyframe: what is built upon a damaged frame is damaged too
-    """
-
-    __slots__ = (
-        "_after",
-        "_aspect",
-        "_before",
-        "_frame",
-        "_reader",
-        "damaged",
-        "duration",
-        "keyframe",
-        "pts_ms",
-        "time",
-    )
-
-    def __init__(
-        self, frame: VideoFrame, reader: FilmReader, time: Fraction, after_ms: int = -1, damaged: bool = False
-    ) -> None:
-        self._frame = frame
-        self._reader = reader
-        self._aspect = reader._aspect
-        self._before: VideoFrame | None = None
-        self._after: VideoFrame | None = None
-        self.time = time
-        self.pts_ms = max(after_ms + 1, round(time * 1000))
-        self.duration = frame.duration * reader._base if frame.duration else None
-        self.keyframe = bool(frame.key_frame)
-        self.damaged = damaged
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the display picture; another than the film's where the film changes."""
-        return self._reader._display_size(self._frame, self._aspect)
-
-    def repair(self) -> Repair:
-        """Makes a combed frame whole and says how; to be called once, before `rgb`."""
-        repair: Repair = ""
-        if self._frame.height <= _MAX_INTERLACED:
-            known = self._reader._interlaced or bool(self._frame.interlaced_frame)
-            self._frame, repair = made_whole(self._frame, self._before, self._after, known)
-            self._reader._interlaced |= repair != ""
-        self._before = self._after = None
-        return repair
-
-    def rgb(self, box: Box | None = None) -> Picture:
-        """`(H, W, 3)` uint8 RGB with square pixels, cut to `box` (display pixels) when given. May be called from another thread."""
-        width, height = self.size
-        picture = self._reader._oriented(to_rgb(self._frame))
-        if picture.shape[:2] != (height, width):
-            picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
-        if box is not None:
-            x0, y0, x1, y1 = box.pixels()
-            picture = picture[y0:y1, x0:x1]
-        return np.ascontiguousarray(picture)
-
-    def luma(self, box: Box | None = None) -> Picture:
-        """`(H, W)` uint8, the luma plane inside `box` (display pixels), not stretched to square pixels. Often a view: do not write to it."""
-        plane, shift = self._plane(self._yuv(), 0, box)
-        return (plane >> shift).astype(np.uint8) if shift else plane.astype(np.uint8, copy=False)
-
-    def thumbnail(self, box: Box | None = None, side: int = 160) -> tuple[Picture, Picture, Picture]:
-        """Luma `(h, w)` with a long side of about `side` pixels, and both chroma planes `(h // 2, w // 2)`, uint8, straight from the decoder.
-
-        Plain averages over whole numbers of pixels (remainders at the right and lower edge are left out), so it costs a fraction of a
-        millisecond. The size is the same for all frames of a film and a box. Limited-range values stay as coded.
-        """
-        frame = self._yuv()
-        hdr = hdr_kind(self._frame)
-        luma, shift = self._plane(frame, 0, box)
-        factor = max(1, round(max(luma.shape) / side))
-        height, width = max(2, luma.shape[0] // factor), max(2, luma.shape[1] // factor)
-        drop = 0 if hdr else shift
-        small = _shrunk(luma, height, width, drop)
-        cb, cr = (_shrunk(self._plane(frame, i, box)[0], height // 2, width // 2, drop) for i in (1, 2))
-        return sdr_planes((small, cb, cr), 8 + shift, hdr) if hdr else (small, cb, cr)
-
-    def _yuv(self) -> VideoFrame:
-        frame = self._frame
-        wrong_size = (frame.width, frame.height) != self._reader._coded_size
-        if frame.format.name in _PLANAR and not wrong_size:
-            return frame
-        width, height = self._reader._coded_size
-        return frame.reformat(width, height, "yuv420p", interpolation=Interpolation.FAST_BILINEAR)
-
-    def _plane(self, frame: VideoFrame, index: int, box: Box | None) -> tuple[npt.NDArray[Any], int]:
-        """A view of one plane in display orientation, cut to `box`, and by how many bits it exceeds 8."""
-        bits = _PLANAR[frame.format.name]
-        plane = frame.planes[index]
-        item = 1 if bits == 8 else 2
-        data = np.frombuffer(plane, np.uint8 if item == 1 else np.uint16)  # type: ignore[call-overload]
-        view = self._reader._oriented(data.reshape(-1, plane.line_size // item)[: plane.height, : plane.width])
-        if box is not None:
-            width, height = self.size
-            fx, fy = view.shape[1] / width, view.shape[0] / height
-            x0, y0, x1, y1 = box.scaled(fx, fy).pixels()
-            view = view[y0:y1, x0:x1]
-        return view, bits - 8
-
-
-def _shrunk(plane: npt.NDArray[Any], height: int, width: int, shift: int) -> npt.NDArray[Any]:
-    """`plane` averaged down to `(height, width)`, without its lowest `shift` bits. Whole blocks only: OpenCV is several times faster on those."""
-    fy, fx = max(1, plane.shape[0] // height), max(1, plane.shape[1] // width)
-    step = max(1, fy // 4)  # four lines out of each block are average enough, and a quarter of the memory is read
-    block = plane[: height * fy : step, : width * fx]
-    small: npt.NDArray[Any] = cv2.resize(block, (width, height), interpolation=cv2.INTER_AREA)
-    return (small >> shift).astype(np.uint8) if shift else small
 
 
 class FilmReader:
@@ -190,7 +59,8 @@ class FilmReader:
         self.notes: list[str] = []
         self.damaged = 0
         self._index: int | None = None
-        self._interlaced = False
+        self._animation: Animation | None = None
+        self._display = Display()
         self._aspect: Fraction | None
         self._fixed_aspect: Fraction | None
         self._open()
@@ -212,6 +82,8 @@ class FilmReader:
     # ---- opening
 
     def _open(self) -> None:
+        with suppress(OSError):  # what cannot be opened is said by FFmpeg
+            self._animation = open_animation(self._path)
         # an absolute `file:` address: a name may hold colons, dashes and per cent signs, and playlists must not reach the network
         address = "file:" + os.path.abspath(self._path)
         try:
@@ -235,7 +107,7 @@ class FilmReader:
         for other in self._container.streams:
             if other.index != self._stream.index:
                 other.discard = Discard.all
-        self._base = self._stream.time_base or Fraction(1, 1000)
+        self._base = Fraction(1, 1000) if self._animation or not self._stream.time_base else self._stream.time_base
         start = self._container.start_time
         # rounded to the stream's clock as the ffmpeg program does, so that its frame-rate filter can be followed exactly
         self._start = 0 if start is None else _rounded(Fraction(start, 1_000_000) / self._base)
@@ -293,6 +165,8 @@ class FilmReader:
         """Reads the first frame and, from it, everything that the header may not tell."""
         stream = self._stream
         rate = stream.average_rate or stream.guessed_rate
+        if self._animation is not None:
+            rate = Fraction(1000 * len(self._animation.times_ms), self._animation.duration_ms)
         self._step = 1 / Fraction(rate) if rate else Fraction(1, 25)
         self.fps = round(float(rate), 6) if rate else None
         self.codec = stream.codec_context.name
@@ -302,8 +176,6 @@ class FilmReader:
                 "convert it first, for example with an ffmpeg that has libplacebo: -vf "
                 "libplacebo=colorspace=bt709:color_primaries=bt709:color_trc=bt709:format=yuv420p"
             )
-        self._orientation = (1, 0, 0, 1)
-        self._coded_size = (0, 0)
         self._aspect = self._fixed_aspect = None
         self.timed = True
         first = next(self._decoded(), None)
@@ -311,21 +183,21 @@ class FilmReader:
             raise InputError(
                 f"{self._path}: expected a film, got a {self.codec} stream in which no frame can be decoded; {self._hint()}"
             )
-        self.timed = first.pts is not None or first.dts is not None
-        self._coded_size = (first.width, first.height)
+        # an animation is decoded from its beginning: it cannot be sought in
+        self.timed = self._animation is None and (first.pts is not None or first.dts is not None)
+        self._display = Display((first.width, first.height), orientation_of(first))
         self.pix_fmt = first.format.name
-        self._orientation = _orientation(first)
         # the container's word counts for the whole film, the codec's may change within it
         given = stream.sample_aspect_ratio
         self._fixed_aspect = given if given != stream.codec_context.sample_aspect_ratio else None
         self._aspect = given
-        self.width, self.height = self._display_size(first, given)
+        self.width, self.height = self._display.size(first, given)
         self._note_shape(given)
         if note := matrix_of(first)[1]:
             self.notes.append(note)
         if hdr := hdr_kind(first):
             self.notes.append(f"HDR ({hdr}) brought to the standard range")
-        if not self.timed:
+        if not self.timed and self._animation is None:
             self.notes.append("the file gives no times; they are counted from the frame rate")
         self.damaged = 0
         self._reopen()
@@ -347,33 +219,21 @@ class FilmReader:
             )
             return round(self._timeline.end * self._base * 1000)
         stream, container = self._stream, self._container
+        if self._animation is not None:
+            return self._animation.duration_ms
         if container.duration:
             return round(container.duration / 1000)
         return round(stream.duration * self._base * 1000) if stream.duration else None
 
     def _note_shape(self, aspect: Fraction | None) -> None:
-        if _odd(aspect):
+        if odd_pixels(aspect):
             self.notes.append(
                 f"pixels {aspect.numerator}:{aspect.denominator} made square"
-                if _sensible(aspect)
+                if sensible_pixels(aspect)
                 else f"pixel shape {aspect.numerator}:{aspect.denominator} makes no sense and is ignored"
             )
-        if self._orientation != (1, 0, 0, 1):
+        if self._display.orientation != (1, 0, 0, 1):
             self.notes.append("turned upright as the file says")
-
-    def _display_size(self, frame: VideoFrame, aspect: Fraction | None) -> tuple[int, int]:
-        width, height = frame.width, frame.height
-        if _odd(aspect) and _sensible(aspect):
-            width, height = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
-        return (height, width) if self._orientation[0] == 0 else (width, height)
-
-    def _oriented(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Turns `(H, W, ...)` from the coded to the display orientation; a view."""
-        a, b, c, d = self._orientation
-        if a == 0:
-            array = array.swapaxes(0, 1)
-        flip_x, flip_y = (c < 0, b < 0) if a == 0 else (a < 0, d < 0)
-        return array[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
 
     def _reopen(self) -> None:
         self._container.close()
@@ -437,7 +297,7 @@ class FilmReader:
             with suppress(av.error.FFmpegError):
                 frames += packet.decode()
                 frames += self._stream.decode(None)
-            yield from (MovieFrame(f, self, self._time_of(f) or Fraction(0)) for f in frames[:1] if not f.is_corrupt)
+            yield from (self._shown(f, self._time_of(f) or Fraction(0)) for f in frames[:1] if not f.is_corrupt)
 
     def _seek(self, time_ms: int) -> bool:
         try:
@@ -484,6 +344,9 @@ class FilmReader:
         yield from waiting
 
     def _decoded(self) -> Iterator[VideoFrame]:
+        if self._animation is not None:
+            yield from self._animated(self._animation)
+            return
         flushed, last = False, None
         for packet, broken in self._judged():
             if packet.size == 0 and packet.dts is not None:
@@ -503,6 +366,16 @@ class FilmReader:
             with suppress(av.error.FFmpegError, OSError):
                 yield from self._with_aspect(self._stream.decode(None))
 
+    def _animated(self, animation: Animation) -> Iterator[VideoFrame]:
+        """A moving WebP, of which FFmpeg decodes nothing."""
+        try:
+            for rgb, time_ms in animation.frames():
+                frame = VideoFrame.from_ndarray(rgb, "rgb24")
+                frame.pts, frame.time_base = self._start + time_ms, self._base
+                yield frame
+        except InputError:
+            self.damaged += 1
+
     def _with_aspect(self, frames: Sequence[VideoFrame]) -> Iterator[VideoFrame]:
         for frame in frames:
             self._aspect = self._fixed_aspect or self._stream.codec_context.sample_aspect_ratio
@@ -512,13 +385,17 @@ class FilmReader:
         ticks = frame.pts if frame.pts is not None else frame.dts
         return None if ticks is None else (ticks - self._start) * self._base
 
+    def _shown(self, frame: VideoFrame, time: Fraction, **told: Any) -> MovieFrame:
+        duration = frame.duration * self._base if frame.duration else None
+        return MovieFrame(frame, self._display, self._aspect, time, duration, **told)
+
     def _timed(self, keyframes: bool, shifts: Sequence[int] = (0,)) -> Iterator[MovieFrame]:
         """All frames with their times, each with its neighbours, for which it has to wait for the next one."""
         held: MovieFrame | None = None
         for seen in self._one_by_one(keyframes, shifts):
             if held is not None:
                 if not keyframes:
-                    held._after, seen._before = seen._frame, held._frame
+                    held.after, seen.before = seen.frame, held.frame
                 yield held
             held = seen
         if held is not None:
@@ -554,7 +431,7 @@ class FilmReader:
                 broken_until = time + _REPAIR_S
             elif frame.key_frame or (broken_until is not None and time > broken_until):
                 broken_until = None
-            seen = MovieFrame(frame, self, time, last_ms, damaged=broken_until is not None)
+            seen = self._shown(frame, time, after_ms=last_ms, damaged=broken_until is not None)
             last_ms = seen.pts_ms
             yield seen
 
@@ -568,15 +445,6 @@ def _track(stream: VideoStream) -> str:
     return f"track {stream.index + 1} ({stream.codec_context.name} {stream.codec_context.width}x{stream.codec_context.height})"
 
 
-def _odd(aspect: Fraction | None) -> TypeGuard[Fraction]:
-    """Whether pixels are not square; less is a rounding of the encoder's."""
-    return bool(aspect) and abs(aspect - 1) > Fraction(1, 200)  # type: ignore[operator]
-
-
-def _sensible(aspect: Fraction) -> bool:
-    return Fraction(1, 4) <= aspect <= 4
-
-
 def _rounded(value: Fraction) -> int:
     """To the nearest whole number, halves away from zero (FFmpeg's AV_ROUND_NEAR_INF)."""
     return int(value + Fraction(1, 2)) if value >= 0 else -int(-value + Fraction(1, 2))
@@ -584,15 +452,3 @@ def _rounded(value: Fraction) -> int:
 
 def _reason(problem: Exception) -> str:
     return str(getattr(problem, "strerror", "") or problem)
-
-
-def _orientation(frame: VideoFrame) -> tuple[int, int, int, int]:
-    """The display matrix's upper left 2x2 part `a, b, c, d`, each rounded to -1, 0 or 1: x' = ax + cy, y' = bx + dy."""
-    sides: Any = frame.side_data  # a mapping by name; PyAV's hints know the motion vectors alone
-    matrix = sides.get("DISPLAYMATRIX")
-    if matrix is None:
-        return 1, 0, 0, 1
-    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
-    if abs(a) + abs(d) > abs(b) + abs(c):
-        return (-1 if a < 0 else 1), 0, 0, (-1 if d < 0 else 1)
-    return 0, (-1 if b < 0 else 1), (-1 if c < 0 else 1), 0

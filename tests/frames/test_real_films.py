@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from av.packet import Packet
+from PIL import Image
 
 from animeset_lib.errors import InputError
 from animeset_lib.frames.extract import ExtractNotes, ExtractStage
@@ -286,3 +287,21 @@ def test_empty_packets_say_that_the_picture_stays(
     output = extract(plain)
     assert output.notes.counts.damaged == 0
     assert [row.pts_ms for row in output.rows] == whole
+
+
+def test_a_moving_webp_is_a_film(pictures: Sequence[Picture], extract: Extract, tmp_path: Path) -> None:
+    first, *rest = (Image.fromarray(picture) for picture in pictures)
+    first.save(tmp_path / "film.webp", save_all=True, append_images=rest, duration=40, quality=90)
+    with FilmReader(tmp_path / "film.webp") as reader:
+        assert [frame.pts_ms for frame in reader.frames()] == [40 * number for number in range(len(pictures))]
+        assert next(reader.frames(1000)).pts_ms == 1000
+        assert reader.fps == 25
+    output = extract(tmp_path / "film.webp")
+    assert len(output.notes.shots) == SHOTS
+
+
+def test_a_moving_avif_is_a_film(pictures: Sequence[Picture], extract: Extract, tmp_path: Path) -> None:
+    """Its first track is a still for those who cannot play it."""
+    first, *rest = (Image.fromarray(picture) for picture in pictures)
+    first.save(tmp_path / "film.avif", save_all=True, append_images=rest, duration=40, quality=80, speed=10)
+    assert len(extract(tmp_path / "film.avif").notes.shots) == SHOTS
