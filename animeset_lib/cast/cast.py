@@ -93,8 +93,8 @@ class CastNotes(Notes):
 class CastStage(WholeStage[CastRow, CastNotes]):
     """One row per face of `3c_cluster`: its character or noise; and `cast.json` for the next film.
 
-    `references` is a folder `<name>/*.png|jpg|webp`, `cast_file` the cast.json of an earlier film; either, both or none. `decisions` is the file of
-    a `DecisionLog`, perhaps not there yet; those about faces that stand override the machine, and all that stand are written to
+    `references` is a folder of pictures `<name>/*.png`, `cast_file` the cast.json of an earlier film; either, both or none. `decisions` is the file
+    of a `DecisionLog`, perhaps not there yet; those about faces that stand override the machine, and all that stand are written to
     `decisions.jsonl` (those about stills are in the key of 2_dedupe and thereby in this one's). They are read once
     per object: what a person decides while the stage runs is for the next run, whose key then says so. `names` is whom earlier runs of the film
     gave automatic names.

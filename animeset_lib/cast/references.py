@@ -13,16 +13,14 @@ import numpy.typing as npt
 from animeset_lib.cast.head_box import head_crop
 from animeset_lib.cast.names import character_name
 from animeset_lib.errors import InputError
-from animeset_lib.media import read_image
+from animeset_lib.media import kinds_of, picture_folders, pictures_in, read_image, unread_pictures
 from animeset_lib.models.api import Detector, Embedder, Picture
 
-__all__ = ["embed_references", "find_references", "references_digest"]
-
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
+__all__ = ["embed_references", "find_references", "overlooked_references", "reference_pictures", "references_digest"]
 
 
 def find_references(folder: Path) -> dict[str, list[Path]]:
-    """Character name → its pictures, both sorted; folders without pictures are left out, hidden files ignored.
+    """Character name → its pictures, sorted by name; folders without pictures are left out, hidden files ignored.
 
     Raises `InputError` when `folder` is not a folder or two sub-folders come to the same name.
     """
@@ -32,12 +30,8 @@ def find_references(folder: Path) -> dict[str, list[Path]]:
         )
     found: dict[str, list[Path]] = {}
     origin: dict[str, str] = {}
-    for place in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        pictures = sorted(
-            path
-            for path in place.iterdir()
-            if path.suffix.lower() in _SUFFIXES and path.is_file() and not path.name.startswith(".")
-        )
+    for place in _characters_in(folder):
+        pictures = reference_pictures(place)
         if not pictures:
             continue
         name = character_name(place.name)
@@ -48,6 +42,45 @@ def find_references(folder: Path) -> dict[str, list[Path]]:
             )
         found[name], origin[name] = pictures, place.name
     return found
+
+
+def reference_pictures(place: Path) -> list[Path]:
+    """The pictures of the character whose folder is `place`: those in it and, where there are any, those of its sub-folders.
+
+    A folder with pictures in sub-folders alone may as well be that of a show with a folder for each character, so it gives none;
+    `overlooked_references` says so.
+    """
+    own = sorted(pictures_in(place))
+    return own + [picture for inner in picture_folders(place) for picture in pictures_in(inner)] if own else []
+
+
+def overlooked_references(folder: Path) -> list[str]:
+    """Notes for a person on what lies in the reference folder and names nobody, with what to do about it."""
+    notes = []
+    if loose := [*pictures_in(folder), *unread_pictures(folder)]:
+        notes.append(
+            f"{len(loose)} pictures directly in {folder} name nobody; put them into a folder with the character's name there"
+        )
+    for place in _characters_in(folder):
+        if unread := unread_pictures(place):
+            notes.append(f"{place}: {kinds_of(unread)} ignored, such pictures are not read; save them as PNG or JPEG")
+        if pictures_in(place):
+            continue
+        if inner := picture_folders(place):
+            names = ", ".join(one.name for one in inner)
+            notes.append(
+                f"{place} names nobody: its pictures lie in sub-folders ({names}); if these are characters, give {place} as the reference "
+                f"folder, else put their pictures directly into {place.name}"
+            )
+        elif not unread:
+            others = [path for path in place.iterdir() if path.is_file() and not path.name.startswith(".")]
+            got = f"only {kinds_of(others)}" if others else "nothing"
+            notes.append(f"{place} names nobody: expected pictures, got {got}; put some in, or remove the folder")
+    return notes
+
+
+def _characters_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def references_digest(references: Mapping[str, Sequence[Path]]) -> str:

@@ -25,23 +25,29 @@ from filelock import FileLock, Timeout
 from animeset_lib.dashboard.file_names import safe_file_name, without_surrogates
 from animeset_lib.dashboard.signatures import HEAD_BYTES, no_film
 from animeset_lib.errors import BusyError, InputError, SpaceError
-from animeset_lib.media import FilmReader, list_pictures, read_image
+from animeset_lib.media import (
+    ANIMATION_SUFFIXES,
+    PICTURE_SUFFIXES,
+    FilmReader,
+    check_no_still,
+    list_pictures,
+    read_image,
+    still_picture,
+)
 from animeset_lib.run.store import full_disk_as, write_json
 from animeset_lib.system import O_BINARY, replace_path, sync
 
-__all__ = ["FILM_SUFFIXES", "PICTURE_SUFFIXES", "Inbox", "Pending", "Upload", "film_inbox", "picture_inbox"]
+__all__ = ["FILM_SUFFIXES", "Inbox", "Pending", "Upload", "film_inbox", "picture_inbox"]
 
 
 # fmt: off
 FILM_SUFFIXES = frozenset({
     ".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".m1v", ".m2p", ".m2ts", ".m2v", ".m4v", ".mk3d", ".mkv", ".mov", ".mp4", ".mpeg",
     ".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".rm", ".rmvb", ".tp", ".trp", ".ts", ".vob", ".webm", ".wmv", ".y4m",
+    *ANIMATION_SUFFIXES,
 })
 # fmt: on
 """Endings of containers that FFmpeg reads. An ending says little; it keeps subtitles and archives out before a byte is sent."""
-
-PICTURE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".webp"})
-"""What `stages.references` looks for; another kind would be taken and then overlooked."""
 
 _UPLOADS = ".upload"
 _WAIT_S = 2.0  # a chunk is written in milliseconds; only a file that is being finished elsewhere holds its lock longer
@@ -176,7 +182,11 @@ class Inbox:
     def _is_one(self, path: Path) -> bool:
         if path.is_dir():
             return self.with_folders and bool(list_pictures(path))
-        return path.suffix.lower() in self.suffixes and path.is_file()
+        suffix = path.suffix.lower()
+        if suffix not in self.suffixes or not path.is_file():
+            return False
+        # a picture beside the films, such as a poster, is none of them
+        return not (self.with_folders and suffix in ANIMATION_SUFFIXES and still_picture(path))
 
     def _check_space(self, name: str, missing: int) -> None:
         place = next(folder for folder in (self.folder, *self.folder.absolute().parents) if folder.is_dir())
@@ -365,6 +375,7 @@ def film_inbox(folder: Path, max_bytes: int) -> Inbox:
     """For films, `input/`: takes what `FilmReader` can open, that is, a file with moving pictures whose first frame decodes."""
 
     def accept(part: Path) -> None:
+        check_no_still(part)
         FilmReader(part).close()
 
     return Inbox(

@@ -27,8 +27,6 @@ _TRANSPORT = re.compile(rb"(?s)G(?:.{187}G){4}|G(?:.{191}G){4}|G(?:.{203}G){4}")
 _OTHER_STARTS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x89PNG\r\n\x1a\n", "a PNG picture"),
     (0, b"\xff\xd8\xff", "a JPEG picture"),
-    (0, b"GIF87a", "a GIF picture"),
-    (0, b"GIF89a", "a GIF picture"),
     (8, b"WEBPVP8", "a WebP picture"),
     (0, b"II*\0", "a TIFF picture"),
     (0, b"MM\0*", "a TIFF picture"),
@@ -56,19 +54,19 @@ def no_film(head: bytes) -> str:
 
     - plain text in any 8-bit encoding, so also playlists, which would make FFmpeg read other files: no film has 4096 bytes without a
       control character, but uncompressed YUV4MPEG may;
-    - a picture (a moving one too), sound file, archive, document or program by its first bytes, unless the file also begins like a known
+    - a still picture, sound file, archive, document or program by its first bytes, unless the file also begins like a known
       container or holds the sync bytes of five transport packets anywhere (the first four bytes of an old MP4 or a camera's .m2ts are a
       size or a time and may look like anything);
     - nothing but zeros, which a download that reserved its space leaves, and in which FFmpeg finds nothing either.
 
     Everything else passes. Encrypted or damaged files, sound in a film's container and UTF-16 text are found when the whole file is
-    opened; an AVIF or HEIC picture that is called a film is not found at all, for FFmpeg opens it as a film of one frame.
+    opened; a HEIC picture that is called a film is not found at all, for FFmpeg opens it as a film of one frame.
     """
     if head.startswith(b"YUV4MPEG2 "):
         return ""
     if not head[:4096].translate(None, _IN_TEXT):
         return "plain text"
-    if any(head.startswith(start, at) for at, start in _FILM_STARTS) or _TRANSPORT.search(head):
+    if any(head.startswith(start, at) for at, start in _FILM_STARTS) or _moves(head) or _TRANSPORT.search(head):
         return ""
     for at, start, what in _OTHER_STARTS:
         if head.startswith(start, at):
@@ -76,3 +74,10 @@ def no_film(head: bytes) -> str:
     if _BMP.match(head):
         return "a BMP picture"
     return "" if head.strip(b"\0") else "nothing but zeros, as of a download that was broken off"
+
+
+def _moves(head: bytes) -> bool:
+    """Whether this is a picture that moves, or may: an animated WebP (bit 1 of its flags) or PNG, or a GIF, which shows it only further on."""
+    if head.startswith(b"VP8X", 12):
+        return len(head) > 20 and bool(head[20] & 2)
+    return head.startswith((b"GIF87a", b"GIF89a")) or b"acTL" in head[: max(0, head.find(b"IDAT"))]

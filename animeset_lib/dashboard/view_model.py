@@ -16,6 +16,7 @@ from typing import Any, Literal
 from animeset_lib import media
 from animeset_lib.cast.cast import CAST_FILE
 from animeset_lib.cast.names import character_name
+from animeset_lib.cast.references import reference_pictures
 from animeset_lib.dashboard.cast_board import CastBoard
 from animeset_lib.dashboard.estimates import Rates
 from animeset_lib.dashboard.gallery import published_folders
@@ -402,9 +403,8 @@ class ViewModel:
         self.resume(to_the_end=True)
 
     def _reference_counts(self) -> list[dict[str, Any]]:
-        folders = visible_folders(self.references)
-        counts = [sum(not file.name.startswith(".") for file in folder.iterdir()) for folder in folders]
-        return [{"name": folder.name, "count": count} for folder, count in zip(folders, counts, strict=True) if count]
+        counts = {folder.name: len(reference_pictures(folder)) for folder in visible_folders(self.references)}
+        return [{"name": name, "count": count} for name, count in counts.items() if count]
 
     # ---- result ------------------------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, Protocol
@@ -148,10 +148,10 @@ class AdaptiveChooser:
     blends. Of equal candidates the sharpest is taken. Decisions wait for the detector's lookahead, so that many frames are held.
     """
 
-    def __init__(self, detector: ShotDetector, settings: ExtractSettings, box: Box | None) -> None:
+    def __init__(self, detector: ShotDetector, settings: ExtractSettings, boxes: Mapping[tuple[int, int], Box]) -> None:
         self._detector = detector
         self._settings = settings
-        self._box = box
+        self._boxes = boxes
         self._waiting: list[Seen] = []
         self._next = 0  # index of the first waiting frame
         self._skip_to = 0
@@ -247,7 +247,8 @@ class AdaptiveChooser:
             positions = [p for p in positions if self._is_new(self._waiting[p])]
         if len(positions) == 1:
             return positions[0]
-        return max(positions, key=lambda p: (sharpness(self._waiting[p].frame.luma(self._box)), -p))
+        frames = {p: self._waiting[p].frame for p in positions}
+        return max(frames, key=lambda p: (sharpness(frames[p].luma(self._boxes.get(frames[p].size))), -p))
 
 
 def pack(luma: npt.NDArray[np.uint8], cb: npt.NDArray[np.uint8], cr: npt.NDArray[np.uint8]) -> Packed:

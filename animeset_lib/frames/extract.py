@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,8 +32,9 @@ from animeset_lib.frames.choosers import (
     pack,
 )
 from animeset_lib.frames.shots import ShotDetector, small_color
-from animeset_lib.media import FilmReader, MovieFrame, clean_name, list_pictures, read_image, write_image
-from animeset_lib.media.bars import content_box
+from animeset_lib.media import FilmReader, KeyPoint, MovieFrame, clean_name, list_pictures, read_image, write_image
+from animeset_lib.media.bars import SceneBars, content_box
+from animeset_lib.media.fields import Repair
 from animeset_lib.models.api import ModelProvider
 from animeset_lib.records import UNREADABLE, Box, Film, Frame, Reason
 from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
@@ -55,12 +56,15 @@ PICTURE_STEP_MS = 1_000
 
 @dataclass(frozen=True)
 class Segment:
-    """Frames with `start_ms <= pts_ms < end_ms` (to the end when None); stills are cut to `box`."""
+    """Frames with `start.ms <= pts_ms < end_ms` (to the end when None); `boxes` are the pictures inside the bars by the frames' size."""
 
     id: str
-    start_ms: int
+    start: KeyPoint
     end_ms: int | None
-    box: Box | None
+    boxes: Mapping[tuple[int, int], Box]
+
+    def box(self, size: tuple[int, int]) -> Box:
+        return self.boxes.get(size) or Box(x0=0, y0=0, x1=size[0], y1=size[1])
 
 
 @dataclass(frozen=True)
@@ -152,19 +156,20 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
                 f"{min(v for v in (length, end) if v is not None)} ms; lower it"
             )
         with FilmReader(self.path) as reader:
-            box = self._measure_bars(reader) if self.settings.crop_black_bars else None
-            times = reader.keyframe_times(SEGMENT_MS)
-        borders: list[int | None] = [start, *(t for t in times if t > start and (end is None or t < end)), end]
-        return [Segment(self._item_id(i), a or 0, b, box) for i, (a, b) in enumerate(pairwise(borders))]
+            boxes = self._measure_bars(reader) if self.settings.crop_black_bars else {}
+            points = [reader.key_point(start)]
+            points += (p for p in reader.key_points(SEGMENT_MS) if p.ms > start and (end is None or p.ms < end))
+        ends = [*(point.ms for point in points[1:]), end]
+        return [Segment(self._item_id(i), a, b, boxes) for i, (a, b) in enumerate(zip(points, ends, strict=True))]
 
     def _item_id(self, index: int) -> str:
         return f"{self.film.id}-s{index:04d}"
 
-    def _measure_bars(self, reader: FilmReader) -> Box | None:
+    def _measure_bars(self, reader: FilmReader) -> dict[tuple[int, int], Box]:
         length = self.film.duration_ms or 0
         # the first and last frames are often black or a logo; samples lie in the middle of equal parts
         times = [length * (2 * i + 1) // (2 * BAR_SAMPLES) for i in range(BAR_SAMPLES)]
-        lumas = [frame.luma().copy() for frame in reader.samples(times)]
+        lumas = [(frame.size, frame.luma().copy()) for frame in reader.samples(times)]
         if (
             len(lumas) < BAR_SAMPLES // 4
         ):  # a short film, or one with hardly any keyframes: look at its first minute instead
@@ -172,11 +177,12 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
             lumas, due = [], 0
             for frame in reader.frames():
                 if frame.pts_ms >= due:
-                    lumas.append(frame.luma().copy())
+                    lumas.append((frame.size, frame.luma().copy()))
                     due = frame.pts_ms + step
                 if len(lumas) >= BAR_SAMPLES:
                     break
-        return content_box(lumas, self.film.width, self.film.height)
+        found = {size: content_box([luma for of, luma in lumas if of == size], *size) for size in dict(lumas)}
+        return {size: box for size, box in found.items() if box is not None}
 
     # --------------------------------------------------------------------------------------------------------- process
 
@@ -189,37 +195,57 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
 
     def _extract(self, segment: Segment, out: Path, ctx: Context) -> Iterator[Frame]:
         rows: list[Frame] = []
-        with (
-            FilmReader(self.path, threads=ctx.threads) as reader,
-            _StillWriter(out, segment.box, ctx.threads) as writer,
-        ):
+        repairs: Counter[Repair] = Counter()
+        sizes: Counter[tuple[int, int]] = Counter()
+        with FilmReader(self.path, threads=ctx.threads) as reader, _StillWriter(out, ctx.threads) as writer:
             step_ms = 1000 / reader.fps if reader.fps else 40.0
-            walk = _Walk(segment, self.settings, step_ms)
+            walk, bars = _Walk(segment, self.settings, step_ms), SceneBars()
             for choice in walk.choices(reader, ctx):
-                rows.append(self._row(choice, segment.box or Box(x0=0, y0=0, x1=reader.width, y1=reader.height), rows))
-                if not choice.repeat:
-                    writer.write(choice.frame, rows[-1].file)
+                if choice.repeat:
+                    rows.append(self._repeated(choice, rows[-1]))
+                else:
+                    repairs[choice.frame.repair()] += 1
+                    sizes[choice.frame.size] += 1
+                    box = self._cut(choice.frame, segment, bars)
+                    rows.append(self._row(choice, box))
+                    writer.write(choice.frame, box, rows[-1].file)
                 yield rows[-1]
             writer.finish()
             report = walk.report(reader.damaged, kept=sum(row.dropped is None for row in rows))
+        report |= {"woven": repairs["woven"], "deinterlaced": repairs["deinterlaced"], "sizes": [*sizes.items()]}
         (out / "segments").mkdir(exist_ok=True)
         (out / "segments" / f"{segment.id}.json").write_text(
             json.dumps(report, indent=1) + "\n", encoding="utf-8", newline="\n"
         )
 
-    def _row(self, choice: ChosenFrame, box: Box, rows: Sequence[Frame]) -> Frame:
+    def _cut(self, frame: MovieFrame, segment: Segment, bars: SceneBars) -> Box:
+        """The part of the frame that is written: without the film's bars, and without those of its scene."""
+        box = segment.box(frame.size)
+        if not self.settings.crop_black_bars:
+            return box
+        return bars.cut(frame.luma(box), box)
+
+    def _repeated(self, choice: ChosenFrame, before: Frame) -> Frame:
+        return before.model_copy(
+            update={
+                "id": f"{self.film.id}-{choice.pts_ms:09d}",
+                "pts_ms": choice.pts_ms,
+                "dropped": "repeat",
+                "why": f"the film has no newer picture at {choice.pts_ms} ms than {before.file}",
+            }
+        )
+
+    def _row(self, choice: ChosenFrame, box: Box) -> Frame:
         x0, y0, x1, y1 = box.pixels()
         name = f"{self.film.id}-{choice.pts_ms:09d}"
         return Frame(
             id=name,
             pts_ms=choice.pts_ms,
             shot=0,
-            file=rows[-1].file if choice.repeat else f"{name}.{self.settings.image_format}",
+            file=f"{name}.{self.settings.image_format}",
             width=x1 - x0,
             height=y1 - y0,
             cause=choice.cause,
-            dropped="repeat" if choice.repeat else None,
-            why=f"the film has no newer picture at {choice.pts_ms} ms than {rows[-1].file}" if choice.repeat else "",
         )
 
     def _copy_pictures(self, group: PictureGroup, out: Path, ctx: Context) -> Iterator[Frame]:
@@ -272,13 +298,15 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
             frames.append(row.model_copy(update={"shot": shot, "cause": cause}))
         damaged = sum(report["damaged"] for report in reports)
         losses = list(self._losses(reports, damaged))
-        for note in self.film.notes:
+        done = list(_what_was_done(reports))
+        for note in (*self.film.notes, *done):
             ctx.log.info("1_extract: %s: %s", self.film.source_name, note)
         for note in losses:
             ctx.log.warning("1_extract: %s: %s", self.film.source_name, note)
-        box = next((item.box for item in items if isinstance(item, Segment)), None)
+        size = self.film.width, self.film.height
+        box = next((item.boxes.get(size) for item in items if isinstance(item, Segment)), None)
         notes = ExtractNotes(
-            film=self.film.model_copy(update={"content_box": box, "notes": (*self.film.notes, *losses)}),
+            film=self.film.model_copy(update={"content_box": box, "notes": (*self.film.notes, *done, *losses)}),
             counts=FrameCounts(**{name: sum(r[name] for r in reports) for name in FrameCounts.model_fields}),
             shots=tuple(ShotSpan(**shot) for shot in shots),
             shots_without_still=tuple(sorted(set(range(len(shots))) - {frame.shot for frame in frames})),
@@ -336,24 +364,24 @@ class _Walk:
             return FpsChooser(self._detector, self._settings.fps, self._step)
         if self._keyframes:
             return KeyframeChooser(self._detector)
-        return AdaptiveChooser(self._detector, self._settings, self._segment.box)
+        return AdaptiveChooser(self._detector, self._settings, self._segment.boxes)
 
     def choices(self, reader: FilmReader, ctx: Context) -> Iterator[ChosenFrame]:
         segment = self._segment
-        total = (segment.end_ms or reader.duration_ms or 0) - segment.start_ms
-        for frame in reader.frames(segment.start_ms, keyframes=self._keyframes):
+        total = (segment.end_ms or reader.duration_ms or 0) - segment.start.ms
+        for frame in reader.frames(segment.start, keyframes=self._keyframes):
             if segment.end_ms is not None and frame.pts_ms >= segment.end_ms + CONTEXT_MS:
                 break
             self._decoded += 1
             if self._decoded % 64 == 0:
                 ctx.check_cancel()
-                ctx.progress(min(frame.pts_ms - segment.start_ms, total), max(total, 1))
+                ctx.progress(min(frame.pts_ms - segment.start.ms, total), max(total, 1))
             if frame.damaged:
                 continue
             own = segment.end_ms is None or frame.pts_ms < segment.end_ms
             self._own += own
             self._times.append(frame.pts_ms)
-            planes = frame.thumbnail(segment.box)
+            planes = frame.thumbnail(segment.boxes.get(frame.size))
             self._detector.add(small_color(*planes))
             yield from self._chooser.add(Seen(frame, pack(*planes), own))
         yield from self._chooser.end()
@@ -362,7 +390,7 @@ class _Walk:
         """What `finish` needs to join the segments. `cuts` are pairs: the last time of a shot and the first of the next."""
         end = self._segment.end_ms
         return {
-            "start_ms": self._segment.start_ms,
+            "start_ms": self._segment.start.ms,
             "trusted_ms": None if end is None else end + TRUSTED_MS,
             "first_ms": self._times[0] if self._own else None,
             "last_ms": self._times[self._own - 1] if self._own else None,
@@ -393,6 +421,18 @@ def _join_shots(reports: Sequence[Mapping[str, Any]]) -> list[dict[str, int]]:
     return [{"first_ms": a, "last_ms": b} for a, b in zip(starts, ends, strict=True)]
 
 
+def _what_was_done(reports: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    woven, deinterlaced = (sum(r[name] for r in reports) for name in ("woven", "deinterlaced"))
+    if woven or deinterlaced:
+        yield (
+            f"interlaced: {woven + deinterlaced} stills were combed; {woven} were put together from the fields of neighbouring frames, "
+            f"{deinterlaced} deinterlaced"
+        )
+    sizes = sorted({(width, height) for r in reports for (width, height), _ in r["sizes"]})
+    if len(sizes) > 1:
+        yield f"the picture's size changes: {', '.join(f'{width}x{height}' for width, height in sizes)}; each still keeps its own"
+
+
 def _without_folder(problem: InputError, file: Path) -> str:
     """Rows hold no path of the machine they were made on."""
     return str(problem).replace(str(file), file.name)
@@ -401,9 +441,8 @@ def _without_folder(problem: InputError, file: Path) -> str:
 class _StillWriter:
     """Converts and writes stills on a few threads, never holding more than a few frames; the first failure is raised by the next call."""
 
-    def __init__(self, out: Path, box: Box | None, threads: int) -> None:
+    def __init__(self, out: Path, threads: int) -> None:
         self._out = out
-        self._box = box
         self._limit = 2 * max(1, threads)
         self._pool = ThreadPoolExecutor(max(1, threads))
         self._pending: list[Future[None]] = []
@@ -414,10 +453,10 @@ class _StillWriter:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def write(self, frame: MovieFrame, file: str) -> None:
+    def write(self, frame: MovieFrame, box: Box, file: str) -> None:
         if len(self._pending) >= self._limit:
             self._pending.pop(0).result()
-        self._pending.append(self._pool.submit(self._write, frame, file))
+        self._pending.append(self._pool.submit(self._write, frame, box, file))
 
     def finish(self) -> None:
         """Waits until all is written."""
@@ -425,5 +464,5 @@ class _StillWriter:
             future.result()
         self._pending.clear()
 
-    def _write(self, frame: MovieFrame, file: str) -> None:
-        write_image(self._out / file, frame.rgb(self._box))
+    def _write(self, frame: MovieFrame, box: Box, file: str) -> None:
+        write_image(self._out / file, frame.rgb(box))

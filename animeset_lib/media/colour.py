@@ -1,20 +1,29 @@
-"""The colours of a decoded frame as RGB."""
+"""The colours of a decoded frame as RGB of the standard range."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import cache
+from typing import Any
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from animeset_lib.media.pictures import Picture
 
-__all__ = ["_HDR", "_frame_to_rgb", "_matrix"]
+__all__ = ["hdr_kind", "matrix_of", "sdr_planes", "to_rgb"]
 
+Floats = npt.NDArray[np.float32]
+Planes = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
 
-# Slower than swscale's default, but chroma is interpolated across coloured lines instead of repeated, and values round to the nearest.
-_RGB_QUALITY = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+# Slower than swscale's default, but values round to the nearest, and chroma is interpolated across coloured lines instead of repeated. The
+# last draws patterns of lines into what is made of more than eight bits, where chroma is interpolated all the same.
+_EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND
+_EXACT_8 = _EXACT | Interpolation.FULL_CHR_H_INT
 
 # AVColorSpace numbers of ITU-T H.273 to swscale's names; anything else is guessed and said in the film's notes.
 _MATRICES = {
@@ -29,42 +38,128 @@ _MATRICES = {
 _RGB_MATRIX, _BT2020_PRIMARIES = 0, 9
 _HDR = {16: "PQ", 18: "HLG"}
 
+_WHITE_NITS = 203
+"""Diffuse white of HDR pictures (ITU-R BT.2408); it becomes the white of the standard range."""
+_KNEE = 0.85
+"""Of white, in linear light: what is darker stays as it is, what is brighter is bent so that highlights keep some drawing."""
+_GAMMA = 2.4
+"""Of the display that pictures of the standard range are graded on (ITU-R BT.1886)."""
+_LEVELS = 4096
+_STRIPE = 256
+"""Lines that are mapped at a time: linear light takes sixteen times the memory of the picture."""
+_TO_709 = np.array(
+    [[1.660491, -0.587641, -0.072850], [-0.124550, 1.132900, -0.008349], [-0.018151, -0.100579, 1.118730]], np.float32
+)
+"""Linear BT.2020 to BT.709 primaries (ITU-R BT.2087)."""
+_YCC_2020 = (0.2627, 0.0593)
+_YCC_709 = np.array([[0.2126, 0.7152, 0.0722], [-0.114572, -0.385428, 0.5], [0.5, -0.454153, -0.045847]], np.float32)
+
 _local = threading.local()
 
 
-def _frame_to_rgb(frame: VideoFrame, size: tuple[int, int]) -> Picture:
-    """A decoded frame to RGB by the matrix and range it is tagged with; HDR is mapped to the standard range."""
+def hdr_kind(frame: VideoFrame) -> str:
+    """`PQ`, `HLG`, or nothing for the standard range."""
+    return _HDR.get(int(frame.color_trc), "")
+
+
+def to_rgb(frame: VideoFrame) -> Picture:
+    """`(H, W, 3)` uint8 RGB in the frame's own size by the matrix and range it is tagged with; HDR is brought to the standard range."""
+    hdr = hdr_kind(frame)
+    matrix, _ = matrix_of(frame)
+    deep = max((part.bits for part in frame.format.components), default=8) > 8
+    full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
     # one converter per thread: setting one up costs as much as using it
     converter: VideoReformatter | None = getattr(_local, "converter", None)
     if converter is None:
         converter = _local.converter = VideoReformatter()
-    matrix, _ = _matrix(frame)
-    full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
-    hdr = frame.color_trc in _HDR
     converted = converter.reformat(
         frame,
-        size[0],
-        size[1],
-        "rgb24",
+        frame.width,
+        frame.height,
+        "rgb48le" if hdr else "rgb24",
         src_colorspace=matrix,
         dst_colorspace=matrix,
-        interpolation=_RGB_QUALITY,
+        interpolation=_EXACT if deep else _EXACT_8,
         src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
         dst_color_range=ColorRange.JPEG,
-        dst_color_trc=ColorTrc.BT709 if hdr else None,
-        dst_color_primaries=ColorPrimaries.BT709 if hdr else None,
         threads=1,
+    ).to_ndarray()
+    if not hdr:
+        return np.asarray(converted, np.uint8)
+    rgb = np.empty(converted.shape, np.uint8)
+    light = _light_of(hdr)
+    for top in range(0, len(rgb), _STRIPE):
+        levels = converted[top : top + _STRIPE] // (65536 // _LEVELS)
+        rgb[top : top + _STRIPE] = _standard(light[levels])
+    return rgb
+
+
+def sdr_planes(planes: Planes, bits: int, hdr: str) -> tuple[Picture, Picture, Picture]:
+    """Small planes of an HDR frame (limited range of `bits` bits; luma `(h, w)`, chroma half of that) as an SDR film would have them, in 8 bits.
+
+    So cuts and changes are judged by the same measures.
+    """
+    luma, *chroma = (plane.astype(np.float32) / (1 << (bits - 8)) for plane in planes)
+    height, width = luma.shape
+    y = (luma - 16) / 219
+    cb, cr = ((cv2.resize(part, (width, height)) - 128) / 224 for part in chroma)
+    kr, kb = _YCC_2020
+    red, blue = y + 2 * (1 - kr) * cr, y + 2 * (1 - kb) * cb
+    green = (y - kr * red - kb * blue) / (1 - kr - kb)
+    levels = np.clip(np.stack([red, green, blue], axis=-1), 0, 1) * (_LEVELS - 1)
+    rgb = _standard(_light_of(hdr)[np.rint(levels).astype(np.int32)]).astype(np.float32) / 255
+    ycc = rgb @ _YCC_709.T * (219, 224, 224) + (16, 128, 128)
+    half = chroma[0].shape[::-1]
+    small = (ycc[..., 0], *(cv2.resize(ycc[..., i], half, interpolation=cv2.INTER_AREA) for i in (1, 2)))
+    y8, cb8, cr8 = (np.clip(np.rint(plane), 0, 255).astype(np.uint8) for plane in small)
+    return y8, cb8, cr8
+
+
+def _standard(light: Floats) -> Picture:
+    """`(..., 3)` linear BT.2020 light, 1 = diffuse white, to RGB of BT.709 as bytes."""
+    light = light @ _TO_709.T
+    brightest = light.max(axis=-1, keepdims=True)
+    bent = np.where(brightest > _KNEE, _KNEE + (1 - _KNEE) * -np.expm1((_KNEE - brightest) / (1 - _KNEE)), brightest)
+    light *= bent / np.maximum(brightest, 1e-6)
+    # the square root spreads the dark levels before they are looked up
+    return _bytes_of()[np.rint(np.sqrt(np.clip(light, 0, 1)) * (_LEVELS - 1)).astype(np.int32)]
+
+
+@cache
+def _bytes_of() -> Picture:
+    root = np.arange(_LEVELS) / (_LEVELS - 1)
+    return np.rint(255 * root ** (2 / _GAMMA)).astype(np.uint8)
+
+
+@cache
+def _light_of(hdr: str) -> Floats:
+    """Linear light, 1 = diffuse white, of signal 0..1 in `_LEVELS` steps."""
+    curve: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]] = {"PQ": _pq_nits, "HLG": _hlg_nits}[hdr]
+    return (curve(np.arange(_LEVELS) / (_LEVELS - 1)) / _WHITE_NITS).astype(np.float32)
+
+
+def _pq_nits(signal: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """SMPTE ST 2084."""
+    power = signal ** (32 / 2523)
+    return np.asarray(
+        10_000 * (np.maximum(power - 3424 / 4096, 0) / (2413 / 128 - 2392 / 128 * power)) ** (8192 / 1305), np.float64
     )
-    return np.asarray(converted.to_ndarray(), np.uint8)
 
 
-def _matrix(frame: VideoFrame) -> tuple[Colorspace | None, str]:
+def _hlg_nits(signal: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """ARIB STD-B67 on a display of 1000 nits, its gamma of 1.2 channel by channel as a display of the standard range would do it."""
+    a, b, c = 0.17883277, 0.28466892, 0.55991073
+    scene = np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - c) / a) + b) / 12)
+    return np.asarray(1_000 * scene**1.2, np.float64)
+
+
+def matrix_of(frame: VideoFrame) -> tuple[Colorspace | None, str]:
     """The YUV matrix of a frame, and a note when it had to be guessed. None for RGB frames."""
     if frame.format.is_rgb or frame.format.name == "pal8" or frame.colorspace == _RGB_MATRIX:
         return None, ""
     if frame.colorspace in _MATRICES:
         return _MATRICES[frame.colorspace], ""
-    if frame.color_primaries == _BT2020_PRIMARIES:
+    if frame.color_primaries == _BT2020_PRIMARIES or hdr_kind(frame):
         return Colorspace.BT2020, "colour matrix not given: BT.2020 assumed from its primaries"
     if frame.format.name.startswith("yuvj"):
         return Colorspace.ITU601, ""  # what JFIF prescribes

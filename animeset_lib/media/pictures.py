@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from animeset_lib.errors import InputError
 from animeset_lib.system import replace_path
 
-__all__ = ["PICTURE_SUFFIXES", "Picture", "Progress", "list_pictures", "read_image", "write_image"]
+__all__ = [
+    "PICTURE_SUFFIXES",
+    "UNREAD_SUFFIXES",
+    "Picture",
+    "Progress",
+    "kinds_of",
+    "list_pictures",
+    "picture_folders",
+    "pictures_in",
+    "read_image",
+    "rgb_of",
+    "unread_pictures",
+    "write_image",
+]
 
 
 Picture = npt.NDArray[np.uint8]
@@ -24,20 +40,30 @@ Picture = npt.NDArray[np.uint8]
 Progress = Callable[[float, float], None]
 """`progress(done, total)` in bytes."""
 
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"})
+PICTURE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2"}
+)
+"""What `read_image` reads, everywhere: as films, as references, by upload."""
+
+UNREAD_SUFFIXES = frozenset({".heic", ".heif", ".hif", ".jxl", ".jxr", ".psd", ".tga"})
+"""Pictures that people have and that are not read; they are named where they lie, not passed over."""
+
+_SAME = 2
+"""Two 8-bit levels, a colour difference of less than 1: the sRGB profiles of different makers differ by that much."""
 
 
 def read_image(path: Path) -> Picture:
-    """The picture in `path` as `(H, W, 3)` uint8 RGB, turned as its EXIF orientation says; transparent parts become white.
+    """The picture in `path` as `(H, W, 3)` uint8 sRGB, turned as its EXIF orientation says; transparent parts become white.
 
-    Reads what Pillow reads (PNG, JPEG, WebP, BMP, TIFF, GIF, AVIF from Pillow 11.3 on); of an animation the first picture. More than 8
-    bits are scaled down. Raises `InputError` when the file is missing, not a picture, truncated or unreasonably large.
+    Reads what Pillow reads (PNG, JPEG, WebP, BMP, TIFF, GIF, JPEG 2000, AVIF from Pillow 11.3 on); of an animation the first picture. More
+    than 8 bits are scaled down. Colours are converted from the picture's ICC profile; without one, or with a broken one, they are taken for
+    sRGB. Raises `InputError` when the file is missing, not a picture, truncated or unreasonably large.
     """
     try:
         with Image.open(path) as image:
             image.load()
             upright = ImageOps.exif_transpose(image)
-            return _to_rgb(upright)
+            return rgb_of(upright)
     except FileNotFoundError:
         raise InputError(f"{path}: no such picture; check the path") from None
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as problem:
@@ -82,25 +108,98 @@ def _encode_png(rgb: Picture) -> bytes:
     return data.tobytes()
 
 
-def _to_rgb(image: Image.Image) -> Picture:
-    """Any Pillow mode to RGB. Integer pictures of more than 8 bits are taken to span 0..65535, float ones 0..1."""
+def rgb_of(image: Image.Image) -> Picture:
+    """Any Pillow mode to sRGB. Integer pictures of more than 8 bits are taken to span 0..65535, float ones 0..1."""
+    profile = image.info.get("icc_profile")
     if image.mode.startswith("I"):
         wide = np.asarray(image).astype(np.int64)
-        gray = ((np.clip(wide, 0, 65535) * 255 + 32767) // 65535).astype(np.uint8)
-        return np.repeat(gray[:, :, None], 3, axis=2)
-    if image.mode == "F":
-        gray = np.rint(np.clip(np.nan_to_num(np.asarray(image)), 0, 1) * 255).astype(np.uint8)
-        return np.repeat(gray[:, :, None], 3, axis=2)
+        image = Image.fromarray(((np.clip(wide, 0, 65535) * 255 + 32767) // 65535).astype(np.uint8))
+    elif image.mode == "F":
+        image = Image.fromarray(np.rint(np.clip(np.nan_to_num(np.asarray(image)), 0, 1) * 255).astype(np.uint8))
+    convert = _conversion(profile, image.mode) if profile else None
     if image.has_transparency_data:
         layer = image.convert("RGBA")
+        if convert is not None:
+            opaque = layer.convert("RGB").convert(convert.input_mode)
+            layer = Image.merge("RGBA", (*convert.apply(opaque).split(), layer.getchannel("A")))
         white = Image.new("RGBA", layer.size, "white")
         image = Image.alpha_composite(white, layer)
+    elif convert is not None:
+        image = convert.apply(image.convert(convert.input_mode))
     return np.array(image.convert("RGB"))
 
 
+def _conversion(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """How a picture of this Pillow mode gets from `profile` to sRGB; None when it is there already or the profile is not for such pictures."""
+    found = _to_srgb(profile)
+    gray = mode in ("1", "L", "LA", "La")
+    space = "CMYK" if mode == "CMYK" else "LAB" if mode == "LAB" else "RGB"
+    fits = found is not None and (found.input_mode == space or (found.input_mode == "L" and gray))
+    return found if fits else None
+
+
+@lru_cache(maxsize=16)
+def _to_srgb(profile: bytes) -> ImageCms.ImageCmsTransform | None:
+    """The transform from `profile` to sRGB; None for one that is sRGB by what it does (names say little), is broken or of another kind."""
+    modes = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        mode = modes.get(source.profile.xcolor_space.strip())
+        if mode is None:
+            return None
+        # perceptual, as browsers and picture viewers show it; the black point keeps matrix and grey profiles from losing their darks
+        convert = ImageCms.buildTransform(
+            source,
+            ImageCms.createProfile("sRGB"),
+            mode,
+            "RGB",
+            ImageCms.Intent.PERCEPTUAL,
+            ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None
+    levels = np.arange(0, 256, 15, dtype=np.uint8)
+    asked = levels[None] if mode == "L" else np.stack(np.meshgrid(levels, levels, levels), -1).reshape(1, -1, 3)
+    if mode != "CMYK":
+        got = np.asarray(convert.apply(Image.fromarray(asked))).astype(int)
+        if np.abs(got - asked.reshape(1, got.shape[1], -1)).max() <= _SAME:
+            return None
+    return convert
+
+
 def list_pictures(folder: Path) -> list[Path]:
-    """The picture files directly in `folder`, hidden ones excluded, in natural order: `2.png` before `10.png`."""
-    files = [f for f in folder.iterdir() if f.suffix.lower() in PICTURE_SUFFIXES and f.name[0] != "." and f.is_file()]
+    """The pictures that are meant by giving `folder` as a film, in natural order: those in it, hidden ones excluded.
+
+    Where there are none and exactly one sub-folder has some, as an archive unpacked into a folder of its own leaves it, those.
+    """
+    inner = [] if (files := pictures_in(folder)) else picture_folders(folder)
+    return pictures_in(inner[0]) if len(inner) == 1 else files
+
+
+def picture_folders(folder: Path) -> list[Path]:
+    """The sub-folders of `folder`, hidden ones excluded, that hold pictures themselves, in natural order."""
+    return _in_order(place for place in folder.iterdir() if place.name[0] != "." and pictures_in(place))
+
+
+def unread_pictures(folder: Path) -> list[Path]:
+    """The files in `folder` that are pictures by their ending, but of kinds that `read_image` does not read."""
+    return _in_order(f for f in folder.iterdir() if f.suffix.lower() in UNREAD_SUFFIXES and f.name[0] != ".")
+
+
+def kinds_of(files: Iterable[Path]) -> str:
+    """How many files of which ending, for a person: `2 .heic, 1 .jxl`."""
+    return ", ".join(f"{n} {kind or 'without ending'}" for kind, n in Counter(f.suffix.lower() for f in files).items())
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The picture files directly in `folder`, hidden ones excluded, in natural order: `2.png` before `10.png`; none where it cannot be read."""
+    entries: list[Path] = []
+    with suppress(NotADirectoryError, PermissionError):
+        entries += folder.iterdir()
+    return _in_order(f for f in entries if f.suffix.lower() in PICTURE_SUFFIXES and f.name[0] != "." and f.is_file())
+
+
+def _in_order(files: Iterable[Path]) -> list[Path]:
     return sorted(files, key=lambda f: (_natural(f.name), f.name))
 
 

@@ -11,7 +11,17 @@ from pathlib import Path
 from PIL import Image
 
 from animeset_lib.errors import InputError
-from animeset_lib.media.pictures import PICTURE_SUFFIXES, Progress, list_pictures
+from animeset_lib.media.animation import check_no_still
+from animeset_lib.media.parts import missing_parts, other_parts
+from animeset_lib.media.pictures import (
+    PICTURE_SUFFIXES,
+    UNREAD_SUFFIXES,
+    Progress,
+    kinds_of,
+    list_pictures,
+    picture_folders,
+    unread_pictures,
+)
 from animeset_lib.media.reader import FilmReader
 from animeset_lib.records import Film, safe_name
 
@@ -46,10 +56,7 @@ def _input_files(path: Path) -> list[Path]:
     if path.is_dir():
         files = list_pictures(path)
         if not files:
-            kinds = ", ".join(sorted(s[1:] for s in PICTURE_SUFFIXES))
-            raise InputError(
-                f"{path}: expected a film or a folder of pictures, got a folder without any ({kinds}); give the film's file"
-            )
+            raise InputError(f"{path}: expected a film or a folder of pictures, got a folder {_without_pictures(path)}")
         return files
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; check the path (quote it when it has spaces)")
@@ -57,7 +64,22 @@ def _input_files(path: Path) -> list[Path]:
         raise InputError(f"{path}: expected a film, got something that is not a regular file; copy it to a file first")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: expected a film, got an empty file; copy or download it again")
+    if path.suffix.lower() in UNREAD_SUFFIXES:
+        raise InputError(
+            f"{path}: expected a film, got a picture of a kind that is not read; save it as PNG or JPEG into a folder and give that"
+        )
+    check_no_still(path)
     return [path]
+
+
+def _without_pictures(folder: Path) -> str:
+    """Why there are none, and what to do."""
+    if inner := picture_folders(folder):
+        names = ", ".join(place.name for place in inner)
+        return f"whose pictures lie in several sub-folders ({names}); give these one by one, or put the pictures of one film together"
+    if unread := unread_pictures(folder):
+        return f"with pictures of kinds that are not read ({kinds_of(unread)}); save them as PNG or JPEG"
+    return f"without any ({', '.join(sorted(s[1:] for s in PICTURE_SUFFIXES))}); give the film's file"
 
 
 def probe(path: Path, progress: Progress | None = None) -> Film:
@@ -70,8 +92,8 @@ def probe(path: Path, progress: Progress | None = None) -> Film:
     film_id = identify(path, progress)
     resolved = path.resolve()
     if path.is_dir():
-        return _probe_pictures(files, film_id, resolved.name)
-    with FilmReader(path) as reader:
+        return _probe_pictures(files, film_id, resolved)
+    with _reader(path) as reader:
         return Film(
             id=film_id,
             name=safe_name(path.stem),
@@ -83,11 +105,23 @@ def probe(path: Path, progress: Progress | None = None) -> Film:
             fps=reader.fps,
             codec=reader.codec,
             pix_fmt=reader.pix_fmt,
-            notes=tuple(reader.notes),
+            notes=(*reader.notes, *missing_parts(path)),
         )
 
 
-def _probe_pictures(files: Sequence[Path], film_id: str, name: str) -> Film:
+def _reader(path: Path) -> FilmReader:
+    try:
+        return FilmReader(path)
+    except InputError:
+        if parts := other_parts(path):
+            raise InputError(
+                f"{path}: expected a film, got a list of films that lie in other files; give those: {parts}"
+            ) from None
+        raise
+
+
+def _probe_pictures(files: Sequence[Path], film_id: str, folder: Path) -> Film:
+    name = folder.name
     sizes: Counter[tuple[int, int]] = Counter()
     formats: Counter[str] = Counter()
     for file in files:
@@ -101,6 +135,12 @@ def _probe_pictures(files: Sequence[Path], film_id: str, name: str) -> Film:
         )
     (width, height), _ = sizes.most_common(1)[0]
     notes = [f"{len(sizes)} different picture sizes, {width}x{height} is the most common"] if len(sizes) > 1 else []
+    if unread := unread_pictures(files[0].parent):
+        notes.append(
+            f"not used, for pictures of their kinds are not read: {kinds_of(unread)}; save them as PNG or JPEG"
+        )
+    if inner := [place.name for place in picture_folders(folder) if place != files[0].parent.resolve()]:
+        notes.append(f"not used: the pictures in the sub-folders {', '.join(inner)}; give those as films of their own")
     return Film(
         id=film_id,
         name=safe_name(name),

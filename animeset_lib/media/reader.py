@@ -3,139 +3,54 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import av
 import av.error
-import cv2
-import numpy as np
-import numpy.typing as npt
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 
 from animeset_lib.errors import InputError
-from animeset_lib.media.colour import _HDR, _frame_to_rgb, _matrix
-from animeset_lib.media.pictures import Picture
-from animeset_lib.records import Box
+from animeset_lib.media.animation import Animation, open_animation
+from animeset_lib.media.clock import KeyPoint, Timeline, may_restart, read_timeline, restarts
+from animeset_lib.media.colour import hdr_kind, matrix_of
+from animeset_lib.media.movie_frame import Display, MovieFrame, odd_pixels, orientation_of, sensible_pixels
 
-__all__ = ["FilmReader", "MovieFrame"]
+__all__ = ["FilmReader"]
 
-
-Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-"""`(H, W)` one channel of a decoded frame."""
-
-# Planar YUV that can be looked at without conversion, with its bits per sample (little endian, as every decoder here gives on our machines).
-_PLANAR = {f"yuv{j}{c}p": 8 for j in ("", "j") for c in ("420", "422", "444")} | {
-    f"yuv{c}p{bits}le": bits for c in ("420", "422", "444") for bits in (9, 10, 12, 14, 16)
-}
 
 _MAX_FAILED_READS = 16
+_LOOKED_AT = 64
+"""Packets of all video tracks together, to see which of them move."""
+_BEFORE_JOINT = 2
+"""Packets that wait for the next keyframe to be judged."""
+_DOLBY_ONLY = frozenset({"dvh1", "dvhe", "dvav", "dva1"})
 _REPAIR_S = 10  # streams without keyframes renew the picture bit by bit, within the longest usual distance of keyframes
-
-
-class MovieFrame:
-    """One decoded frame in display orientation. It holds decoder memory while it lives, so keep only a few at a time.
-
-    pts_ms    presentation time in ms from the container's start, never below 0, each later than the one before: it names the frame
-    time      the same, exact, in seconds; below 0 for frames before the container's start
-    duration  how long it is shown, in seconds, as the file says; None when it does not
-    keyframe  whether the codec marks it as one
-    damaged   whether errors were met in it or since the last keyframe: what is built upon a damaged frame is damaged too
-    """
-
-    __slots__ = ("_frame", "_reader", "damaged", "duration", "keyframe", "pts_ms", "time")
-
-    def __init__(
-        self, frame: VideoFrame, reader: FilmReader, time: Fraction, after_ms: int = -1, damaged: bool = False
-    ) -> None:
-        self._frame = frame
-        self._reader = reader
-        self.time = time
-        self.pts_ms = max(after_ms + 1, round(time * 1000))
-        self.duration = frame.duration * reader._base if frame.duration else None
-        self.keyframe = bool(frame.key_frame)
-        self.damaged = damaged
-
-    def rgb(self, box: Box | None = None) -> Picture:
-        """`(H, W, 3)` uint8 RGB with square pixels, cut to `box` (display pixels) when given. May be called from another thread."""
-        reader = self._reader
-        picture = reader._oriented(_frame_to_rgb(self._frame, reader._coded_size))
-        if picture.shape[:2] != (reader.height, reader.width):
-            picture = cv2.resize(picture, (reader.width, reader.height), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
-        if box is not None:
-            x0, y0, x1, y1 = box.pixels()
-            picture = picture[y0:y1, x0:x1]
-        return np.ascontiguousarray(picture)
-
-    def luma(self, box: Box | None = None) -> Picture:
-        """`(H, W)` uint8, the luma plane inside `box` (display pixels), not stretched to square pixels. Often a view: do not write to it."""
-        plane, shift = self._plane(self._yuv(), 0, box)
-        return (plane >> shift).astype(np.uint8) if shift else plane.astype(np.uint8, copy=False)
-
-    def thumbnail(self, box: Box | None = None, side: int = 160) -> tuple[Picture, Picture, Picture]:
-        """Luma `(h, w)` with a long side of about `side` pixels, and both chroma planes `(h // 2, w // 2)`, uint8, straight from the decoder.
-
-        Plain averages over whole numbers of pixels (remainders at the right and lower edge are left out), so it costs a fraction of a
-        millisecond. The size is the same for all frames of a film and a box. Limited-range values stay as coded.
-        """
-        frame = self._yuv()
-        luma, shift = self._plane(frame, 0, box)
-        factor = max(1, round(max(luma.shape) / side))
-        height, width = max(2, luma.shape[0] // factor), max(2, luma.shape[1] // factor)
-        small = _shrunk(luma, height, width, shift)
-        cb, cr = (_shrunk(self._plane(frame, i, box)[0], height // 2, width // 2, shift) for i in (1, 2))
-        return small, cb, cr
-
-    def _yuv(self) -> VideoFrame:
-        frame = self._frame
-        wrong_size = (frame.width, frame.height) != self._reader._coded_size
-        if frame.format.name in _PLANAR and not wrong_size:
-            return frame
-        width, height = self._reader._coded_size
-        return frame.reformat(width, height, "yuv420p", interpolation=Interpolation.FAST_BILINEAR)
-
-    def _plane(self, frame: VideoFrame, index: int, box: Box | None) -> tuple[npt.NDArray[Any], int]:
-        """A view of one plane in display orientation, cut to `box`, and by how many bits it exceeds 8."""
-        bits = _PLANAR[frame.format.name]
-        plane = frame.planes[index]
-        item = 1 if bits == 8 else 2
-        data = np.frombuffer(plane, np.uint8 if item == 1 else np.uint16)  # type: ignore[call-overload]
-        view = self._reader._oriented(data.reshape(-1, plane.line_size // item)[: plane.height, : plane.width])
-        if box is not None:
-            fx, fy = view.shape[1] / self._reader.width, view.shape[0] / self._reader.height
-            x0, y0, x1, y1 = box.scaled(fx, fy).pixels()
-            view = view[y0:y1, x0:x1]
-        return view, bits - 8
-
-
-def _shrunk(plane: npt.NDArray[Any], height: int, width: int, shift: int) -> Picture:
-    """`plane` averaged down to `(height, width)` and 8 bits. Whole blocks only: OpenCV is several times faster on those."""
-    fy, fx = max(1, plane.shape[0] // height), max(1, plane.shape[1] // width)
-    step = max(1, fy // 4)  # four lines out of each block are average enough, and a quarter of the memory is read
-    block = plane[: height * fy : step, : width * fx]
-    small: npt.NDArray[Any] = cv2.resize(block, (width, height), interpolation=cv2.INTER_AREA)
-    return (small >> shift).astype(np.uint8) if shift else small.astype(np.uint8, copy=False)
 
 
 class FilmReader:
     """An open video: its display size and times, and its frames from any point on. Use it in a `with`; not for several threads at once.
 
-    width, height   of the display picture: rotated as the file says, pixels made square by enlarging the shorter side
-    duration_ms     as the container claims, None when it does not
+    width, height   of the display picture: rotated as the file says, pixels made square by enlarging the shorter side. Where they change
+                    inside the film, those of its first frame.
+    duration_ms     as the container claims, or as its clocks add up to where they start anew; None when unknown
     fps             average rate, None when unknown
     notes           what a person should know
     damaged         how many packets and frames could not be decoded so far
     timed           False when the file gives no times at all, so that they are counted from the frame rate and seeking is impossible
 
-    Raises `InputError` when there is no film in the file. The largest real video stream is the film; cover art is not.
+    Raises `InputError` when there is no film in the file. Of several video tracks the default one with moving pictures is the film; cover art
+    is not.
     """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
@@ -143,6 +58,11 @@ class FilmReader:
         self._threads = threads
         self.notes: list[str] = []
         self.damaged = 0
+        self._index: int | None = None
+        self._animation: Animation | None = None
+        self._display = Display()
+        self._aspect: Fraction | None
+        self._fixed_aspect: Fraction | None
         self._open()
         try:
             self._measure()
@@ -162,6 +82,8 @@ class FilmReader:
     # ---- opening
 
     def _open(self) -> None:
+        with suppress(OSError):  # what cannot be opened is said by FFmpeg
+            self._animation = open_animation(self._path)
         # an absolute `file:` address: a name may hold colons, dashes and per cent signs, and playlists must not reach the network
         address = "file:" + os.path.abspath(self._path)
         try:
@@ -173,20 +95,23 @@ class FilmReader:
                 f"{self._path}: expected a film, got a file FFmpeg cannot read ({_reason(problem)}); {self._hint()}"
             ) from problem
         try:
-            self._stream = self._choose_stream()
+            if self._index is None:
+                self._index = self._choose_stream().index
         except InputError:
             self._container.close()
             raise
+        self._stream = next(s for s in self._container.streams.video if s.index == self._index)
         context = self._stream.codec_context
         context.thread_type = "AUTO"
         context.thread_count = self._threads
         for other in self._container.streams:
             if other.index != self._stream.index:
                 other.discard = Discard.all
-        self._base = self._stream.time_base or Fraction(1, 1000)
+        self._base = Fraction(1, 1000) if self._animation or not self._stream.time_base else self._stream.time_base
         start = self._container.start_time
         # rounded to the stream's clock as the ffmpeg program does, so that its frame-rate filter can be followed exactly
         self._start = 0 if start is None else _rounded(Fraction(start, 1_000_000) / self._base)
+        self._restarts = 0
 
     def _hint(self) -> str:
         with suppress(OSError), self._path.open("rb") as file:
@@ -209,75 +134,106 @@ class FilmReader:
             raise InputError(
                 f"{self._path}: expected a film, got a file without moving pictures ({got}); give the video file"
             )
-        return max(
+        if len(real) == 1:
+            return real[0]
+        moving = self._moving(real)
+        chosen = max(
             real,
             key=lambda s: (
-                s.codec_context.width * s.codec_context.height,
+                s.index in moving,
                 bool(s.disposition & Disposition.default),
+                s.codec_context.width * s.codec_context.height,
                 -s.index,
             ),
         )
+        others = ", ".join(f"{_track(s)}{'' if s.index in moving else ', one picture'}" for s in real if s != chosen)
+        self.notes.append(f"of {len(real)} video tracks, {_track(chosen)} is used; not used: {others}")
+        return chosen
+
+    def _moving(self, streams: Sequence[VideoStream]) -> set[int]:
+        """Those with more than one picture at the beginning of the file."""
+        seen: Counter[int] = Counter()
+        with suppress(av.error.FFmpegError, OSError):
+            for packet in self._container.demux(*streams):
+                seen[packet.stream.index] += packet.size > 0
+                if seen.total() >= _LOOKED_AT:
+                    break
+        self._container.seek(0)
+        return {index for index, count in seen.items() if count > 1}
 
     def _measure(self) -> None:
         """Reads the first frame and, from it, everything that the header may not tell."""
         stream = self._stream
         rate = stream.average_rate or stream.guessed_rate
+        if self._animation is not None:
+            rate = Fraction(1000 * len(self._animation.times_ms), self._animation.duration_ms)
         self._step = 1 / Fraction(rate) if rate else Fraction(1, 25)
         self.fps = round(float(rate), 6) if rate else None
         self.codec = stream.codec_context.name
-        self.duration_ms = self._duration()
-        self._orientation = (1, 0, 0, 1)
-        self._coded_size = (0, 0)
+        if stream.codec_context.codec_tag in _DOLBY_ONLY:
+            raise InputError(
+                f"{self._path}: expected colours that can be read, got Dolby Vision without a layer for other displays (profile 5); "
+                "convert it first, for example with an ffmpeg that has libplacebo: -vf "
+                "libplacebo=colorspace=bt709:color_primaries=bt709:color_trc=bt709:format=yuv420p"
+            )
+        self._aspect = self._fixed_aspect = None
         self.timed = True
         first = next(self._decoded(), None)
         if first is None:
             raise InputError(
                 f"{self._path}: expected a film, got a {self.codec} stream in which no frame can be decoded; {self._hint()}"
             )
-        self.timed = first.pts is not None or first.dts is not None
-        self._coded_size = (first.width, first.height)
+        # an animation is decoded from its beginning: it cannot be sought in
+        self.timed = self._animation is None and (first.pts is not None or first.dts is not None)
+        self._display = Display((first.width, first.height), orientation_of(first))
         self.pix_fmt = first.format.name
-        self._orientation = _orientation(first)
-        self._set_display_size(stream.sample_aspect_ratio)
-        if note := _matrix(first)[1]:
+        # the container's word counts for the whole film, the codec's may change within it
+        given = stream.sample_aspect_ratio
+        self._fixed_aspect = given if given != stream.codec_context.sample_aspect_ratio else None
+        self._aspect = given
+        self.width, self.height = self._display.size(first, given)
+        self._note_shape(given)
+        if note := matrix_of(first)[1]:
             self.notes.append(note)
-        if first.color_trc in _HDR:
-            self.notes.append(
-                f"HDR ({_HDR[first.color_trc]}) mapped to the standard range; colours are an approximation"
-            )
-        if first.interlaced_frame:
-            self.notes.append("interlaced: stills with fast motion show combed edges")
-        if not self.timed:
+        if hdr := hdr_kind(first):
+            self.notes.append(f"HDR ({hdr}) brought to the standard range")
+        if not self.timed and self._animation is None:
             self.notes.append("the file gives no times; they are counted from the frame rate")
         self.damaged = 0
         self._reopen()
 
-    def _duration(self) -> int | None:
+    @cached_property
+    def _timeline(self) -> Timeline | None:
+        """The file's clocks, where they start anew; found by looking through all packets."""
+        if not self.timed or not may_restart(self._container.format.flags):
+            return None
+        timeline = read_timeline(self._packets(), self._start, self._base, self._step)
+        self._reopen()
+        return timeline
+
+    @cached_property
+    def duration_ms(self) -> int | None:
+        if self._timeline is not None:
+            self.notes.append(
+                f"the clock of the file starts {len(self._timeline.shifts)} times; its parts follow one another"
+            )
+            return round(self._timeline.end * self._base * 1000)
         stream, container = self._stream, self._container
+        if self._animation is not None:
+            return self._animation.duration_ms
         if container.duration:
             return round(container.duration / 1000)
         return round(stream.duration * self._base * 1000) if stream.duration else None
 
-    def _set_display_size(self, aspect: Fraction | None) -> None:
-        width, height = self._coded_size
-        if aspect and abs(aspect - 1) > Fraction(1, 200):  # less is a rounding of the encoder's
-            if Fraction(1, 4) <= aspect <= 4:
-                self.notes.append(f"pixels {aspect.numerator}:{aspect.denominator} made square")
-                width, height = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
-            else:
-                self.notes.append(f"pixel shape {aspect.numerator}:{aspect.denominator} makes no sense and is ignored")
-        if self._orientation != (1, 0, 0, 1):
+    def _note_shape(self, aspect: Fraction | None) -> None:
+        if odd_pixels(aspect):
+            self.notes.append(
+                f"pixels {aspect.numerator}:{aspect.denominator} made square"
+                if sensible_pixels(aspect)
+                else f"pixel shape {aspect.numerator}:{aspect.denominator} makes no sense and is ignored"
+            )
+        if self._display.orientation != (1, 0, 0, 1):
             self.notes.append("turned upright as the file says")
-        turned = self._orientation[0] == 0
-        self.width, self.height = (height, width) if turned else (width, height)
-
-    def _oriented(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Turns `(H, W, ...)` from the coded to the display orientation; a view."""
-        a, b, c, d = self._orientation
-        if a == 0:
-            array = array.swapaxes(0, 1)
-        flip_x, flip_y = (c < 0, b < 0) if a == 0 else (a < 0, d < 0)
-        return array[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
 
     def _reopen(self) -> None:
         self._container.close()
@@ -285,54 +241,63 @@ class FilmReader:
 
     # ---- reading
 
-    def frames(self, start_ms: int = 0, *, keyframes: bool = False) -> Iterator[MovieFrame]:
-        """Frames with `pts_ms >= start_ms` in order of time, each later than the one before; with `keyframes`, only those (cheap).
+    def key_point(self, ms: int) -> KeyPoint:
+        """Where `frames` begins to decode for frames from `ms` on."""
+        return KeyPoint(ms) if self._timeline is None else replace(self._timeline.at(ms), ms=ms)
+
+    def frames(self, start: int | KeyPoint = 0, *, keyframes: bool = False) -> Iterator[MovieFrame]:
+        """Frames from `start` on (ms, or a key point) in order of time, each later than the one before; with `keyframes`, only those (cheap).
 
         Damaged packets are passed over and counted in `damaged`; a file that ends too early just ends. Times come from the file; where
         they are missing they go on by the frame rate, and where they jump back the rest is moved behind what came before.
         """
+        point = start if isinstance(start, KeyPoint) else self.key_point(start)
+        if point.byte is not None:
+            self._container.seek(point.byte, unsupported_byte_offset=True)
+            yield from (f for f in self._timed(keyframes, point.shifts) if f.pts_ms >= point.ms)
+            return
         # Some containers seek past the wanted frame: then try from further back, at last from the beginning.
         for margin_ms in (0, 3_000, 15_000):
-            if not self.timed or start_ms - margin_ms <= 0 or not self._seek(start_ms - margin_ms):
+            if not self.timed or point.ms - margin_ms <= 0 or not self._seek(point.ms - margin_ms):
                 continue
             found = self._timed(keyframes)
             first = next(found, None)
-            if first is not None and first.pts_ms <= start_ms:
-                yield from (f for f in _chain(first, found) if f.pts_ms >= start_ms)
+            if first is not None and first.pts_ms <= point.ms:
+                yield from (f for f in _chain(first, found) if f.pts_ms >= point.ms)
                 return
         self._reopen()
-        yield from (f for f in self._timed(keyframes) if f.pts_ms >= start_ms)
+        yield from (f for f in self._timed(keyframes) if f.pts_ms >= point.ms)
 
-    def keyframe_times(self, every_ms: int) -> list[int]:
-        """Times of keyframes at least `every_ms` apart, the first not before `every_ms`; found by seeking, so cheap in any length.
+    def key_points(self, every_ms: int) -> list[KeyPoint]:
+        """Keyframes at least `every_ms` apart, the first not before `every_ms`; found by seeking, so cheap in any length.
 
         Empty when the file cannot be sought in.
         """
-        times: list[int] = []
+        points: list[KeyPoint] = []
         target = every_ms
         while self.timed and self.duration_ms is not None and target < self.duration_ms:
             packet = self._key_packet(target)
             if packet is None:
                 break
-            found = self._packet_ms(packet)
-            if found >= (times[-1] if times else 0) + every_ms // 2:
-                times.append(found)
-            target = max(target, found) + every_ms
-        return times
+            point = KeyPoint(self._packet_ms(packet)) if self._timeline is None else self._timeline.at(target)
+            if point.ms >= (points[-1].ms if points else 0) + every_ms // 2:
+                points.append(point)
+            target = max(target, point.ms) + every_ms
+        return points
 
     def samples(self, times_ms: Iterable[int]) -> Iterator[MovieFrame]:
         """The keyframe at or before each time, each at most once; what cannot be read is left out."""
         seen: set[int] = set()
         for time_ms in times_ms:
             packet = self._key_packet(time_ms) if self.timed else None
-            if packet is None or self._packet_ms(packet) in seen:
+            if packet is None or packet.pos in seen:
                 continue
-            seen.add(self._packet_ms(packet))
+            seen.add(packet.pos if packet.pos is not None else -1)
             frames: list[VideoFrame] = []
             with suppress(av.error.FFmpegError):
                 frames += packet.decode()
                 frames += self._stream.decode(None)
-            yield from (MovieFrame(f, self, self._time_of(f) or Fraction(0)) for f in frames[:1] if not f.is_corrupt)
+            yield from (self._shown(f, self._time_of(f) or Fraction(0)) for f in frames[:1] if not f.is_corrupt)
 
     def _seek(self, time_ms: int) -> bool:
         try:
@@ -342,7 +307,9 @@ class FilmReader:
         return True
 
     def _key_packet(self, time_ms: int) -> Packet[VideoStream] | None:
-        if not self._seek(time_ms):
+        if self._timeline is not None and (byte := self._timeline.at(time_ms).byte) is not None:
+            self._container.seek(byte, unsupported_byte_offset=True)
+        elif not self._seek(time_ms):
             return None
         return next(
             (p for p in self._packets() if p.is_keyframe and p.size and (p.pts is not None or p.dts is not None)), None
@@ -365,30 +332,81 @@ class FilmReader:
                 failures += 1
                 self.damaged += 1
 
-    def _decoded(self) -> Iterator[VideoFrame]:
-        flushed = False
+    def _judged(self) -> Iterator[tuple[Packet[VideoStream], bool]]:
+        """Packets, and whether they are damaged. Where recordings were joined, the last ones before a keyframe are called corrupt but are whole."""
+        waiting: deque[tuple[Packet[VideoStream], bool]] = deque()
         for packet in self._packets():
+            joined = packet.is_keyframe and may_restart(self._container.format.flags)
+            while waiting and (joined or len(waiting) > _BEFORE_JOINT):
+                one, broken = waiting.popleft()
+                yield one, broken and not joined
+            waiting.append((packet, bool(packet.is_corrupt)))
+        yield from waiting
+
+    def _decoded(self) -> Iterator[VideoFrame]:
+        if self._animation is not None:
+            yield from self._animated(self._animation)
+            return
+        flushed, last = False, None
+        for packet, broken in self._judged():
+            if packet.size == 0 and packet.dts is not None:
+                continue  # says that the picture stays (Theora)
             flushed = flushed or packet.size == 0
-            self.damaged += bool(packet.is_corrupt)
+            self.damaged += broken
+            if packet.dts is not None:
+                self._restarts += last is not None and restarts(last, packet.dts, self._base)
+                last = packet.dts
             try:
-                yield from packet.decode()
+                yield from self._with_aspect(packet.decode())
             except av.error.EOFError:
                 return
             except (av.error.FFmpegError, OSError):
                 self.damaged += 1
         if not flushed:  # reading failed before the end: what the decoder still holds is good
             with suppress(av.error.FFmpegError, OSError):
-                yield from self._stream.decode(None)
+                yield from self._with_aspect(self._stream.decode(None))
+
+    def _animated(self, animation: Animation) -> Iterator[VideoFrame]:
+        """A moving WebP, of which FFmpeg decodes nothing."""
+        try:
+            for rgb, time_ms in animation.frames():
+                frame = VideoFrame.from_ndarray(rgb, "rgb24")
+                frame.pts, frame.time_base = self._start + time_ms, self._base
+                yield frame
+        except InputError:
+            self.damaged += 1
+
+    def _with_aspect(self, frames: Sequence[VideoFrame]) -> Iterator[VideoFrame]:
+        for frame in frames:
+            self._aspect = self._fixed_aspect or self._stream.codec_context.sample_aspect_ratio
+            yield frame
 
     def _time_of(self, frame: VideoFrame) -> Fraction | None:
         ticks = frame.pts if frame.pts is not None else frame.dts
         return None if ticks is None else (ticks - self._start) * self._base
 
-    def _timed(self, keyframes: bool) -> Iterator[MovieFrame]:
+    def _shown(self, frame: VideoFrame, time: Fraction, **told: Any) -> MovieFrame:
+        duration = frame.duration * self._base if frame.duration else None
+        return MovieFrame(frame, self._display, self._aspect, time, duration, **told)
+
+    def _timed(self, keyframes: bool, shifts: Sequence[int] = (0,)) -> Iterator[MovieFrame]:
+        """All frames with their times, each with its neighbours, for which it has to wait for the next one."""
+        held: MovieFrame | None = None
+        for seen in self._one_by_one(keyframes, shifts):
+            if held is not None:
+                if not keyframes:
+                    held.after, seen.before = seen.frame, held.frame
+                yield held
+            held = seen
+        if held is not None:
+            yield held
+
+    def _one_by_one(self, keyframes: bool, shifts: Sequence[int]) -> Iterator[MovieFrame]:
         self._stream.codec_context.skip_frame = "NONKEY" if keyframes else "DEFAULT"
-        last: Fraction | None = None
+        last = last_given = None
         last_ms = -1
-        shift = Fraction(0)
+        part, self._restarts = 0, 0
+        shift = shifts[0] * self._base
         errors = self.damaged
         broken_until: Fraction | None = None
         for frame in self._decoded():
@@ -396,9 +414,13 @@ class FilmReader:
             if given is None:
                 time = Fraction(0) if last is None else last + self._step
             else:
-                time = given + shift
+                # a large step is a clock that was set anew, as in joined recordings; the packets said so before the frame came
+                if last_given is not None and abs(given - last_given) > 1 and self._restarts > part:
+                    part += 1
+                    shift = shifts[part] * self._base if part < len(shifts) else last + self._step - given
+                last_given, time = given, given + shift
                 if last is not None and time <= last:
-                    # a small step back is a flaw of one frame; a large one a clock that was set back, as in recordings of broadcasts
+                    # a small step back is a flaw of one frame
                     if last - time > 1:
                         shift += last + self._step - time
                     time = last + (self._step if last - time > 1 else Fraction(1, 1000))
@@ -409,7 +431,7 @@ class FilmReader:
                 broken_until = time + _REPAIR_S
             elif frame.key_frame or (broken_until is not None and time > broken_until):
                 broken_until = None
-            seen = MovieFrame(frame, self, time, last_ms, damaged=broken_until is not None)
+            seen = self._shown(frame, time, after_ms=last_ms, damaged=broken_until is not None)
             last_ms = seen.pts_ms
             yield seen
 
@@ -419,6 +441,10 @@ def _chain(first: MovieFrame, rest: Iterator[MovieFrame]) -> Iterator[MovieFrame
     yield from rest
 
 
+def _track(stream: VideoStream) -> str:
+    return f"track {stream.index + 1} ({stream.codec_context.name} {stream.codec_context.width}x{stream.codec_context.height})"
+
+
 def _rounded(value: Fraction) -> int:
     """To the nearest whole number, halves away from zero (FFmpeg's AV_ROUND_NEAR_INF)."""
     return int(value + Fraction(1, 2)) if value >= 0 else -int(-value + Fraction(1, 2))
@@ -426,15 +452,3 @@ def _rounded(value: Fraction) -> int:
 
 def _reason(problem: Exception) -> str:
     return str(getattr(problem, "strerror", "") or problem)
-
-
-def _orientation(frame: VideoFrame) -> tuple[int, int, int, int]:
-    """The display matrix's upper left 2x2 part `a, b, c, d`, each rounded to -1, 0 or 1: x' = ax + cy, y' = bx + dy."""
-    sides: Any = frame.side_data  # a mapping by name; PyAV's hints know the motion vectors alone
-    matrix = sides.get("DISPLAYMATRIX")
-    if matrix is None:
-        return 1, 0, 0, 1
-    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
-    if abs(a) + abs(d) > abs(b) + abs(c):
-        return (-1 if a < 0 else 1), 0, 0, (-1 if d < 0 else 1)
-    return 0, (-1 if b < 0 else 1), (-1 if c < 0 else 1), 0

@@ -160,6 +160,7 @@ _MEASURES: Mapping[str, str] = {
     "quality.blur_percent": "width of the drawn lines (% of the face height)",
     "quality.noise_sigma": "noise (luma levels)",
     "quality.blockiness": "steps on the codec's 8-px grid (luma levels)",
+    "quality.comb_share": "share of combed pixels in the worst block (0..1)",
     "quality.blend_share": "share of another picture mixed in (0..1)",
     "quality.min_face_px": "face height (px)",
 }

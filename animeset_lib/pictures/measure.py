@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from animeset_lib.media import combing
 from animeset_lib.records import Box
 
 __all__ = ["Mixture", "blockiness", "find_mixture", "line_width", "measure_face", "mixing_patch", "noise_sigma"]
@@ -48,6 +49,7 @@ def measure_face(picture: Picture, face: Box) -> dict[str, float]:
     blur_px      the same in pixels of the still
     noise        robust sigma of luma in the flattest parts of the head, 0..255
     blockiness   how many luma levels steps on one phase of the 8-px grid exceed the others, over head and shoulders
+    combs        share of combed pixels in the worst block of 16x16, over head and shoulders (`media.combing`)
     face_px      height of the face box in px
     """
     height, width = picture.shape[:2]
@@ -56,6 +58,7 @@ def measure_face(picture: Picture, face: Box) -> dict[str, float]:
     p02, p05, p95, p98 = (float(v) for v in np.percentile(gray, (2, 5, 95, 98)))
     head = _gray(_cut(picture, face.grown(0.1, 0.25, 0.1, 0.08)))
     shoulders = (face.grown(0.6, 0.6, 0.6, 1.0).clip(width, height)) or face
+    around = _gray(_cut(picture, shoulders))
     blur_px = line_width(head, face.height)
     return {
         "luma_mean": float(gray.mean()),
@@ -66,7 +69,8 @@ def measure_face(picture: Picture, face: Box) -> dict[str, float]:
         "blur": 100 * blur_px / face.height,
         "blur_px": blur_px,
         "noise": noise_sigma(head),
-        "blockiness": blockiness(_gray(_cut(picture, shoulders))),
+        "blockiness": blockiness(around),
+        "combs": combing(around),
         "face_px": face.height,
     }
 

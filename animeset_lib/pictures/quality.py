@@ -146,6 +146,13 @@ GATES: Mapping[str, Gate] = {
         least=False,
         why="coding blocks stand out by {value:.2f} levels, at most {limit:g} is allowed",
     ),
+    "combed": Gate(
+        Reason("Combed", "Kammartefakte", "Every other line shows another moment, as interlaced film does."),
+        "combs",
+        "comb_share",
+        least=False,
+        why="{value:.0%} of a part of the picture is combed (interlaced), at most {limit:.0%} is allowed",
+    ),
 }
 """Code → gate; the first one beyond its limit names the reason. Another gate is an entry here, its limit in `QualitySettings`, and the limit's
 German words in the page's `words/de.toml`."""

@@ -14,6 +14,7 @@ from typing import Any
 from animeset_lib import media
 from animeset_lib.cast.cast import CastStage, names_given
 from animeset_lib.cast.name_book import load_names
+from animeset_lib.cast.references import overlooked_references
 from animeset_lib.dataset.dataset import DatasetStage
 from animeset_lib.errors import AnimesetError, CancelledError, SettingsError, SpaceError
 from animeset_lib.frames.extract import ExtractStage
@@ -130,6 +131,8 @@ def run_film(
         plan = _plan(path, settings, folders, references, cast, keep_work, until, Zoo(device=choose(device, threads)))
     with _running(plan, began, listeners, on_cancel_switch) as run:
         _announce(plan, run, series, cast)
+        for note in overlooked_references(references) if references is not None else ():
+            run.log.warning("%s", note)
         earlier = _published_before(plan)
         todo = plan.stages if earlier is None else to_repeat(plan.stages, plan.keys, plan.files, keep_work)
         if earlier is not None and not todo:

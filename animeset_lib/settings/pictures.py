@@ -68,6 +68,15 @@ class QualitySettings(Section):
             description="Most excess in luma levels of steps on the codec's 8-px grid; 50: never blocky.",
         ),
     ] = 1.0
+    comb_share: Annotated[
+        float,
+        Field(
+            title="Most combed lines (share)",
+            ge=0,
+            le=1,
+            description="Most pixels with another moment in every other line, as a share of a block of 16x16; 1: never combed.",
+        ),
+    ] = 0.6
     blend_share: Annotated[
         float,
         Field(

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import io
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -31,7 +32,6 @@ from animeset_lib.dashboard import receiving
 from animeset_lib.dashboard.file_names import safe_file_name
 from animeset_lib.dashboard.receiving import (
     FILM_SUFFIXES,
-    PICTURE_SUFFIXES,
     Inbox,
     Upload,
     film_inbox,
@@ -39,7 +39,7 @@ from animeset_lib.dashboard.receiving import (
 )
 from animeset_lib.dashboard.signatures import HEAD_BYTES, no_film
 from animeset_lib.errors import BusyError, InputError, SpaceError
-from animeset_lib.media import FilmReader, ffmpeg_exe, write_image
+from animeset_lib.media import ANIMATION_SUFFIXES, PICTURE_SUFFIXES, FilmReader, ffmpeg_exe, write_image
 from tests.film_maker import drawing, remux, write_film
 
 GB = 10**9
@@ -595,7 +595,7 @@ def _picture(kind: str) -> bytes:
 NO_FILMS: dict[str, Callable[[], bytes]] = {
     "plain text": lambda: "Es war einmal – 昔々。\r\n".encode() * 60_000,
     "a ZIP archive": _zip,
-    **{f"a {kind} picture": lambda kind=kind: _picture(kind) for kind in ("PNG", "JPEG", "GIF", "WebP", "BMP", "TIFF")},  # type: ignore[misc]
+    **{f"a {kind} picture": lambda kind=kind: _picture(kind) for kind in ("PNG", "JPEG", "WebP", "BMP", "TIFF")},  # type: ignore[misc]
     "nothing but zeros, as of a download that was broken off": lambda: bytes(2 * HEAD_BYTES),
     "a playlist": lambda: b"ffconcat version 1.0\n#\x01\nfile a.mkv\n",
     "a PDF document": lambda: b"%PDF-1.7\n\x01",
@@ -823,10 +823,11 @@ def test_pictures_of_every_ending_that_is_taken_are_found_as_references(tmp_path
     folder = tmp_path / "rem"
     for suffix in sorted(PICTURE_SUFFIXES):
         target = io.BytesIO()
-        Image.fromarray(drawing(1)).save(target, {".jpg": "JPEG", ".png": "PNG"}.get(suffix, suffix[1:].upper()))
+        Image.fromarray(drawing(1)).save(target, Image.registered_extensions()[suffix])
         data = target.getvalue()
         send(picture_inbox(folder, GB).begin(f"Rem{suffix}", len(data), suffix), data)
-    found = ["Rem.jpeg", "Rem.jpg", "Rem.png", "Rem.webp"]
+    found = [f"Rem{suffix}" for suffix in sorted(PICTURE_SUFFIXES)]
+    assert {"Rem.avif", "Rem.gif", "Rem.jfif", "Rem.tiff"} < set(found)
     assert listing(folder) == found
     assert [path.name for path in find_references(tmp_path)["rem"]] == found
     assert sorted(path.name for path in picture_inbox(folder, GB).files()) == found
@@ -843,10 +844,43 @@ def test_broken_pictures_are_refused(tmp_path: Path, data: bytes) -> None:
 
 
 def test_a_film_is_no_picture_and_a_picture_no_film(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"expected a picture \(\.jpeg, \.jpg, \.png, \.webp\), got the ending \.mkv"):
+    with pytest.raises(InputError, match=r"expected a picture \(\.avif, .*, \.webp\), got the ending \.mkv"):
         picture_inbox(tmp_path, GB).begin("a.mkv", 5, "f")
     with pytest.raises(InputError, match=r"expected a film \(.*\), got the ending \.png"):
         film_inbox(tmp_path, GB).begin("a.png", 5, "f")
+
+
+def _moving(kind: str) -> bytes:
+    from PIL import Image
+
+    first, *rest = [Image.fromarray(drawing(seed)) for seed in range(3)]
+    target = io.BytesIO()
+    first.save(target, kind, save_all=True, append_images=rest, duration=100)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("a.gif", "GIF"), ("a.apng", "PNG"), ("a.webp", "WEBP"), ("a.avif", "AVIF")]
+)
+def test_a_picture_that_moves_is_a_film_and_a_still_one_is_none(tmp_path: Path, name: str, kind: str) -> None:
+    moving, still = _moving(kind), _picture(kind)
+    assert no_film(moving) == ""
+    upload = film_inbox(tmp_path, GB).begin(f"poster{name[1:]}", len(still), "g")
+    with pytest.raises(InputError, match=r"a still picture|a PNG picture|a WebP picture"):
+        send(upload, still)
+    assert listing(tmp_path) == []
+    (tmp_path / name).write_bytes(moving)
+    (tmp_path / f"poster{name[1:]}").write_bytes(still)
+    assert film_inbox(tmp_path, GB).files() == [tmp_path / name]
+
+
+def test_the_page_offers_the_pictures_that_are_taken() -> None:
+    vue = Path(receiving.__file__).parent / "vue"
+    offered = re.search(r'id="reference-file".*? accept="([^"]*)"', (vue / "cast.vue").read_text(encoding="utf-8"))
+    assert offered is not None
+    assert offered[1].split(",") == sorted(PICTURE_SUFFIXES)
+    films = (vue / "film.vue").read_text(encoding="utf-8")
+    assert all(suffix in films for suffix in ANIMATION_SUFFIXES)
 
 
 # ---------------------------------------------------------------------------------------------------------------- names

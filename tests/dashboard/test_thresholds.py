@@ -277,7 +277,16 @@ def test_quality_drops_as_many_as_a_rerun(share: float, figures: tuple[Given, Ca
 def test_lines_that_are_sharp_in_pixels_are_not_counted_as_blurred(
     make_output: MakeOutput, stills: Callable[..., Output]
 ) -> None:
-    other = {"face_px": 60, "luma_p95": 200, "luma_p05": 20, "contrast": 180, "noise": 0, "blockiness": 0, "blend": 0}
+    other = {
+        "face_px": 60,
+        "luma_p95": 200,
+        "luma_p05": 20,
+        "contrast": 180,
+        "noise": 0,
+        "blockiness": 0,
+        "combs": 0,
+        "blend": 0,
+    }
     rows = [
         QualityRow(id=f"f-00{n}", measured={**other, "blur": 3.0, "blur_px": px}, score=1)
         for n, px in enumerate((0.7, 2))

@@ -580,7 +580,16 @@ def test_settings_travel_as_toml_and_a_broken_file_changes_nothing(project: Path
 
 
 def test_reference_pictures_are_counted_by_character(project: Path) -> None:
-    for path in ("hana/1.png", "hana/2.png", "hana/.3.png", "rem/1.png", ".upload/1.png", "empty/.keep"):
+    for path in (
+        "hana/1.png",
+        "hana/2.avif",
+        "hana/.3.png",
+        "hana/notes.txt",
+        "ren/1.heic",
+        "rem/1.png",
+        ".upload/1.png",
+        "empty/.keep",
+    ):
         (project / "references" / path).parent.mkdir(parents=True, exist_ok=True)
         (project / "references" / path).touch()
     assert opened(project).cast_state()["references"] == [{"name": "hana", "count": 2}, {"name": "rem", "count": 1}]

@@ -499,7 +499,7 @@ def test_keyframes_are_found_by_seeking(tmp_path: Path) -> None:
     )
     with FilmReader(path) as reader:
         assert [f.pts_ms for f in reader.frames(keyframes=True)] == list(range(0, 10_000, 1000))
-        assert reader.keyframe_times(3000) == [3000, 6000, 9000]
+        assert [point.ms for point in reader.key_points(3000)] == [3000, 6000, 9000]
         assert [f.pts_ms for f in reader.samples([0, 500, 2500, 9999])] == [0, 2000, 9000]
 
 
@@ -511,15 +511,20 @@ def test_a_raw_stream_without_times_is_counted(tmp_path: Path) -> None:
     assert _times(raw) == list(range(0, 1000, 40))
     assert _times(raw, 480) == list(range(480, 1000, 40))
     with FilmReader(raw) as reader:
-        assert reader.keyframe_times(200) == []
+        assert reader.key_points(200) == []
 
 
-def test_the_largest_real_video_stream_is_the_film(tmp_path: Path) -> None:
+def test_the_default_video_stream_is_the_film_and_no_cover(tmp_path: Path) -> None:
     small = write_film(tmp_path / "small.mkv", [drawing(1, 160, 90)] * 24)
     large = write_film(tmp_path / "large.mkv", [drawing(2)] * 24)
     write_image(tmp_path / "cover.png", drawing(3, 640, 640))
     inputs = [ffmpeg.input(str(p)) for p in (large, _tone(tmp_path / "t.wav"), tmp_path / "cover.png")]
-    path = remux(small, tmp_path / "all.mp4", extra_inputs=inputs, **{"c:a": "aac", "disposition:v:2": "attached_pic"})
+    path = remux(
+        small,
+        tmp_path / "all.mp4",
+        extra_inputs=inputs,
+        **{"c:a": "aac", "disposition:v:0": 0, "disposition:v:1": "default", "disposition:v:2": "attached_pic"},
+    )
     assert (probe(path).width, probe(path).codec) == (320, "h264")
     assert np.abs(_first(path).astype(int) - drawing(2)).mean() < 12
     assert len(_times(path)) == 24

@@ -83,6 +83,12 @@ def noisy(picture: Picture, sigma: float) -> Picture:
     return scaled(picture + np.random.default_rng(1).normal(0, sigma, picture.shape), 1)
 
 
+def interlaced(picture: Picture, moved_px: int) -> Picture:
+    combed = picture.copy()
+    combed[1::2] = np.roll(picture, moved_px, axis=1)[1::2]
+    return combed
+
+
 @pytest.mark.parametrize("height", [50, 80, 160, 320])
 def test_a_clean_drawing_has_no_fault(height: int) -> None:
     assert faults(*draw(height)) == []
@@ -127,6 +133,7 @@ def test_a_blurred_background_and_few_lines_are_no_fault() -> None:
         pytest.param("blurred", lambda p, h: moved(p, round(0.2 * h), 90), id="tilt"),
         pytest.param("noisy", lambda p, h: noisy(p, 20), id="noise"),
         pytest.param("blocky", lambda p, h: coded(p, 8), id="blocks"),
+        pytest.param("combed", lambda p, h: interlaced(p, round(0.1 * h)), id="two moments"),
     ],
 )
 def test_each_defect_is_named(code: str, defect: Callable[[Picture, float], Picture], height: int) -> None:
