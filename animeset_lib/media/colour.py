@@ -122,7 +122,8 @@ def _standard(light: Floats) -> Picture:
     bent = np.where(brightest > _KNEE, _KNEE + (1 - _KNEE) * -np.expm1((_KNEE - brightest) / (1 - _KNEE)), brightest)
     light *= bent / np.maximum(brightest, 1e-6)
     # the square root spreads the dark levels before they are looked up
-    return _bytes_of()[np.rint(np.sqrt(np.clip(light, 0, 1)) * (_LEVELS - 1)).astype(np.int32)]
+    rgb: Picture = _bytes_of()[np.rint(np.sqrt(np.clip(light, 0, 1)) * (_LEVELS - 1)).astype(np.int32)]
+    return rgb
 
 
 @cache

@@ -28,7 +28,7 @@ def combing(luma: npt.NDArray[np.uint8], moving: npt.NDArray[np.bool_] | None = 
     luma = np.ascontiguousarray(luma[:, ::_EVERY])
     up, down, comb = (cv2.filter2D(luma, cv2.CV_16S, kernel, borderType=cv2.BORDER_REFLECT) for kernel in _KERNELS)
     stands_out = (cv2.min(up, down) > STEP) | (cv2.max(up, down) < -STEP)
-    combed = (stands_out & (cv2.absdiff(comb, 0) > 6 * STEP)).astype(np.uint8)
+    combed = (stands_out & (np.abs(comb) > 6 * STEP)).astype(np.uint8)
     combed[:2] = combed[-2:] = 0
     if moving is not None:
         combed &= moving[:, ::_EVERY]
