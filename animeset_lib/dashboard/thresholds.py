@@ -30,11 +30,12 @@ _PX = 132
 @dataclass(frozen=True)
 class _Limit:
     """`stage` holds the rows, `measure` gives a row's value (None: not measured, or dropped for something that is looked at before),
-    `low_is_bad` tells on which side the limit drops."""
+    `low_is_bad` tells on which side the limit drops, `axis` what the value is."""
 
     stage: StageType
     measure: Callable[[Any], float | None]
     low_is_bad: bool
+    axis: str
 
 
 def _measured(name: str) -> Callable[[Any], float | None]:
@@ -48,12 +49,18 @@ def _usable(measure: Callable[[Any], float | None], *before: str) -> Callable[[A
 
 
 EXPLORABLE: Mapping[str, _Limit] = {
-    "dedupe.ssim_min": _Limit(DedupeStage, lambda row: row.ssim, low_is_bad=False),
-    "dedupe.local_ssim_min": _Limit(DedupeStage, lambda row: row.local_ssim, low_is_bad=False),
-    "detect.score_min": _Limit(DetectStage, _usable(lambda row: row.score), low_is_bad=True),
-    "detect.min_face_px": _Limit(DetectStage, _usable(lambda row: row.face.height, "low_score"), low_is_bad=True),
+    "dedupe.ssim_min": _Limit(
+        DedupeStage, lambda row: row.ssim, False, "structural similarity to the kept still (0..1)"
+    ),
+    "dedupe.local_ssim_min": _Limit(
+        DedupeStage, lambda row: row.local_ssim, False, "structural similarity of the least similar part (0..1)"
+    ),
+    "detect.score_min": _Limit(DetectStage, _usable(lambda row: row.score), True, "score of the detector (0..1)"),
+    "detect.min_face_px": _Limit(
+        DetectStage, _usable(lambda row: row.face.height, "low_score"), True, "face height (px)"
+    ),
     **{
-        f"quality.{gate.limit}": _Limit(QualityStage, _measured(gate.measure), low_is_bad=gate.least)
+        f"quality.{gate.limit}": _Limit(QualityStage, _measured(gate.measure), gate.least, gate.axis)
         for gate in GATES.values()
     },
 }

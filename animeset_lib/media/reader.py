@@ -415,7 +415,12 @@ class FilmReader:
                 time = Fraction(0) if last is None else last + self._step
             else:
                 # a large step is a clock that was set anew, as in joined recordings; the packets said so before the frame came
-                if last is not None and last_given is not None and abs(given - last_given) > 1 and self._restarts > part:
+                if (
+                    last is not None
+                    and last_given is not None
+                    and abs(given - last_given) > 1
+                    and self._restarts > part
+                ):
                     part += 1
                     shift = shifts[part] * self._base if part < len(shifts) else last + self._step - given
                 last_given, time = given, given + shift

@@ -145,22 +145,5 @@ def histogram(run: Run, setting: str, value: float | None = None) -> Any:
     gone = f"{explored.dropped} of {explored.total} go, those {'left' if low_is_bad else 'right'} of the line"
     fig.whole_counts(axes.yaxis)
     what = "duplicates" if section == "dedupe" else "faces"
-    fig.labelled(axes, f"{setting} = {limit:g}{tried}: {gone}", _MEASURES.get(setting, unit), what)
+    fig.labelled(axes, f"{setting} = {limit:g}{tried}: {gone}", EXPLORABLE[setting].axis, what)
     return figure
-
-
-_MEASURES: Mapping[str, str] = {
-    "dedupe.ssim_min": "structural similarity to the kept still (0..1)",
-    "dedupe.local_ssim_min": "structural similarity of the least similar part (0..1)",
-    "detect.score_min": "score of the detector (0..1)",
-    "detect.min_face_px": "face height (px)",
-    "quality.dark_luma": "luma that the brightest 5 % of the face reach (0..255)",
-    "quality.bright_luma": "luma that the darkest 5 % of the face reach (0..255)",
-    "quality.flat_contrast": "contrast in the face (luma levels)",
-    "quality.blur_percent": "width of the drawn lines (% of the face height)",
-    "quality.noise_sigma": "noise (luma levels)",
-    "quality.blockiness": "steps on the codec's 8-px grid (luma levels)",
-    "quality.comb_share": "share of combed pixels in the worst block (0..1)",
-    "quality.blend_share": "share of another picture mixed in (0..1)",
-    "quality.min_face_px": "face height (px)",
-}

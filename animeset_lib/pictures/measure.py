@@ -13,10 +13,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from animeset_lib.media import combing
 from animeset_lib.records import Box
 
-__all__ = ["Mixture", "blockiness", "find_mixture", "line_width", "measure_face", "mixing_patch", "noise_sigma"]
+__all__ = [
+    "Mixture",
+    "blockiness",
+    "find_mixture",
+    "line_width",
+    "luma_around",
+    "measure_face",
+    "mixing_patch",
+    "noise_sigma",
+]
 
 Picture = npt.NDArray[np.uint8]
 Luma = npt.NDArray[np.uint8]
@@ -49,16 +57,12 @@ def measure_face(picture: Picture, face: Box) -> dict[str, float]:
     blur_px      the same in pixels of the still
     noise        robust sigma of luma in the flattest parts of the head, 0..255
     blockiness   how many luma levels steps on one phase of the 8-px grid exceed the others, over head and shoulders
-    combs        share of combed pixels in the worst block of 16x16, over head and shoulders (`media.combing`)
     face_px      height of the face box in px
     """
-    height, width = picture.shape[:2]
     inner = _cut(picture, face)
     gray = _gray(inner)
     p02, p05, p95, p98 = (float(v) for v in np.percentile(gray, (2, 5, 95, 98)))
     head = _gray(_cut(picture, face.grown(0.1, 0.25, 0.1, 0.08)))
-    shoulders = (face.grown(0.6, 0.6, 0.6, 1.0).clip(width, height)) or face
-    around = _gray(_cut(picture, shoulders))
     blur_px = line_width(head, face.height)
     return {
         "luma_mean": float(gray.mean()),
@@ -69,10 +73,15 @@ def measure_face(picture: Picture, face: Box) -> dict[str, float]:
         "blur": 100 * blur_px / face.height,
         "blur_px": blur_px,
         "noise": noise_sigma(head),
-        "blockiness": blockiness(around),
-        "combs": combing(around),
+        "blockiness": blockiness(luma_around(picture, face)),
         "face_px": face.height,
     }
+
+
+def luma_around(picture: Picture, face: Box) -> Luma:
+    """`(h, w)` uint8 luma of head and shoulders around `face`."""
+    height, width = picture.shape[:2]
+    return _gray(_cut(picture, face.grown(0.6, 0.6, 0.6, 1.0).clip(width, height) or face))
 
 
 def line_width(gray: Luma, face_px: float) -> float:

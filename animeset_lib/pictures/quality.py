@@ -22,8 +22,8 @@ from animeset_lib.cast.cast import CastStage
 from animeset_lib.cast.detect import DetectStage
 from animeset_lib.errors import InputError
 from animeset_lib.frames.extract import ExtractStage
-from animeset_lib.media import Picture, read_image
-from animeset_lib.pictures.measure import find_mixture, measure_face, mixing_patch
+from animeset_lib.media import Picture, combing, read_image
+from animeset_lib.pictures.measure import find_mixture, luma_around, measure_face, mixing_patch
 from animeset_lib.records import UNREADABLE, Box, Frame, QualityRow, Reason
 from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
 from animeset_lib.settings import QualitySettings
@@ -75,17 +75,21 @@ class QualityNotes(Notes):
 class Gate:
     """Drops a figure for one value: `measure` is its name among the measured ones, `limit` the setting's name.
 
+    axis      what the value is, with its unit
     least     the limit is the least that is allowed, not the most
     why       sentence with the places {value} and {limit}
     forgives  measured values with which it never drops
+    of        gives the value of a still and a face in it; None where `measure_face` or the stage does
     """
 
     reason: Reason
     measure: str
     limit: str
+    axis: str
     least: bool
     why: str
     forgives: Callable[[Mapping[str, float]], bool] = lambda measured: False
+    of: Callable[[Picture, Box], float] | None = None
 
 
 GATES: Mapping[str, Gate] = {
@@ -93,6 +97,7 @@ GATES: Mapping[str, Gate] = {
         Reason("Too small to train on", "Zu klein fürs Training", "The face or the crop has too few pixels."),
         "face_px",
         "min_face_px",
+        "face height (px)",
         least=True,
         why="the face is {value:.0f} px high, at least {limit} are needed",
     ),
@@ -100,6 +105,7 @@ GATES: Mapping[str, Gate] = {
         Reason("Too dark", "Zu dunkel", "Even the brightest parts of the face are dark."),
         "luma_p95",
         "dark_luma",
+        "luma that the brightest 5 % of the face reach (0..255)",
         least=True,
         why="the brightest 5 % of the face reach luma {value:.0f}, at least {limit:g} is needed",
     ),
@@ -107,6 +113,7 @@ GATES: Mapping[str, Gate] = {
         Reason("Too bright", "Zu hell", "Even the darkest parts of the face are bright."),
         "luma_p05",
         "bright_luma",
+        "luma that the darkest 5 % of the face reach (0..255)",
         least=False,
         why="the darkest 5 % of the face reach luma {value:.0f}, at most {limit:g} is allowed",
     ),
@@ -114,6 +121,7 @@ GATES: Mapping[str, Gate] = {
         Reason("Too little contrast", "Zu wenig Kontrast", "Bright and dark parts of the face hardly differ."),
         "contrast",
         "flat_contrast",
+        "contrast in the face (luma levels)",
         least=True,
         why="contrast in the face is {value:.0f} levels, at least {limit:g} are needed",
     ),
@@ -121,6 +129,7 @@ GATES: Mapping[str, Gate] = {
         Reason("Dissolve or fade", "Blende", "Another picture or a plain colour is mixed in."),
         "blend",
         "blend_share",
+        "share of another picture mixed in (0..1)",
         least=False,
         why="{value:.0%} of another picture or plain colour is mixed in (dissolve or fade), at most {limit:.0%} is allowed",
     ),
@@ -128,6 +137,7 @@ GATES: Mapping[str, Gate] = {
         Reason("Blurred", "Unscharf", "The drawn lines are soft for the size of the face."),
         "blur",
         "blur_percent",
+        "width of the drawn lines (% of the face height)",
         least=False,
         why="lines are {value:.2f} % of the face height soft, at most {limit:g} % is allowed",
         forgives=lambda measured: measured["blur_px"] <= _SHARP_PX,
@@ -136,6 +146,7 @@ GATES: Mapping[str, Gate] = {
         Reason("Noisy", "Verrauscht", "There is grain or noise in flat parts."),
         "noise",
         "noise_sigma",
+        "noise (luma levels)",
         least=False,
         why="noise is {value:.1f} levels, at most {limit:g} is allowed",
     ),
@@ -143,6 +154,7 @@ GATES: Mapping[str, Gate] = {
         Reason("Coding blocks", "Kompressionsblöcke", "The codec's blocks are seen."),
         "blockiness",
         "blockiness",
+        "steps on the codec's 8-px grid (luma levels)",
         least=False,
         why="coding blocks stand out by {value:.2f} levels, at most {limit:g} is allowed",
     ),
@@ -150,8 +162,10 @@ GATES: Mapping[str, Gate] = {
         Reason("Combed", "Kammartefakte", "Every other line shows another moment, as interlaced film does."),
         "combs",
         "comb_share",
+        "share of combed pixels in the worst block (0..1)",
         least=False,
         why="{value:.0%} of a part of the picture is combed (interlaced), at most {limit:.0%} is allowed",
+        of=lambda still, face: combing(luma_around(still, face)),
     ),
 }
 """Code → gate; the first one beyond its limit names the reason. Another gate is an entry here, its limit in `QualitySettings`, and the limit's
@@ -200,7 +214,9 @@ class QualityStage(Stage[QualityItem, QualityRow, QualityNotes]):
 
         for item in batch:
             try:
-                measured = measure_face(read(item.still), item.face)
+                still = read(item.still)
+                measured = measure_face(still, item.face)
+                measured |= {gate.measure: gate.of(still, item.face) for gate in GATES.values() if gate.of}
                 measured["blend"] = _blend_share(item, reduce)
             except InputError as error:
                 yield QualityRow(id=item.id, measured={}, score=0, dropped="unreadable", why=str(error))

@@ -15,7 +15,7 @@ from animeset_lib.cast.detect import DetectStage
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
 from animeset_lib.pictures.measure import find_mixture, measure_face, mixing_patch
-from animeset_lib.pictures.quality import QualityStage, find_faults, rate
+from animeset_lib.pictures.quality import GATES, QualityStage, find_faults, rate
 from animeset_lib.records import Box, CastRow, Frame, QualityRow, Region
 from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import QualitySettings
@@ -59,7 +59,8 @@ def draw(
 
 
 def faults(picture: Picture, face: Box, limits: QualitySettings = LIMITS) -> list[str]:
-    return list(find_faults({**measure_face(picture, face), "blend": 0.0}, limits))
+    own = {gate.measure: gate.of(picture, face) for gate in GATES.values() if gate.of}
+    return list(find_faults({**measure_face(picture, face), **own, "blend": 0.0}, limits))
 
 
 def scaled(picture: Picture, gain: float, offset: float = 0) -> Picture:
@@ -150,7 +151,7 @@ def test_blur_is_measured_against_the_face_not_the_pixels() -> None:
 
 def test_too_small_and_every_sentence_has_its_numbers() -> None:
     picture, face = draw(30)
-    found = find_faults({**measure_face(picture, face), "blend": 0.0}, LIMITS)
+    found = find_faults({**measure_face(picture, face), "blend": 0.0, "combs": 0.0}, LIMITS)
     assert next(iter(found)) == "too_small"
     assert found["too_small"] == "the face is 30 px high, at least 48 are needed"
 
