@@ -39,7 +39,7 @@ from animeset_lib.words.spelling import clean_tag, spelled
 from animeset_lib.words.tag import mcut
 from animeset_lib.words.vocabulary import category_of
 
-__all__ = ["RegularisationEntry", "RegularisationNotes", "RegularisationStage", "published_entries", "spread"]
+__all__ = ["RegularisationNotes", "RegularisationStage", "published_entries", "spread"]
 
 _THUMB = (48, 27)
 """Width and height of the pictures that are compared, whatever the film's ratio."""
@@ -248,51 +248,33 @@ class RegularisationStage(WholeStage[RegularisationRow, RegularisationNotes]):
         return ", ".join(dict.fromkeys([*words, *([style] if style else [])])), said
 
 
-@dataclass(frozen=True)
-class RegularisationEntry:
-    """One picture as it is published: the stage's file, and below `regularisation/` its name, its caption's name and text, and its row."""
-
-    source: Path
-    image: str
-    caption: str
-    text: str
-    row: dict[str, Any]
-
-
 def published_entries(
     regularisation: Output[RegularisationRow, RegularisationNotes], film: Film
-) -> list[RegularisationEntry]:
-    """What the dataset stage lays out below `regularisation/`, in the film's order: `images/`, `captions/` and the lines of `metadata.jsonl`."""
+) -> list[tuple[Path, dict[str, Any]]]:
+    """What the dataset stage lays out below `regularisation/`, in the film's order: the stage's picture, and its row of `metadata.jsonl`, which says
+    its name there (`file_name`) and its caption (`text`)."""
     entries = []
     for number, row in enumerate(regularisation.kept, start=1):
         assert row.file is not None, "a kept row has its picture"
         source = regularisation.path / row.file
-        stem = f"scenery_{number:04d}"
-        entries.append(
-            RegularisationEntry(
-                source=source,
-                image=f"images/{stem}.png",
-                caption=f"captions/{stem}.txt",
-                text=row.caption,
-                row={
-                    "file_name": f"images/{stem}.png",
-                    "text": row.caption,
-                    "tags": list(row.tags),
-                    "tag_scores": row.tags,
-                    "framing": "frame",
-                    "width": row.width,
-                    "height": row.height,
-                    "film": film.source_name,
-                    "film_id": film.id,
-                    "time_ms": row.pts_ms,
-                    "shot": row.shot,
-                    "frame": row.id,
-                    "box": list(row.box.xyxy),
-                    "tagger": row.tagger,
-                    "sha256": sha256_of(source),
-                },
-            )
-        )
+        said = {
+            "file_name": f"images/scenery_{number:04d}.png",
+            "text": row.caption,
+            "tags": list(row.tags),
+            "tag_scores": row.tags,
+            "framing": "frame",
+            "width": row.width,
+            "height": row.height,
+            "film": film.source_name,
+            "film_id": film.id,
+            "time_ms": row.pts_ms,
+            "shot": row.shot,
+            "frame": row.id,
+            "box": list(row.box.xyxy),
+            "tagger": row.tagger,
+            "sha256": sha256_of(source),
+        }
+        entries.append((source, said))
     return entries
 
 
