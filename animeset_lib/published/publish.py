@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from animeset_lib.errors import AnimesetError, BusyError, InputError
 from animeset_lib.published.layout import caption_of_a_picture
 from animeset_lib.records import Film
-from animeset_lib.run.store import _atomic, free_name, full_disk_as, parse_json, remove_tree, write_json, write_text
+from animeset_lib.run.store import atomic, free_name, full_disk_as, parse_json, remove_tree, write_json, write_text
 from animeset_lib.system import replace_path, sha256_of, sync
 
 __all__ = [
@@ -329,7 +329,7 @@ def put_text(path: Path, text: str) -> None:
     try:
         write_text(path, text)
     except UnicodeEncodeError:
-        with _atomic(path) as temporary:
+        with atomic(path) as temporary:
             temporary.write_bytes(text.encode("utf-8", "surrogateescape"))
 
 
