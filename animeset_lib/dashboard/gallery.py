@@ -310,7 +310,7 @@ def _difference(change: Change) -> str:
 
 
 def _character(name: str, pictures: Sequence[CaptionedPicture]) -> dict[str, Any]:
-    coverage = {aspect: _counted(getattr(picture, aspect) for picture in pictures) for aspect in _ASPECTS}
+    coverage = {aspect: _counted(picture.said(aspect) for picture in pictures) for aspect in _ASPECTS}
     wanted = {"framing": get_args(Framing), "emotion": EXPRESSIONS}
     missing = {}
     for aspect, values in wanted.items():
@@ -338,7 +338,7 @@ def _picture(picture: CaptionedPicture) -> dict[str, Any]:
     return {
         "image": picture.image,
         "caption": picture.caption,
-        **{aspect: getattr(picture, aspect) for aspect in _ASPECTS},
+        **{aspect: picture.said(aspect) for aspect in _ASPECTS},
         "time_ms": picture.time_ms,
         "edited": picture.edited,
         "problem": picture.problem,

@@ -182,7 +182,7 @@ def make_plan(film: PublishedFilm, options: ExportOptions) -> ExportPlan:
             )
             for character, times in zip(chosen, repeats, strict=True)
         ),
-        regularisation=film.regularisation.pictures,
+        regularisation=film.regularisation,
         film_ids=film.film_ids,
         sources=film.sources,
         resolution=resolution,

@@ -25,7 +25,7 @@ from animeset_lib.published.layout import (
     real_path,
     visible_files,
 )
-from animeset_lib.published.publish import read_manifest
+from animeset_lib.published.publish import manifest_of
 from animeset_lib.run.store import parse_json
 from animeset_lib.system import sha256_of
 from animeset_lib.words.line import trigger_in
@@ -36,7 +36,6 @@ __all__ = [
     "CharacterSet",
     "ExportPicture",
     "PublishedFilm",
-    "RegularisationSet",
     "caption_tags",
     "read_film",
 ]
@@ -96,13 +95,6 @@ class CharacterSet:
 
 
 @dataclass(frozen=True)
-class RegularisationSet:
-    """Pictures that show none of the characters; may be empty."""
-
-    pictures: tuple[ExportPicture, ...] = ()
-
-
-@dataclass(frozen=True)
 class PublishedFilm:
     """What a published folder holds. `settings` are those of the run that made it; `notes` say what was left out, and why."""
 
@@ -112,7 +104,8 @@ class PublishedFilm:
     sources: tuple[str, ...]
     settings: Mapping[str, Any]
     characters: tuple[CharacterSet, ...]
-    regularisation: RegularisationSet
+    regularisation: tuple[ExportPicture, ...]
+    """Pictures that show none of the characters."""
     notes: tuple[str, ...]
     cast: CastFile | None = None
     """Whom the film knows by which vectors; None where it does not say."""
@@ -136,12 +129,7 @@ def caption_tags(caption: str) -> tuple[str, ...]:
 
 def read_film(folder: Path) -> PublishedFilm:
     """Read `output/<film>` as it is now. Raises `InputError` when it is no published film or holds no picture that can be used."""
-    manifest = read_manifest(folder)
-    if "film" not in manifest:
-        raise InputError(
-            f"{folder} is no published film: expected a folder with animeset.json as `animeset run` leaves it below output/, got "
-            f"{'a folder without one' if folder.is_dir() else 'no folder'}; give such a folder, or a film's name"
-        )
+    manifest = manifest_of(folder)
     notes: list[str] = []
     characters = []
     for place in character_folders(folder):
@@ -171,7 +159,7 @@ def read_film(folder: Path) -> PublishedFilm:
         sources=(str(manifest.get("source", folder.name)),),
         settings=settings if isinstance(settings := manifest.get("settings"), Mapping) else {},
         characters=tuple(characters),
-        regularisation=RegularisationSet(regularisation),
+        regularisation=regularisation,
         cast=_cast(folder / "cast.json", folder, notes),
         notes=tuple(notes),
     )
@@ -228,18 +216,9 @@ def _picture(
     size = _size(path)
     if size is None:
         return None, "it cannot be read as a picture; make it again or remove it"
-    mask: Path | None = base / "masks" / f"{path.stem}.png"
-    if mask is not None and not mask.is_file():
-        mask = None
-    elif mask is not None and not is_inside(mask, film):
-        notes.append(f"{base.parent.name}: the mask of {path.name} is not used: {_OUTSIDE}")
-        mask = None
-    elif mask is not None and (mask_size := _size(mask)) != size:
-        shown = "unreadable" if mask_size is None else f"{mask_size[0]}x{mask_size[1]}"
-        notes.append(
-            f"{base.parent.name}: the mask of {path.name} is not used: expected {size[0]}x{size[1]}, got {shown}"
-        )
-        mask = None
+    mask = base / "masks" / f"{path.stem}.png"
+    if fault := _fault_of_mask(mask, size, film):
+        notes.append(f"{base.parent.name}: the mask of {path.name} is not used: {fault}")
     said: dict[str, Any] = {name: str(row.get(name) or UNKNOWN) for name in _ATTRIBUTES}
     said |= {name: _whole(row.get(name)) for name in ("time_ms", "shot", "rank")}
     picture = ExportPicture(
@@ -250,11 +229,22 @@ def _picture(
         sha256=sha256_of(path),
         width=size[0],
         height=size[1],
-        mask=mask,
+        mask=mask if mask.is_file() and not fault else None,
         row=row,
         **said,
     )
     return picture, ""
+
+
+def _fault_of_mask(mask: Path, size: tuple[int, int], film: Path) -> str:
+    """Why a mask cannot be that of a picture of this size; empty when it can, or there is none."""
+    if not mask.is_file():
+        return ""
+    if not is_inside(mask, film):
+        return _OUTSIDE
+    found = _size(mask)
+    shown = "unreadable" if found is None else f"{found[0]}x{found[1]}"
+    return "" if found == size else f"expected {size[0]}x{size[1]}, got {shown}"
 
 
 def _caption(path: Path, film: Path) -> tuple[str | None, str]:

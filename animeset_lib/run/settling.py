@@ -121,35 +121,43 @@ def settle(
     for face, cluster in zip(ids, clusters, strict=True):
         if cluster != _NOISE:
             members[cluster].append(face)
-    for cluster in sorted(members):
-        for question in (who, use):
-            decided, alone = question.decided, question.alone
-            group = [decided[face] for face in members[cluster] if face in decided and face not in alone]
-            free = [face for face in members[cluster] if face not in decided]
-            leader, sentence = _leader(cluster, group, free, restored)
-            told += [sentence] if sentence else []
-            if leader is not None:
-                question.leading[cluster] = leader
+    told += [
+        sentence
+        for cluster in sorted(members)
+        for question in (who, use)
+        if (sentence := question.lead(cluster, members[cluster], restored))
+    ]
+    faces = tuple(
+        _settled(face, cluster, None if cluster == _NOISE else (names[cluster], sources[cluster]), who, use, restored)
+        for face, cluster in zip(ids, clusters, strict=True)
+    )
+    return Settlement(faces, tuple(told), len((who.decided.keys() | use.decided.keys()) - here))
 
-    faces = []
-    for face, cluster in zip(ids, clusters, strict=True):
-        verdict, drop = who.opinion(face, cluster, restored), use.opinion(face, cluster, restored)
-        character: str | None = None
-        source: Source = "noise"
-        if verdict is not None:
-            character, source = verdict.character, "decision"
-        elif cluster != _NOISE:
-            character, source = names[cluster], sources[cluster]
-        dropped: Dropped | None = None if character is not None else "noise"
-        why = ""
-        if verdict is not None and character is None:
-            dropped = "not_a_character"
-            why = f"{who.said_of(face)}: not a character ({verdict.named})"
-        elif drop is not None:
-            dropped = "by_hand"
-            why = f"{use.said_of(face)}: do not use this picture ({drop.named})"
-        faces.append(Settled(character, source, dropped, why, verdict or drop, face in who.decided))
-    return Settlement(tuple(faces), tuple(told), len((who.decided.keys() | use.decided.keys()) - here))
+
+def _settled(
+    face: str,
+    cluster: int,
+    machine: tuple[str, Source] | None,
+    who: _Question,
+    use: _Question,
+    restored: Collection[str],
+) -> Settled:
+    """What one face is; `machine` is whom the machine takes it for and why, None for noise."""
+    verdict, drop = who.opinion(face, cluster, restored), use.opinion(face, cluster, restored)
+    character: str | None
+    source: Source
+    character, source = machine or (None, "noise")
+    if verdict is not None:
+        character, source = verdict.character, "decision"
+    dropped: Dropped | None = None if character is not None else "noise"
+    why = ""
+    if verdict is not None and character is None:
+        dropped = "not_a_character"
+        why = f"{who.said_of(face)}: not a character ({verdict.named})"
+    elif drop is not None:
+        dropped = "by_hand"
+        why = f"{use.said_of(face)}: do not use this picture ({drop.named})"
+    return Settled(character, source, dropped, why, verdict or drop, face in who.decided)
 
 
 @dataclass(frozen=True)
@@ -164,6 +172,15 @@ class _Question:
         leader = self.leading.get(cluster)
         follows = leader is not None and (leader.character is not None or face not in restored)
         return self.decided.get(face, leader if follows else None)
+
+    def lead(self, cluster: int, members: Sequence[str], restored: Collection[str]) -> str:
+        """Find the decision that a cluster follows; a sentence, if there is one to say."""
+        group = [self.decided[face] for face in members if face in self.decided and face not in self.alone]
+        free = [face for face in members if face not in self.decided]
+        leader, sentence = _leader(cluster, group, free, restored)
+        if leader is not None:
+            self.leading[cluster] = leader
+        return sentence
 
     def said_of(self, face: str) -> str:
         return "you said" if face in self.decided else "you said of its group"
