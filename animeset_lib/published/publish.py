@@ -282,18 +282,15 @@ def hold_folder(folder: Path, patience_s: float = _PATIENCE_S) -> Iterator[None]
     """
     path = _lock_file(folder)
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
     try:
-        lock.acquire(timeout=patience_s)
+        held = FileLock(path).acquire(timeout=patience_s)
     except Timeout:
         raise BusyError(
             f"another window or process is editing or packing {folder.name} and was not done after {patience_s:.0f} s; "
             "nothing was changed, try again in a moment"
         ) from None
-    try:
+    with held:
         yield
-    finally:
-        lock.release()
 
 
 def _hold_if_used(folder: Path) -> AbstractContextManager[None]:
