@@ -106,7 +106,7 @@ def list_captions(
     captions = _open(context, output, reading=True)
     pictures = [picture for picture in captions.select(which.of(captions)) if picture.edited or not edited]
     if as_json:
-        print(json.dumps([asdict(picture) for picture in pictures], ensure_ascii=False))
+        print(json.dumps([picture.as_json() for picture in pictures], ensure_ascii=False))
         return
     for picture in pictures:
         say(f"{'*' if picture.edited else ' '} {PurePosixPath(picture.image).stem}  {picture.caption}")

@@ -52,7 +52,7 @@ _TAGS = 200
 _WORDS = 60
 """Longest part of an edit's words, in characters."""
 _ASPECTS = ("framing", "outfit", "emotion", "background")
-_SHOWN_FIELDS = ("image", "caption", *_ASPECTS, "time_ms", "edited", "problem")
+_SHOWN_FIELDS = ("image", "caption", "time_ms", "edited", "problem")
 # fmt: off
 EXPRESSIONS = (
     "smile", "laughing", "serious", "expressionless", "surprised", "embarrassed", "sad", "crying", "angry", "scared",
@@ -103,7 +103,11 @@ class Gallery:
             "characters": [_character(name, pictures) for name, pictures in sets.items()],
             "selected": self._selected,
             "trigger": trigger,
-            "pictures": [{field: getattr(picture, field) for field in _SHOWN_FIELDS} for picture in selected],
+            "pictures": [
+                {name: getattr(picture, name) for name in _SHOWN_FIELDS}
+                | {aspect: picture.said(aspect) for aspect in _ASPECTS}
+                for picture in selected
+            ],
             "tags": [[tag, count] for tag, count in tags if tag_key(tag) != tag_key(trigger)][:_TAGS],
             "pending": self._preview_state(),
             "can_undo": self._captions.can_undo,
@@ -276,7 +280,7 @@ def _difference(change: Change) -> str:
 
 
 def _character(name: str, pictures: Sequence[CaptionedPicture]) -> dict[str, Any]:
-    coverage = {aspect: _counted(getattr(picture, aspect) for picture in pictures) for aspect in _ASPECTS}
+    coverage = {aspect: _counted(picture.said(aspect) for picture in pictures) for aspect in _ASPECTS}
     missing: dict[str, list[str]] = {}
     for aspect, values in {"framing": get_args(Framing), "emotion": EXPRESSIONS}.items():
         found = {value for value, _ in coverage[aspect]}

@@ -7,8 +7,8 @@ So "never shown" means that no usable picture of the film shows it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from animeset_lib.dataset.selection import PictureCandidate
@@ -25,7 +25,6 @@ __all__ = [
     "Cell",
     "Coverage",
     "Gap",
-    "Moment",
     "Value",
     "aspect_words",
     "coverage",
@@ -40,18 +39,12 @@ _ENOUGH_KNOWN = 0.25
 """What an aspect never shows is said only where it is known for at least this share of the candidates."""
 
 # The values a trainer would like to see, in the order in which they are shown, each with the values that do as well.
-_USUAL: Mapping[str, Mapping[str, frozenset[str]]] = {
-    "framing": {framing: frozenset({framing}) for framing in FRAMINGS},
-    "view": {view: frozenset({view}) for view in ("front", "side", "behind")},
-    "emotion": {
-        "smile": frozenset({"smile", "grin", "laughing"}),
-        "angry": frozenset({"angry"}),
-        "sad": frozenset({"sad", "crying"}),
-        "surprised": frozenset({"surprised"}),
-        "crying": frozenset({"crying"}),
-    },
-    "surroundings": {"indoors": frozenset({"indoors"}), "outdoors": frozenset({"outdoors"})},
-    "time_of_day": {"day": frozenset({"day"}), "night": frozenset({"night"})},
+_USUAL: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "framing": dict.fromkeys(FRAMINGS, ()),
+    "view": {"front": (), "side": (), "behind": ()},
+    "emotion": {"smile": ("grin", "laughing"), "angry": (), "sad": ("crying",), "surprised": (), "crying": ()},
+    "surroundings": {"indoors": (), "outdoors": ()},
+    "time_of_day": {"day": (), "night": ()},
 }
 NEVER_THIN = ("background", "part", "shot")
 """Aspects of which every value may be rare: no set shows every place or every shot three times."""
@@ -98,7 +91,6 @@ class Value:
     """One value of an aspect: how many candidates have it, and how many of the chosen pictures. `name` is the machine's key."""
 
     name: str
-    words: str
     film: int
     set: int
 
@@ -108,7 +100,6 @@ class Aspect:
     """One way to look at the pictures. `values` are those that are there, the usual order or the commonest first, `unknown` last."""
 
     name: str
-    words: str
     values: tuple[Value, ...]
 
     @property
@@ -140,19 +131,12 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class Moment:
-    """When a candidate is seen, and whether it was chosen."""
-
-    pts_ms: int
-    chosen: bool
-
-
-@dataclass(frozen=True)
 class Coverage:
     """One character's coverage.
 
-    `cells` are all outfits, the commonest first and `unknown` last, each in all framings that were wished or are there; `moments` one per
-    candidate, in order of time; `shots_ms` first and last moment of each of the film's shots in which there is a candidate.
+    `cells` are all outfits, the commonest first and `unknown` last, each in all framings that were wished or are there; `moments` when each
+    candidate is seen and whether it was chosen, in order of time; `shots_ms` first and last moment of each of the film's shots in which there is
+    a candidate.
     """
 
     character: str
@@ -161,7 +145,7 @@ class Coverage:
     span_ms: tuple[int, int]
     aspects: tuple[Aspect, ...]
     cells: tuple[Cell, ...]
-    moments: tuple[Moment, ...]
+    moments: tuple[tuple[int, bool], ...]
     shots_ms: tuple[tuple[int, int], ...]
     film_shots: int
     never_shown: tuple[Gap, ...]
@@ -188,7 +172,7 @@ class Coverage:
             },
             "outfit_by_framing": table,
             **{
-                name: [{**gap.__dict__} for gap in getattr(self, name)]
+                name: [asdict(gap) for gap in getattr(self, name)]
                 for name in ("never_shown", "not_in_set", "thin", "not_measurable")
             },
         }
@@ -222,35 +206,10 @@ def coverage(
         "part": lambda c: str(_part(c.pts_ms, span_ms)),
         "shot": lambda c: str(c.shot),
     }
-    aspects = tuple(
-        _aspect(name, [read(c) for c in pool], [c.id in rank for c in pool]) for name, read in readings.items()
-    )
-    never: list[Gap] = []
-    left_out: list[Gap] = []
-    thin: list[Gap] = []
-    unmeasured: list[Gap] = []
-    for aspect in aspects:
-        if pool and aspect.known < _ENOUGH_KNOWN * len(pool):
-            unmeasured.append(_not_measured(aspect, len(pool)))
-        elif pool and aspect.name in _USUAL:
-            seen = {value.name for value in aspect.values if value.film}
-            if aspect.name == "emotion":  # a rare one may have joined its neighbour's sub-set
-                seen |= {emotion_of(c.tags) for c in pool}
-            for usual, as_good in _USUAL[aspect.name].items():
-                if not as_good & seen and (aspect.name != "framing" or usual in wished_framings):
-                    never.append(_never(aspect, usual, len(pool)))
-        if aspect.name == "shot":
-            continue
-        for value in aspect.values:
-            if value.name == UNKNOWN or not value.film:
-                continue
-            what = f"{aspect.words} {value.words}"
-            if not value.set:
-                words = f"{what}: {counted(value.film, 'usable picture')} in the film, none in the set"
-                left_out.append(Gap(aspect.name, value.name, value.film, 0, words))
-            elif value.set < THIN and aspect.name not in NEVER_THIN:
-                words = f"{what}: {value.set} in the set, {counted(value.film, 'usable picture')} in the film"
-                thin.append(Gap(aspect.name, value.name, value.film, value.set, words))
+    taken = [c.id in rank for c in pool]
+    aspects = tuple(_aspect(name, [read(c) for c in pool], taken) for name, read in readings.items())
+    measured = [aspect for aspect in aspects if aspect.known >= _ENOUGH_KNOWN * len(pool)]
+    lacking = [gap for aspect in aspects if aspect.name != "shot" for gap in _lacking(aspect)]
     shown = sorted({c.shot for c in pool if c.shot < len(shots_ms)})
     return Coverage(
         character=character,
@@ -259,13 +218,13 @@ def coverage(
         span_ms=span_ms,
         aspects=aspects,
         cells=_cells(pool, rank, [f for f in FRAMINGS if f in wished_framings or any(c.framing == f for c in pool)]),
-        moments=tuple(Moment(c.pts_ms, c.id in rank) for c in sorted(pool, key=lambda c: (c.pts_ms, c.id))),
+        moments=tuple((c.pts_ms, c.id in rank) for c in sorted(pool, key=lambda c: (c.pts_ms, c.id))),
         shots_ms=tuple(shots_ms[shot] for shot in shown),
         film_shots=len(shots_ms),
-        never_shown=tuple(never),
-        not_in_set=tuple(left_out),
-        thin=tuple(thin),
-        not_measurable=tuple(unmeasured),
+        never_shown=tuple(gap for aspect in measured for gap in _never(aspect, pool, wished_framings)),
+        not_in_set=tuple(gap for gap in lacking if not gap.set),
+        thin=tuple(gap for gap in lacking if gap.set),
+        not_measurable=tuple(_not_measured(aspect, len(pool)) for aspect in aspects if aspect not in measured),
     )
 
 
@@ -277,21 +236,12 @@ def _aspect(name: str, values: Sequence[str], chosen: Sequence[bool]) -> Aspect:
         film.update(dict.fromkeys(_ORDER[name], 0))
     order = _ORDER.get(name, ())
 
-    def place(value: str) -> tuple[bool, int, int, tuple[int, str]]:
+    def place(value: str) -> tuple[bool, int, int, str]:
         in_order = order.index(value) if value in order else len(order)
         # shots by number
-        return (
-            value == UNKNOWN,
-            in_order,
-            0 if name == "shot" else -film[value],
-            (len(value) if name == "shot" else 0, value),
-        )
+        return value == UNKNOWN, in_order, len(value) if name == "shot" else -film[value], value
 
-    return Aspect(
-        name,
-        aspect_words(name),
-        tuple(Value(value, value_words(name, value), film[value], in_set[value]) for value in sorted(film, key=place)),
-    )
+    return Aspect(name, tuple(Value(value, film[value], in_set[value]) for value in sorted(film, key=place)))
 
 
 def aspect_words(aspect: str) -> str:
@@ -304,22 +254,36 @@ def value_words(aspect: str, value: str) -> str:
     return "not known" if value == UNKNOWN else _VALUE_WORDS.get((aspect, value), value.replace("_", " "))
 
 
-def _never(aspect: Aspect, value: str, candidates: int) -> Gap:
-    of = (
-        counted(candidates, "usable picture")
-        if aspect.known == candidates
-        else f"{counted(aspect.known, 'usable picture')} of which it is known"
-    )
-    return Gap(aspect.name, value, 0, 0, f"{aspect.words} {value_words(aspect.name, value)}: on none of the {of}")
+def _never(aspect: Aspect, pool: Sequence[PictureCandidate], wished_framings: Sequence[Framing]) -> Iterator[Gap]:
+    """The usual values of an aspect that no candidate has."""
+    seen = {value.name for value in aspect.values if value.film}
+    if aspect.name == "emotion":  # a rare one may have joined its neighbour's sub-set
+        seen |= {emotion_of(c.tags) for c in pool}
+    of = counted(aspect.known, "usable picture") + (" of which it is known" if aspect.known < len(pool) else "")
+    for usual, as_good in _USUAL.get(aspect.name, {}).items() if pool else ():
+        if seen.isdisjoint((usual, *as_good)) and (aspect.name != "framing" or usual in wished_framings):
+            words = f"{aspect_words(aspect.name)} {value_words(aspect.name, usual)}: on none of the {of}"
+            yield Gap(aspect.name, usual, 0, 0, words)
+
+
+def _lacking(aspect: Aspect) -> Iterator[Gap]:
+    """The values of which the set has none, or few, though the film has some."""
+    for value in aspect.values:
+        what = f"{aspect_words(aspect.name)} {value_words(aspect.name, value.name)}"
+        in_film = f"{counted(value.film, 'usable picture')} in the film"
+        if value.name == UNKNOWN or not value.film:
+            continue
+        if not value.set:
+            yield Gap(aspect.name, value.name, value.film, 0, f"{what}: {in_film}, none in the set")
+        elif value.set < THIN and aspect.name not in NEVER_THIN:
+            yield Gap(aspect.name, value.name, value.film, value.set, f"{what}: {value.set} in the set, {in_film}")
 
 
 def _not_measured(aspect: Aspect, candidates: int) -> Gap:
-    words = (
-        f"{aspect.words}: known of only {aspect.known} of {candidates} pictures, too few to say what the film never shows"
-        if aspect.known
-        else f"{aspect.words}: not measurable with this tagger"
-    )
-    return Gap(aspect.name, "", aspect.known, 0, words)
+    words = "not measurable with this tagger"
+    if aspect.known:
+        words = f"known of only {aspect.known} of {candidates} pictures, too few to say what the film never shows"
+    return Gap(aspect.name, "", aspect.known, 0, f"{aspect_words(aspect.name)}: {words}")
 
 
 def _surroundings(candidate: PictureCandidate) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 
-import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -32,6 +32,7 @@ from animeset_lib.dataset.sheet import (
     MUTED,
     TEXT,
     canvas,
+    fit_tile,
     text_width,
     write,
 )
@@ -85,14 +86,13 @@ _LISTS = (
 
 @dataclass(frozen=True)
 class _Bars:
-    """The bars of one aspect: `more` known values have no room, `never` are usual ones that are not there; `may_be_rare`: few are no gap."""
+    """The bars of one aspect: `more` known values have no room, `never` are usual ones that are not there."""
 
-    words: str
+    aspect: str
     known: Sequence[Value]
     more: int
     never: Sequence[str]
     unknown: Value | None
-    may_be_rare: bool
 
     @property
     def height(self) -> int:
@@ -184,7 +184,7 @@ def _draw_cell(
     draw.rectangle(corners, fill=CELL)
     thumbnail = thumbnails.get(cell.example or "")
     if thumbnail is not None:
-        fitted = _fit(thumbnail)
+        fitted = fit_tile(thumbnail, _CELL_WIDTH_PX, _CELL_HEIGHT_PX)
         if not cell.set:  # what could be there is shown, but not as if it were
             fitted = (fitted * 0.35).astype(np.uint8)
         height, width = fitted.shape[:2]
@@ -250,23 +250,30 @@ def _bars(coverage: Coverage, name: str) -> _Bars:
     known = [value for value in aspect.values if value.name != UNKNOWN]
     never = [value_words(gap.aspect, gap.value) for gap in coverage.never_shown if gap.aspect == name]
     unknown = next((value for value in aspect.values if value.name == UNKNOWN), None)
-    return _Bars(aspect.words, known[:_BAR_LINES], len(known[_BAR_LINES:]), never, unknown, name in NEVER_THIN)
+    return _Bars(name, known[:_BAR_LINES], len(known[_BAR_LINES:]), never, unknown)
 
 
 def _draw_bars(draw: ImageDraw.ImageDraw, x: int, y: int, bars: _Bars) -> None:
     """One bar per value: all usable pictures of the film, and over them those of the set."""
-    write(draw, (x, y), bars.words, _HEADING_PX, TEXT, _BAR_COLUMN_PX)
+    write(draw, (x, y), aspect_words(bars.aspect), _HEADING_PX, TEXT, _BAR_COLUMN_PX)
     y += _HEADING_LINE_PX
     left, room = x + _BAR_LABEL_PX, _BAR_COLUMN_PX - _BAR_LABEL_PX - _BAR_NUMBER_PX
     rows = [*bars.known, *([bars.unknown] if bars.unknown else [])]
     most = max(value.film for value in rows)
     for value in rows:
         faint = value is bars.unknown
-        write(draw, (x, y), value.words, LABEL_PX, _FAINT if faint else TEXT, _BAR_LABEL_PX - GAP_PX)
+        write(
+            draw,
+            (x, y),
+            value_words(bars.aspect, value.name),
+            LABEL_PX,
+            _FAINT if faint else TEXT,
+            _BAR_LABEL_PX - GAP_PX,
+        )
         for count, color in ((value.film, _IN_FILM), (value.set, _FAINT if faint else _IN_SET)):
             if count:
                 draw.rectangle((left, y + 3, left + max(2, round(count / most * room)), y + 17), fill=color)
-        words, color = _numbers(value.set, value.film, 1 if bars.may_be_rare else THIN)
+        words, color = _numbers(value.set, value.film, 1 if bars.aspect in NEVER_THIN else THIN)
         number = left + round(value.film / most * room) + GAP_PX
         write(draw, (number, y), words, LABEL_PX, _FAINT if faint else color, _BAR_NUMBER_PX - GAP_PX)
         y += _BAR_LINE_PX
@@ -299,9 +306,9 @@ def _draw_time(draw: ImageDraw.ImageDraw, y: int, coverage: Coverage) -> None:
     for begin, end in coverage.shots_ms:
         draw.rectangle((at(begin), y, at(end), bottom), fill=_SHOT)
     # The chosen ones last, so that none is hidden by one that was not chosen.
-    for moment in sorted(coverage.moments, key=lambda moment: moment.chosen):
-        x, high = at(moment.pts_ms), 0 if moment.chosen else _TIME_LINE_PX // 2
-        draw.rectangle((x, y + high, x + 2, bottom), fill=_IN_SET if moment.chosen else _FAINT)
+    for pts_ms, chosen in sorted(coverage.moments, key=itemgetter(1)):
+        x, high = at(pts_ms), 0 if chosen else _TIME_LINE_PX // 2
+        draw.rectangle((x, y + high, x + 2, bottom), fill=_IN_SET if chosen else _FAINT)
     for number, value in enumerate(coverage.aspect("part").values):
         x = MARGIN_PX + round(number / PARTS * _WIDTH_PX)
         draw.line((x, y, x, bottom + LINE_PX), fill=MUTED)
@@ -325,12 +332,3 @@ def _in_middle(draw: ImageDraw.ImageDraw, corners: tuple[int, int, int, int], wo
     x, y = (left + right - width) // 2, (top + bottom) // 2
     draw.rectangle((x - 8, y - 15, x + width + 8, y + 15), fill=BACKGROUND)
     write(draw, (x, y - 11), words, LABEL_PX, color, right - left)
-
-
-def _fit(picture: Picture) -> Picture:
-    """The picture made to fit into a cell, aspect kept."""
-    height, width = picture.shape[:2]
-    factor = min(_CELL_WIDTH_PX / width, _CELL_HEIGHT_PX / height)
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(picture, size, interpolation=method), np.uint8)

@@ -17,13 +17,13 @@ from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.pictures.crop import CropStage
 from animeset_lib.pictures.quality import QualityStage
 from animeset_lib.pictures.upscale import UpscaleStage
-from animeset_lib.records import DatasetRow, PlannedCrop, Reason, Region
+from animeset_lib.records import DatasetRow, PlannedCrop, Reason, Record, Region
 from animeset_lib.run.stage import Given, StageType
 from animeset_lib.words.attributes import AttributesStage
 from animeset_lib.words.caption import CaptionStage
 from animeset_lib.words.tag import TagStage
 
-__all__ = ["CROP_STAGES", "LAST", "REASONS", "Fate", "Loss", "fates", "losses"]
+__all__ = ["CROP_STAGES", "LAST", "REASONS", "Fate", "Loss", "dropped_by", "fates", "losses"]
 
 What = Literal["frame", "figure", "crop"]
 
@@ -80,16 +80,17 @@ class Loss:
 def fates(given: Given, chosen: Sequence[DatasetRow]) -> Iterator[Fate]:
     """Frames, then figures, then crops, each in their stage's order. `chosen` are the rows of 7_dataset."""
     by_id = {row.id: row for row in chosen}
-    crops = [_crop_fate(crop, given, by_id) for crop in given[UpscaleStage].rows]
-    of_region: dict[str, list[Fate]] = defaultdict(list)
-    for planned, fate in zip(given[UpscaleStage].rows, crops, strict=True):
-        of_region[planned.region_id].append(fate)
-    figures = [_figure_fate(region, given, of_region[region.id]) for region in given[DetectStage].rows]
-    of_frame: dict[str, list[Fate]] = defaultdict(list)
-    for region, fate in zip(given[DetectStage].rows, figures, strict=True):
-        of_frame[region.frame_id].append(fate)
+    crops, figures = list[Fate](), list[Fate]()
+    of_region, of_frame = defaultdict[str, list[Fate]](list), defaultdict[str, list[Fate]](list)
+    for crop in given[UpscaleStage].rows:
+        crops.append(_crop_fate(crop, given, by_id.get(crop.id)))
+        of_region[crop.region_id].append(crops[-1])
+    for region in given[DetectStage].rows:
+        figures.append(_figure_fate(region, given, of_region[region.id]))
+        of_frame[region.frame_id].append(figures[-1])
+    no_face = DetectStage.name, "no_face", "no face was found in it"
     for frame in given[ExtractStage].rows:
-        yield _frame_fate(frame.id, given, of_frame[frame.id])
+        yield _fate(frame.id, "frame", None, dropped_by(given, _FRAME_STAGES, frame.id), of_frame[frame.id], no_face)
     yield from figures
     yield from crops
 
@@ -112,71 +113,49 @@ def losses(all_fates: Iterable[Fate]) -> dict[str, list[Loss]]:
     }
 
 
-def _crop_fate(crop: PlannedCrop, given: Given, chosen: Mapping[str, DatasetRow]) -> Fate:
-    for stage in CROP_STAGES:
-        row = given[stage].by_id.get(crop.id)
-        if row is not None and row.dropped is not None:
-            return Fate(crop.id, "crop", "dropped", stage.name, row.dropped, row.why, crop.character)
-    final = chosen.get(crop.id)
-    if final is None:
-        return Fate(
-            crop.id,
-            "crop",
-            "dropped",
-            CropStage.name,
-            "missing",
-            "planned, but no picture was made of it",
-            crop.character,
-        )
-    if final.dropped is not None:
-        return Fate(crop.id, "crop", "dropped", LAST, final.dropped, final.why, crop.character)
-    return Fate(
-        crop.id,
-        "crop",
-        "kept",
-        LAST,
-        "chosen",
-        f"is {final.character}/{final.image}: {final.why}",
-        crop.character,
-    )
+def dropped_by(given: Given, stages: Iterable[StageType], id: str) -> tuple[str, Record] | None:
+    """The first of these stages that dropped the thing, and its row; None when none did."""
+    rows = ((stage.name, given[stage].by_id.get(id)) for stage in stages)
+    return next(((stage, row) for stage, row in rows if row is not None and row.dropped is not None), None)
+
+
+def _crop_fate(crop: PlannedCrop, given: Given, final: DatasetRow | None) -> Fate:
+    lost = dropped_by(given, CROP_STAGES, crop.id)
+    if lost is None and final is not None and final.dropped is None:
+        why = f"is {final.character}/{final.image}: {final.why}"
+        return Fate(crop.id, "crop", "kept", LAST, "chosen", why, crop.character)
+    if lost is None and final is not None:
+        lost = LAST, final
+    missing = CropStage.name, "missing", "planned, but no picture was made of it"
+    return _fate(crop.id, "crop", crop.character, lost, (), missing)
 
 
 def _figure_fate(region: Region, given: Given, crops: Sequence[Fate]) -> Fate:
     cast = given[CastStage].by_id.get(region.id)
     character = cast.character if cast is not None else None
-
-    def dropped(stage: str, reason: str, why: str) -> Fate:
-        return Fate(region.id, "figure", "dropped", stage, reason, why, character)
-
-    for stage in _REGION_STAGES:
-        row = given[stage].by_id.get(region.id)
-        if row is not None and row.dropped is not None:
-            return dropped(stage.name, row.dropped, row.why)
-    if cast is None or character is None:
-        return dropped(
-            CastStage.name, "noise", (cast.why if cast else "") or "resembles no character often enough to be one"
-        )
-    if not crops:
-        return dropped(UpscaleStage.name, "not_planned", "enough other pictures of this character were planned")
-    kept = [fate for fate in crops if fate.state == "kept"]
-    if kept:
-        return Fate(region.id, "figure", "kept", LAST, "chosen", "; ".join(f.why for f in kept), character)
-    last = max(crops, key=lambda fate: fate.stage)
-    return dropped(last.stage, NO_CROP_USED, f"none of its {len(crops)} crops was used; {last.id}: {last.why}")
+    nothing = UpscaleStage.name, "not_planned", "enough other pictures of this character were planned"
+    if character is None:
+        why = (cast.why if cast else "") or "resembles no character often enough to be one"
+        crops, nothing = (), (CastStage.name, "noise", why)
+    return _fate(region.id, "figure", character, dropped_by(given, _REGION_STAGES, region.id), crops, nothing)
 
 
-def _frame_fate(frame_id: str, given: Given, figures: Sequence[Fate]) -> Fate:
-    def dropped(stage: str, reason: str, why: str) -> Fate:
-        return Fate(frame_id, "frame", "dropped", stage, reason, why, None)
-
-    for stage in _FRAME_STAGES:
-        row = given[stage].by_id.get(frame_id)
-        if row is not None and row.dropped is not None:
-            return dropped(stage.name, row.dropped, row.why)
-    if not figures:
-        return dropped(DetectStage.name, "no_face", "no face was found in it")
-    kept = [fate for fate in figures if fate.state == "kept"]
-    if kept:
-        return Fate(frame_id, "frame", "kept", LAST, "chosen", "; ".join(f.why for f in kept), None)
-    last = max(figures, key=lambda fate: fate.stage)
-    return dropped(last.stage, "no_figure_used", f"none of its {len(figures)} figures was used; {last.id}: {last.why}")
+def _fate(
+    id: str,
+    what: What,
+    character: str | None,
+    lost: tuple[str, Record] | None,
+    parts: Sequence[Fate],
+    nothing: tuple[str, str, str],
+) -> Fate:
+    """Of a thing that a stage dropped (`lost`), else of which only its parts tell; stage, reason and why where there are none (`nothing`)."""
+    kept = [fate.why for fate in parts if fate.state == "kept"]
+    if lost is not None:
+        nothing = lost[0], str(lost[1].dropped), lost[1].why
+    elif kept:
+        return Fate(id, what, "kept", LAST, "chosen", "; ".join(kept), character)
+    elif parts:
+        last = max(parts, key=lambda fate: fate.stage)
+        why = f"none of its {len(parts)} {last.what}s was used; {last.id}: {last.why}"
+        nothing = last.stage, f"no_{last.what}_used", why
+    return Fate(id, what, "dropped", *nothing, character)

@@ -39,7 +39,7 @@ from animeset_lib.words.spelling import clean_tag, spelled
 from animeset_lib.words.tag import mcut
 from animeset_lib.words.vocabulary import category_of
 
-__all__ = ["RegularisationEntry", "RegularisationNotes", "RegularisationStage", "published_entries", "spread"]
+__all__ = ["RegularisationNotes", "RegularisationStage", "published_entries", "spread"]
 
 _THUMB = (48, 27)
 """Width and height of the pictures that are compared, whatever the film's ratio."""
@@ -132,7 +132,7 @@ class RegularisationStage(WholeStage[RegularisationRow, RegularisationNotes]):
         tagger = ctx.models.tagger(self.words.tagger)
         if not _sees_people(tagger):
             why = f"{tagger.info.name} does not see people, so somebody may be in it"
-            return [_dropped(frame, "not_checked", why) for frame in frames]
+            return [_row(frame, {}, dropped="not_checked", why=why) for frame in frames]
         rows: dict[str, RegularisationRow] = {}
         thumbs: dict[str, Matrix] = {}
         paths = (stills.path / frame.file for frame in frames)
@@ -140,14 +140,14 @@ class RegularisationStage(WholeStage[RegularisationRow, RegularisationNotes]):
             ctx.check_cancel()
             ctx.progress(done, 2 * len(frames))
             if isinstance(picture, InputError):
-                rows[frame.id] = _dropped(frame, "unreadable", f"cannot be read: {picture}")
+                rows[frame.id] = _row(frame, {}, dropped="unreadable", why=f"cannot be read: {picture}")
             elif (size := self._size(frame.width, frame.height)) is None:
-                rows[frame.id] = _dropped(
-                    frame, "too_small", f"{frame.width}x{frame.height} px, less than one bucket step"
-                )
+                why = f"{frame.width}x{frame.height} px, less than one bucket step"
+                rows[frame.id] = _row(frame, {}, dropped="too_small", why=why)
             elif (ground := _ground(picture)) > _GROUND_MOST:
                 why = f"{ground:.0%} of it are one colour, more than {_GROUND_MOST:.0%}: plain, or writing on plain ground"
-                rows[frame.id] = _dropped(frame, "nothing_to_see", why, size)
+                about = {"width": size[0], "height": size[1]}
+                rows[frame.id] = _row(frame, about, dropped="nothing_to_see", why=why)
             else:
                 thumbs[frame.id] = _thumb(picture)
         usable = [frame for frame in frames if frame.id in thumbs]
@@ -170,7 +170,7 @@ class RegularisationStage(WholeStage[RegularisationRow, RegularisationNotes]):
             )
         for frame in usable:
             if frame.id not in rows:
-                rows[frame.id] = _dropped(frame, "not_selected", f"{found} others show more of the film")
+                rows[frame.id] = _row(frame, {}, dropped="not_selected", why=f"{found} others show more of the film")
         return [rows[frame.id] for frame in frames]
 
     def _finished(
@@ -180,33 +180,24 @@ class RegularisationStage(WholeStage[RegularisationRow, RegularisationNotes]):
         cut = [self._cut(read_image(stills.path / frame.file)) for frame in frames]
         asked = [TaggerInput(picture, "frame", None, ()) for picture, _ in cut]
         for frame, (picture, box), tags in zip(frames, cut, tagger.tag(asked), strict=True):
-            size = (picture.shape[1], picture.shape[0])
+            about = {"width": picture.shape[1], "height": picture.shape[0], "box": box, "tagger": tagger.info.name}
             somebody = sorted(
                 (-score, tag) for tag, score in tags.general.items() if score >= _SOMEBODY_MIN and _is_somebody(tag)
             )
             if somebody:
                 score, tag = somebody[0]
-                yield _dropped(frame, "somebody_in_it", f"the tagger sees {tag} ({-score:.2f})", size, box, tagger)
+                why = f"the tagger sees {tag} ({-score:.2f})"
+                yield _row(frame, about, dropped="somebody_in_it", why=why)
                 continue
             cleaned = clean(self._believed(tags.general, tagger), 0, self.words.blacklist).tags
             caption, ordered = self._caption(cleaned)
             if not caption:
                 why = "the tagger has no word for it, and caption.style is empty"
-                yield _dropped(frame, "no_words", why, size, box, tagger)
+                yield _row(frame, about, dropped="no_words", why=why)
                 continue
             write_image(out / f"{frame.id}.png", picture)
-            yield RegularisationRow(
-                id=frame.id,
-                shot=frame.shot,
-                pts_ms=frame.pts_ms,
-                file=f"{frame.id}.png",
-                box=box,
-                width=size[0],
-                height=size[1],
-                caption=caption,
-                tags={tag: round(float(cleaned[tag]), 4) for tag in ordered},
-                tagger=tagger.info.name,
-            )
+            scores = {tag: round(float(cleaned[tag]), 4) for tag in ordered}
+            yield _row(frame, about, file=f"{frame.id}.png", caption=caption, tags=scores)
 
     def _size(self, width: int, height: int) -> tuple[int, int] | None:
         """Sides of the finished picture: the bucket of the nearest ratio that fits into the still (a place may lose its sides), else multiples of
@@ -248,51 +239,33 @@ class RegularisationStage(WholeStage[RegularisationRow, RegularisationNotes]):
         return ", ".join(dict.fromkeys([*words, *([style] if style else [])])), said
 
 
-@dataclass(frozen=True)
-class RegularisationEntry:
-    """One picture as it is published: the stage's file, and below `regularisation/` its name, its caption's name and text, and its row."""
-
-    source: Path
-    image: str
-    caption: str
-    text: str
-    row: dict[str, Any]
-
-
 def published_entries(
     regularisation: Output[RegularisationRow, RegularisationNotes], film: Film
-) -> list[RegularisationEntry]:
-    """What the dataset stage lays out below `regularisation/`, in the film's order: `images/`, `captions/` and the lines of `metadata.jsonl`."""
+) -> list[tuple[Path, dict[str, Any]]]:
+    """What the dataset stage lays out below `regularisation/`, in the film's order: the stage's picture, and its row of `metadata.jsonl`, which says
+    its name there (`file_name`) and its caption (`text`)."""
     entries = []
     for number, row in enumerate(regularisation.kept, start=1):
         assert row.file is not None, "a kept row has its picture"
         source = regularisation.path / row.file
-        stem = f"scenery_{number:04d}"
-        entries.append(
-            RegularisationEntry(
-                source=source,
-                image=f"images/{stem}.png",
-                caption=f"captions/{stem}.txt",
-                text=row.caption,
-                row={
-                    "file_name": f"images/{stem}.png",
-                    "text": row.caption,
-                    "tags": list(row.tags),
-                    "tag_scores": row.tags,
-                    "framing": "frame",
-                    "width": row.width,
-                    "height": row.height,
-                    "film": film.source_name,
-                    "film_id": film.id,
-                    "time_ms": row.pts_ms,
-                    "shot": row.shot,
-                    "frame": row.id,
-                    "box": list(row.box.xyxy),
-                    "tagger": row.tagger,
-                    "sha256": sha256_of(source),
-                },
-            )
-        )
+        said = {
+            "file_name": f"images/scenery_{number:04d}.png",
+            "text": row.caption,
+            "tags": list(row.tags),
+            "tag_scores": row.tags,
+            "framing": "frame",
+            "width": row.width,
+            "height": row.height,
+            "film": film.source_name,
+            "film_id": film.id,
+            "time_ms": row.pts_ms,
+            "shot": row.shot,
+            "frame": row.id,
+            "box": list(row.box.xyxy),
+            "tagger": row.tagger,
+            "sha256": sha256_of(source),
+        }
+        entries.append((source, said))
     return entries
 
 
@@ -354,22 +327,7 @@ def _thumb(picture: Picture) -> Matrix:
     return np.asarray(small, np.float32) / np.float32(255)
 
 
-def _dropped(
-    frame: Frame,
-    reason: str,
-    why: str,
-    size: tuple[int, int] | None = None,
-    box: Box | None = None,
-    tagger: Tagger | None = None,
-) -> RegularisationRow:
-    return RegularisationRow(
-        id=frame.id,
-        dropped=reason,
-        why=why,
-        shot=frame.shot,
-        pts_ms=frame.pts_ms,
-        box=box or Box(x0=0, y0=0, x1=frame.width, y1=frame.height),
-        width=size[0] if size else frame.width,
-        height=size[1] if size else frame.height,
-        tagger=tagger.info.name if tagger is not None else None,
-    )
+def _row(frame: Frame, about: Mapping[str, Any], **said: Any) -> RegularisationRow:
+    """`about` is the finished picture, where there is one: its size, box and tagger."""
+    whole = {"box": Box(x0=0, y0=0, x1=frame.width, y1=frame.height), "width": frame.width, "height": frame.height}
+    return RegularisationRow(id=frame.id, shot=frame.shot, pts_ms=frame.pts_ms, **{**whole, **about, **said})

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from animeset_lib.dataset.facility_location import FacilityLocation, best_of
+from animeset_lib.pictures.framing import FRAMINGS
 from animeset_lib.records import Framing, Reason
 from animeset_lib.settings import DatasetSettings, Mix
 from animeset_lib.words.vocabulary import UNKNOWN
@@ -204,12 +205,7 @@ class _Greedy:
         self._framings = np.array([c.framing for c in pool])
         shots = [c.shot for c in pool]
         self._shots = np.array(shots)
-        self._shares = {
-            "face": mix.face,
-            "upper_body": mix.upper_body,
-            "full": mix.full,
-            "frame": mix.frame,
-        }
+        self._shares = {framing: float(getattr(mix, framing)) for framing in FRAMINGS}
         self._quotas = (
             _Quota("outfit", [c.outfit for c in pool], pool, settings.per_outfit, settings, _OUTFIT_FIGURES),
             _Quota("emotion", [c.emotion for c in pool], pool, settings.per_emotion, settings),
@@ -335,16 +331,12 @@ class _Greedy:
         for i in np.flatnonzero(self._possible).tolist():
             nearest = self._pool[self._nearest_to[i]].id
             novelty = 1 - float(self._nearest[i])
+            like = f"of the chosen ones {nearest} is most like it (difference {novelty:.2f})"
             if len(self._chosen) >= self._settings.max_pictures:
-                why = (
-                    f"the set is full (dataset.max_pictures {self._settings.max_pictures}); of the chosen ones {nearest} "
-                    f"is most like it (difference {novelty:.2f})"
-                )
+                why = f"the set is full (dataset.max_pictures {self._settings.max_pictures}); {like}"
             elif full_shots[i]:
-                why = (
-                    f"its shot {self._shots[i]} already gives {self._settings.per_shot} pictures (dataset.per_shot); "
-                    f"of the chosen ones {nearest} is most like it (difference {novelty:.2f})"
-                )
+                given = f"already gives {self._settings.per_shot} pictures (dataset.per_shot)"
+                why = f"its shot {self._shots[i]} {given}; {like}"
             else:
                 why = (
                     f"adds almost nothing to {nearest}, which was chosen: difference {novelty:.3f}, "

@@ -103,10 +103,10 @@ class Section:
     pictures: Sequence[Picture]
 
 
-def fit_tile(picture: Picture) -> Picture:
-    """The picture made to fit into `TILE_PX` x `TILE_PX`, aspect kept; smaller ones are enlarged."""
+def fit_tile(picture: Picture, most_width: int = TILE_PX, most_height: int = TILE_PX) -> Picture:
+    """The picture made to fit into a tile, aspect kept; smaller ones are enlarged."""
     height, width = picture.shape[:2]
-    factor = TILE_PX / max(height, width)
+    factor = min(most_width / width, most_height / height)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     method = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(picture, size, interpolation=method), np.uint8)

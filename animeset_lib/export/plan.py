@@ -196,7 +196,7 @@ def make_plan(film: PublishedFilm, options: ExportOptions) -> ExportPlan:
             )
             for character, name, sets, times, held in zip(chosen, names, groups, repeats, kept_back, strict=True)
         ),
-        regularisation=film.regularisation.pictures,
+        regularisation=film.regularisation,
         film_ids=film.film_ids,
         resolution=resolution,
         prefix=options.prefix.replace("\\", "/"),

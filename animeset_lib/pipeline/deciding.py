@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from animeset_lib.cast.names import character_name
 from animeset_lib.cast.sorting import NOISE, REJECTED, Sorting
@@ -15,9 +15,20 @@ from animeset_lib.run.decisions import DecisionLog, FrameKind
 from animeset_lib.run.settling import settle_frames
 from animeset_lib.wording import counted
 
-__all__ = ["Deciding", "What"]
+__all__ = ["Deciding"]
 
-What = Literal["name", "merge", "not-a-character", "drop", "restore", "duplicate", "keep", "undo", "redo"]
+_TAKES = {
+    "name": (2, "a GROUP or FACE..., then the NAME"),
+    "merge": (2, "GROUP..., then the GROUP that they are"),
+    "not-a-character": (1, "GROUP... or FACE..."),
+    "drop": (1, "FACE..."),
+    "restore": (1, "FACE... or STILL..."),
+    "duplicate": (1, "STILL..."),
+    "keep": (1, "STILL..."),
+    "undo": (0, "nothing else"),
+    "redo": (0, "nothing else"),
+}
+"""What can be decided, of how many things at least, and of which."""
 
 
 class Deciding:
@@ -61,13 +72,11 @@ class Deciding:
         Raises `SettingsError` for a word that is none of these or too few things, `InputError` for things that are not there; nothing is decided
         then.
         """
-        if what not in get_args(What):
-            raise SettingsError(
-                f"'{what}' is nothing that can be decided; expected list or one of {', '.join(get_args(What))}"
-            )
-        least = {"undo": 0, "redo": 0, "name": 2, "merge": 2}.get(what, 1)
+        if what not in _TAKES:
+            raise SettingsError(f"'{what}' is nothing that can be decided; expected list or one of {', '.join(_TAKES)}")
+        least, takes = _TAKES[what]
         if len(things) < least or (least == 0 and things):
-            raise SettingsError(f"{what} takes {_TAKES[what]}; got {' '.join(things) or 'nothing'}")
+            raise SettingsError(f"{what} takes {takes}; got {' '.join(things) or 'nothing'}")
         if duplicate_of is not None and what != "duplicate":
             raise SettingsError(f"--of says which still a duplicate shows again; it does not go with {what}")
         if what in ("undo", "redo"):
@@ -75,8 +84,9 @@ class Deciding:
             done = self._log.undo() if what == "undo" else self._log.redo()
             return f"{what}: {words}" if done is not None else ""
         before = len(self._log.all)
-        if what in ("duplicate", "keep") or (what == "restore" and all(thing in self._stills for thing in things)):
-            self._about_stills(_FRAME_KINDS[what], things, duplicate_of)
+        kind: FrameKind | None = next((kind for kind in get_args(FrameKind) if kind == what), None)
+        if kind is not None and (kind != "restore" or all(thing in self._stills for thing in things)):
+            self._about_stills(kind, things, duplicate_of)
         else:
             self._about_faces(what, list(things))
         made = self._log.all[before:]
@@ -84,7 +94,7 @@ class Deciding:
 
     def _about_stills(self, kind: FrameKind, frames: Sequence[str], duplicate_of: str | None) -> None:
         if not self._stills:
-            raise InputError(f"{self._film} was not sorted yet; run the film, --until cast is enough")
+            raise self._unsorted()
         for frame in [*frames, *([duplicate_of] if duplicate_of is not None else [])]:
             if frame not in self._stills:
                 raise InputError(
@@ -102,7 +112,7 @@ class Deciding:
     def _about_faces(self, what: str, things: list[str]) -> None:
         sorting = self._sorting
         if sorting is None:
-            raise InputError(f"{self._film} was not sorted yet; run the film, --until cast is enough")
+            raise self._unsorted()
         target = things.pop() if what in ("name", "merge") else ""
         groups = [self._group(thing) for thing in things if thing not in sorting.faces]
         faces = [thing for thing in things if thing in sorting.faces]
@@ -137,6 +147,9 @@ class Deciding:
         else:
             sorting.restore(faces)
 
+    def _unsorted(self) -> InputError:
+        return InputError(f"{self._film} was not sorted yet; run the film, --until cast is enough")
+
     def _group(self, name: str) -> str:
         assert self._sorting is not None
         groups = self._sorting.groups
@@ -146,17 +159,3 @@ class Deciding:
                 f"there is no group, face or still {name} in {self._film}; the groups are {', '.join(self.state()['groups'])}"
             )
         return key
-
-
-_FRAME_KINDS: Mapping[str, FrameKind] = {"duplicate": "duplicate", "keep": "keep", "restore": "restore"}
-_TAKES = {
-    "name": "a GROUP or FACE..., then the NAME",
-    "merge": "GROUP..., then the GROUP that they are",
-    "not-a-character": "GROUP... or FACE...",
-    "drop": "FACE...",
-    "restore": "FACE... or STILL...",
-    "duplicate": "STILL...",
-    "keep": "STILL...",
-    "undo": "nothing else",
-    "redo": "nothing else",
-}

@@ -7,11 +7,7 @@ from pathlib import Path
 from animeset_lib import media
 from animeset_lib.errors import InputError
 from animeset_lib.pipeline.folders import FilmFiles, Folders, film_folders
-from animeset_lib.published.publish import (
-    find_published,
-    published_folders,
-    read_manifest,
-)
+from animeset_lib.published.publish import find_published, published_folders, read_manifest
 
 __all__ = ["find_dataset", "find_film"]
 

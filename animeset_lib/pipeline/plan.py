@@ -12,9 +12,7 @@ from animeset_lib.models.provider import Zoo
 from animeset_lib.pipeline.folders import FilmFiles, Folders, film_folders, last_plan
 from animeset_lib.pipeline.run import film_stages, to_repeat
 from animeset_lib.pipeline.stages import AnyStage
-from animeset_lib.published.publish import (
-    published,
-)
+from animeset_lib.published.publish import published
 from animeset_lib.run.engine import keys_of
 from animeset_lib.run.events import read_events
 from animeset_lib.run.lock import holder
@@ -44,18 +42,17 @@ def plan_film(
     todo: Sequence[AnyStage] = stages
     if published(folders.output, film, keys[stages[-1].name]) is not None:
         todo = to_repeat(stages, keys, files, keep_work)
+    names = {stage.name for stage in todo}
     rows = []
     for stage, key in keys.items():
-        if stage not in {one.name for one in todo}:
-            state = "up to date in the output"
-            rows.append({"stage": stage, "key": key, "state": state, "reused": True, "begun": False})
-            continue
-        found = here.get((stage, key))
-        reused = found is not None and found.finished
+        found = here.get((stage, key)) if stage in names else None
         begun = found is not None and not found.finished
+        reused = stage not in names or (found is not None and found.finished)
         state = "finished, reused" if reused else "to run"
         if found is not None and begun:
             state = f"goes on after {found.parts} batches"
+        elif stage not in names:
+            state = "up to date in the output"
         rows.append({"stage": stage, "key": key, "state": state, "reused": reused, "begun": begun})
     return rows
 
@@ -67,25 +64,24 @@ def film_states(work: Path, logs: Path) -> list[dict[str, Any]]:
         plan = last_plan(work / folder)
         keys = plan.get("keys", {})
         running = holder(work, folder)
-        progress = (
-            [e for e in read_events(logs / f"{folder}.events.jsonl") if e["kind"] == "progress"] if running else []
-        )
+        events = read_events(logs / f"{folder}.events.jsonl") if running else []
+        stages = [
+            {
+                "stage": f.stage,
+                "key": f.key,
+                "finished": f.finished,
+                "parts": f.parts,
+                "current": keys.get(f.stage) == f.key,
+            }
+            for f in FilmStore(work, folder).folders()
+        ]
         states.append(
             {
                 "source": plan.get("source", folder),
                 "folder": folder,
                 "running": running,
-                "stages": [
-                    {
-                        "stage": f.stage,
-                        "key": f.key,
-                        "finished": f.finished,
-                        "parts": f.parts,
-                        "current": keys.get(f.stage) == f.key,
-                    }
-                    for f in FilmStore(work, folder).folders()
-                ],
-                "progress": progress[-1] if progress else None,
+                "stages": stages,
+                "progress": next((event for event in reversed(events) if event["kind"] == "progress"), None),
                 "bytes": None if running else folder_size(work / folder),
             }
         )

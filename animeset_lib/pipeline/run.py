@@ -26,7 +26,8 @@ from animeset_lib.pipeline.fetch import models_of
 from animeset_lib.pipeline.folders import FilmFiles, Folders
 from animeset_lib.pipeline.stages import PIPELINE, AnyStage, build_pipeline
 from animeset_lib.published.captions import CaptionSet
-from animeset_lib.published.kept import KeptCaptions, names_in_words
+from animeset_lib.published.edits import first_names
+from animeset_lib.published.kept import KeptCaptions
 from animeset_lib.published.layout import images_of
 from animeset_lib.published.publish import Published, changed_files, publish, published, tidy
 from animeset_lib.records import Film
@@ -84,11 +85,12 @@ class _Plan:
 class _Running:
     """A run that holds its film's lock. `warnings` are those logged so far."""
 
+    plan: _Plan
     events: Events
     cancel: Cancel
     warnings: list[str]
-    log: logging.Logger
     began: float
+    log = logging.getLogger(LOGGER)
 
     @property
     def seconds(self) -> float:
@@ -130,20 +132,15 @@ def run_film(
     with _refusals_logged(path, folders):
         plan = _plan(path, settings, folders, references, cast, keep_work, until, Zoo(device=choose(device, threads)))
     with _running(plan, began, listeners, on_cancel_switch) as run:
-        _announce(plan, run, series, cast)
+        _announce(run, series, cast)
         for note in overlooked_references(references) if references is not None else ():
             run.log.warning("%s", note)
         earlier = _published_before(plan)
         todo = plan.stages if earlier is None else to_repeat(plan.stages, plan.keys, plan.files, keep_work)
-        if earlier is not None and not todo:
-            return _left_as_it_is(plan, run, earlier)
-        _make_room(plan)
-        _say_models(plan, run)
-        outputs = _sorted_and_made(plan, run, todo)
+        outputs = _sorted_and_made(run, todo) if todo else Given()
         if until is not None:
-            return _paused(plan, run)
-        result = _publish(plan, run, outputs[DatasetStage]) if earlier is None else _kept(plan, run, earlier)
-        return _finished(plan, run, result, outputs)
+            return _paused(run)
+        return _finished(run, earlier or _publish(run, outputs[DatasetStage]), outputs, earlier is not None)
 
 
 def film_stages(
@@ -237,7 +234,7 @@ def _running(
         events = stack.enter_context(closing(Events(plan.files.events, listeners)))
         warnings = stack.enter_context(warnings_as_events(events))
         try:
-            yield _Running(events, cancel, warnings, log, began)
+            yield _Running(plan, events, cancel, warnings, began)
         except CancelledError as error:
             log.info("cancelled: %s", error)
             events.emit("cancelled", message=str(error))
@@ -253,8 +250,8 @@ def _running(
             raise
 
 
-def _announce(plan: _Plan, run: _Running, series: Series | None, cast: Path | None) -> None:
-    film = plan.film
+def _announce(run: _Running, series: Series | None, cast: Path | None) -> None:
+    plan, film = run.plan, run.plan.film
     given = cast if series is None else series.cast
     run.log.info("run started: %s (%s, %dx%d)", film.source_name, film.id, film.width, film.height)
     run.events.emit(
@@ -283,24 +280,9 @@ def _published_before(plan: _Plan) -> Published | None:
     return earlier
 
 
-def _left_as_it_is(plan: _Plan, run: _Running, earlier: Published) -> RunResult:
-    if not plan.keep_work:
-        remove_tree(plan.files.work)
-    run.log.info("%s is up to date with the film and these settings", earlier.folder)
-    _say_what_was_edited(earlier.folder, plan.files.edits, run.log)
-    characters = _say_published(run, earlier)
-    run.events.emit("run_finished", seconds=round(run.seconds, 1))
-    return RunResult(plan.film, earlier, characters, (*plan.film.notes, *run.warnings), True, 0)
-
-
-def _make_room(plan: _Plan) -> None:
-    plan.files.work.mkdir(parents=True, exist_ok=True)
-    _check_space(plan.files.folders, plan.path)
-    write_json(plan.files.plan, {"source": plan.film.source_name, "film": plan.film.id, "keys": dict(plan.keys)})
-
-
-def _say_models(plan: _Plan, run: _Running) -> None:
+def _say_models(run: _Running) -> None:
     """Notes about the film, the device and which rung of each ladder answers."""
+    plan = run.plan
     for note in plan.film.notes:
         run.log.warning("%s", note)
     run.log.info("device: %s", plan.models.device.words)
@@ -316,17 +298,21 @@ def _say_models(plan: _Plan, run: _Running) -> None:
         run.events.emit("model", task=task, name=info.name, rung=info.rung, better=[spec.name for spec in better])
 
 
-def _sorted_and_made(plan: _Plan, run: _Running, todo: Sequence[AnyStage]) -> Given:
+def _sorted_and_made(run: _Running, todo: Sequence[AnyStage]) -> Given:
     """Runs the stages; once the faces are sorted, the cast pack is written and the names that were given are remembered."""
-    output, threads = plan.files.folders.output, plan.models.device.threads
+    plan = run.plan
+    folders, threads = plan.files.folders, plan.models.device.threads
+    plan.files.work.mkdir(parents=True, exist_ok=True)
+    _check_space(folders, plan.path)
+    write_json(plan.files.plan, {"source": plan.film.source_name, "film": plan.film.id, "keys": dict(plan.keys)})
+    _say_models(run)
 
     def write_cast_pack(outputs: Given) -> None:
-        with full_disk_as(
-            lambda: f"the disk of {output} is full; free some space or use --output, then run the same command"
-        ):
+        full = f"the disk of {folders.output} is full; free some space or use --output, then run the same command"
+        with full_disk_as(lambda: full):
             write_pack(plan.files.cast_pack, outputs, threads, run.cancel.check)
 
-    store = FilmStore(plan.files.folders.work, plan.files.name)
+    store = FilmStore(folders.work, plan.files.name)
     outputs = run_stages(todo, store, plan.models, run.events, run.cancel, threads, {CastStage: write_cast_pack})
     if CastStage in outputs:
         _remember_names(plan.files.names, plan.cast_key, outputs)
@@ -342,15 +328,17 @@ def _remember_names(path: Path, cast_key: str, outputs: Given) -> None:
             write_text(path, after.model_dump_json() + "\n")
 
 
-def _paused(plan: _Plan, run: _Running) -> RunResult:
+def _paused(run: _Running) -> RunResult:
+    plan = run.plan
     last = plan.stages[-1].name
     run.log.info("run stopped after %s in %.0f s, as asked; the stages are kept", last, run.seconds)
     run.events.emit("paused", after=last, seconds=round(run.seconds, 1))
     return RunResult(plan.film, None, {}, tuple(dict.fromkeys(run.warnings)), False, folder_size(plan.files.work))
 
 
-def _publish(plan: _Plan, run: _Running, dataset: Output[Any, Any]) -> Published:
+def _publish(run: _Running, dataset: Output[Any, Any]) -> Published:
     """The data sets of a finished run to `output`, with the captions that people wrote; says what became of their work."""
+    plan = run.plan
     output = plan.files.folders.output
     captions = KeptCaptions(plan.files.edits, plan.settings.caption)
     full = f"the disk of {output} is full; free some space or use --output, then run the same command: only publishing is left"
@@ -364,35 +352,29 @@ def _publish(plan: _Plan, run: _Running, dataset: Output[Any, Any]) -> Published
     if result.set_aside is not None:
         run.log.warning(
             "the earlier dataset had been edited by hand (%s); it was moved to %s",
-            names_in_words(result.by_hand),
+            first_names(result.by_hand),
             result.set_aside,
         )
     return result
 
 
-def _kept(plan: _Plan, run: _Running, earlier: Published) -> Published:
-    run.log.info("%s is up to date and left as it is", earlier.folder)
-    _say_what_was_edited(earlier.folder, plan.files.edits, run.log)
-    return earlier
-
-
-def _finished(plan: _Plan, run: _Running, result: Published, outputs: Given) -> RunResult:
-    characters = _say_published(run, result)
-    notes = tuple(dict.fromkeys([*run.warnings, *outputs[ExtractStage].notes.film.notes]))
-    kept_bytes = folder_size(plan.files.work) if plan.keep_work else 0
+def _finished(run: _Running, result: Published, outputs: Given, up_to_date: bool) -> RunResult:
+    """Tells what there is now, and clears up. `outputs` are of the stages that ran; none where nothing had to."""
+    plan = run.plan
+    if up_to_date:
+        run.log.info("%s is up to date with the film and these settings, and left as it is", result.folder)
+        _say_what_was_edited(result.folder, plan.files.edits, run.log)
+    characters = {name: len(images) for name, images in images_of(result.folder).items()}
+    run.events.emit("published", output=str(result.folder), zip=str(result.zip), characters=characters)
+    film = outputs[ExtractStage].notes.film if ExtractStage in outputs else plan.film
+    notes = tuple(dict.fromkeys([*run.warnings, *film.notes]))
+    kept_bytes = folder_size(plan.files.work) if plan.keep_work and outputs else 0
     if not plan.keep_work:
         remove_tree(plan.files.work)
     words = ", ".join(f"{name} {count}" for name, count in characters.items()) or "no characters"
     run.log.info("run finished in %.0f s: %s", run.seconds, words)
     run.events.emit("run_finished", seconds=round(run.seconds, 1))
-    return RunResult(plan.film, result, characters, notes, False, kept_bytes)
-
-
-def _say_published(run: _Running, result: Published) -> dict[str, int]:
-    """Character → pictures, after telling those who watch."""
-    characters = {name: len(images) for name, images in images_of(result.folder).items()}
-    run.events.emit("published", output=str(result.folder), zip=str(result.zip), characters=characters)
-    return characters
+    return RunResult(plan.film, result, characters, notes, not outputs, kept_bytes)
 
 
 def _say_what_was_edited(folder: Path, edits: Path, log: logging.Logger) -> None:
@@ -407,7 +389,7 @@ def _say_what_was_edited(folder: Path, edits: Path, log: logging.Logger) -> None
         log.warning(
             "%s was edited by hand (%s) and is left as it is; move it away to make it again",
             folder,
-            names_in_words(sorted(others)),
+            first_names(sorted(others)),
         )
 
 

@@ -9,7 +9,7 @@ One process at a time writes (`publish.hold_folder`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,29 +22,28 @@ from animeset_lib.published.edits import (
     ALL,
     CaptionedPicture,
     Change,
-    Context,
     Edit,
     Recaption,
     Selection,
     SetCaption,
     captions_after,
     file_names,
+    shown,
     tag_key,
     tags_of,
     tidy_caption,
 )
 from animeset_lib.published.layout import caption_path, images_of, json_object, rows_of
-from animeset_lib.published.publish import MANIFEST, hold_folder, put_text, read_manifest
+from animeset_lib.published.publish import hold_folder, manifest_of, put_text, read_manifest
 from animeset_lib.run.store import full_disk_as
 from animeset_lib.settings import CaptionSettings
 from animeset_lib.words.line import trigger_in, trigger_of
 from animeset_lib.words.traits import core_of, table_of
 
-__all__ = ["OUTSIDE", "CaptionSet", "EditEntry", "PictureFiles", "picture_files", "shown"]
+__all__ = ["OUTSIDE", "CaptionSet", "EditEntry", "captioned_pictures"]
 
 OUTSIDE = "edited outside"
 """The words of an edit that was made in another program."""
-_UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -60,29 +59,6 @@ class EditEntry:
     undone: bool = False
 
 
-@dataclass(frozen=True)
-class PictureFiles:
-    """One picture as it is on the disk."""
-
-    character: str
-    image: str
-    crop: str
-    """What the log calls it; pictures with one caption file are one."""
-    row: dict[str, Any]
-    program: str | None
-    """The program's caption, None where no row says it."""
-    raw: str | None
-    """The whole text of the caption file, None when there is none. Bytes that are not UTF-8 become lone surrogates."""
-    trigger: str
-    """The word that the run tied to the character."""
-
-    def says(self, words: Words | None) -> bool:
-        """Whether the caption file is what the log's words, or the program's own caption, come to."""
-        if words is None:
-            return self.program is not None and (self.raw or "").rstrip("\r\n") == self.program
-        return (self.raw or "") == words.under(self.trigger)
-
-
 class CaptionSet:
     """The captions of one published film folder. Holds nothing but paths: every call reads what is on the disk now.
 
@@ -92,20 +68,15 @@ class CaptionSet:
     def __init__(self, film_folder: Path, *, reading: bool = False) -> None:
         """With `reading` opening writes nothing: for who only reads, or holds the folder's lock and calls `take_in_held`."""
         self.folder = film_folder
-        if "film" not in read_manifest(film_folder):
-            found = "no such folder" if not film_folder.is_dir() else f"a folder without a readable {MANIFEST}"
-            raise InputError(
-                f"{film_folder} is no published film: expected a folder below output/ as a run leaves it, with {MANIFEST} in it; "
-                f"got {found}. Choose such a folder, or run the film first"
-            )
+        manifest_of(film_folder)
         self.log = log_of(film_folder)
-        if not reading and (self.log.history().pending is not None or self._outside()):
+        if not reading and (self.log.history().pending is not None or self._outside(self.pictures())):
             with hold_folder(self.folder):
                 self.take_in_held()
 
     def pictures(self) -> list[CaptionedPicture]:
-        """All pictures of all characters, by character and file name. A folder without characters gives none."""
-        return [_captioned(files) for files in self.files()]
+        """All pictures of all characters as they are on the disk, by character and file name. A folder without characters gives none."""
+        return captioned_pictures(self.folder, _caption_settings(read_manifest(self.folder)))
 
     def select(self, where: Selection) -> list[CaptionedPicture]:
         """The pictures of a selection in the order of `pictures`, one per caption file. Raises `InputError` when it names what is not there."""
@@ -135,19 +106,13 @@ class CaptionSet:
 
     def written_by_hand(self, where: Selection = ALL) -> list[CaptionedPicture]:
         """Those that `Recaption` leaves as they are: edited, and by no `Recaption`."""
-        here = self.files()
-        by_hand = self._by_hand(here)
-        return [p for p in self._selected(where, [_captioned(files) for files in here]) if p.image in by_hand]
+        pictures = self.pictures()
+        by_hand = self._by_hand(pictures)
+        return [picture for picture in self._selected(where, pictures) if picture.image in by_hand]
 
-    def _by_hand(self, here: Sequence[PictureFiles]) -> set[str]:
-        captions = self.log.history().captions
-        found = set()
-        for files in here:
-            words = captions.get(files.crop)
-            recaptioned = words is not None and words.recaption and files.says(words)
-            if not (files.says(None) or recaptioned):
-                found.add(files.image)
-        return found
+    def _by_hand(self, pictures: Sequence[CaptionedPicture]) -> set[str]:
+        recaptioned = {crop: words for crop, words in self.log.history().captions.items() if words.recaption}
+        return {p.image for p in pictures if p.edited and not (p.crop in recaptioned and p.says(recaptioned[p.crop]))}
 
     def plan(self, edit: Edit) -> list[Change]:
         """What an edit would change: only the captions that become others, in the order of `pictures`. Nothing is written.
@@ -156,20 +121,16 @@ class CaptionSet:
         are one change. Raises `InputError` when the selection names what is not there, when the edit itself makes no sense, when it would
         leave a caption empty, or when it would take away a first tag and is not allowed to.
         """
-        here = self.files()
-        pictures = [_captioned(files) for files in here]
+        pictures = self.pictures()
         where = Selection(images=(edit.image,)) if isinstance(edit, SetCaption) else edit.where
         selected = self._selected(where, pictures)
-        context = Context(
-            triggers=self._triggers(pictures),
-            trigger_later={name for name, traits in self._traits() if traits.get("trigger_first") is False},
-            rows={files.image: files.row for files in here},
-            by_hand=self._by_hand(here),
-        )
+        traits = dict(self._traits())
+        later = {name for name, known in traits.items() if known.get("trigger_first") is False}
+        new = captions_after(edit, selected, _triggers(pictures, traits), later, self._by_hand(pictures))
         changes = [
-            Change(picture.image, picture.caption, new, isinstance(edit, Recaption))
-            for picture, new in zip(selected, captions_after(edit, selected, context), strict=True)
-            if new != picture.caption
+            Change(picture.image, picture.caption, after, isinstance(edit, Recaption))
+            for picture, after in zip(selected, new, strict=True)
+            if after != picture.caption
         ]
         emptied = [change.image for change in changes if not change.after]
         if emptied:
@@ -195,30 +156,30 @@ class CaptionSet:
             )
         with hold_folder(self.folder):
             self.take_in_held()
-            here = {files.image: files for files in self.files()}
+            here = {picture.image: picture for picture in self.pictures()}
             self._check(changes, here)
             captions = self.log.history().captions
             made = []
             for change in changes:
-                files = here[change.image]
-                before = captions.get(files.crop)
-                if before is None and files.program is None:
-                    before = Words(files.raw or "", files.trigger)
-                after = Words(f"{change.after}\n", files.trigger, change.recaption)
-                own = change.after == files.program
-                made.append((CaptionChange(files.crop, before, None if own else after), files.trigger))
+                picture = here[change.image]
+                before = captions.get(picture.crop)
+                if before is None and picture.machine_text is None:
+                    before = picture.words
+                own = change.after == picture.machine_text
+                after = None if own else Words(f"{change.after}\n", picture.trigger, change.recaption)
+                made.append((CaptionChange(picture.crop, before, after), picture.trigger))
             line = self.log.edit(words, made)
             self._complete()
             return EditEntry(line.number, line.time, words, tuple(changes))
 
-    def _check(self, changes: Sequence[Change], here: dict[str, PictureFiles]) -> None:
+    def _check(self, changes: Sequence[Change], here: dict[str, CaptionedPicture]) -> None:
         """Whether the preview still is about what is there. Raises `InputError`."""
         gone = [change.image for change in changes if change.image not in here]
         if gone:
             raise InputError(f"no such picture in {self.folder.name}: {file_names(gone)}; make the preview anew")
         if len({caption_path(change.image) for change in changes}) < len(changes):
             raise InputError("two changes are about the same caption file; make them one after the other")
-        stale = [change.image for change in changes if shown(here[change.image].raw) != change.before]
+        stale = [change.image for change in changes if here[change.image].caption != change.before]
         if stale:
             raise InputError(
                 f"the caption of {file_names(stale)} was changed since this preview was made (in another window or by hand); "
@@ -241,7 +202,7 @@ class CaptionSet:
         """All edits ever made of this film, in whatever runs, oldest first, also those that were undone."""
         history = self.log.history()
         done = {line.number for line in history.done}
-        here = {files.crop: files for files in reversed(self.files())}
+        here = {picture.crop: picture for picture in reversed(self.pictures())}
         return [_entry(line, here, undone=line.number not in done) for line in history.edits]
 
     def undo(self) -> EditEntry:
@@ -267,10 +228,9 @@ class CaptionSet:
                 raise InputError(f"there is no caption edit to {kind}")
             line = stack[-1]
             changes = line.changes if kind == "redo" else tuple(change.reversed for change in line.changes)
-            here = {files.crop: files for files in self.files()}
-            lost = [
-                here[c.crop].image for c in changes if c.crop in here and _text_under(here[c.crop], c.after) is None
-            ]
+            here = {picture.crop: picture for picture in self.pictures()}
+            known = [(here[change.crop], change.after) for change in changes if change.crop in here]
+            lost = [picture.image for picture, after in known if picture.text_under(after) is None]
             if lost:
                 raise InputError(
                     f"cannot {kind} “{line.words}”: the program's own caption of {file_names(lost)} is not known, there is no readable row in "
@@ -279,18 +239,6 @@ class CaptionSet:
             self.log.turn(kind, line)
             self._complete()
             return _entry(line, here, undone=kind == "undo")
-
-    def triggers(self) -> dict[str, str]:
-        """Character → its trigger word, of those that have a caption."""
-        return self._triggers(self.pictures())
-
-    def _triggers(self, pictures: Sequence[CaptionedPicture]) -> dict[str, str]:
-        captions: dict[str, list[list[str]]] = {}
-        for picture in pictures:
-            captions.setdefault(picture.character, []).append(tags_of(picture.caption))
-        told = dict(self._traits())
-        found = {name: trigger_in(tags, told.get(name)) for name, tags in captions.items()}
-        return {name: trigger for name, trigger in found.items() if trigger}
 
     def core_traits(self) -> dict[str, list[str]]:
         """Character → its core traits, from the `traits.json` of those that have one that can be read."""
@@ -312,36 +260,31 @@ class CaptionSet:
 
     # The files and the log
 
-    def files(self) -> list[PictureFiles]:
-        """All pictures as they are on the disk, by character and file name."""
-        return picture_files(self.folder, _caption_settings(read_manifest(self.folder)))
-
     def take_in_held(self) -> list[str]:
         """Finish an edit that was interrupted and take in what was edited outside, for a caller that holds the folder's lock; nothing in the folder
         is changed by the latter. Returns the pictures whose caption was taken in."""
         self._complete()
+        pictures = self.pictures()
         captions = self.log.history().captions
-        own = [
-            f.crop for f in self.files() if (w := captions.get(f.crop)) and w.recaption and f.says(w) and f.says(None)
-        ]
+        own = [p.crop for p in pictures if (w := captions.get(p.crop)) and w.recaption and p.says(w) and not p.edited]
         if own:
             self.log.program(own)
-        outside = self._outside()
+        outside = self._outside(pictures)
         if outside:
-            line = self.log.edit(OUTSIDE, [(change, files.trigger) for files, change in outside])
+            line = self.log.edit(OUTSIDE, [(change, picture.trigger) for picture, change in outside])
             self.log.done(line.number)
-        return [files.image for files, _ in outside]
+        return [picture.image for picture, _ in outside]
 
-    def _outside(self) -> list[tuple[PictureFiles, CaptionChange]]:
+    def _outside(self, pictures: Sequence[CaptionedPicture]) -> list[tuple[CaptionedPicture, CaptionChange]]:
         """What the caption files say and the log does not."""
         captions = self.log.history().captions
-        found: dict[str, tuple[PictureFiles, CaptionChange]] = {}
-        for files in self.files():
-            words = captions.get(files.crop)
+        found: dict[str, tuple[CaptionedPicture, CaptionChange]] = {}
+        for picture in pictures:
+            words = captions.get(picture.crop)
             # without the program's caption, a picture that was never edited is as it is
-            if not (files.says(words) or (words is None and files.program is None)):
-                now = None if files.says(None) else Words(files.raw or "", files.trigger)
-                found.setdefault(files.crop, (files, CaptionChange(files.crop, words, now)))
+            if not (picture.says(words) or (words is None and picture.machine_text is None)):
+                now = picture.words if picture.edited else None
+                found.setdefault(picture.crop, (picture, CaptionChange(picture.crop, words, now)))
         return list(found.values())
 
     def _complete(self) -> None:
@@ -352,7 +295,7 @@ class CaptionSet:
         if pending is None:
             return
         number, changes = pending
-        here = {files.crop: files for files in self.files()}
+        here = {picture.crop: picture for picture in self.pictures()}
         written = 0
         try:
             with full_disk_as(
@@ -362,15 +305,11 @@ class CaptionSet:
                 )
             ):
                 for change in changes:
-                    files = here.get(change.crop)
-                    text = None if files is None else _text_under(files, change.after)
-                    if (
-                        files is not None
-                        and text is not None
-                        and files.says(change.before)
-                        and not files.says(change.after)
-                    ):
-                        put_text(self.folder / caption_path(files.image), text)
+                    picture = here.get(change.crop)
+                    if picture is not None and picture.says(change.before) and not picture.says(change.after):
+                        text = picture.text_under(change.after)
+                        if text is not None:
+                            put_text(self.folder / caption_path(picture.image), text)
                     written += 1
                 self.log.done(number)
         except OSError as error:
@@ -380,12 +319,11 @@ class CaptionSet:
             ) from error
 
 
-def picture_files(folder: Path, settings: CaptionSettings) -> list[PictureFiles]:
+def captioned_pictures(folder: Path, settings: CaptionSettings) -> list[CaptionedPicture]:
     """The pictures of a film folder that a run with these settings made, by character and file name."""
-    found: list[PictureFiles] = []
-    owner: dict[
-        str, str
-    ] = {}  # of each crop: a copy that somebody made of a picture and its row is a picture of its own
+    found: list[CaptionedPicture] = []
+    # of each crop: a copy that somebody made of a picture and its row is a picture of its own
+    owner: dict[str, str] = {}
     for character, images in images_of(folder).items():
         rows = rows_of(folder, character)
         trigger = trigger_of(character, settings)
@@ -397,7 +335,7 @@ def picture_files(folder: Path, settings: CaptionSettings) -> list[PictureFiles]
             if not isinstance(crop, str) or not crop or owner.setdefault(crop, file) != file:
                 crop = f"{NO_CROP}{character}/{Path(file).stem}"
             row, program, raw = rows.get(image, {}), _program(about), _raw(folder / file)
-            found.append(PictureFiles(character, image, crop, row, program, raw, trigger))
+            found.append(CaptionedPicture(character, image, crop, row, program, raw, trigger))
     return found
 
 
@@ -412,51 +350,13 @@ def _raw(file: Path) -> str | None:
         ) from error
 
 
-def _text_under(files: PictureFiles, words: Words | None) -> str | None:
-    """What a picture's caption file says with these words of the log; None where that would be the program's own caption, which is not known."""
-    if words is not None:
-        return words.under(files.trigger)
-    return None if files.program is None else f"{files.program}\n"
-
-
-def shown(raw: str | None) -> str:
-    """A caption file's text for people: no byte order mark, no line break at its end, `�` for what is not UTF-8."""
-    text = (raw or "").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return text.removeprefix("\ufeff").rstrip("\r\n")
-
-
-def _captioned(files: PictureFiles) -> CaptionedPicture:
-    time_ms = files.row.get("time_ms")
-    return CaptionedPicture(
-        character=files.character,
-        image=files.image,
-        caption=shown(files.raw),
-        outfit=_word(files.row, "outfit"),
-        emotion=_word(files.row, "emotion"),
-        background=_word(files.row, "background"),
-        framing=_word(files.row, "framing"),
-        time_ms=time_ms if isinstance(time_ms, int) else None,
-        edited=not files.says(None),
-        problem=_problem(files),
-        machine_text=files.program,
-    )
-
-
-def _problem(files: PictureFiles) -> str:
-    text = shown(files.raw)
-    found = {
-        "there is no caption file": files.raw is None,
-        "the caption file is empty": files.raw is not None and not text.strip(),
-        "the caption is not UTF-8": any("\udc80" <= char <= "\udcff" for char in files.raw or ""),
-        "the caption has more than one line": len(text.splitlines()) > 1,
-        "metadata.jsonl has no readable row for this picture": not files.row,
-    }
-    return "; ".join(words for words, true in found.items() if true)
-
-
-def _word(row: dict[str, Any], name: str) -> str:
-    value = row.get(name)
-    return value if isinstance(value, str) and value else _UNKNOWN
+def _triggers(pictures: Iterable[CaptionedPicture], traits: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Character → its trigger word, of those that have a caption."""
+    captions: dict[str, list[list[str]]] = {}
+    for picture in pictures:
+        captions.setdefault(picture.character, []).append(tags_of(picture.caption))
+    found = {name: trigger_in(tags, traits.get(name)) for name, tags in captions.items()}
+    return {name: trigger for name, trigger in found.items() if trigger}
 
 
 def _program(row: dict[str, Any]) -> str | None:
@@ -476,14 +376,14 @@ def _caption_settings(manifest: dict[str, Any]) -> CaptionSettings:
         return CaptionSettings()
 
 
-def _entry(line: EditLine, here: dict[str, PictureFiles], *, undone: bool) -> EditEntry:
+def _entry(line: EditLine, here: Mapping[str, CaptionedPicture], *, undone: bool) -> EditEntry:
     changes = []
     for change in line.changes:
-        files = here.get(change.crop)
+        picture = here.get(change.crop)
         before, after = (
-            shown((words.text if words else None) if files is None else _text_under(files, words))
+            shown((words.text if words else None) if picture is None else picture.text_under(words))
             for words in (change.before, change.after)
         )
-        image = change.crop if files is None else files.image
+        image = change.crop if picture is None else picture.image
         changes.append(Change(image, before, after, change.after is not None and change.after.recaption))
     return EditEntry(line.number, line.time, line.words, tuple(changes), undone)

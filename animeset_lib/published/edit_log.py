@@ -20,9 +20,7 @@ Who writes holds the lock of the published folder (`publish.hold_folder`).
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,8 +30,7 @@ from typing import Any, Literal
 from animeset_lib.errors import AnimesetError
 from animeset_lib.published.layout import json_object
 from animeset_lib.published.publish import production_of
-from animeset_lib.run.store import full_disk_as
-from animeset_lib.system import sync
+from animeset_lib.run.store import append_line, full_disk_as
 from animeset_lib.words.line import with_trigger
 
 __all__ = ["NO_CROP", "CaptionChange", "EditLine", "EditLog", "History", "Words", "log_of"]
@@ -169,22 +166,8 @@ class EditLog:
         text = json.dumps(line, ensure_ascii=False)
         if any("\ud800" <= char <= "\udfff" for char in text):  # lone surrogates, which only escapes can carry
             text = json.dumps(line)
-        content = f"{text}\n".encode()
-        new = not self.path.exists()
-        with self.path.open("ab+", buffering=0) as file:
-            end = file.seek(0, os.SEEK_END)
-            if end > 0:
-                file.seek(end - 1)
-                content = content if file.read(1) == b"\n" else b"\n" + content
-            try:
-                if file.write(content) != len(content):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                os.fsync(file.fileno())
-            except OSError:
-                file.truncate(end)
-                raise
-        if new:
-            sync(self.path.parent)
+        before = self.path.read_bytes() if self.path.exists() else b""
+        append_line(self.path, text if before[-1:] in (b"", b"\n") else f"\n{text}", len(before))
 
 
 def _replayed(rows: Iterable[Mapping[str, Any]]) -> History:

@@ -19,18 +19,19 @@ from typing import Any, Literal
 import regex
 
 from animeset_lib.errors import InputError
+from animeset_lib.published.edit_log import Words
 from animeset_lib.settings import CaptionSettings
 from animeset_lib.words.line import write_caption
 from animeset_lib.words.spelling import same_word
 from animeset_lib.words.trait_choices import TraitChoices
 from animeset_lib.words.traits import left_out
+from animeset_lib.words.vocabulary import UNKNOWN
 
 __all__ = [
     "ALL",
     "AddTags",
     "CaptionedPicture",
     "Change",
-    "Context",
     "Edit",
     "Recaption",
     "RemoveTags",
@@ -43,6 +44,9 @@ __all__ = [
     "captions_after",
     "difference",
     "file_names",
+    "first_names",
+    "is_utf8",
+    "shown",
     "tag_counts",
     "tag_key",
     "tags_of",
@@ -57,26 +61,77 @@ _NAMED = 3
 
 @dataclass(frozen=True)
 class CaptionedPicture:
-    """One picture of a published set with its caption as it is on the disk now."""
+    """One picture of a published set with its caption as it is on the disk now. What `metadata.jsonl` does not say is `unknown`."""
 
     character: str
     image: str
     """Path relative to the film folder, with `/`: `hero/dataset/images/hero_0001.png`."""
-    caption: str
-    """What the `.txt` says, without the line break at its end; empty when there is none. Bytes that are not UTF-8 are shown as `�`."""
-    outfit: str
-    emotion: str
-    background: str
-    framing: str
-    """These four are `unknown` where `metadata.jsonl` does not say."""
-    time_ms: int | None
-    edited: bool
-    """Whether the `.txt` says another caption than the program, whoever changed, added or deleted it, and when: also before the last run, which
-    kept it."""
-    problem: str = ""
-    """What is wrong with its files, in words: no caption, not UTF-8, more than one line, no row in metadata.jsonl. Any edit mends the caption."""
-    machine_text: str | None = None
+    crop: str
+    """What the log calls it; pictures with one caption file are one."""
+    row: Mapping[str, Any]
+    """Of `metadata.jsonl`, empty where there is none."""
+    machine_text: str | None
     """The caption that the program made, None where metadata.jsonl does not say it."""
+    raw: str | None
+    """The whole text of the caption file, None when there is none. Bytes that are not UTF-8 become lone surrogates."""
+    trigger: str
+    """The word that the run tied to the character."""
+
+    @property
+    def caption(self) -> str:
+        """What the `.txt` says, without the line break at its end; empty when there is none. Bytes that are not UTF-8 are shown as `�`."""
+        return shown(self.raw)
+
+    @property
+    def words(self) -> Words:
+        """What the `.txt` says, as the log keeps it."""
+        return Words(self.raw or "", self.trigger)
+
+    @property
+    def edited(self) -> bool:
+        """Whether the `.txt` says another caption than the program, whoever changed, added or deleted it, and when: also before the last run, which
+        kept it."""
+        return not self.says(None)
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with its files, in words: no caption, not UTF-8, more than one line, no row in metadata.jsonl. Any edit mends the caption."""
+        found = {
+            "there is no caption file": self.raw is None,
+            "the caption file is empty": self.raw is not None and not self.caption.strip(),
+            "the caption is not UTF-8": not is_utf8(self.raw or ""),
+            "the caption has more than one line": len(self.caption.splitlines()) > 1,
+            "metadata.jsonl has no readable row for this picture": not self.row,
+        }
+        return "; ".join(words for words, true in found.items() if true)
+
+    @property
+    def time_ms(self) -> int | None:
+        time_ms = self.row.get("time_ms")
+        return time_ms if isinstance(time_ms, int) else None
+
+    def said(self, attribute: str) -> str:
+        """What its row says of its outfit, emotion, background or framing."""
+        value = self.row.get(attribute)
+        return value if isinstance(value, str) and value else UNKNOWN
+
+    def text_under(self, words: Words | None) -> str | None:
+        """What the `.txt` says with these words of the log; None where that would be the program's own caption, which is not known."""
+        if words is not None:
+            return words.under(self.trigger)
+        return None if self.machine_text is None else f"{self.machine_text}\n"
+
+    def says(self, words: Words | None) -> bool:
+        """Whether the `.txt` is what the log's words, or the program's own caption, come to."""
+        if words is None:
+            return self.machine_text is not None and (self.raw or "").rstrip("\r\n") == self.machine_text
+        return (self.raw or "") == words.under(self.trigger)
+
+    def as_json(self) -> dict[str, Any]:
+        about = {name: self.said(name) for name in ("outfit", "emotion", "background", "framing")}
+        names = ("time_ms", "edited", "problem", "machine_text")
+        start = {"character": self.character, "image": self.image, "caption": self.caption}
+        return start | about | {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -190,18 +245,15 @@ class Change:
     """Whether `after` was written by `Recaption`, so that another one may write over it."""
 
 
-@dataclass(frozen=True)
-class Context:
-    """What edits need to know of the set besides its captions."""
+def shown(raw: str | None) -> str:
+    """A caption file's text for people: no byte order mark, no line break at its end, `�` for what is not UTF-8."""
+    text = (raw or "").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return text.removeprefix("\ufeff").rstrip("\r\n")
 
-    triggers: Mapping[str, str]
-    """Character → its trigger word."""
-    trigger_later: Collection[str]
-    """Characters whose template puts other words before the trigger word."""
-    rows: Mapping[str, Mapping[str, Any]]
-    """Picture → its row of `metadata.jsonl`."""
-    by_hand: Collection[str]
-    """Pictures whose caption a person wrote."""
+
+def is_utf8(raw: str) -> bool:
+    """Whether a file's text has no bytes that were not UTF-8."""
+    return not any("\udc80" <= char <= "\udcff" for char in raw)
 
 
 def tags_of(text: str) -> list[str]:
@@ -256,26 +308,39 @@ def _joined(tags: Iterable[str]) -> str:
     return ", ".join(first.values())
 
 
-def captions_after(edit: Edit, pictures: Sequence[CaptionedPicture], context: Context) -> list[str]:
+def captions_after(
+    edit: Edit,
+    pictures: Sequence[CaptionedPicture],
+    triggers: Mapping[str, str],
+    trigger_later: Collection[str],
+    by_hand: Collection[str],
+) -> list[str]:
     """The captions of these pictures after an edit; one on which it has no effect as it was. Raises `InputError` when the edit makes no sense,
-    or would take away a first tag and is not allowed to."""
+    or would take away a first tag and is not allowed to.
+
+    triggers       character → its trigger word
+    trigger_later  characters whose template puts other words before the trigger word
+    by_hand        pictures whose caption a person wrote
+    """
     captions = [picture.caption for picture in pictures]
-    if isinstance(edit, SetCaption):
-        return [tidy_caption(edit.text)]
-    if isinstance(edit, TidyCaptions):
-        return [tidy_caption(caption) or caption for caption in captions]
-    if isinstance(edit, Recaption):
-        return [_recaptioned(edit, picture, context) for picture in pictures]
-    if isinstance(edit, RestoreCaptions):
-        return _restored(pictures)
-    if isinstance(edit, AddTags):
-        tags = _given_tags(edit.tags, "add")
-        return [_with_tags(picture, tags, edit.place, context) for picture in pictures]
-    if isinstance(edit, RemoveTags):
-        after, refused = _removed(edit, pictures, context)
-    else:
-        after = _replaced(edit, captions) if isinstance(edit, ReplaceTag) else _substituted(edit, captions)
-        refused = _without_trigger(pictures, after)
+    match edit:
+        case SetCaption():
+            return [tidy_caption(edit.text)]
+        case TidyCaptions():
+            return [tidy_caption(caption) or caption for caption in captions]
+        case Recaption():
+            kept = () if edit.include_edited else by_hand
+            return [p.caption if p.image in kept else _recaptioned(edit, p) for p in pictures]
+        case RestoreCaptions():
+            return _restored(pictures)
+        case AddTags():
+            tags = _given_tags(edit.tags, "add")
+            return [_with_tags(p, tags, edit.place, triggers.get(p.character, ""), trigger_later) for p in pictures]
+        case RemoveTags():
+            after, refused = _removed(edit, pictures, triggers)
+        case _:
+            after = _replaced(edit, captions) if isinstance(edit, ReplaceTag) else _substituted(edit, captions)
+            refused = _without_trigger(pictures, after)
     if refused:
         raise InputError(
             f"this would take away the first tag, or the trigger word, of {file_names(refused)}; "
@@ -294,11 +359,10 @@ def _restored(pictures: Sequence[CaptionedPicture]) -> list[str]:
     return [p.caption if p.machine_text is None else p.machine_text for p in pictures]
 
 
-def _recaptioned(edit: Recaption, picture: CaptionedPicture, context: Context) -> str:
-    """A caption from the tags of the picture's row; one whose row has no tags stays, and so does one by hand unless it is included."""
-    row = context.rows.get(picture.image, {})
-    tags, scores = row.get("tags"), row.get("tag_scores")
-    if not isinstance(tags, list) or (picture.image in context.by_hand and not edit.include_edited):
+def _recaptioned(edit: Recaption, picture: CaptionedPicture) -> str:
+    """A caption from the tags of the picture's row; one whose row has no tags stays."""
+    tags, scores = picture.row.get("tags"), picture.row.get("tag_scores")
+    if not isinstance(tags, list):
         return picture.caption
     words = [tag for tag in tags if isinstance(tag, str)]
     core, choice = edit.core.get(picture.character, ()), edit.choices.get(picture.character)
@@ -307,16 +371,17 @@ def _recaptioned(edit: Recaption, picture: CaptionedPicture, context: Context) -
     return tidy_caption(write_caption(picture.character, words, pruned, edit.settings, known))
 
 
-def _removed(edit: RemoveTags, pictures: Sequence[CaptionedPicture], context: Context) -> tuple[list[str], list[str]]:
+def _removed(
+    edit: RemoveTags, pictures: Sequence[CaptionedPicture], triggers: Mapping[str, str]
+) -> tuple[list[str], list[str]]:
     """The captions, and the pictures that would lose their trigger word."""
     unwanted = {tag_key(tag) for tag in _given_tags(edit.tags, "remove")}
-    after = [_where_other(p.caption, [t for t in tags_of(p.caption) if tag_key(t) not in unwanted]) for p in pictures]
-    refused = [
-        p.image
-        for p in pictures
-        if (keys := [tag_key(tag) for tag in tags_of(p.caption)])
-        and any(key in unwanted and key in (keys[0], tag_key(context.triggers[p.character])) for key in keys)
-    ]
+    after, refused = [], []
+    for picture in pictures:
+        tags = tags_of(picture.caption)
+        after.append(_where_other(picture.caption, [tag for tag in tags if tag_key(tag) not in unwanted]))
+        if tags and unwanted & {tag_key(tags[0]), tag_key(triggers[picture.character])} & set(map(tag_key, tags)):
+            refused.append(picture.image)
     return after, refused
 
 
@@ -349,9 +414,14 @@ def _substituted(edit: ReplacePattern, captions: Sequence[str]) -> list[str]:
 
 
 def file_names(paths: Sequence[str]) -> str:
-    """The first few of these files, and how many more, for a message."""
-    named = ", ".join(PurePosixPath(path).name for path in paths[:_NAMED])
-    return named if len(paths) <= _NAMED else f"{named} and {len(paths) - _NAMED} more"
+    """`first_names` of these files, without their folders."""
+    return first_names([PurePosixPath(path).name for path in paths])
+
+
+def first_names(names: Sequence[str]) -> str:
+    """The first few, and how many more."""
+    named = ", ".join(names[:_NAMED])
+    return named if len(names) <= _NAMED else f"{named} and {len(names) - _NAMED} more"
 
 
 def _given_tags(text: str, verb: str) -> list[str]:
@@ -366,16 +436,17 @@ def _where_other(caption: str, tags: Sequence[str]) -> str:
     return caption if tags == tags_of(caption) else _joined(tags)
 
 
-def _with_tags(picture: CaptionedPicture, tags: Sequence[str], place: str, context: Context) -> str:
+def _with_tags(
+    picture: CaptionedPicture, tags: Sequence[str], place: str, trigger: str, trigger_later: Collection[str]
+) -> str:
     own = tags_of(picture.caption)
     have = {tag_key(tag) for tag in own}
     new = [tag for tag in tags if tag_key(tag) not in have]
     if not new:
         return picture.caption
-    trigger = context.triggers.get(picture.character, "")
     own = own or tags_of(trigger or picture.character)
     at = 1
-    if trigger and picture.character in context.trigger_later:
+    if trigger and picture.character in trigger_later:
         at += next((i for i, tag in enumerate(own) if tag_key(tag) == tag_key(trigger)), 0)
     return _joined([*own[:at], *new, *own[at:]] if place == "after_trigger" else [*own, *new])
 

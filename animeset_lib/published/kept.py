@@ -12,17 +12,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from animeset_lib.published.captions import CaptionSet, PictureFiles, picture_files, shown
+from animeset_lib.published.captions import CaptionSet, captioned_pictures
 from animeset_lib.published.edit_log import NO_CROP, CaptionChange, EditLog, Words
-from animeset_lib.published.edits import tag_key, tags_of, tidy_caption
+from animeset_lib.published.edits import CaptionedPicture, first_names, is_utf8, shown, tag_key, tags_of, tidy_caption
 from animeset_lib.published.layout import caption_path
 from animeset_lib.published.publish import put_text
 from animeset_lib.settings import CaptionSettings
+from animeset_lib.wording import counted
 
-__all__ = ["KeptCaptions", "names_in_words"]
+__all__ = ["KeptCaptions"]
 
-_NAMED = 3
-"""Files named in a sentence; the rest is counted."""
 _LINES = "had several lines or a byte order mark; made one plain line of it, as trainers need"
 
 
@@ -42,48 +41,48 @@ class KeptCaptions:
         captions = CaptionSet(folder, reading=True)
         captions.take_in_held()
         known = self._log.history().captions
-        nameless = [f for f in captions.files() if f.row and f.crop.startswith(NO_CROP) and f.crop in known]
+        nameless = [f for f in captions.pictures() if f.row and f.crop.startswith(NO_CROP) and f.crop in known]
         if nameless:
             self._tell(nameless, "could not be taken over: its row in metadata.jsonl has no crop id")
 
     def lay_over(self, tree: Path) -> None:
         known = {crop: words for crop, words in self._log.history().captions.items() if not crop.startswith(NO_CROP)}
-        here = picture_files(tree, self._settings)
-        self._mend([files for files in here if files.crop in known], known)
+        here = captioned_pictures(tree, self._settings)
+        self._mend([picture for picture in here if picture.crop in known], known)
         texts: dict[str, list[str]] = {}
         kept, renamed = 0, 0
-        for files in here:
-            text = files.raw or ""
-            if (words := known.get(files.crop)) is not None:
-                text = words.under(files.trigger)
-                put_text(tree / caption_path(files.image), text)
+        for picture in here:
+            text = picture.raw or ""
+            if (words := known.get(picture.crop)) is not None:
+                text = words.under(picture.trigger)
+                put_text(tree / caption_path(picture.image), text)
                 kept += 1
                 renamed += text != words.text
-            texts.setdefault(files.character, []).append(text)
-        self._tell_two_triggers(texts, {files.character: files.trigger for files in here})
-        self.kept = _in_words(kept, renamed, len(known.keys() - {files.crop for files in here}), self._log.path)
+            texts.setdefault(picture.character, []).append(text)
+        self._tell_two_triggers(texts, {picture.character: picture.trigger for picture in here})
+        self.kept = _in_words(kept, renamed, len(known.keys() - {picture.crop for picture in here}), self._log.path)
 
-    def _mend(self, pictures: Sequence[PictureFiles], known: dict[str, Words]) -> None:
+    def _mend(self, pictures: Sequence[CaptionedPicture], known: dict[str, Words]) -> None:
         """What would break a trainer becomes a plain line, what is no caption the program's own again; `known` and the log say so then."""
-        faults: dict[str, list[PictureFiles]] = {}
+        faults: dict[str, list[CaptionedPicture]] = {}
         changes = []
-        for files in pictures:
-            words = known[files.crop]
+        for picture in pictures:
+            words = known[picture.crop]
             good, fault = _mended(words)
             if fault:
-                faults.setdefault(fault, []).append(files)
-                changes.append((CaptionChange(files.crop, words, good), files.trigger))
+                faults.setdefault(fault, []).append(picture)
+                changes.append((CaptionChange(picture.crop, words, good), picture.trigger))
                 if good is None:
-                    del known[files.crop]
+                    del known[picture.crop]
                 else:
-                    known[files.crop] = good
+                    known[picture.crop] = good
         if changes:
             self._log.done(self._log.edit(f"mended for trainers ({len(changes)})", changes).number)
         for fault, faulty in faults.items():
             self._tell(faulty, fault)
 
-    def _tell(self, pictures: Sequence[PictureFiles], fault: str) -> None:
-        self.told += (f"{names_in_words([caption_path(files.image) for files in pictures])} {fault}",)
+    def _tell(self, pictures: Sequence[CaptionedPicture], fault: str) -> None:
+        self.told += (f"{first_names([caption_path(picture.image) for picture in pictures])} {fault}",)
 
     def _tell_two_triggers(self, texts: Mapping[str, Sequence[str]], triggers: Mapping[str, str]) -> None:
         for character, captions in texts.items():
@@ -91,14 +90,15 @@ class KeptCaptions:
             without = sum(tag_key(trigger) not in map(tag_key, tags_of(text)) for text in captions)
             if 0 < without < len(captions):
                 self.told += (
-                    f"{character}: {_captions(without)} by hand without the trigger word {trigger} that the other {len(captions) - without} have; "
+                    f"{character}: {counted(without, 'caption')} by hand without the trigger word {trigger} "
+                    f"that the other {len(captions) - without} have; "
                     "give them all one: the setting caption.trigger, or `animeset captions FILM replace`",
                 )
 
 
 def _mended(words: Words) -> tuple[Words | None, str]:
     """The caption as a trainer reads it well, None where it is none; and what was wrong with it."""
-    if any("\udc80" <= char <= "\udcff" for char in words.text):
+    if not is_utf8(words.text):
         return None, "could not be taken over: it is not UTF-8"
     if not tags_of(words.text):
         return None, "could not be taken over: there is no tag in it"
@@ -112,24 +112,14 @@ def _mended(words: Words) -> tuple[Words | None, str]:
 def _in_words(kept: int, renamed: int, waiting: int, log: Path) -> str:
     words = []
     if kept:
-        words.append(f"{_captions(kept)} edited by hand {'was' if kept == 1 else 'were'} kept")
+        words.append(f"{counted(kept, 'caption')} edited by hand {'was' if kept == 1 else 'were'} kept")
     if renamed:
         words.append(f"{renamed} of them with the character's new trigger word")
     if waiting:
         one = waiting == 1
-        what = f"{_captions(waiting)} edited by hand" if not kept else str(waiting)
+        what = f"{counted(waiting, 'caption')} edited by hand" if not kept else str(waiting)
         words.append(
             f"{what} belong{'s' if one else ''} to {'a picture that is' if one else 'pictures that are'} not in the new set "
             f"and {'is' if one else 'are'} remembered in {log}"
         )
     return "; ".join(words)
-
-
-def _captions(count: int) -> str:
-    return f"{count} caption{'' if count == 1 else 's'}"
-
-
-def names_in_words(names: Sequence[str]) -> str:
-    """The first few of these files, and how many more."""
-    named = ", ".join(names[:_NAMED])
-    return named if len(names) <= _NAMED else f"{named} and {len(names) - _NAMED} more"

@@ -14,7 +14,7 @@ import re
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from animeset_lib.errors import AnimesetError, BusyError, InputError
 from animeset_lib.published.layout import caption_of_a_picture
 from animeset_lib.records import Film
-from animeset_lib.run.store import _atomic, free_name, full_disk_as, parse_json, remove_tree, write_json, write_text
+from animeset_lib.run.store import atomic, free_name, full_disk_as, parse_json, remove_tree, write_json, write_text
 from animeset_lib.system import replace_path, sha256_of, sync
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "changed_files",
     "find_published",
     "hold_folder",
+    "manifest_of",
     "production_of",
     "publish",
     "published",
@@ -114,18 +115,9 @@ def publish(
     target = free[0]
     tidy(output, film)
     fresh, old = (target.with_name(f".{target.name}.{state}") for state in ("new", "old"))
-    hashes: dict[str, str] = {}
-    for source in sorted(path for path in tree.rglob("*") if path.is_file()):
-        check_cancel()
-        name = source.relative_to(tree).as_posix()
-        copy = fresh / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, copy)
-        if not caption_of_a_picture(tree, name):
-            hashes[name] = sha256_of(copy)
-
+    hashes = _copied(tree, fresh, check_cancel)
     archive = _archive(target)
-    set_aside, by_hand = None, set[str]()
+    by_hand = set[str]()
     # Whoever edits the earlier version waits, or is waited for: between being read and being replaced it must not change.
     with hold_folder(target, _SWAP_PATIENCE_S) if target.exists() else _hold_if_used(target):
         earlier = target if target.exists() else None
@@ -135,26 +127,30 @@ def publish(
             by_hand = changed_files(earlier)
         if hand is not None:
             hand.lay_over(fresh)
-        write_json(
-            fresh / MANIFEST,
-            {
-                "film": film.id,
-                "source": film.source_name,
-                "key": key,
-                "settings": settings,
-                "files": hashes,
-            },
-        )
-        _write_zip(fresh, target.name, archive, _visible(fresh), check_cancel)
-        if earlier is not None and by_hand:
-            set_aside = free_name(target)
-            replace_path(earlier, set_aside)
-        elif earlier is not None:
-            replace_path(earlier, old)
+        said = {"film": film.id, "source": film.source_name, "key": key, "settings": settings, "files": hashes}
+        write_json(fresh / MANIFEST, said)
+        _pack(_visible(fresh, target.name), archive, check_cancel)
+        set_aside = free_name(target) if by_hand else None
+        if earlier is not None:
+            replace_path(earlier, set_aside or old)
         replace_path(fresh, target)
     sync(output)
     remove_tree(old)
     return Published(target, archive, set_aside, tuple(sorted(by_hand)))
+
+
+def _copied(tree: Path, target: Path, check_cancel: Callable[[], None]) -> dict[str, str]:
+    """Copies all files; the hash of each but captions, by its path with `/`."""
+    hashes: dict[str, str] = {}
+    for source in sorted(path for path in tree.rglob("*") if path.is_file()):
+        check_cancel()
+        name = source.relative_to(tree).as_posix()
+        copy = target / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, copy)
+        if not caption_of_a_picture(tree, name):
+            hashes[name] = sha256_of(copy)
+    return hashes
 
 
 def tidy(output: Path, film: Film) -> None:
@@ -212,6 +208,18 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest if isinstance(manifest, dict) else {}
 
 
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """`read_manifest` of a published film. Raises `InputError` for another folder."""
+    manifest = read_manifest(folder)
+    if "film" not in manifest:
+        found = f"a folder without a readable {MANIFEST}" if folder.is_dir() else "no such folder"
+        raise InputError(
+            f"{folder} is no published film: expected a folder below output/ as `animeset run` leaves it, with {MANIFEST} in it; got {found}. "
+            "Choose such a folder, or run the film first"
+        )
+    return manifest
+
+
 def changed_files(folder: Path) -> set[str]:
     """Which files of a published folder but captions were changed, added or removed since, as paths relative to it with `/`."""
     known = read_manifest(folder).get("files", {})
@@ -220,38 +228,20 @@ def changed_files(folder: Path) -> set[str]:
     return changed | {name for name in present ^ set(known) if not caption_of_a_picture(folder, name)}
 
 
-def _write_zip(folder: Path, top: str, archive: Path, names: list[str], check_cancel: Callable[[], None]) -> None:
-    """Zip the files under `top/`. Pictures are compressed already; deflating them again costs minutes and gains nothing."""
-    entries = [
-        _Entry(
-            f"{top}/{name}", folder / name, zipfile.ZIP_STORED if name.endswith(_COMPRESSED) else zipfile.ZIP_DEFLATED
-        )
-        for name in names
-    ]
-    _pack(entries, archive, check_cancel)
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """One file of a zip."""
-
-    name: str
-    source: Path
-    compression: int = zipfile.ZIP_STORED
-
-
 def _pack(
-    entries: Sequence[_Entry],
+    files: Mapping[str, Path],
     archive: Path,
     check_cancel: Callable[[], None],
     progress: Callable[[int, int], None] = lambda done, total: None,
+    stored: tuple[str, ...] = _COMPRESSED,
 ) -> None:
-    """Stream files into a zip, reopen it and check every byte against its checksum before it gets its name.
+    """Stream files, by their names in it, into a zip, reopen it and check every byte against its checksum before it gets its name. Those with the
+    endings `stored` are not deflated: with pictures that costs minutes and gains nothing.
 
     On an error or a stop `archive` is what it was, and nothing else is left behind.
     """
     temporary = _zip_temporary(archive)
-    total = sum(entry.source.stat().st_size for entry in entries)
+    total = sum(source.stat().st_size for source in files.values())
     done = 0
     try:
         with (
@@ -260,19 +250,19 @@ def _pack(
             ),
             zipfile.ZipFile(temporary, "w", allowZip64=True) as file,
         ):
-            for entry in entries:
+            for name, source in files.items():
                 check_cancel()
-                info = zipfile.ZipInfo(entry.name, _ZIP_TIME)
+                info = zipfile.ZipInfo(name, _ZIP_TIME)
                 info.external_attr = 0o644 << 16
-                info.compress_type = entry.compression
-                info.file_size = entry.source.stat().st_size  # says beforehand whether this entry needs ZIP64
-                with entry.source.open("rb") as source, file.open(info, "w") as sink:
-                    shutil.copyfileobj(source, sink, 1 << 20)
+                info.compress_type = zipfile.ZIP_STORED if name.endswith(stored) else zipfile.ZIP_DEFLATED
+                info.file_size = source.stat().st_size  # says beforehand whether this entry needs ZIP64
+                with source.open("rb") as content, file.open(info, "w") as sink:
+                    shutil.copyfileobj(content, sink, 1 << 20)
                 done += info.file_size
                 progress(done, total)
         with zipfile.ZipFile(temporary) as file:
             damaged = file.testzip()
-            if damaged is not None or len(file.namelist()) != len(entries):
+            if damaged is not None or len(file.namelist()) != len(files):
                 raise AnimesetError(
                     f"the zip {archive} does not read back ({damaged or 'files missing'}); check the disk and run the same command again"
                 )
@@ -292,18 +282,15 @@ def hold_folder(folder: Path, patience_s: float = _PATIENCE_S) -> Iterator[None]
     """
     path = _lock_file(folder)
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
     try:
-        lock.acquire(timeout=patience_s)
+        held = FileLock(path).acquire(timeout=patience_s)
     except Timeout:
         raise BusyError(
             f"another window or process is editing or packing {folder.name} and was not done after {patience_s:.0f} s; "
             "nothing was changed, try again in a moment"
         ) from None
-    try:
+    with held:
         yield
-    finally:
-        lock.release()
 
 
 def _hold_if_used(folder: Path) -> AbstractContextManager[None]:
@@ -329,7 +316,7 @@ def put_text(path: Path, text: str) -> None:
     try:
         write_text(path, text)
     except UnicodeEncodeError:
-        with _atomic(path) as temporary:
+        with atomic(path) as temporary:
             temporary.write_bytes(text.encode("utf-8", "surrogateescape"))
 
 
@@ -380,15 +367,12 @@ def refresh_zip(folder: Path, check_cancel: Callable[[], None] = lambda: None) -
 
     Raises `InputError` for a folder that we did not make, `BusyError` when it is being edited, `SpaceError` when the disk is full.
     """
-    if "film" not in read_manifest(folder):
-        raise InputError(
-            f"{folder} is no published film: expected a folder with {MANIFEST} as a run leaves it below output/; choose such a folder"
-        )
+    manifest_of(folder)
     archive = _archive(folder)
     with hold_folder(folder):
-        names = _visible(folder)
-        if not _is_current(archive, folder, names, check_cancel):
-            _write_zip(folder, folder.name, archive, names, check_cancel)
+        files = _visible(folder, folder.name)
+        if not _is_current(archive, files, check_cancel):
+            _pack(files, archive, check_cancel)
     return archive
 
 
@@ -424,38 +408,37 @@ def zip_all(
         stack.enter_context(hold_folder(output / place.name))  # two at once would write into one temporary file
         for folder in folders:
             stack.enter_context(hold_folder(folder))
-        entries = [_Entry(f"{folder.name}/{name}", folder / name) for folder in folders for name in _visible(folder)]
-        _pack(entries, place, check_cancel, progress)
+        files = {name: path for folder in folders for name, path in _visible(folder, folder.name).items()}
+        _pack(files, place, check_cancel, progress, stored=("",))
     return target
 
 
 def zip_folder(folder: Path, archive: Path, check_cancel: Callable[[], None] = lambda: None) -> Path:
     """Put all that is not hidden below a folder into a zip, under the folder's name; returns `archive`. On an error an earlier one stays."""
     with hold_folder(archive):  # two at once would write into one temporary file
-        names = [name for name in _visible(folder) if (folder / name).is_file()]
-        _write_zip(folder, folder.name, archive, names, check_cancel)
+        files = {name: path for name, path in _visible(folder, folder.name).items() if path.is_file()}
+        _pack(files, archive, check_cancel)
     return archive
 
 
-def _visible(folder: Path) -> list[str]:
-    """Names of the files of a folder in the order of its zip: sorted, the manifest last; nothing hidden."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    names = [path.relative_to(folder) for path in paths]
-    visible = [name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts)]
-    return [name for name in visible if name != MANIFEST] + [MANIFEST]
+def _visible(folder: Path, top: str) -> dict[str, Path]:
+    """The files of a folder by their names in a zip, below `top`, in their order there: sorted, the manifest last; nothing hidden."""
+    names = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
+    visible = [name for name in names if not any(part.startswith(".") for part in name.parts)]
+    ordered = [name.as_posix() for name in visible if name != Path(MANIFEST)] + [MANIFEST]
+    return {f"{top}/{name}": folder / name for name in ordered}
 
 
-def _is_current(archive: Path, folder: Path, names: Sequence[str], check_cancel: Callable[[], None]) -> bool:
+def _is_current(archive: Path, files: Mapping[str, Path], check_cancel: Callable[[], None]) -> bool:
     """Whether a readable zip holds exactly these files as they are now. Small ones are compared first: they are what people edit."""
     try:
         with zipfile.ZipFile(archive) as file:
-            inside = {info.filename: info.file_size for info in file.infolist()}
-            sizes = {name: (folder / name).stat().st_size for name in names}
-            if inside != {f"{folder.name}/{name}": size for name, size in sizes.items()}:
+            sizes = {name: path.stat().st_size for name, path in files.items()}
+            if {info.filename: info.file_size for info in file.infolist()} != sizes:
                 return False
-            for name in sorted(names, key=sizes.__getitem__):
+            for name in sorted(files, key=sizes.__getitem__):
                 check_cancel()
-                with (folder / name).open("rb") as now, file.open(f"{folder.name}/{name}") as packed:
+                with files[name].open("rb") as now, file.open(name) as packed:
                     while piece := now.read(1 << 20):
                         if packed.read(len(piece)) != piece:
                             return False

@@ -25,7 +25,7 @@ from animeset_lib.published.layout import (
     real_path,
     visible_files,
 )
-from animeset_lib.published.publish import read_manifest
+from animeset_lib.published.publish import manifest_of
 from animeset_lib.run.store import parse_json
 from animeset_lib.system import sha256_of
 from animeset_lib.words.line import trigger_in
@@ -36,7 +36,6 @@ __all__ = [
     "CharacterSet",
     "ExportPicture",
     "PublishedFilm",
-    "RegularisationSet",
     "caption_tags",
     "read_film",
 ]
@@ -96,13 +95,6 @@ class CharacterSet:
 
 
 @dataclass(frozen=True)
-class RegularisationSet:
-    """Pictures that show none of the characters; may be empty."""
-
-    pictures: tuple[ExportPicture, ...] = ()
-
-
-@dataclass(frozen=True)
 class PublishedFilm:
     """What a published folder holds. `settings` are those of the run that made it; `notes` say what was left out, and why."""
 
@@ -112,7 +104,8 @@ class PublishedFilm:
     sources: tuple[str, ...]
     settings: Mapping[str, Any]
     characters: tuple[CharacterSet, ...]
-    regularisation: RegularisationSet
+    regularisation: tuple[ExportPicture, ...]
+    """Pictures that show none of the characters."""
     notes: tuple[str, ...]
     cast: CastFile | None = None
     """Whom the film knows by which vectors; None where it does not say."""
@@ -136,29 +129,18 @@ def caption_tags(caption: str) -> tuple[str, ...]:
 
 def read_film(folder: Path) -> PublishedFilm:
     """Read `output/<film>` as it is now. Raises `InputError` when it is no published film or holds no picture that can be used."""
-    manifest = read_manifest(folder)
-    if "film" not in manifest:
-        raise InputError(
-            f"{folder} is no published film: expected a folder with animeset.json as `animeset run` leaves it below output/, got "
-            f"{'a folder without one' if folder.is_dir() else 'no folder'}; give such a folder, or a film's name"
-        )
-    notes: list[str] = []
+    manifest = manifest_of(folder)
+    reader = _Reader(folder)
+    notes = reader.notes
     characters = []
     for place in character_folders(folder):
-        pictures = _pictures(place, place / "dataset", folder, notes)
+        pictures = reader.pictures(place, place / "dataset")
         if pictures:
-            traits = _json(place / "traits.json", folder, notes)
-            characters.append(
-                CharacterSet(
-                    name=place.name,
-                    trigger=trigger_in([picture.tags for picture in pictures], traits),
-                    pictures=pictures,
-                    traits=traits,
-                    subsets=_json(place / "subsets.json", folder, notes),
-                )
-            )
+            traits, subsets = reader.json(place / "traits.json"), reader.json(place / "subsets.json")
+            trigger = trigger_in([picture.tags for picture in pictures], traits)
+            characters.append(CharacterSet(place.name, trigger, pictures, traits, subsets))
     apart = folder / REGULARISATION
-    regularisation = _pictures(apart, apart, folder, notes) if (apart / "images").is_dir() else ()
+    regularisation = reader.pictures(apart, apart) if (apart / "images").is_dir() else ()
     if not characters:
         raise InputError(
             f"{folder} holds no picture with a caption ({'; '.join(notes[:3]) or 'no character has any'}); "
@@ -171,107 +153,139 @@ def read_film(folder: Path) -> PublishedFilm:
         sources=(str(manifest.get("source", folder.name)),),
         settings=settings if isinstance(settings := manifest.get("settings"), Mapping) else {},
         characters=tuple(characters),
-        regularisation=RegularisationSet(regularisation),
-        cast=_cast(folder / "cast.json", folder, notes),
+        regularisation=regularisation,
+        cast=reader.cast(folder / "cast.json"),
         notes=tuple(notes),
     )
 
 
-def _cast(path: Path, film: Path, notes: list[str]) -> CastFile | None:
-    if not path.is_file() or not is_inside(path, film):
-        return None
-    try:
-        return load_cast(path)
-    except InputError as error:
-        notes.append(f"{error}; nobody is known by it")
-        return None
+class _Unusable(Exception):
+    """Why a picture is left out."""
 
 
-def _pictures(place: Path, base: Path, film: Path, notes: list[str]) -> tuple[ExportPicture, ...]:
-    """The usable pictures of one set. `place` holds `metadata.jsonl`, to whose paths it is the root; `base` holds `images/` and `captions/`;
-    `film` is the folder that no link may lead out of.
-    """
-    rows = _rows(place / METADATA, film, notes)
-    here = visible_files(base / "images")
-    known = {real_path(place / name): row for name, row in rows.items()}
-    present = {real_path(path) for path in here}
-    for name in rows:
-        if real_path(place / name) not in present:
-            notes.append(f"{place.name}: {name} is in the manifest but gone from the disk; it is left out")
-    order = {path: number for number, path in enumerate(known)}
-    found: dict[str, ExportPicture] = {}
-    for path in sorted(here, key=lambda one: (order.get(real_path(one), len(order)), one.name)):
-        picture, fault = _picture(path, base, film, known.get(real_path(path), {}), notes)
-        if picture is None:
-            notes.append(f"{place.name}: {path.name} is left out: {fault}")
-        # file systems that take Hana_1 and hana_1 for one name would lose a caption
-        elif (other := found.get(path.stem.casefold())) is not None:
-            notes.append(
-                f"{place.name}: {path.name} is left out: its caption file would be that of {other.path.name}; rename one of them"
-            )
-        else:
-            found[path.stem.casefold()] = picture
-    return tuple(found.values())
+class _Reader:
+    """Reads what lies in a film's folder; what leads out of it is not there. `notes` say what was left out."""
 
+    def __init__(self, film: Path) -> None:
+        self.film = film
+        self.notes: list[str] = []
 
-def _picture(
-    path: Path, base: Path, film: Path, row: Mapping[str, Any], notes: list[str]
-) -> tuple[ExportPicture | None, str]:
-    """The picture, or None and why it cannot be used."""
-    if path.suffix.lower() not in PICTURES:
-        return None, f"{path.suffix or 'a file without ending'} is nothing that every trainer reads; make it a .png"
-    if not is_inside(path, film):
-        return None, _OUTSIDE
-    caption, fault = _caption(base / "captions" / f"{path.stem}.txt", film)
-    if caption is None:
-        return None, fault
-    size = _size(path)
-    if size is None:
-        return None, "it cannot be read as a picture; make it again or remove it"
-    mask: Path | None = base / "masks" / f"{path.stem}.png"
-    if mask is not None and not mask.is_file():
-        mask = None
-    elif mask is not None and not is_inside(mask, film):
-        notes.append(f"{base.parent.name}: the mask of {path.name} is not used: {_OUTSIDE}")
-        mask = None
-    elif mask is not None and (mask_size := _size(mask)) != size:
-        shown = "unreadable" if mask_size is None else f"{mask_size[0]}x{mask_size[1]}"
-        notes.append(
-            f"{base.parent.name}: the mask of {path.name} is not used: expected {size[0]}x{size[1]}, got {shown}"
+    def cast(self, path: Path) -> CastFile | None:
+        try:
+            return load_cast(path) if self._is_here(path) else None
+        except InputError as error:
+            self.notes.append(f"{error}; nobody is known by it")
+            return None
+
+    def json(self, path: Path) -> Any:
+        """What a JSON file holds; None when there is none or it cannot be read."""
+        try:
+            return parse_json(path.read_text(encoding="utf-8")) if self._is_here(path) else None
+        except (OSError, ValueError) as error:
+            self.notes.append(f"{path.parent.name}: {path.name} cannot be read ({error}) and is not used")
+            return None
+
+    def pictures(self, place: Path, base: Path) -> tuple[ExportPicture, ...]:
+        """The usable pictures of one set. `place` holds `metadata.jsonl`, to whose paths it is the root; `base` holds `images/` and `captions/`."""
+        rows = self._rows(place / METADATA)
+        here = visible_files(base / "images")
+        known = {real_path(place / name): row for name, row in rows.items()}
+        present = {real_path(path) for path in here}
+        for name in rows:
+            if real_path(place / name) not in present:
+                self.notes.append(f"{place.name}: {name} is in the manifest but gone from the disk; it is left out")
+        order = {path: number for number, path in enumerate(known)}
+        found: dict[str, ExportPicture] = {}
+        for path in sorted(here, key=lambda one: (order.get(real_path(one), len(order)), one.name)):
+            try:
+                picture = self._picture(path, base, known.get(real_path(path), {}))
+                # file systems that take Hana_1 and hana_1 for one name would lose a caption
+                if (other := found.setdefault(path.stem.casefold(), picture)) is not picture:
+                    raise _Unusable(f"its caption file would be that of {other.path.name}; rename one of them")
+            except _Unusable as why:
+                self.notes.append(f"{place.name}: {path.name} is left out: {why}")
+        return tuple(found.values())
+
+    def _rows(self, path: Path) -> dict[str, Mapping[str, Any]]:
+        """`file_name` → row, in the file's order. A line that is no row is noted and left out."""
+        rows: dict[str, Mapping[str, Any]] = {}
+        try:
+            lines = path.read_text(encoding="utf-8").split("\n") if is_inside(path, self.film) else []
+        except (OSError, UnicodeDecodeError):
+            unknown = "so outfits, shots and times are unknown"
+            self.notes.append(f"{path.parent.name}: metadata.jsonl cannot be read, {unknown}")
+            return {}
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = parse_json(line)
+                if not isinstance(name := row["file_name"], str) or "\0" in name:
+                    raise ValueError(name)
+                rows[name] = row
+            except (ValueError, KeyError, TypeError):
+                self.notes.append(f"{path.parent.name}: line {number} of metadata.jsonl is no row and is left out")
+        return rows
+
+    def _picture(self, path: Path, base: Path, row: Mapping[str, Any]) -> ExportPicture:
+        """Raises `_Unusable`."""
+        if path.suffix.lower() not in PICTURES:
+            ending = path.suffix or "a file without ending"
+            raise _Unusable(f"{ending} is nothing that every trainer reads; make it a .png")
+        if not is_inside(path, self.film):
+            raise _Unusable(_OUTSIDE)
+        caption = self._caption(base / "captions" / f"{path.stem}.txt")
+        size = _size(path)
+        if size is None:
+            raise _Unusable("it cannot be read as a picture; make it again or remove it")
+        mask = base / "masks" / f"{path.stem}.png"
+        if fault := self._fault_of_mask(mask, size):
+            self.notes.append(f"{base.parent.name}: the mask of {path.name} is not used: {fault}")
+        said: dict[str, Any] = {name: str(row.get(name) or UNKNOWN) for name in _ATTRIBUTES}
+        said |= {name: _whole(row.get(name)) for name in ("time_ms", "shot", "rank")}
+        return ExportPicture(
+            path=path,
+            stem=path.stem,
+            caption=caption,
+            film=self.film.name,
+            sha256=sha256_of(path),
+            width=size[0],
+            height=size[1],
+            mask=mask if mask.is_file() and not fault else None,
+            row=row,
+            **said,
         )
-        mask = None
-    said: dict[str, Any] = {name: str(row.get(name) or UNKNOWN) for name in _ATTRIBUTES}
-    said |= {name: _whole(row.get(name)) for name in ("time_ms", "shot", "rank")}
-    picture = ExportPicture(
-        path=path,
-        stem=path.stem,
-        caption=caption,
-        film=film.name,
-        sha256=sha256_of(path),
-        width=size[0],
-        height=size[1],
-        mask=mask,
-        row=row,
-        **said,
-    )
-    return picture, ""
 
+    def _fault_of_mask(self, mask: Path, size: tuple[int, int]) -> str:
+        """Why a mask cannot be that of a picture of this size; empty when it can, or there is none."""
+        if not mask.is_file():
+            return ""
+        if not is_inside(mask, self.film):
+            return _OUTSIDE
+        found = _size(mask)
+        shown = "unreadable" if found is None else f"{found[0]}x{found[1]}"
+        return "" if found == size else f"expected {size[0]}x{size[1]}, got {shown}"
 
-def _caption(path: Path, film: Path) -> tuple[str | None, str]:
-    """The file's tags on one line, each once, whatever lines and commas somebody left in it; or None and why there is none."""
-    if not is_inside(path, film):
-        return None, f"captions/{path.name}: {_OUTSIDE}"
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        return None, f"it has no caption; write captions/{path.name}"
-    except (OSError, UnicodeDecodeError) as error:
-        return None, f"its caption captions/{path.name} cannot be read as UTF-8 ({error}); save it as UTF-8"
-    tags = caption_tags(re.sub(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+", ",", text))
-    # `\t` and the like inside a tag would be blanks to some trainers and letters to others
-    spaced = [re.sub(r"\s+", " ", tag) for tag in tags]
-    line = ", ".join(dict.fromkeys(spaced))
-    return (line, "") if line else (None, f"its caption captions/{path.name} is empty; write at least the trigger word")
+    def _caption(self, path: Path) -> str:
+        """The file's tags on one line, each once, whatever lines and commas somebody left in it. Raises `_Unusable`."""
+        name = f"captions/{path.name}"
+        if not is_inside(path, self.film):
+            raise _Unusable(f"{name}: {_OUTSIDE}")
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except FileNotFoundError:
+            raise _Unusable(f"it has no caption; write {name}") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise _Unusable(f"its caption {name} cannot be read as UTF-8 ({error}); save it as UTF-8") from None
+        tags = caption_tags(re.sub(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+", ",", text))
+        # `\t` and the like inside a tag would be blanks to some trainers and letters to others
+        line = ", ".join(dict.fromkeys(re.sub(r"\s+", " ", tag) for tag in tags))
+        if not line:
+            raise _Unusable(f"its caption {name} is empty; write at least the trigger word")
+        return line
+
+    def _is_here(self, path: Path) -> bool:
+        return path.is_file() and is_inside(path, self.film)
 
 
 def _whole(value: Any) -> int | None:
@@ -285,36 +299,4 @@ def _size(path: Path) -> tuple[int, int] | None:
         with Image.open(path) as image:
             return image.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
-
-
-def _rows(path: Path, film: Path, notes: list[str]) -> dict[str, Mapping[str, Any]]:
-    """`file_name` → row, in the file's order. A line that is no row is noted and left out."""
-    rows: dict[str, Mapping[str, Any]] = {}
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n") if is_inside(path, film) else []
-    except (OSError, UnicodeDecodeError):
-        notes.append(f"{path.parent.name}: metadata.jsonl cannot be read, so outfits, shots and times are unknown")
-        return {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = parse_json(line)
-            if not isinstance(name := row["file_name"], str) or "\0" in name:
-                raise ValueError(name)
-            rows[name] = row
-        except (ValueError, KeyError, TypeError):
-            notes.append(f"{path.parent.name}: line {number} of metadata.jsonl is no row and is left out")
-    return rows
-
-
-def _json(path: Path, film: Path, notes: list[str]) -> Any:
-    """What a JSON file holds; None when there is none or it cannot be read."""
-    if not path.is_file() or not is_inside(path, film):
-        return None
-    try:
-        return parse_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        notes.append(f"{path.parent.name}: {path.name} cannot be read ({error}) and is not used")
         return None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from animeset_lib.cast.likeness import ONE_PERSON, likeness
 from animeset_lib.cast.names import is_automatic
 from animeset_lib.errors import InputError
-from animeset_lib.published.reader import CharacterSet, ExportPicture, PublishedFilm, RegularisationSet
+from animeset_lib.published.reader import CharacterSet, ExportPicture, PublishedFilm
 from animeset_lib.words.line import with_trigger
 
 __all__ = ["join_films"]
@@ -55,12 +55,10 @@ def join_films(films: Sequence[PublishedFilm]) -> PublishedFilm:
         sources=tuple(source for film in films for source in film.sources),
         settings=films[0].settings,
         characters=tuple(sorted(characters, key=lambda one: one.name)),
-        regularisation=RegularisationSet(
-            tuple(
-                picture
-                for film, prefix in zip(films, prefixes, strict=True)
-                for picture in _prefixed(film.regularisation.pictures, prefix)
-            )
+        regularisation=tuple(
+            picture
+            for film, prefix in zip(films, prefixes, strict=True)
+            for picture in _prefixed(film.regularisation, prefix)
         ),
         notes=tuple(notes),
     )

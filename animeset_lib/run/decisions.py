@@ -6,7 +6,6 @@ stages, the board of the dashboard, the command line and FiftyOne all call them,
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -14,14 +13,14 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from animeset_lib.errors import BusyError, InputError
 from animeset_lib.records import RecordId, safe_name
-from animeset_lib.system import O_BINARY
+from animeset_lib.run.store import append_line
 
 __all__ = ["Decision", "DecisionLog", "about_faces", "about_frames", "digest_of"]
 
@@ -159,25 +158,14 @@ class DecisionLog:
         return [decision for decision in _counting(self.all) if decision.kind != "undo"]
 
     @property
-    def digest(self) -> str:
-        """SHA-256 of what the standing decisions do, in order, without numbers, times and words; "" when none stands.
-
-        Stages use `digest_of` of the decisions that concern them, so that a name does not repeat the search for duplicates.
-        """
-        return digest_of(self.standing)
-
-    @property
     def can_undo(self) -> str:
         """The words of the decision that `undo` would take back, "" when there is none."""
-        target = _to_undo(self.all)
-        return target.words if target is not None else ""
+        return _to_undo(self.all)[1]
 
     @property
     def can_redo(self) -> str:
         """The words of the decision that `redo` would bring back, "" when there is none."""
-        decisions = self.all
-        target = _to_redo(decisions)
-        return _undone(decisions, target).words if target is not None else ""
+        return _to_redo(self.all)[1]
 
     def add(
         self,
@@ -195,63 +183,22 @@ class DecisionLog:
         Raises `InputError` when they do not fit together or the file cannot be written, `BusyError` when another process keeps the lock; the log
         is unchanged then.
         """
-        listed = tuple(dict.fromkeys(faces))
-        named_so = None if bearers is None else tuple(dict.fromkeys(bearers))
-
-        def make(number: int, decisions: Sequence[Decision]) -> Decision:
-            return Decision(
-                number=number,
-                time=_now(),
-                kind=kind,
-                words=words,
-                character=character,
-                scope=scope,
-                faces=listed,
-                bearers=named_so,
-            )
-
-        made = self._append(make)
-        assert made is not None
-        return made
+        fields = {"kind": kind, "words": words, "character": character, "scope": scope}
+        return self._decide({**fields, "faces": _once(faces), "bearers": None if bearers is None else _once(bearers)})
 
     def add_frames(
         self, kind: FrameKind, frames: Iterable[str], *, words: str, duplicate_of: str | None = None
     ) -> Decision:
         """Append one decision about stills; everything else as `add`."""
-        listed = tuple(dict.fromkeys(frames))
-
-        def make(number: int, decisions: Sequence[Decision]) -> Decision:
-            return Decision(
-                number=number, time=_now(), kind=kind, words=words, frames=listed, duplicate_of=duplicate_of
-            )
-
-        made = self._append(make)
-        assert made is not None
-        return made
+        return self._decide({"kind": kind, "words": words, "frames": _once(frames), "duplicate_of": duplicate_of})
 
     def undo(self) -> Decision | None:
         """Take the newest standing decision back; the line that was written, or None when there was nothing to undo. Raises as `add`."""
-
-        def make(number: int, decisions: Sequence[Decision]) -> Decision | None:
-            target = _to_undo(decisions)
-            if target is None:
-                return None
-            words = f"undo: {target.words}"
-            return Decision(number=number, time=_now(), kind="undo", words=words, undoes=target.number)
-
-        return self._append(make)
+        return self._append(lambda decisions: _turning("undo", *_to_undo(decisions)))
 
     def redo(self) -> Decision | None:
         """Bring back what was undone last, unless something was decided since; the line that was written, or None. Raises as `add`."""
-
-        def make(number: int, decisions: Sequence[Decision]) -> Decision | None:
-            target = _to_redo(decisions)
-            if target is None:
-                return None
-            words = f"redo: {_undone(decisions, target).words}"
-            return Decision(number=number, time=_now(), kind="undo", words=words, undoes=target.number)
-
-        return self._append(make)
+        return self._append(lambda decisions: _turning("redo", *_to_redo(decisions)))
 
     def _read(self) -> None:
         try:
@@ -272,14 +219,24 @@ class DecisionLog:
         self._all = _parse(self.path, content[:whole])
         self._seen, self._whole = seen, whole
 
-    def _append(self, make: Callable[[int, Sequence[Decision]], Decision | None]) -> Decision | None:
+    def _decide(self, fields: dict[str, Any]) -> Decision:
+        made = self._append(lambda decisions: fields)
+        assert made is not None
+        return made
+
+    def _append(self, make: Callable[[Sequence[Decision]], dict[str, Any] | None]) -> Decision | None:
+        """Add the decision that `make` gives the fields of, from all before it; nothing is written where it gives none."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=_PATIENCE_S):
                 self._read()
-                decision = make(self._all[-1].number + 1 if self._all else 1, self._all)
-                if decision is not None:
-                    self._write(decision)
+                fields = make(self._all)
+                if fields is None:
+                    return None
+                number = self._all[-1].number + 1 if self._all else 1
+                decision = Decision(number=number, time=_now(), **fields)
+                append_line(self.path, decision.line, self._whole)
+                self._seen = None
                 return decision
         except Timeout:
             raise BusyError(
@@ -292,27 +249,12 @@ class DecisionLog:
                 f"cannot save the decision in {self.path}: {error}; nothing was saved. Make room on the disk or the folder writable, then try again"
             ) from error
 
-    def _write(self, decision: Decision) -> None:
-        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | O_BINARY, 0o666)
-        content = decision.line.encode() + b"\n"
-        with os.fdopen(handle, "r+b", buffering=0) as file:
-            file.truncate(self._whole)
-            file.seek(self._whole)
-            try:
-                if file.write(content) != len(content):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                os.fsync(file.fileno())
-            except OSError:
-                file.truncate(self._whole)
-                raise
-            status = os.fstat(file.fileno())
-        self._all.append(decision)
-        self._whole += len(content)
-        self._seen = (status.st_ino, status.st_size, status.st_mtime_ns)
-
 
 def digest_of(standing: Sequence[Decision]) -> str:
-    """`DecisionLog.digest` of decisions that were already read."""
+    """SHA-256 of what standing decisions do, in order, without numbers, times and words; "" when there is none.
+
+    Stages use that of the decisions that concern them, so that a name does not repeat the search for duplicates.
+    """
     if not standing:
         return ""
     # decisions about faces have the form of the first release, for keys of stages that lie on disks are made of it
@@ -376,17 +318,25 @@ def _counting(decisions: Sequence[Decision]) -> list[Decision]:
     return found[::-1]
 
 
-def _to_undo(decisions: Sequence[Decision]) -> Decision | None:
-    return next((d for d in reversed(_counting(decisions)) if d.kind != "undo"), None)
+def _to_undo(decisions: Sequence[Decision]) -> tuple[int, str]:
+    """Number and words of the newest decision that counts; 0 and "" when there is none."""
+    return next(((d.number, d.words) for d in reversed(_counting(decisions)) if d.kind != "undo"), (0, ""))
 
 
-def _to_redo(decisions: Sequence[Decision]) -> Decision | None:
-    """The newest undo of a decision that counts and that no new decision came after."""
-    kinds = {d.number: d.kind for d in decisions}
+def _to_redo(decisions: Sequence[Decision]) -> tuple[int, str]:
+    """Number of the newest undo of a decision that counts and that no new decision came after, and the words of what it undid; else 0 and ""."""
+    by_number = {d.number: d for d in decisions}
     newest = max((d.number for d in decisions if d.kind != "undo"), default=0)
-    undos = [d for d in _counting(decisions) if d.undoes is not None and kinds[d.undoes] != "undo"]
-    return undos[-1] if undos and undos[-1].number > newest else None
+    undos = [d for d in _counting(decisions) if d.undoes is not None and by_number[d.undoes].kind != "undo"]
+    if not undos or undos[-1].number < newest:
+        return 0, ""
+    return undos[-1].number, by_number[undos[-1].undoes or 0].words
 
 
-def _undone(decisions: Sequence[Decision], undo: Decision) -> Decision:
-    return next(d for d in decisions if d.number == undo.undoes)
+def _turning(verb: str, number: int, words: str) -> dict[str, Any] | None:
+    """The fields of a line that undoes this number."""
+    return {"kind": "undo", "words": f"{verb}: {words}", "undoes": number} if number else None
+
+
+def _once(ids: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(ids))

@@ -11,6 +11,8 @@ import shutil
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,8 @@ from animeset_lib.models.api import ModelProvider
 from animeset_lib.records import Box, Record
 from animeset_lib.run.events import LOGGER, Events
 from animeset_lib.run.lock import Cancel
-from animeset_lib.run.stage import Context, Given, Notes, Output, Stage, StageInfo, StageType, WholeStage
-from animeset_lib.run.store import FilmStore, full_disk_as
+from animeset_lib.run.stage import Context, Given, Item, Notes, Output, Stage, StageInfo, StageType, WholeStage
+from animeset_lib.run.store import FilmStore, PartialStage, full_disk_as
 
 __all__ = ["MIN_FREE_BYTES", "keys_of", "run_stages"]
 
@@ -91,14 +93,12 @@ def run_stages(
     Raises what a stage raises, `CancelledError` or `SpaceError`; nothing finished is lost by any of them.
     """
     keys = keys_of(stages, models)
+    engine = _Engine(store, models, events, cancel, threads)
     outputs = Given()
     for stage in stages:
-        given = outputs.only(stage.needs)
         try:
             with full_disk_as(partial(_space_message, store, stage)):
-                outputs = outputs.having(
-                    _run_stage(stage, keys[stage.name], given, store, models, events, cancel, threads)
-                )
+                outputs = outputs.having(engine.run(stage, keys[stage.name], outputs.only(stage.needs)))
         finally:
             # the next stage's network needs the memory of this one's
             models.release()
@@ -107,89 +107,113 @@ def run_stages(
     return outputs
 
 
-def _run_stage(
-    stage: AnyStage,
-    key: str,
-    given: Given,
-    store: FilmStore,
-    models: ModelProvider,
-    events: Events,
-    cancel: Cancel,
-    threads: int,
-) -> Output[Any, Any]:
+@dataclass(frozen=True)
+class _Engine:
+    """What all stages of a run share."""
+
+    store: FilmStore
+    models: ModelProvider
+    events: Events
+    cancel: Cancel
+    threads: int
     log = logging.getLogger(LOGGER)
-    if (done := store.finished(type(stage), key)) is not None:
-        _report(stage, done.rows, 0.0, events, log, reused=True)
-        return done
-    begun = store.begin(type(stage), key)
-    if begun.sealed:
-        output = begun.commit()
-        _report(stage, output.rows, 0.0, events, log, reused=True)
+
+    def run(self, stage: AnyStage, key: str, given: Given) -> Output[Any, Any]:
+        """The stage's output: there already, only to be renamed, or made."""
+        output = self.store.finished(type(stage), key)
+        reused = output is not None
+        if output is None:
+            begun = self.store.begin(type(stage), key)
+            reused = begun.sealed
+            if not reused:
+                self._make(stage, key, given, begun)
+            output = begun.commit()
+        self._report(output.info, reused)
         return output
 
-    began = time.monotonic()
-    items = stage.plan(given)
+    def _make(self, stage: AnyStage, key: str, given: Given, begun: PartialStage[Any, Any]) -> None:
+        """What is missing of the stage, batch by batch, then the whole of it sealed."""
+        items = stage.plan(given)
+        ids = _unique_ids(stage, items)
+        starts = range(0, len(items), stage.batch)
+        todo = [start for start in starts if not begun.has(start, ids[start : start + stage.batch])]
+        finished = len(items) - sum(min(stage.batch, len(items) - start) for start in todo)
+        # a stage that must see everything at once is one step of the bar
+        steps = 1 if isinstance(stage, WholeStage) else len(items)
+        self.events.emit("stage_started", stage=stage.name, items=steps, todo=steps - finished)
+        already = f", {finished} already done" if finished else ""
+        self.log.info("%s: started, %d items%s", stage.name, steps, already)
+        bar = _Bar(self.events, self.cancel, stage.name, steps)
+        for start in todo:
+            batch = items[start : start + stage.batch]
+            by_id = {item.id: item for item in batch}
+            rows = []
+            self._may_go_on(stage)
+            for row in stage.process(batch, begun.path, self._context(partial(bar.part, finished, len(batch)))):
+                rows.append(row)
+                if (shown := stage.shown(row, by_id, begun.path)) is not None:
+                    bar.made.append(_picture(self.store, *shown))
+            begun.add(start, ids[start : start + stage.batch], rows)
+            finished += len(batch)
+            bar.show(finished)
+        self._may_go_on(stage)
+        rest = partial(bar.part, 0, 1) if finished < steps else lambda done, total: self.cancel.check()
+        final, notes = stage.finish(begun.rows(starts), items, given, begun.path, self._context(rest))
+        _check_reasons(stage, final)
+        begun.seal(final, _stage_info(stage, key, given, self.models, final, notes, bar.seconds))
+
+    def _context(self, progress: Callable[[float, float], None]) -> Context:
+        return Context(self.models, self.threads, self.log, progress, self.cancel.check)
+
+    def _may_go_on(self, stage: AnyStage) -> None:
+        """Raises `SpaceError` or `CancelledError`."""
+        if shutil.disk_usage(self.store.path).free < MIN_FREE_BYTES:
+            raise SpaceError(_space_message(self.store, stage))
+        self.cancel.check()
+
+    def _report(self, info: StageInfo, reused: bool) -> None:
+        seconds = 0.0 if reused else info.seconds
+        reasons = "".join(f", {count} {reason}" for reason, count in info.dropped.items())
+        how = "reused" if reused else f"{seconds:.1f} s"
+        self.log.info("%s: finished (%s): %d rows, %d kept%s", info.stage, how, info.rows, info.kept, reasons)
+        counts = {"rows": info.rows, "kept": info.kept, "dropped": info.dropped}
+        self.events.emit("stage_finished", stage=info.stage, seconds=seconds, **counts, reused=reused)
+
+
+class _Bar:
+    """How far a stage is, for who looks on. Whoever tells it is stopped there when the run shall stop."""
+
+    def __init__(self, events: Events, cancel: Cancel, stage: str, steps: int) -> None:
+        self._events = events
+        self._cancel = cancel
+        self._stage = stage
+        self._steps = steps
+        self._began = time.monotonic()
+        self.made: deque[dict[str, Any]] = deque(maxlen=_MADE)
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def show(self, done: float) -> None:
+        self._cancel.check()
+        how_far = {"done": round(done, 2), "total": self._steps, "seconds": round(self.seconds, 1)}
+        if self._events.emit("progress", stage=self._stage, **how_far, made=list(self.made)):
+            self.made.clear()
+
+    def part(self, before: float, size: int, done: float, total: float) -> None:
+        """`done` of `total` of the `size` steps after `before`."""
+        self.show(before + (size * done / total if total else 0.0))
+
+
+def _unique_ids(stage: AnyStage, items: Sequence[Item]) -> list[str]:
     ids = [item.id for item in items]
     if len(set(ids)) != len(ids):
         twice = [name for name, count in Counter(ids).items() if count > 1][:3]
         raise AnimesetError(
             f"stage {stage.name} planned items with equal ids, e.g. {twice}; ids name files and must be unique"
         )
-    starts = range(0, len(items), stage.batch)
-    todo = [start for start in starts if not begun.has(start, ids[start : start + stage.batch])]
-    finished = sum(min(stage.batch, len(items) - start) for start in starts) - sum(
-        min(stage.batch, len(items) - start) for start in todo
-    )
-    # a stage that must see everything at once is one step of the bar
-    steps = 1 if isinstance(stage, WholeStage) else len(items)
-    events.emit("stage_started", stage=stage.name, items=steps, todo=steps - finished)
-    log.info("%s: started, %d items%s", stage.name, steps, f", {finished} already done" if finished else "")
-
-    made: deque[dict[str, Any]] = deque(maxlen=_MADE)
-
-    def show(done: float) -> None:
-        cancel.check()
-        seconds = round(time.monotonic() - began, 1)
-        how_far = {"done": round(done, 2), "total": steps, "seconds": seconds}
-        if events.emit("progress", stage=stage.name, **how_far, made=list(made)):
-            made.clear()
-
-    def context(progress: Callable[[float, float], None]) -> Context:
-        return Context(models=models, threads=threads, log=log, progress=progress, check_cancel=cancel.check)
-
-    for start in todo:
-        batch = items[start : start + stage.batch]
-        _check_space(store, stage)
-        cancel.check()
-
-        def part(done: float, total: float, before: int = finished, size: int = len(batch)) -> None:
-            show(before + (size * done / total if total else 0.0))
-
-        by_id = {item.id: item for item in batch}
-        rows = []
-        for row in stage.process(batch, begun.path, context(part)):
-            rows.append(row)
-            if (shown := stage.shown(row, by_id, begun.path)) is not None:
-                made.append(_picture(store, *shown))
-        begun.add(start, ids[start : start + stage.batch], rows)
-        finished += len(batch)
-        show(finished)
-
-    def rest(done: float, total: float) -> None:
-        if finished < steps:
-            show(done / total if total else 0.0)
-        else:
-            cancel.check()
-
-    _check_space(store, stage)
-    cancel.check()
-    final, notes = stage.finish(begun.rows(starts), items, given, begun.path, context(rest))
-    _check_reasons(stage, final)
-    seconds = time.monotonic() - began
-    begun.seal(final, _stage_info(stage, key, given, models, final, notes, seconds))
-    output = begun.commit()
-    _report(stage, final, seconds, events, log, reused=False)
-    return output
+    return ids
 
 
 def _picture(store: FilmStore, path: Path, box: Box | None) -> dict[str, Any]:
@@ -207,40 +231,12 @@ def _check_reasons(stage: AnyStage, rows: Sequence[Record]) -> None:
         )
 
 
-def _check_space(store: FilmStore, stage: AnyStage) -> None:
-    if shutil.disk_usage(store.path).free < MIN_FREE_BYTES:
-        raise SpaceError(_space_message(store, stage))
-
-
 def _space_message(store: FilmStore, stage: AnyStage) -> str:
     free = shutil.disk_usage(store.path).free
     return (
         f"too little disk space for stage {stage.name}: {free / 1e6:.0f} MB free where the work folder lies, at least "
         f"{MIN_FREE_BYTES / 1e6:.0f} MB needed; free some (see `animeset clean`) or use --work on another disk, then run the same command: "
         "nothing finished is lost"
-    )
-
-
-def _counts(rows: Sequence[Record]) -> dict[str, int]:
-    return dict(sorted(Counter(row.dropped for row in rows if row.dropped is not None).items()))
-
-
-def _report(
-    stage: AnyStage, rows: Sequence[Record], seconds: float, events: Events, log: logging.Logger, reused: bool
-) -> None:
-    dropped = _counts(rows)
-    kept = len(rows) - sum(dropped.values())
-    reasons = "".join(f", {count} {reason}" for reason, count in dropped.items())
-    how = "reused" if reused else f"{seconds:.1f} s"
-    log.info("%s: finished (%s): %d rows, %d kept%s", stage.name, how, len(rows), kept, reasons)
-    events.emit(
-        "stage_finished",
-        stage=stage.name,
-        seconds=round(seconds, 2),
-        rows=len(rows),
-        kept=kept,
-        dropped=dropped,
-        reused=reused,
     )
 
 
@@ -253,7 +249,7 @@ def _stage_info(
     notes: Notes,
     seconds: float,
 ) -> StageInfo:
-    dropped = _counts(rows)
+    dropped = Counter(row.dropped for row in rows if row.dropped is not None)
     return StageInfo(
         stage=stage.name,
         version=stage.version,
@@ -262,18 +258,20 @@ def _stage_info(
         inputs={output.stage.name: output.key for output in given},
         fingerprint=dict(stage.fingerprint(models)),
         rows=len(rows),
-        kept=len(rows) - sum(dropped.values()),
-        dropped=dropped,
+        kept=len(rows) - dropped.total(),
+        dropped=dict(sorted(dropped.items())),
         notes=notes.model_dump(mode="json"),
         seconds=round(seconds, 2),
         device=models.where,
-        libraries={name: importlib.metadata.version(name) for name in _LIBRARIES if _installed(name)},
+        libraries=_installed(),
     )
 
 
-def _installed(name: str) -> bool:
-    try:
-        importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+@cache
+def _installed() -> dict[str, str]:
+    """Name → version of those of `_LIBRARIES` that are here."""
+    found = {}
+    for name in _LIBRARIES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from animeset_lib.run.decisions import Decision, about_faces, about_frames
@@ -43,19 +43,11 @@ def settle_frames(ids: Iterable[str], decisions: Iterable[Decision]) -> FrameSet
     verdicts: dict[str, Decision] = {}
     told: list[str] = []
     for decision in about_frames(decisions):
-        beaten: Counter[int] = Counter()
-        for frame in decision.frames:
-            if decision.kind == "restore":
-                verdicts.pop(frame, None)
-                continue
-            earlier = verdicts.get(frame)
-            if earlier is not None and earlier.kind != decision.kind and frame in here:
-                beaten[earlier.number] += 1
-            verdicts[frame] = decision
-        told += [
-            f"{count} still{'' if count == 1 else 's'} of decision {number}: the later decision {decision.number} ({decision.effect}) counts"
-            for number, count in sorted(beaten.items())
-        ]
+        if decision.kind == "restore":
+            _forget(verdicts, decision.frames)
+        else:
+            told += _beaten(decision, decision.frames, verdicts, here, "still")
+            verdicts |= dict.fromkeys(decision.frames, decision)
     decided = {frame: decision for frame, decision in verdicts.items() if frame in here}
     return FrameSettlement(decided, tuple(told), len(verdicts) - len(decided))
 
@@ -108,86 +100,111 @@ def settle(
     to restore one picture of a rejected group would do nothing.
     Noise is no group: nobody in it follows.
     """
-    verdicts: dict[str, Decision] = {}
-    drops: dict[str, Decision] = {}
-    named_alone: set[str] = set()
-    dropped_alone: set[str] = set()
+    who, use = _Question(), _Question()
     restored: set[str] = set()
     here = set(ids)
     told: list[str] = []
     for decision in about_faces(decisions):
-        beaten: Counter[int] = Counter()
-        for face in decision.faces:
-            if decision.kind == "restore":
-                verdicts.pop(face, None)
-                drops.pop(face, None)
-                named_alone.discard(face)
-                dropped_alone.discard(face)
-                restored.add(face)
-                continue
-            if decision.scope == "faces":
-                (dropped_alone if decision.kind == "drop" else named_alone).add(face)
-            if decision.kind == "drop":
-                drops[face] = decision
-                continue
-            earlier = verdicts.get(face)
-            if earlier is not None and earlier.effect != decision.effect and face in here:
-                beaten[earlier.number] += 1
-            verdicts[face] = decision
-        told += [
-            f"{counted(count, 'face')} of decision {number}: the later decision {decision.number} ({decision.effect}) counts"
-            for number, count in sorted(beaten.items())
-        ]
+        question = use if decision.kind == "drop" else who
+        if decision.kind == "restore":
+            for one in (who, use):
+                _forget(one.decided, decision.faces)
+                one.alone.difference_update(decision.faces)
+            restored.update(decision.faces)
+            continue
+        if decision.scope == "faces":
+            question.alone.update(decision.faces)
+        told += _beaten(decision, decision.faces, question.decided, here, "face")
+        question.decided.update(dict.fromkeys(decision.faces, decision))
 
     members: dict[int, list[str]] = defaultdict(list)
     for face, cluster in zip(ids, clusters, strict=True):
         if cluster != _NOISE:
             members[cluster].append(face)
-    leading: dict[int, Decision] = {}
-    leading_drop: dict[int, Decision] = {}
-    for cluster in sorted(members):
-        for decided, alone, leads in ((verdicts, named_alone, leading), (drops, dropped_alone, leading_drop)):
-            group = [decided[face] for face in members[cluster] if face in decided and face not in alone]
-            free = [face for face in members[cluster] if face not in decided]
-            leader, sentence = _leader(cluster, group, free, restored)
-            told += [sentence] if sentence else []
-            if leader is not None:
-                leads[cluster] = leader
-
-    faces = []
-    for face, cluster in zip(ids, clusters, strict=True):
-        verdict = _opinion(face, verdicts, leading.get(cluster), restored)
-        drop = _opinion(face, drops, leading_drop.get(cluster), restored)
-        character = names[cluster] if cluster != _NOISE else None
-        source: Source = sources[cluster] if cluster != _NOISE else "noise"
-        if verdict is not None:
-            character, source = verdict.character, "decision"
-        dropped: Dropped | None = None
-        why = ""
-        if verdict is not None and character is None:
-            dropped = "not_a_character"
-            subject = "you said" if face in verdicts else "you said of its group"
-            why = f"{subject}: not a character ({verdict.named})"
-        elif drop is not None:
-            dropped = "by_hand"
-            subject = "you said" if face in drops else "you said of its group"
-            why = f"{subject}: do not use this picture ({drop.named})"
-        elif character is None:
-            dropped = "noise"
-        faces.append(Settled(character, source, dropped, why, verdict or drop, face in verdicts))
-    return Settlement(tuple(faces), tuple(told), len((verdicts.keys() | drops.keys()) - here))
+    told += [
+        sentence
+        for cluster in sorted(members)
+        for question in (who, use)
+        if (sentence := question.lead(cluster, members[cluster], restored))
+    ]
+    faces = tuple(
+        _settled(face, cluster, None if cluster == _NOISE else (names[cluster], sources[cluster]), who, use, restored)
+        for face, cluster in zip(ids, clusters, strict=True)
+    )
+    return Settlement(faces, tuple(told), len((who.decided.keys() | use.decided.keys()) - here))
 
 
-def _opinion(
-    face: str, decided: Mapping[str, Decision], leader: Decision | None, restored: set[str]
-) -> Decision | None:
-    if face in decided:
-        return decided[face]
-    return None if leader is None or (leader.character is None and face in restored) else leader
+def _settled(
+    face: str,
+    cluster: int,
+    machine: tuple[str, Source] | None,
+    who: _Question,
+    use: _Question,
+    restored: Collection[str],
+) -> Settled:
+    """What one face is; `machine` is whom the machine takes it for and why, None for noise."""
+    verdict, drop = who.opinion(face, cluster, restored), use.opinion(face, cluster, restored)
+    character: str | None
+    source: Source
+    character, source = machine or (None, "noise")
+    if verdict is not None:
+        character, source = verdict.character, "decision"
+    dropped: Dropped | None = None if character is not None else "noise"
+    why = ""
+    if verdict is not None and character is None:
+        dropped = "not_a_character"
+        why = f"{who.said_of(face)}: not a character ({verdict.named})"
+    elif drop is not None:
+        dropped = "by_hand"
+        why = f"{use.said_of(face)}: do not use this picture ({drop.named})"
+    return Settled(character, source, dropped, why, verdict or drop, face in who.decided)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """Who faces are, or whether they are used: the decision on each, faces decided about one by one, and the decision that each cluster follows."""
+
+    decided: dict[str, Decision] = field(default_factory=dict)
+    alone: set[str] = field(default_factory=set)
+    leading: dict[int, Decision] = field(default_factory=dict)
+
+    def opinion(self, face: str, cluster: int, restored: Collection[str]) -> Decision | None:
+        leader = self.leading.get(cluster)
+        follows = leader is not None and (leader.character is not None or face not in restored)
+        return self.decided.get(face, leader if follows else None)
+
+    def lead(self, cluster: int, members: Sequence[str], restored: Collection[str]) -> str:
+        """Find the decision that a cluster follows; a sentence, if there is one to say."""
+        group = [self.decided[face] for face in members if face in self.decided and face not in self.alone]
+        free = [face for face in members if face not in self.decided]
+        leader, sentence = _leader(cluster, group, free, restored)
+        if leader is not None:
+            self.leading[cluster] = leader
+        return sentence
+
+    def said_of(self, face: str) -> str:
+        return "you said" if face in self.decided else "you said of its group"
+
+
+def _forget(decided: dict[str, Decision], things: Iterable[str]) -> None:
+    for thing in things:
+        decided.pop(thing, None)
+
+
+def _beaten(
+    decision: Decision, things: Iterable[str], earlier: Mapping[str, Decision], here: Collection[str], what: str
+) -> list[str]:
+    """Sentences about earlier decisions on things of this run of which this one says otherwise."""
+    decided = [earlier[thing] for thing in set(things) if thing in earlier and thing in here]
+    beaten = Counter(before.number for before in decided if before.effect != decision.effect)
+    return [
+        f"{counted(count, what)} of decision {number}: the later decision {decision.number} ({decision.effect}) counts"
+        for number, count in sorted(beaten.items())
+    ]
 
 
 def _leader(
-    cluster: int, group: Sequence[Decision], free: Sequence[str], restored: set[str]
+    cluster: int, group: Sequence[Decision], free: Sequence[str], restored: Collection[str]
 ) -> tuple[Decision | None, str]:
     """The group decision that the cluster's undecided (`free`) faces follow, and a sentence, if there is one to say. `group` are the decisions of
     its faces that were decided about as a group; of those with the same effect, the newest is followed."""

@@ -33,6 +33,7 @@ __all__ = [
     "StageType",
     "WholeStage",
     "notes_of",
+    "read_rows",
     "row_of",
 ]
 
@@ -102,14 +103,7 @@ class Output(Generic[R, N]):
     @cached_property
     def rows(self) -> list[R]:
         """All rows in the stage's own order, dropped ones included. Read once and kept; embed rows carry their vectors."""
-        row_type = row_of(self.stage)
-        with (self.path / "rows.jsonl").open(encoding="utf-8") as lines:
-            rows = [row_type.model_validate_json(line) for line in lines]
-        if row_type is EmbedRow:
-            for row, vector in zip(rows, self.vectors, strict=True):
-                assert isinstance(row, EmbedRow)
-                row.attach(vector)
-        return rows
+        return read_rows(self.path / "rows.jsonl", row_of(self.stage), lambda: self.vectors)
 
     @property
     def kept(self) -> list[R]:
@@ -252,6 +246,18 @@ def notes_of(stage: type[Stage[Any, Any, N]]) -> type[N]:
     """The type of a stage's notes, as its base class names it."""
     notes: type[N] = _arguments(stage)[-1]
     return notes
+
+
+def read_rows(path: Path, row: type[R], vectors: Callable[[], npt.NDArray[np.float32]], skip: int = 0) -> list[R]:
+    """The rows in a file with one JSON object a line, behind the first `skip` lines; embed rows get their `vectors`, which are row-aligned."""
+    # `splitlines` would split at U+2028 and its like, too, which may stand inside a row
+    lines = path.read_text(encoding="utf-8").split("\n")[skip:-1]
+    rows = [row.model_validate_json(line) for line in lines]
+    if row is EmbedRow and rows:
+        for embedded, vector in zip(rows, vectors(), strict=True):
+            assert isinstance(embedded, EmbedRow)
+            embedded.attach(vector)
+    return rows
 
 
 def _arguments(stage: type[Any]) -> tuple[Any, ...]:

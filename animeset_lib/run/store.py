@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -20,13 +22,15 @@ import numpy as np
 
 from animeset_lib.errors import SpaceError
 from animeset_lib.records import EmbedRow, Record
-from animeset_lib.run.stage import Notes, Output, Stage, StageInfo, row_of
-from animeset_lib.system import replace_path, sync
+from animeset_lib.run.stage import Notes, Output, Stage, StageInfo, read_rows, row_of
+from animeset_lib.system import O_BINARY, replace_path, sync
 
 __all__ = [
     "FilmStore",
     "PartialStage",
     "StageFolder",
+    "append_line",
+    "atomic",
     "folder_size",
     "free_name",
     "full_disk_as",
@@ -60,7 +64,7 @@ def parse_json(text: str) -> Any:
 
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text so that `path` holds either the old content or all of the new one, also after a crash."""
-    with _atomic(path) as temporary:
+    with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
@@ -69,23 +73,37 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=1, default=str) + "\n")
 
 
-class _atomic:
-    """`with _atomic(path) as temporary`: flush to disk and rename when the block ends well; nothing is left otherwise."""
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """`with atomic(path) as temporary`: flush to disk and rename when the block ends well; nothing is left otherwise."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        yield temporary
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync(temporary)
+    replace_path(temporary, path)
+    sync(path.parent)
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._temporary = path.with_name(f".{path.name}.tmp")
 
-    def __enter__(self) -> Path:
-        return self._temporary
-
-    def __exit__(self, kind: object, value: object, trace: object) -> None:
-        if kind is not None:
-            self._temporary.unlink(missing_ok=True)
-            return
-        sync(self._temporary)
-        replace_path(self._temporary, self._path)
-        sync(self._path.parent)
+def append_line(path: Path, line: str, after: int) -> None:
+    """Put a line behind the first `after` bytes of a file, whole or not at all, and force it to the disk. What a crash left there is cut off."""
+    content = line.encode() + b"\n"
+    new = not path.exists()
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | O_BINARY, 0o666)
+    with os.fdopen(handle, "r+b", buffering=0) as file:
+        file.truncate(after)
+        file.seek(after)
+        try:
+            if file.write(content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(after)
+            raise
+    if new:
+        sync(path.parent)
 
 
 def remove_tree(path: Path) -> None:
@@ -208,15 +226,8 @@ class PartialStage(Generic[R, N]):
     def rows(self, indexes: Iterable[int]) -> list[R]:
         """The journaled rows of the batches that begin at these plan indexes, in that order."""
         rows: list[R] = []
-        for index in indexes:
-            part = self._part(index)
-            lines = part.read_text(encoding="utf-8").splitlines()[1:]
-            found = [self._row_type.model_validate_json(line) for line in lines]
-            if self._row_type is EmbedRow and found:
-                for row, vector in zip(found, np.load(part.with_suffix(".npy")), strict=True):
-                    assert isinstance(row, EmbedRow)
-                    row.attach(vector)
-            rows += found
+        for part in map(self._part, indexes):
+            rows += read_rows(part, self._row_type, partial(np.load, part.with_suffix(".npy")), skip=1)
         return rows
 
     def seal(self, rows: Sequence[R], info: StageInfo) -> None:
@@ -241,7 +252,7 @@ class PartialStage(Generic[R, N]):
         if self._row_type is not EmbedRow:
             return
         vectors = [row.vector for row in rows if isinstance(row, EmbedRow)]
-        with _atomic(path) as temporary, temporary.open("wb") as file:
+        with atomic(path) as temporary, temporary.open("wb") as file:
             np.save(file, np.stack(vectors) if vectors else np.zeros((0, 0), np.float32))
 
 

@@ -38,7 +38,7 @@ from animeset_lib.errors import InputError
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import write_image
 from animeset_lib.records import Box, ClusterRow, EmbedRow, Frame, Region
-from animeset_lib.run.decisions import Decision, DecisionLog
+from animeset_lib.run.decisions import Decision, DecisionLog, digest_of
 from animeset_lib.run.settling import settle
 from animeset_lib.run.stage import Context, Output, StageType
 from animeset_lib.settings import CastSettings
@@ -774,7 +774,7 @@ def test_the_key_follows_what_stands(log: DecisionLog) -> None:
     assert key() == CastStage(CastSettings()).fingerprint(FakeModels()) == {}
     assign(log, ["f-1"], "hana")
     named = key()
-    assert named == {"decisions": log.digest}
+    assert named == {"decisions": digest_of(log.standing)}
     log.undo()
     assert key() == {}
     log.redo()

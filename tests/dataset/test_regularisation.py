@@ -284,14 +284,14 @@ def test_what_is_published(run: Run) -> None:
     out = run(Watcher(FOREST, {"1girl": 1.0}, {"forest": 0.7}), frames)
     film = Film(id="0" * 12, name="x", source_name="x.mp4", kind="video", width=WIDTH, height=HEIGHT)
     entries = published_entries(out, film)
-    assert [(one.image, one.caption, one.text) for one in entries] == [
-        ("images/scenery_0001.png", "captions/scenery_0001.txt", "no_humans, forest, anime_style"),
-        ("images/scenery_0002.png", "captions/scenery_0002.txt", "forest, anime_style"),
+    assert [(row["file_name"], row["text"]) for _, row in entries] == [
+        ("images/scenery_0001.png", "no_humans, forest, anime_style"),
+        ("images/scenery_0002.png", "forest, anime_style"),
     ]
-    row = json.loads(json.dumps(entries[1].row))
+    row = json.loads(json.dumps(entries[1][1]))
     assert (row["file_name"], row["frame"], row["shot"], row["time_ms"]) == ("images/scenery_0002.png", "f-2", 2, 2000)
     assert (row["width"], row["height"], row["tags"]) == (320, 192, ["forest"])
-    assert Path(entries[1].source).read_bytes() == (out.path / "f-2.png").read_bytes()
+    assert entries[1][0].read_bytes() == (out.path / "f-2.png").read_bytes()
     assert len(row["sha256"]) == 64
 
 

@@ -134,9 +134,9 @@ def test_pictures_come_with_caption_and_metadata(film: Path) -> None:
         ("hero", "hero/dataset/images/hero_0002.png", "hero, 1girl, long hair, indoors"),
         ("レム", "レム/dataset/images/レム_0001.png", "レム, 1girl, blue_hair"),
     ]
-    assert {(p.outfit, p.emotion, p.background, p.framing, p.time_ms, p.edited, p.problem) for p in pictures} == {
-        ("school_uniform", "happy", "indoors", "face", 5917, False, "")
-    }
+    assert {
+        (*map(p.said, ("outfit", "emotion", "background", "framing")), p.time_ms, p.edited, p.problem) for p in pictures
+    } == {("school_uniform", "happy", "indoors", "face", 5917, False, "")}
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_metadata_that_cannot_be_read_is_a_problem_of_its_pictures_only(film: Pa
     path.unlink() if content is None else path.write_bytes(content)
     captions = CaptionSet(film)
     hero, _, rem = captions.pictures()
-    assert (hero.caption, hero.outfit, hero.time_ms) == ("hero, 1girl, long_hair, smile", "unknown", None)
+    assert (hero.caption, hero.said("outfit"), hero.time_ms) == ("hero, 1girl, long_hair, smile", "unknown", None)
     assert hero.problem == "metadata.jsonl has no readable row for this picture"
     assert rem.problem == ""
     make(captions, AddTags("outdoors"))

@@ -48,7 +48,7 @@ def test_what_was_published(film: Path) -> None:
     assert second.sha256 == second.row["sha256"]
     assert second.mask == film / "hana" / "dataset" / "masks" / "hana_0002.png"
     assert hana.pictures[0].mask is None
-    assert [picture.caption for picture in read.regularisation.pictures] == ["no_humans, forest"] * 2
+    assert [picture.caption for picture in read.regularisation] == ["no_humans, forest"] * 2
 
 
 @pytest.mark.parametrize(
@@ -160,9 +160,9 @@ def test_what_lies_beside_is_read(film: Path) -> None:
 
 def test_what_is_no_published_film_is_refused(tmp_path: Path, film: Path) -> None:
     (tmp_path / "other").mkdir()
-    with pytest.raises(InputError, match=r"no published film.*a folder without one"):
+    with pytest.raises(InputError, match=r"no published film.*a folder without a readable"):
         read_film(tmp_path / "other")
-    with pytest.raises(InputError, match=r"no published film.*no folder"):
+    with pytest.raises(InputError, match=r"no published film.*no such folder"):
         read_film(tmp_path / "nowhere")
     shutil.rmtree(captions(film))
     with pytest.raises(InputError, match="no picture with a caption"):
@@ -184,7 +184,7 @@ def test_a_series_joins_characters_by_name(tmp_path: Path) -> None:
         ("ren", "ren", ["ep1_ren_0001"]),
     ]
     assert series.film_ids == ("0123456789ab", "b" * 12)
-    assert [picture.stem for picture in series.regularisation.pictures] == ["ep1_scenery_0001", "ep2_scenery_0001"]
+    assert [picture.stem for picture in series.regularisation] == ["ep1_scenery_0001", "ep2_scenery_0001"]
     assert series.notes == (
         "hana of ep2 is joined with that of ep1 by the name alone: there are no vectors of one embedder to compare",
         "hana: ep1 has the trigger hana; its captions get Hana, the most frequent",

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.records import EmbedRow, Record
 from animeset_lib.run.stage import Given, Notes, Output, Stage, StageType, WholeStage, notes_of, row_of
+from animeset_lib.run.store import FilmStore
 from tests.run.toy import FILM, Knob, NoNotes, Numbers, NumbersNotes, Tree, Vectors
 
 NOTES = NumbersNotes(film=FILM, sum=3)
@@ -98,3 +99,10 @@ def test_notes_of_another_version_are_refused(numbers: Output[Record, NumbersNot
     (numbers.path / "stage.json").write_text('{"stage": "1_numbers", "notes": {"total": 3}}', encoding="utf-8")
     with pytest.raises(ValidationError, match="total"):
         Output(numbers.path, Numbers).notes  # noqa: B018
+
+
+def test_the_journal_is_read_line_by_line_whatever_its_rows_say(tmp_path: Path) -> None:
+    begun = FilmStore(tmp_path, "film").begin(Numbers, "0" * 12)
+    rows = [Record(id="n0", why="one\u2028two\x85three\rfour"), Record(id="n1")]
+    begun.add(0, ["n0", "n1"], rows)
+    assert begun.rows([0]) == rows
