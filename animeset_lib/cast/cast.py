@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from animeset_lib.cast.cast_file import (
@@ -168,30 +169,7 @@ class CastStage(WholeStage[CastRow, CastNotes]):
         earlier = self._earlier(maker)
         shown = self._shown(given, maker, ctx)
         known: dict[str, Vectors] = {character.name: character.array for character in earlier}
-        pictured = {
-            name: np.concatenate([shown[name], known[name]]) if name in known else shown[name] for name in shown
-        }
-        named, told = match_clusters(
-            labels, vectors, stills, pictured, "reference", same, self.settings.reference_confidence
-        )
-        rest = {name: array for name, array in known.items() if name not in pictured}
-        by_cast, told_too = match_clusters(
-            labels, vectors, stills, rest, "cast", same, self.settings.reference_confidence
-        )
-        told += told_too
-        for match in by_cast.values():
-            if match.cluster not in named:
-                named[match.cluster] = match
-            else:
-                told.append(
-                    f"cluster {match.cluster} is {named[match.cluster].name} by its reference pictures; "
-                    f"the cast file called it {match.name}"
-                )
-        told += [
-            f"no character looks like the reference pictures of {name}"
-            for name in shown
-            if name not in {match.name for match in named.values()}
-        ]
+        named, by_cast, told = self._recognised(labels, vectors, stills, known, shown, same)
         taken = {*known, *shown}
         earlier_names = [one for one in self.names if one.name not in taken]
         before = who_is_known([row.id for row in clusters], labels, vectors, earlier_names, maker.embedder.digest, same)
@@ -232,6 +210,42 @@ class CastStage(WholeStage[CastRow, CastNotes]):
         )
         self._tell(rows, notes, ctx)
         return rows, notes
+
+    def _recognised(
+        self,
+        labels: npt.NDArray[np.int64],
+        vectors: Vectors,
+        stills: Sequence[str],
+        known: Mapping[str, Vectors],
+        shown: Mapping[str, Vectors],
+        same: float,
+    ) -> tuple[dict[int, Match], dict[int, Match], list[str]]:
+        """Clusters that look like the reference pictures or an earlier cast: all, those of the cast alone, and sentences about it."""
+        pictured = {
+            name: np.concatenate([shown[name], known[name]]) if name in known else shown[name] for name in shown
+        }
+        named, told = match_clusters(
+            labels, vectors, stills, pictured, "reference", same, self.settings.reference_confidence
+        )
+        rest = {name: array for name, array in known.items() if name not in pictured}
+        by_cast, told_too = match_clusters(
+            labels, vectors, stills, rest, "cast", same, self.settings.reference_confidence
+        )
+        told += told_too
+        for match in by_cast.values():
+            if match.cluster not in named:
+                named[match.cluster] = match
+            else:
+                told.append(
+                    f"cluster {match.cluster} is {named[match.cluster].name} by its reference pictures; "
+                    f"the cast file called it {match.name}"
+                )
+        told += [
+            f"no character looks like the reference pictures of {name}"
+            for name in shown
+            if name not in {match.name for match in named.values()}
+        ]
+        return named, by_cast, told
 
     def _tell(self, rows: Sequence[CastRow], notes: CastNotes, ctx: Context) -> None:
         reasons = Counter(row.dropped for row in rows if row.dropped is not None)

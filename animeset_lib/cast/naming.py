@@ -153,24 +153,9 @@ def cast_rows(
     rows = []
     for i, (row, still, face) in enumerate(zip(clusters, stills, settlement.faces, strict=True)):
         if face.dropped is None and face.character is not None and best[still, face.character] != i:
-            winner = clusters[best[still, face.character]]
-            by_person = settlement.faces[best[still, face.character]].listed and not face.listed
-            reason = (
-                "by your decision"
-                if by_person
-                else f"with more confidence ({winner.confidence:.2f} to {row.confidence:.2f})"
-            )
-            rows.append(
-                CastRow(
-                    id=row.id,
-                    dropped="same_frame",
-                    why=f"{winner.id} in the same still is {face.character} {reason}",
-                    character=None,
-                    cluster=row.cluster,
-                    source="noise",
-                    confidence=row.confidence,
-                )
-            )
+            first = best[still, face.character]
+            by_person = settlement.faces[first].listed and not face.listed
+            rows.append(_second_face(row, face.character, clusters[first], by_person))
             continue
         picked = face.listed and face.decision is not None and (face.decision.scope == "faces" or row.cluster == NOISE)
         machine = 0.0 if row.cluster == NOISE else row.confidence
@@ -191,3 +176,17 @@ def cast_rows(
         for name, where in sorted(both_decided.items())
     ]
     return rows, told
+
+
+def _second_face(row: ClusterRow, character: str, winner: ClusterRow, by_person: bool) -> CastRow:
+    """The face of a still in which `winner` keeps the character's name."""
+    sureness = f"with more confidence ({winner.confidence:.2f} to {row.confidence:.2f})"
+    return CastRow(
+        id=row.id,
+        dropped="same_frame",
+        why=f"{winner.id} in the same still is {character} {'by your decision' if by_person else sureness}",
+        character=None,
+        cluster=row.cluster,
+        source="noise",
+        confidence=row.confidence,
+    )

@@ -192,13 +192,8 @@ class DedupeStage(Stage[DedupeItem, DedupeRow, DedupeNotes]):
             remarks=tuple(remarks),
         )
         ctx.log.info(
-            "%d of %d stills are kept, %d are duplicates, %d unreadable; %d comparisons confirmed, %d refused",
-            kept_rows,
-            len(rows),
-            len(usable) - kept_rows,
-            len(rows) - len(usable),
-            confirmed.total(),
-            refused.total(),
+            f"{kept_rows} of {len(rows)} stills are kept, {notes.duplicates} are duplicates, {notes.unreadable} unreadable; "
+            f"{confirmed.total()} comparisons confirmed, {refused.total()} refused"
         )
         return result, notes
 
