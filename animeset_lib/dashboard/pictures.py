@@ -14,11 +14,17 @@ from animeset_lib.errors import InputError
 from animeset_lib.media import Picture, read_image
 from animeset_lib.records import Box
 
-__all__ = ["Cut", "data_uri", "file_uri", "framed", "thumbnail"]
+__all__ = ["Cut", "cut", "data_uri", "file_uri", "framed", "thumbnail"]
 
 _QUALITY = 82
 Cut = tuple[Callable[[Picture, Box], Picture], Box]
 """What is cut from a picture, and around which box."""
+
+
+def cut(picture: Picture, box: Box) -> Picture:
+    """The part of `picture` in `box`."""
+    x0, y0, x1, y1 = box.pixels()
+    return picture[y0:y1, x0:x1]
 
 
 def data_uri(picture: Picture, longest_px: int) -> str:

@@ -30,7 +30,6 @@ __all__ = [
     "QUIET",
     "bars",
     "character_colors",
-    "cut",
     "figure_class",
     "labelled",
     "legend",
@@ -202,9 +201,3 @@ def shrunk(picture: Picture, side: int) -> Picture:
     small = Image.fromarray(picture)
     small.thumbnail((side, side), Image.Resampling.BOX)
     return np.asarray(small)
-
-
-def cut(picture: Picture, box: Box) -> Picture:
-    """The part of `picture` in `box`."""
-    x0, y0, x1, y1 = box.pixels()
-    return picture[y0:y1, x0:x1]

@@ -6,21 +6,18 @@ import html
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import pandas as pd
 
 from animeset_lib.cast.detect import DetectStage
 from animeset_lib.cast.head_box import head_crop
-from animeset_lib.dashboard.pictures import Cut, thumbnail
+from animeset_lib.dashboard.pictures import Cut, cut, thumbnail
 from animeset_lib.export.lint import Report
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.media import Picture, read_image
-from animeset_lib.notebook.figures import cut
 from animeset_lib.pictures.crop import CropStage
-
-if TYPE_CHECKING:
-    from animeset_lib.notebook.run import StageView
+from animeset_lib.run.stage import Given, Output
 
 __all__ = ["PictureTable", "fates", "findings", "full_picture", "reason_of", "reasons", "stage_table"]
 
@@ -29,7 +26,23 @@ _SHOWN = 60
 """Most rows with pictures that a page gets: each is about five kilobytes."""
 _TOP_TAGS = 8
 
-Getter = Callable[[Any, "StageView"], Any]
+
+class View(Protocol):
+    """What is asked of a notebook's stage (`Run.stage`) here."""
+
+    section: str
+    output: Output[Any, Any]
+    outputs: Given
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def rows(self) -> list[Any]: ...
+    @property
+    def kept(self) -> list[Any]: ...
+
+
+Getter = Callable[[Any, View], Any]
 """Row and its stage → what stands in one column."""
 
 
@@ -99,7 +112,7 @@ def _table(titles: Sequence[str], ids: Sequence[str], rows: Sequence[Sequence[An
     return table
 
 
-def stage_table(view: StageView, rows: Sequence[Any], total: int, *, pictures: bool) -> PictureTable:
+def stage_table(view: View, rows: Sequence[Any], total: int, *, pictures: bool) -> PictureTable:
     """`rows` of one stage, of `total` that there are."""
     columns: dict[str, Getter] = dict(_COLUMNS[view.section])
     thumbs = {row.id: picture_of(view, row) for row in rows} if pictures else {}
@@ -114,12 +127,12 @@ def stage_table(view: StageView, rows: Sequence[Any], total: int, *, pictures: b
     return _table(list(columns), [row.id for row in rows], cells, f"{view.name}: {of if rows else 'no rows'}")
 
 
-def reason_of(view: StageView, row: Any) -> str:
+def reason_of(view: View, row: Any) -> str:
     """A few words for what the row was dropped for; empty for a kept one."""
     return view.output.stage.reasons[row.dropped].english if row.dropped else ""
 
 
-def reasons(view: StageView, counts: Mapping[str, int]) -> PictureTable:
+def reasons(view: View, counts: Mapping[str, int]) -> PictureTable:
     """One line per reason, most frequent first; what was kept comes last."""
     titles = ("meaning", "rows", "share", "example", "why, of the example")
     rows = []
@@ -133,7 +146,7 @@ def reasons(view: StageView, counts: Mapping[str, int]) -> PictureTable:
     return _table(titles, ordered, rows, said)
 
 
-def fates(pairs: Sequence[tuple[StageView, Any]]) -> PictureTable:
+def fates(pairs: Sequence[tuple[View, Any]]) -> PictureTable:
     """One line per stage and row: kept or dropped, and why."""
     rows = []
     for place, (view, row) in enumerate(pairs):
@@ -153,20 +166,20 @@ def findings(reports: Sequence[Report]) -> PictureTable:
     return _table(("level", "format", "where", "what"), [finding.code for _, finding in pairs], rows, said)
 
 
-def picture_of(view: StageView, row: Any) -> Thumb:
+def picture_of(view: View, row: Any) -> Thumb:
     """A small picture of what a row is about: the still, the head or the crop. Empty where its file cannot be read."""
     path, part = _source(view, row)
     return Thumb(thumbnail(path, _PX, part))
 
 
-def full_picture(view: StageView, row: Any) -> Picture:
+def full_picture(view: View, row: Any) -> Picture:
     """The same in full size. Raises `InputError` where its file cannot be read."""
     path, part = _source(view, row)
     picture = read_image(path)
     return picture if part is None else part[0](picture, part[1])
 
 
-def _source(view: StageView, row: Any) -> tuple[Path, Cut | None]:
+def _source(view: View, row: Any) -> tuple[Path, Cut | None]:
     """The file with what a row is about, and how to cut it out; None: it is the whole picture."""
     stills = view.outputs[ExtractStage]
     if view.section in _OF_CROPS or view.section == "crop":
@@ -186,7 +199,7 @@ _OF_CROPS = ("tag", "attributes", "caption", "dataset")
 """Settings sections of the stages whose rows have the id of a still, or of a crop; those of the others but upscale and crop have a region's."""
 
 
-def _frame_id(row: Any, view: StageView) -> str:
+def _frame_id(row: Any, view: View) -> str:
     if view.section in _OF_STILLS:
         return str(row.id)
     if view.section in ("upscale", "crop"):
@@ -196,7 +209,7 @@ def _frame_id(row: Any, view: StageView) -> str:
     return view.outputs[DetectStage].by_id[row.id].frame_id
 
 
-def _seconds(row: Any, view: StageView) -> float:
+def _seconds(row: Any, view: View) -> float:
     pts_ms: int = view.outputs[ExtractStage].by_id[_frame_id(row, view)].pts_ms
     return round(pts_ms / 1000, 2)
 
@@ -214,11 +227,11 @@ def _measured(name: str) -> Getter:
     return lambda row, view: row.measured.get(name)
 
 
-def _character(row: Any, view: StageView) -> str:
+def _character(row: Any, view: View) -> str:
     return view.outputs[CropStage].by_id[row.id].character
 
 
-def _tags(row: Any, view: StageView) -> str:
+def _tags(row: Any, view: View) -> str:
     return ", ".join(f"{tag} {score:.2f}" for tag, score in list(row.general.items())[:_TOP_TAGS])
 
 

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from animeset_lib.cast.detect import DetectStage
+from animeset_lib.dashboard.pictures import cut
 from animeset_lib.media import read_image
 from animeset_lib.notebook import figures as fig
 from animeset_lib.notebook.run import Run, StageView, spread
@@ -31,15 +32,15 @@ def enlarged(run: Run, *, limit: int = 3, part: str | None = None) -> Any:
     figure, grid = fig.new_figure(len(shown), 4, size=(9.6, 2.5 * len(shown)), squeeze=False)
     regions = stage.outputs[DetectStage].by_id
     for line, row in zip(grid, shown, strict=True):
-        before, after = fig.cut(fig.still_of(run, row.frame_id), row.box), read_image(stage.output.path / row.file)
+        before, after = cut(fig.still_of(run, row.frame_id), row.box), read_image(stage.output.path / row.file)
         x0, y0, _, _ = row.box.pixels()
         face = regions[row.region_id].face.moved(-x0, -y0)
         close = face.grown(-0.1, 0.05, -0.1, -0.35).clip(before.shape[1], before.shape[0]) or face
         pictures = {
             f"in the still: {before.shape[1]}x{before.shape[0]} px": before,
             f"{row.factor}x: {after.shape[1]}x{after.shape[0]} px": after,
-            "the eyes, before": fig.cut(before, close),
-            "the eyes, after": fig.cut(after, close.scaled(row.factor)),
+            "the eyes, before": cut(before, close),
+            "the eyes, after": cut(after, close.scaled(row.factor)),
         }
         for axes, (title, picture) in zip(line, pictures.items(), strict=True):
             fig.show_picture(axes, picture, title, squares=True)
