@@ -23,7 +23,7 @@ def boxes(run: Run, frame: str | None = None) -> Any:
     `frame` is the still's id or a part of it; unset: the still with most figures.
     """
     by_frame: dict[str, list[Region]] = defaultdict(list)
-    for region in run.stage("detect").rows:
+    for region in run.stage("detect").outputs[DetectStage].rows:
         by_frame[region.frame_id].append(region)
     if not by_frame:
         return fig.nothing_to_show("0 figures", "No face was found in any still.")

@@ -9,9 +9,11 @@ from animeset_lib.cast.detect import DetectStage
 from animeset_lib.dashboard.pictures import cut
 from animeset_lib.media import read_image
 from animeset_lib.notebook import figures as fig
-from animeset_lib.notebook.run import Run, StageView, spread
+from animeset_lib.notebook.run import Run, spread
 from animeset_lib.pictures.framing import FRAMINGS, FramedFigure, Shape, place_all
-from animeset_lib.records import Box, Framing, Region
+from animeset_lib.pictures.upscale import UpscaleStage
+from animeset_lib.records import Box, Framing, PlannedCrop, Region
+from animeset_lib.run.stage import Output
 
 __all__ = ["enlarged", "framings"]
 
@@ -58,18 +60,19 @@ def framings(run: Run, part: str | None = None, *, crowded: bool = False) -> Any
 
     `part` of a region's or still's id picks the figure; unset: one with most possible framings, or, when `crowded`, with most others beside it.
     """
-    upscale, detect = run.stage("upscale"), run.stage("detect")
-    planned: dict[str, list[Any]] = defaultdict(list)
-    for row in upscale.kept:
+    outputs = run.stage("upscale").outputs
+    detect = outputs[DetectStage]
+    planned: dict[str, list[PlannedCrop]] = defaultdict(list)
+    for row in outputs[UpscaleStage].kept:
         planned[row.region_id].append(row)
     if not planned:
         why = "No figure was good enough to be cut; see run.stage('quality').dropped_table()."
         return fig.nothing_to_show("0 crops planned", why)
     possible = {region: _possible(run, detect, region) for region in planned}
     beside = Counter(region.frame_id for region in detect.kept)
-    company = {one: beside[detect.output.by_id[one].frame_id] * crowded for one in planned}
+    company = {one: beside[detect.by_id[one].frame_id] * crowded for one in planned}
     chosen = fig.pick(part, possible, lambda one: (company[one], len(possible[one]), len(planned[one])))
-    region = detect.output.by_id[chosen]
+    region = detect.by_id[chosen]
     names = ", ".join(row.framing.replace("_", " ") for row in planned[chosen])
     title = f"{planned[chosen][0].character}, {chosen}: planned as {names}"
     figure, axes = fig.picture_figure(fig.still_of(run, region.frame_id), title)
@@ -90,9 +93,9 @@ def framings(run: Run, part: str | None = None, *, crowded: bool = False) -> Any
     return figure
 
 
-def _possible(run: Run, detect: StageView, region_id: str) -> dict[Framing, Box]:
+def _possible(run: Run, detect: Output[Region, Any], region_id: str) -> dict[Framing, Box]:
     """Every framing the figure can have, at medium zoom."""
-    region: Region = detect.output.by_id[region_id]
+    region = detect.by_id[region_id]
     figure = FramedFigure(
         face=region.face,
         person=region.person,
