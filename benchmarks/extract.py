@@ -55,12 +55,12 @@ def decode_by_pyav(film: Path, work: Path, threads: int) -> None:
 
 
 def extract(film: Path, work: Path, threads: int) -> Output[Frame, ExtractNotes]:
-    return _run(ExtractStage(Settings().extract, probe(film), film), Given(), work, threads)
+    return run_stage(ExtractStage(Settings().extract, probe(film), film), Given(), work, threads)
 
 
 def extract_and_dedupe(film: Path, work: Path, threads: int) -> None:
     stills = extract(film, work, threads)
-    _run(DedupeStage(Settings().dedupe), Given([stills]), work, threads)
+    run_stage(DedupeStage(Settings().dedupe), Given([stills]), work, threads)
 
 
 def naive_chain(film: Path, work: Path, threads: int) -> None:
@@ -75,7 +75,7 @@ def naive_chain(film: Path, work: Path, threads: int) -> None:
             _ = one - other <= 10
 
 
-def _run(stage: Stage[Any, R, N], given: Given, work: Path, threads: int) -> Output[R, N]:
+def run_stage(stage: Stage[Any, R, N], given: Given, work: Path, threads: int) -> Output[R, N]:
     """A stage without the engine around it: no journal, no lock, no events."""
     out = work / stage.name
     out.mkdir()

@@ -16,7 +16,7 @@ _FULL_LINE = 0.65  # share of a whole line that must be lit; subtitles, even lon
 _MIN_FRAMES = 5  # with fewer usable frames nothing is cropped
 _MIN_CONTENT = 0.4  # of width or height; a smaller picture is rather a dark film than a letterbox
 _STRAY = 0.005  # share of a bar's line that may be lit: ringing of the codec at a bright edge
-_FLAT = 6  # of 0..255: how far a bar may differ from the blackest pixel; the night of a drawing differs more
+_FLAT = 6  # of 0..255: how far a bar may differ from the blackest border of the picture; the night of a drawing differs more
 _EDGE = 4  # lines within which the picture begins behind a bar
 _LIT_EDGE = 0.3  # share of such a line that must be lit: a bar ends in a straight line, the dark around a lamp does not
 _LEAST_BAR = 0.02  # of width or height; less is the edge of a drawing
@@ -57,7 +57,9 @@ class SceneBars:
 
     def cut(self, luma: npt.NDArray[np.uint8], box: Box) -> Box:
         """The part of `box` between the bars of the picture whose luma inside `box` is `luma`; `box` itself when there are none."""
-        black = luma <= min(_BLACK, int(luma.min()) + _FLAT)
+        # not the least value of all: a codec undershoots beside bright edges
+        edges = (luma[0], luma[-1], luma[:, 0], luma[:, -1])
+        black = luma <= min(_BLACK, int(min(np.median(edge) for edge in edges)) + _FLAT)
         rows = _between(black)
         columns = _between(black[slice(*rows) if rows else slice(None)].T)
         if rows or columns:

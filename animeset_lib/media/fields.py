@@ -18,7 +18,7 @@ from av.video.frame import VideoFrame
 
 from animeset_lib.media.combs import STEP, combing
 
-__all__ = ["COMBED", "Repair", "made_whole"]
+__all__ = ["CERTAIN", "COMBED", "Repair", "made_whole"]
 
 Luma = npt.NDArray[np.uint8]
 
@@ -27,7 +27,7 @@ Repair = Literal["", "woven", "deinterlaced"]
 
 COMBED = 0.3
 """Share of combed pixels in the worst block from which a picture is combed: as much as `fieldmatch` of FFmpeg takes (80 of 256)."""
-_CERTAIN = 0.6
+CERTAIN = 0.6
 """From here on it is no pattern of the drawing, whether anything moves or not: a combed frame may be shown twice."""
 _CLEAN = 0.12
 """A match below this has no comb at all; of several such the later picture is taken, for a shot begins there."""
@@ -46,7 +46,7 @@ def made_whole(
         return frame, ""
     neighbours = [other for other in (after, before) if other is not None and _alike(frame, other)]
     moving = None
-    if score < _CERTAIN:  # a pattern of the drawing may look like it
+    if score < CERTAIN:  # a pattern of the drawing may look like it
         moving = _moving(luma, neighbours)
         if combing(luma, moving) < COMBED:
             return frame, ""
@@ -59,7 +59,7 @@ def made_whole(
             break
     if best is not None and best[0] < COMBED:
         return best[1], "woven"
-    if score < _CERTAIN and not interlaced:
+    if score < CERTAIN and not interlaced:
         return frame, ""
     before, after = (other if other in neighbours else frame for other in (before, after))
     for mended in _line_by_line(before, frame, after):
