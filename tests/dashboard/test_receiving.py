@@ -434,7 +434,7 @@ def test_killed_between_naming_and_clearing_up_it_is_recognised(tmp_path: Path) 
         ("a.srt", 9, "got the ending .srt; choose the film's own file"),
         ("a.mkv.part", 9, "got the ending .part; choose the film's own file"),
         ("Makefile", 9, "got a name without ending; choose the film's own file"),
-        ("", 9, "film was not taken: expected a film (.3g2, .3gp, .asf, .avi, "),
+        ("", 9, "film was not taken: expected a film (.3g2, .3gp, .apng, .asf, .avi, "),
         ("<b>.exe", 9, "b.exe was not taken: expected a film (.3g2, "),
     ],
 )
