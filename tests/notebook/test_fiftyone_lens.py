@@ -277,6 +277,8 @@ def test_only_what_is_kept_can_be_opened(project: Project) -> None:
     assert lens.missing == "no crops: their pictures are not kept. Run the film with --keep-work to have them"
     assert len(lens.open("stills")) > 0
     shutil.rmtree(project.folders.output)
+    assert project.lens().available == ("stills",)  # they need no cast
+    shutil.rmtree(project.files.work)
     lens = project.lens()
     assert lens.available == ()
     with pytest.raises(InputError, match=r"no pictures for faces of .*; run the film, --until cast is enough"):
