@@ -199,7 +199,7 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
         sizes: Counter[tuple[int, int]] = Counter()
         with FilmReader(self.path, threads=ctx.threads) as reader, _StillWriter(out, ctx.threads) as writer:
             step_ms = 1000 / reader.fps if reader.fps else 40.0
-            walk, bars = _Walk(segment, self.settings, step_ms), SceneBars()
+            walk, bars = _Walk(segment, self.settings, step_ms, self.film.duration_ms), SceneBars()
             for choice in walk.choices(reader, ctx):
                 if choice.repeat:
                     rows.append(self._repeated(choice, rows[-1]))
@@ -348,8 +348,9 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
 class _Walk:
     """One pass over a segment: decodes, watches for shots and asks the mode's chooser."""
 
-    def __init__(self, segment: Segment, settings: ExtractSettings, step_ms: float) -> None:
+    def __init__(self, segment: Segment, settings: ExtractSettings, step_ms: float, length_ms: int | None) -> None:
         self._segment = segment
+        self._length_ms = length_ms
         self._settings = settings
         self._keyframes = settings.mode == "keyframes"
         # keyframes lie seconds apart: each is judged against the one before alone
@@ -368,7 +369,7 @@ class _Walk:
 
     def choices(self, reader: FilmReader, ctx: Context) -> Iterator[ChosenFrame]:
         segment = self._segment
-        total = (segment.end_ms or reader.duration_ms or 0) - segment.start.ms
+        total = (segment.end_ms or self._length_ms or 0) - segment.start.ms
         for frame in reader.frames(segment.start, keyframes=self._keyframes):
             if segment.end_ms is not None and frame.pts_ms >= segment.end_ms + CONTEXT_MS:
                 break

@@ -15,7 +15,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 
 from animeset_lib.media.pictures import Picture
 
-__all__ = ["hdr_kind", "matrix_of", "sdr_planes", "to_rgb"]
+__all__ = ["has_dolby_data", "hdr_kind", "matrix_of", "sdr_planes", "to_rgb"]
 
 Floats = npt.NDArray[np.float32]
 Planes = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
@@ -60,6 +60,12 @@ _local = threading.local()
 def hdr_kind(frame: VideoFrame) -> str:
     """`PQ`, `HLG`, or nothing for the standard range."""
     return _HDR.get(int(frame.color_trc), "")
+
+
+def has_dolby_data(frame: VideoFrame) -> bool:
+    """Whether the frame brings along how Dolby Vision would change it."""
+    sides: Any = frame.side_data  # PyAV's hints know the motion vectors alone
+    return any("DOVI" in str(data.type) for data in sides)
 
 
 def to_rgb(frame: VideoFrame) -> Picture:

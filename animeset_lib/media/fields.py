@@ -89,8 +89,8 @@ def _moving(luma: Luma, neighbours: Sequence[VideoFrame]) -> npt.NDArray[np.bool
 
 
 def _luma(frame: VideoFrame) -> Luma:
-    """The luma plane in 8 bits; empty for what is never interlaced, such as RGB."""
-    if frame.format.is_rgb or not frame.format.is_planar or frame.format.is_big_endian:
+    """The luma plane in 8 bits; empty for all but planar YUV: what is RGB is never interlaced, what is packed cannot be woven."""
+    if not frame.format.name.startswith("yuv") or not frame.format.is_planar or frame.format.is_big_endian:
         return np.zeros((0, 0), np.uint8)
     lines = _lines(frame, 0)[:, : frame.width]
     return (lines >> (frame.format.components[0].bits - 8)).astype(np.uint8)

@@ -23,7 +23,7 @@ from av.video.stream import VideoStream
 from animeset_lib.errors import InputError
 from animeset_lib.media.animation import Animation, open_animation
 from animeset_lib.media.clock import KeyPoint, Timeline, may_restart, read_timeline, restarts
-from animeset_lib.media.colour import hdr_kind, matrix_of
+from animeset_lib.media.colour import has_dolby_data, hdr_kind, matrix_of
 from animeset_lib.media.movie_frame import Display, MovieFrame, odd_pixels, orientation_of, sensible_pixels
 
 __all__ = ["FilmReader"]
@@ -34,7 +34,7 @@ _LOOKED_AT = 64
 """Packets of all video tracks together, to see which of them move."""
 _BEFORE_JOINT = 2
 """Packets that wait for the next keyframe to be judged."""
-_DOLBY_ONLY = frozenset({"dvh1", "dvhe", "dvav", "dva1"})
+_DOLBY_TAGS = frozenset({"dvh1", "dvhe", "dvav", "dva1"})
 _REPAIR_S = 10  # streams without keyframes renew the picture bit by bit, within the longest usual distance of keyframes
 
 
@@ -170,18 +170,19 @@ class FilmReader:
         self._step = 1 / Fraction(rate) if rate else Fraction(1, 25)
         self.fps = round(float(rate), 6) if rate else None
         self.codec = stream.codec_context.name
-        if stream.codec_context.codec_tag in _DOLBY_ONLY:
-            raise InputError(
-                f"{self._path}: expected colours that can be read, got Dolby Vision without a layer for other displays (profile 5); "
-                "convert it first, for example with an ffmpeg that has libplacebo: -vf "
-                "libplacebo=colorspace=bt709:color_primaries=bt709:color_trc=bt709:format=yuv420p"
-            )
         self._aspect = self._fixed_aspect = None
         self.timed = True
         first = next(self._decoded(), None)
         if first is None:
             raise InputError(
                 f"{self._path}: expected a film, got a {self.codec} stream in which no frame can be decoded; {self._hint()}"
+            )
+        # what is made for other displays, too, says HDR of itself (profiles 7 and 8)
+        if not hdr_kind(first) and (stream.codec_context.codec_tag in _DOLBY_TAGS or has_dolby_data(first)):
+            raise InputError(
+                f"{self._path}: expected colours that can be read, got Dolby Vision without a layer for other displays (profile 5); "
+                "convert it first, for example with an ffmpeg that has libplacebo: -vf "
+                "libplacebo=colorspace=bt709:color_primaries=bt709:color_trc=bt709:format=yuv420p"
             )
         # an animation is decoded from its beginning: it cannot be sought in
         self.timed = self._animation is None and (first.pts is not None or first.dts is not None)
@@ -287,12 +288,12 @@ class FilmReader:
 
     def samples(self, times_ms: Iterable[int]) -> Iterator[MovieFrame]:
         """The keyframe at or before each time, each at most once; what cannot be read is left out."""
-        seen: set[int] = set()
+        seen: set[tuple[int | None, int | None, int | None]] = set()
         for time_ms in times_ms:
             packet = self._key_packet(time_ms) if self.timed else None
-            if packet is None or packet.pos in seen:
+            if packet is None or (place := (packet.pos, packet.pts, packet.dts)) in seen:
                 continue
-            seen.add(packet.pos if packet.pos is not None else -1)
+            seen.add(place)
             frames: list[VideoFrame] = []
             with suppress(av.error.FFmpegError):
                 frames += packet.decode()

@@ -174,6 +174,15 @@ def test_dolby_vision_without_another_layer_is_refused(plain: Path, tmp_path: Pa
         probe(film)
 
 
+def test_dolby_vision_with_a_layer_for_other_displays_is_used(plain: Path, tmp_path: Path) -> None:
+    """Its pictures are HDR like others, whatever the tag of the codec promises beside them."""
+    colours = {"color_primaries": "bt2020", "color_trc": "smpte2084", "colorspace": "bt2020nc"}
+    options = {"c:v": "libx265", "preset": "ultrafast", "pix_fmt": "yuv420p10le", "tag:v": "dvh1"}
+    params = [("setparams", colours)]
+    film = _filtered(plain, tmp_path / "film.mp4", params, **options)
+    assert any("HDR (PQ)" in note for note in probe(film).notes)
+
+
 def _joined(parts: Sequence[Path], target: Path) -> Path:
     """One file after the other, as `cat` and `copy /b` join recordings."""
     target.write_bytes(b"".join(part.read_bytes() for part in parts))
