@@ -67,6 +67,7 @@ ONLY_IN = {
         "media/fields.py",
         "media/clock.py",
         "media/movie_frame.py",
+        "media/tracks.py",
         "animeset_demo/film.py",
     },
     "imageio_ffmpeg": {"media/ffmpeg.py"},

@@ -10,16 +10,19 @@ import numpy.typing as npt
 
 __all__ = ["flat_map"]
 
-_FEW = 15
-"""Up to here UMAP's neighbourhoods are the whole set, and compiling it would take longer than everything else."""
+_FEW = 300
+"""So many are taken in at a glance in any map; compiling UMAP, half a minute, would take longer than all else that is done with them."""
 _NEIGHBOURS = 15
 """UMAP's own default."""
 
 
-def flat_map(vectors: npt.NDArray[np.float32], method: Literal["umap", "pca"], seed: int) -> npt.NDArray[np.float64]:
-    """`(N, D)` unit vectors → `(N, 2)`, equal for equal input and seed. Up to 15 vectors always get their two main directions (PCA)."""
+def flat_map(
+    vectors: npt.NDArray[np.float32], method: Literal["auto", "umap", "pca"], seed: int
+) -> npt.NDArray[np.float64]:
+    """`(N, D)` unit vectors → `(N, 2)`, equal for equal input and seed. `auto`: their two main directions (PCA) up to 300 vectors, else UMAP; no more
+    than 15, which are all each other's neighbours, always get PCA."""
     n = len(vectors)
-    if method == "pca" or n <= _FEW:
+    if method == "pca" or n <= (_FEW if method == "auto" else _NEIGHBOURS):
         return _main_directions(vectors)
     with warnings.catch_warnings():
         # About one thread for a fixed seed (meant), and about disconnected pieces (strangers: they may lie anywhere).

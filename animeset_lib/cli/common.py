@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import is_dataclass
 from functools import wraps
@@ -15,8 +16,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from animeset_lib.settings import PRESETS
-
 __all__ = [
     "DeviceOption",
     "DownloadBars",
@@ -24,15 +23,18 @@ __all__ = [
     "FilmArgument",
     "JsonOption",
     "LogsOption",
+    "OnlyOption",
     "OutputOption",
     "PresetOption",
     "SetOption",
+    "SkipOption",
     "WorkOption",
     "console",
     "errors",
     "options",
     "say",
     "say_columns",
+    "with_ranges",
 ]
 
 console = Console(highlight=False)
@@ -49,8 +51,34 @@ FileOption = Annotated[Path | None, typer.Option("--settings", help="TOML file a
 DeviceOption = Annotated[
     str, typer.Option("--device", help="Where networks run: auto (a CUDA card, else the processor), cpu, cuda, cuda:1.")
 ]
-PresetOption = Annotated[str, typer.Option("--preset", help=f"One of {', '.join(PRESETS)}.")]
+PresetOption = Annotated[str, typer.Option("--preset", help="full, or draft for a quick look.")]
 FilmArgument = Annotated[str, typer.Argument(metavar="FILM", help="The film's file, or part of its name or id.")]
+
+
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only", metavar="RANGE", help="Use only this part of the film: 2:00-21:40, or a chapter; may be repeated."
+    ),
+]
+SkipOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--skip",
+        metavar="RANGE",
+        help="Leave this part of the film out: 0:00-1:30, 21:40-, or a chapter; may be repeated.",
+    ),
+]
+
+
+def with_ranges(assign: Sequence[str] | None, only: Sequence[str] | None, skip: Sequence[str] | None) -> list[str]:
+    """The assignments of `--set`, and those that `--only` and `--skip` stand for."""
+    more = [
+        f"extract.{name}={json.dumps(', '.join(ranges), ensure_ascii=False)}"
+        for name, ranges in (("only", only), ("skip", skip))
+        if ranges
+    ]
+    return [*(assign or ()), *more]
 
 
 def options(command: Callable[..., None]) -> Callable[..., None]:

@@ -28,7 +28,6 @@ from animeset_lib.cli.common import (
 )
 from animeset_lib.cli.models import model_row
 from animeset_lib.errors import InputError, SettingsError
-from animeset_lib.settings import load_settings
 
 __all__ = ["clean", "demo_film", "doctor", "show_settings"]
 
@@ -68,6 +67,8 @@ def show_settings(preset: PresetOption = "full", settings: FileOption = None, as
 
     Each with its meaning, range and value.
     """
+    from animeset_lib.settings import load_settings
+
     print(load_settings(settings, assign or (), preset).to_toml())
 
 

@@ -25,6 +25,7 @@ from animeset_lib.cli.lint import lint
 from animeset_lib.cli.machine import clean, demo_film, doctor, show_settings
 from animeset_lib.cli.models import models_app
 from animeset_lib.cli.notebooks import notebooks
+from animeset_lib.cli.probe import probe
 from animeset_lib.cli.run import run
 from animeset_lib.cli.status import cancel, status
 from animeset_lib.cli.traits import traits
@@ -35,7 +36,7 @@ __all__ = ["app", "main"]
 
 
 _GROUPS = {
-    "From a film to image sets": ("run", "dashboard", "status", "cancel"),
+    "From a film to image sets": ("probe", "run", "dashboard", "status", "cancel"),
     "Who is who": ("decide", "lens"),
     "Published sets": ("export", "lint", "captions", "traits"),
     "This machine": ("models", "doctor", "settings", "clean", "demo-film", "notebooks"),
@@ -64,7 +65,7 @@ app = typer.Typer(
 )
 app.add_typer(models_app)
 app.add_typer(captions_app)
-for _command in (run, status, cancel, decide, lens, export, lint, notebooks, traits, doctor, clean):
+for _command in (probe, run, status, cancel, decide, lens, export, lint, notebooks, traits, doctor, clean):
     app.command()(_command)
 app.command("settings")(show_settings)
 app.command("demo-film")(demo_film)

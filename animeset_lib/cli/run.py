@@ -20,22 +20,25 @@ from animeset_lib.cli.common import (
     FileOption,
     JsonOption,
     LogsOption,
+    OnlyOption,
     OutputOption,
     PresetOption,
     SetOption,
+    SkipOption,
     WorkOption,
     console,
     errors,
     options,
     say,
     say_columns,
+    with_ranges,
 )
 from animeset_lib.errors import AnimesetError, CancelledError, InputError, SettingsError
-from animeset_lib.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from animeset_lib.pipeline import Folders, RunResult, Series
     from animeset_lib.run.lock import Cancel
+    from animeset_lib.settings import Settings
 
 __all__ = ["run"]
 
@@ -50,6 +53,8 @@ class _Wanted:
     preset: PresetOption = "full"
     settings: FileOption = None
     assign: SetOption = None
+    only: OnlyOption = None
+    skip: SkipOption = None
     references: Annotated[
         Path | None,
         typer.Option(
@@ -90,8 +95,9 @@ class _Wanted:
 
     def __post_init__(self) -> None:
         from animeset_lib.pipeline import Folders
+        from animeset_lib.settings import load_settings
 
-        self.loaded = load_settings(self.settings, self.assign or (), self.preset)
+        self.loaded = load_settings(self.settings, with_ranges(self.assign, self.only, self.skip), self.preset)
         self.folders = Folders(self.output, self.work, self.logs)
         usual = Path("references")
         if self.references is None and usual.is_dir() and any(path.is_dir() for path in usual.iterdir()):

@@ -10,10 +10,10 @@ import typer
 
 from animeset_lib.cli.common import FilmArgument, JsonOption, OutputOption, WorkOption, say
 from animeset_lib.errors import InputError, SettingsError
-from animeset_lib.words.traits import TraitChoice, table_of, traits_json
 
 if TYPE_CHECKING:
     from animeset_lib.pipeline import FilmFiles
+    from animeset_lib.words.traits import TraitChoice
 
 __all__ = ["traits"]
 
@@ -48,6 +48,7 @@ def traits(
     from animeset_lib.pipeline import Folders, find_film
     from animeset_lib.words.cleaning import normalise
     from animeset_lib.words.trait_choices import changed, load_choices, save_choice
+    from animeset_lib.words.traits import TraitChoice
 
     files = find_film(film, Folders(output, work))
     path, folder = files.traits, files.name
@@ -86,6 +87,7 @@ def _known(files: FilmFiles) -> dict[str, dict[str, Any]]:
     from animeset_lib.pipeline.stages_on_disk import stages_with
     from animeset_lib.run.store import parse_json
     from animeset_lib.words.caption import CaptionStage
+    from animeset_lib.words.traits import TraitChoice
 
     outputs = stages_with(files.work, CaptionStage)
     if outputs is not None and (traits_in_work := outputs[CaptionStage].notes.traits):
@@ -109,6 +111,8 @@ def _known(files: FilmFiles) -> dict[str, dict[str, Any]]:
 
 def _row(traits: dict[str, Any], choice: TraitChoice) -> dict[str, Any]:
     """What traits.json will say with this choice."""
+    from animeset_lib.words.traits import table_of, traits_json
+
     return traits_json(
         traits["character"],
         traits["trigger"],

@@ -16,6 +16,7 @@ from typing import Any
 import ipywidgets
 import traitlets
 
+from animeset_lib.dashboard.film_card import RangeKind
 from animeset_lib.dashboard.section import Act, Section
 from animeset_lib.dashboard.shown_run import BUSY
 from animeset_lib.dashboard.texts import Language, texts
@@ -145,6 +146,7 @@ class Dashboard:
 
     def _look_at_chosen(self) -> None:
         self._slow("film", self.model.look_at_chosen, then=lambda: self._show("film", "run"))
+        self._slow("film", self.model.examine_chosen, then=lambda: self._show("film"))
 
     # ---- what a person does ------------------------------------------------------------------------------------------------------
 
@@ -159,17 +161,29 @@ class Dashboard:
             self._reopen()
             self._look_at_chosen()
 
+        def kind(m: Message) -> RangeKind:
+            return "only" if m["kind"] == "only" else "skip"
+
+        def ranges(action: Act) -> Act:
+            return self._now("film", action, "settings", "run")
+
         return {
             "refresh": lambda m: self._show("film", "run"),
             "choose": choose,
             "forget": self._now("film", lambda m: model.forget_upload(str(m["id"]))),
+            "use_range": ranges(lambda m: model.use_range(kind(m), str(m["range"]))),
+            "forget_range": ranges(lambda m: model.forget_range(kind(m), str(m["range"]))),
         }
 
     def _settings_acts(self) -> dict[str, Act]:
         model = self.model
 
         def now(action: Act) -> Act:
-            return self._now("settings", action, "run")
+            def act(m: Message) -> None:
+                action(m)
+                self._look_at_chosen()  # how a film is read is a setting, too
+
+            return self._now("settings", act, "film", "run")
 
         def export(m: Message) -> None:
             self.settings.tell("save", {"name": "animeset-settings.toml", "text": model.form.to_toml()})

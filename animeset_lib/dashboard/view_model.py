@@ -13,12 +13,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from animeset_lib import media
 from animeset_lib.cast.cast import CAST_FILE
 from animeset_lib.cast.names import character_name
 from animeset_lib.cast.references import reference_pictures
 from animeset_lib.dashboard.cast_board import CastBoard
 from animeset_lib.dashboard.estimates import Rates
+from animeset_lib.dashboard.film_card import FilmCards, RangeKind
 from animeset_lib.dashboard.gallery import published_folders
 from animeset_lib.dashboard.previews import newest_pictures
 from animeset_lib.dashboard.receiving import Inbox, film_inbox, picture_inbox
@@ -33,6 +33,7 @@ from animeset_lib.pipeline.cast_pack import newest_pack
 from animeset_lib.pipeline.stages_on_disk import stages_with
 from animeset_lib.records import Film
 from animeset_lib.run.lock import holder
+from animeset_lib.settings.ranges import join_ranges, split_ranges
 
 __all__ = ["MAX_UPLOAD", "ViewModel"]
 
@@ -56,8 +57,8 @@ class ViewModel:
         self.log_open = False
         self.films = film_inbox(root / "input", self.max_upload_bytes)
         self._runs = Runs(self.folders, self.references, root)
-        self._read: dict[tuple[str, int, int], Film] = {}
         self._shown: ShownRun | None = None
+        self.cards = FilmCards()
         self._rates = Rates()
         self._plan: list[dict[str, Any]] | None = None
         self._explored: dict[str, Any] | None = None
@@ -75,7 +76,7 @@ class ViewModel:
         running = {Path(run["path"]).name for run in known_runs(self.folders) if run["running"]}
         rows: list[dict[str, Any]] = []
         for path in self.films.files():
-            film = self._read.get(_version(path))
+            film = self.cards.known(path, self.form.settings)
             rows.append(
                 {
                     "name": path.name,
@@ -93,6 +94,9 @@ class ViewModel:
             "chosen": list(self.chosen),
             "pending": [asdict(part) for part in self.films.pending()],
             "max_bytes": self.max_upload_bytes,
+            "card": self.cards.state(self.root / "input" / self.chosen[0], self.form.settings)
+            if len(self.chosen) == 1
+            else None,
             "error": self.errors.get("film", ""),
         }
 
@@ -119,11 +123,28 @@ class ViewModel:
         for name in self.chosen:
             self._film(self.root / "input" / name)
 
+    def examine_chosen(self) -> None:
+        """*Slow*: look into the chosen film for its card; nothing where several are chosen. Raises `InputError` for one that is no film."""
+        if len(self.chosen) == 1:
+            self.cards.examine(self.root / "input" / self.chosen[0], self.form.settings)
+
+    def use_range(self, kind: RangeKind, text: str) -> None:
+        """Leave a part of the film out, or use it alone: times or the name of a chapter. Raises `SettingsError` for what is neither."""
+        self._set_ranges(kind, [*self._ranges(kind), text])
+
+    def forget_range(self, kind: RangeKind, text: str) -> None:
+        """The opposite of `use_range`."""
+        self._set_ranges(kind, [one for one in self._ranges(kind) if one.casefold() != text.casefold()])
+
+    def _ranges(self, kind: RangeKind) -> list[str]:
+        return split_ranges(getattr(self.form.settings.extract, kind))
+
+    def _set_ranges(self, kind: RangeKind, ranges: Sequence[str]) -> None:
+        self._touch()
+        self.form.set(f"extract.{kind}", join_ranges(dict.fromkeys(ranges)))
+
     def _film(self, path: Path) -> Film:
-        key = _version(path)
-        if key not in self._read:
-            self._read[key] = media.probe(path)
-        return self._read[key]
+        return self.cards.film(path, self.form.settings)
 
     # ---- runs --------------------------------------------------------------------------------------------------------------------
 
@@ -432,9 +453,3 @@ def _max_upload_bytes() -> int:
         return max(1, round(float(text) * 1e9))
     except ValueError:
         raise SettingsError(f"{MAX_UPLOAD} is {text!r}; expected a number of gigabytes, such as 50") from None
-
-
-def _version(path: Path) -> tuple[str, int, int]:
-    """Tells a file from what it was before."""
-    status = path.stat()
-    return str(path), status.st_size, status.st_mtime_ns

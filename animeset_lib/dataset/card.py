@@ -45,7 +45,7 @@ _PARTS = 5
 
 # What decides most about how a set looks; everything else is in the run's settings file.
 _TELLING: dict[StageType, tuple[str, ...]] = {
-    ExtractStage: ("mode", "fps", "start_ms", "end_ms"),
+    ExtractStage: ("mode", "fps", "only", "skip"),
     DedupeStage: ("hamming_max", "ssim_min"),
     ClusterStage: ("min_regions", "same_distance"),
     QualityStage: ("dark_luma", "bright_luma", "blur_percent", "min_face_px"),

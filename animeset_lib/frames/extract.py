@@ -8,12 +8,14 @@ beside the decoder. A segment looks a little past its end, so that the shots acr
 from __future__ import annotations
 
 import json
+import logging
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -33,12 +35,15 @@ from animeset_lib.frames.choosers import (
 )
 from animeset_lib.frames.shots import ShotDetector, small_color
 from animeset_lib.media import FilmReader, KeyPoint, MovieFrame, clean_name, list_pictures, read_image, write_image
-from animeset_lib.media.bars import SceneBars, content_box
+from animeset_lib.media.bars import BAR_SAMPLES, SceneBars, film_boxes
 from animeset_lib.media.fields import Repair
+from animeset_lib.media.pictures import PICTURE_STEP_MS
+from animeset_lib.media.probe import EARLY_END, used_of_film
 from animeset_lib.models.api import ModelProvider
 from animeset_lib.records import UNREADABLE, Box, Film, Frame, Reason
 from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
-from animeset_lib.settings import ExtractSettings
+from animeset_lib.settings import ExtractSettings, FilmSettings
+from animeset_lib.settings.ranges import Chapter, Interval, interval_words
 
 __all__ = ["ChangeHistogram", "ExtractNotes", "ExtractStage", "FrameCounts", "PictureGroup", "Segment", "ShotSpan"]
 
@@ -48,10 +53,7 @@ CONTEXT_MS = 1_500
 """How far a segment looks past its end; as long as the longest dissolve that is searched for."""
 TRUSTED_MS = 1_000
 """How much of that is judged as well as if the film went on; from there the next segment's own findings count."""
-BAR_SAMPLES = 32
 PICTURES_PER_ITEM = 32
-PICTURE_STEP_MS = 1_000
-"""Pictures of a folder have no times; they are counted one second apart."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +124,10 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
     settings: ExtractSettings
     film: Film
     path: Path
+    reading: FilmSettings = field(default_factory=FilmSettings)
 
     name: ClassVar[str] = "1_extract"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     seconds_per_minute: ClassVar[float] = 6.0
     needs: ClassVar[tuple[StageType, ...]] = ()
     reasons: ClassVar[Mapping[str, Reason]] = {
@@ -148,41 +151,41 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
             return [
                 PictureGroup(self._item_id(i), tuple(files[s : s + PICTURES_PER_ITEM]), s) for i, s in enumerate(starts)
             ]
-        start, end = self.settings.start_ms, self.settings.end_ms
-        length = self.film.duration_ms
-        if (length is not None and start >= length) or (end is not None and start >= end):
+        with FilmReader(self.path, settings=self.reading) as reader:
+            intervals = self._intervals(reader.contents.chapters)
+            boxes = self._boxes(reader)
+            return [
+                Segment(self._item_id(i), start, end, boxes)
+                for i, (start, end) in enumerate(pair for one in intervals for pair in self._segments(reader, *one))
+            ]
+
+    def _intervals(self, chapters: Sequence[Chapter]) -> list[Interval]:
+        """The parts of the film that are used. Raises `InputError` where that is nothing."""
+        used = used_of_film(self.settings, chapters, self.film.duration_ms, self.film.source_name)
+        if not used:
+            length = "" if self.film.duration_ms is None else f", which is {self.film.duration_ms / 1000:.1f} s long"
             raise InputError(
-                f"extract.start_ms = {start} leaves nothing of {self.film.source_name}; expected less than "
-                f"{min(v for v in (length, end) if v is not None)} ms; lower it"
+                f"extract.only = '{self.settings.only}' and extract.skip = '{self.settings.skip}' leave nothing of "
+                f"{self.film.source_name}{length}; expected parts that lie in the film"
             )
-        with FilmReader(self.path) as reader:
-            boxes = self._measure_bars(reader) if self.settings.crop_black_bars else {}
-            points = [reader.key_point(start)]
-            points += (p for p in reader.key_points(SEGMENT_MS) if p.ms > start and (end is None or p.ms < end))
-        ends = [*(point.ms for point in points[1:]), end]
-        return [Segment(self._item_id(i), a, b, boxes) for i, (a, b) in enumerate(zip(points, ends, strict=True))]
+        return used
+
+    def _boxes(self, reader: FilmReader) -> dict[tuple[int, int], Box]:
+        if self.settings.crop_box is not None:
+            size = self.film.width, self.film.height
+            return {size: _inside(self.settings.crop_box, size)}
+        if not self.settings.crop_black_bars:
+            return {}
+        return film_boxes([(frame.size, frame.luma().copy()) for frame in reader.spread(BAR_SAMPLES)])
+
+    def _segments(self, reader: FilmReader, start: int, end: int | None) -> Iterator[tuple[KeyPoint, int | None]]:
+        """An interval in pieces that begin at keyframes."""
+        points = [reader.key_point(start)]
+        points += (p for p in reader.key_points(SEGMENT_MS, start, end))
+        yield from zip(points, [*(point.ms for point in points[1:]), end], strict=True)
 
     def _item_id(self, index: int) -> str:
         return f"{self.film.id}-s{index:04d}"
-
-    def _measure_bars(self, reader: FilmReader) -> dict[tuple[int, int], Box]:
-        length = self.film.duration_ms or 0
-        # the first and last frames are often black or a logo; samples lie in the middle of equal parts
-        times = [length * (2 * i + 1) // (2 * BAR_SAMPLES) for i in range(BAR_SAMPLES)]
-        lumas = [(frame.size, frame.luma().copy()) for frame in reader.samples(times)]
-        if (
-            len(lumas) < BAR_SAMPLES // 4
-        ):  # a short film, or one with hardly any keyframes: look at its first minute instead
-            step = max(1, round(min(length or 60_000, 60_000) / BAR_SAMPLES))
-            lumas, due = [], 0
-            for frame in reader.frames():
-                if frame.pts_ms >= due:
-                    lumas.append((frame.size, frame.luma().copy()))
-                    due = frame.pts_ms + step
-                if len(lumas) >= BAR_SAMPLES:
-                    break
-        found = {size: content_box([luma for of, luma in lumas if of == size], *size) for size in dict(lumas)}
-        return {size: box for size, box in found.items() if box is not None}
 
     # --------------------------------------------------------------------------------------------------------- process
 
@@ -197,7 +200,7 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
         rows: list[Frame] = []
         repairs: Counter[Repair] = Counter()
         sizes: Counter[tuple[int, int]] = Counter()
-        with FilmReader(self.path, threads=ctx.threads) as reader, _StillWriter(out, ctx.threads) as writer:
+        with FilmReader(self.path, ctx.threads, self.reading) as reader, _StillWriter(out, ctx.threads) as writer:
             step_ms = 1000 / reader.fps if reader.fps else 40.0
             walk, bars = _Walk(segment, self.settings, step_ms, self.film.duration_ms), SceneBars()
             for choice in walk.choices(reader, ctx):
@@ -221,7 +224,7 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
     def _cut(self, frame: MovieFrame, segment: Segment, bars: SceneBars) -> Box:
         """The part of the frame that is written: without the film's bars, and without those of its scene."""
         box = segment.box(frame.size)
-        if not self.settings.crop_black_bars:
+        if self.settings.crop_box is not None or not self.settings.crop_black_bars:
             return box
         return bars.cut(frame.luma(box), box)
 
@@ -299,10 +302,11 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
         damaged = sum(report["damaged"] for report in reports)
         losses = list(self._losses(reports, damaged))
         done = list(_what_was_done(reports))
-        for note in (*self.film.notes, *done):
-            ctx.log.info("1_extract: %s: %s", self.film.source_name, note)
-        for note in losses:
-            ctx.log.warning("1_extract: %s: %s", self.film.source_name, note)
+        if (used := [*_used(reports)]) != [(0, None)]:
+            done.append(f"used of the film: {', '.join(map(interval_words, used))}")
+        for note in (*self.film.notes, *done, *losses):
+            level = logging.WARNING if note in losses or note.startswith(EARLY_END) else logging.INFO
+            ctx.log.log(level, "1_extract: %s: %s", self.film.source_name, note)
         size = self.film.width, self.film.height
         box = next((item.boxes.get(size) for item in items if isinstance(item, Segment)), None)
         notes = ExtractNotes(
@@ -337,10 +341,11 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
         if (
             last is not None
             and length is not None
-            and self.settings.end_ms is None
+            and reports[-1]["end_ms"] is None
+            and not any(note.startswith(EARLY_END) for note in self.film.notes)
             and length - last > max(1_000, length // 50)
         ):
-            yield f"ends too early: pictures up to {last / 1000:.1f} s of {length / 1000:.1f} s could be decoded, the rest is missing or damaged"
+            yield f"{EARLY_END}: pictures up to {last / 1000:.1f} s of {length / 1000:.1f} s could be decoded, the rest is missing or damaged"
         if damaged:
             yield f"{damaged} packets or frames are damaged and were left out"
 
@@ -392,6 +397,7 @@ class _Walk:
         end = self._segment.end_ms
         return {
             "start_ms": self._segment.start.ms,
+            "end_ms": end,
             "trusted_ms": None if end is None else end + TRUSTED_MS,
             "first_ms": self._times[0] if self._own else None,
             "last_ms": self._times[self._own - 1] if self._own else None,
@@ -405,21 +411,48 @@ class _Walk:
 
 
 def _join_shots(reports: Sequence[Mapping[str, Any]]) -> list[dict[str, int]]:
-    """The film's shots, first and last frame time, from the segments' findings; around a border the earlier segment knows better."""
+    """The film's shots, first and last frame time, from the segments' findings; around a border the earlier segment knows better. What was left
+    out of the film between two segments ends a shot."""
     seen = [r for r in reports if r["first_ms"] is not None]
     if not seen:
         return []
     first, last, trusted = seen[0]["first_ms"], seen[-1]["last_ms"], -1
     cuts: list[tuple[int, int]] = []
-    for report in seen:
+    for report, following in zip(seen, [*seen[1:], None], strict=True):
         until = report["trusted_ms"]
+        gap = following is not None and following["start_ms"] > report["end_ms"]
+        if gap:
+            until = report["end_ms"] - 1
         cuts += [
             (a, b) for a, b in report["cuts"] if b > trusted and (until is None or b <= until) and first < b <= last
         ]
+        if gap and following is not None:
+            cuts.append((report["last_ms"], following["first_ms"]))
+            until = following["first_ms"]
         trusted = until if until is not None else trusted
     starts = [first, *(b for _, b in cuts)]
     ends = [*(a for a, _ in cuts), last]
     return [{"first_ms": a, "last_ms": b} for a, b in zip(starts, ends, strict=True)]
+
+
+def _used(reports: Sequence[Mapping[str, Any]]) -> Iterator[Interval]:
+    """The parts of the film that the segments make up."""
+    start = reports[0]["start_ms"]
+    for report, following in pairwise([*reports, None]):
+        assert report is not None
+        if following is None or following["start_ms"] > report["end_ms"]:
+            yield start, report["end_ms"]
+            start = following and following["start_ms"]
+
+
+def _inside(box: Box, size: tuple[int, int]) -> Box:
+    """Raises `InputError` for a part of a picture that does not lie in one of `size`."""
+    if box.x1 > size[0] or box.y1 > size[1]:
+        raise InputError(
+            f"extract.crop = {':'.join(map(str, box.pixels()))} does not lie in the film's picture of {size[0]}x{size[1]}; "
+            "expected left:top:right:bottom inside it"
+        )
+    return box
 
 
 def _what_was_done(reports: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Black bars: the part of the picture that is used somewhere in the film, from a few dozen of its frames."""
+"""Black bars: the part of the picture that is used somewhere in the film, from a few dozen of its frames, and in single scenes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ import numpy.typing as npt
 
 from animeset_lib.records import Box
 
-__all__ = ["SceneBars", "content_box"]
+__all__ = ["BAR_SAMPLES", "Lumas", "SceneBars", "content_box", "film_boxes"]
+
+Lumas = Sequence[tuple[tuple[int, int], npt.NDArray[np.uint8]]]
+"""Width and height of frames, and their luma planes."""
+
+BAR_SAMPLES = 32
+"""Frames that the film's bars are measured on."""
 
 _BLACK = 32  # luma up to this is black: 16 in limited range, plus ringing and noise of the codec
 _FULL_LINE = 0.65  # share of a whole line that must be lit; subtitles, even long ones, light less than half of theirs
@@ -24,6 +30,12 @@ _UNEVEN = (
     0.25  # by how much of the wider one bars on both sides may differ; a dark corner of a drawing lies on one side
 )
 _SEEN = 0.05  # share of the usable frames, at least two, in which a line must be lit
+
+
+def film_boxes(lumas: Lumas) -> dict[tuple[int, int], Box]:
+    """The part of the picture inside the bars, by the size of the frames; a size without bars is not among them."""
+    found = {size: content_box([luma for of, luma in lumas if of == size], *size) for size in dict(lumas)}
+    return {size: box for size, box in found.items() if box is not None}
 
 
 def content_box(lumas: Sequence[npt.NDArray[np.uint8]], width: int, height: int) -> Box | None:

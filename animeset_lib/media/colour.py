@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -14,8 +15,9 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from animeset_lib.media.pictures import Picture
+from animeset_lib.settings import FilmSettings
 
-__all__ = ["has_dolby_data", "hdr_kind", "matrix_of", "sdr_planes", "to_rgb"]
+__all__ = ["Colours", "colours_of", "has_dolby_data", "hdr_kind", "matrix_of", "retagged", "sdr_planes", "to_rgb"]
 
 Floats = npt.NDArray[np.float32]
 Planes = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
@@ -35,7 +37,14 @@ _MATRICES = {
     9: Colorspace.BT2020,
     10: Colorspace.BT2020,
 }
-_RGB_MATRIX, _BT2020_PRIMARIES = 0, 9
+_NAMES = {
+    Colorspace.ITU709: "BT.709",
+    Colorspace.FCC: "FCC",
+    Colorspace.ITU601: "BT.601",
+    Colorspace.SMPTE240M: "SMPTE 240M",
+    Colorspace.BT2020: "BT.2020",
+}
+_RGB_MATRIX, _BT709, _BT2020_PRIMARIES = 0, 1, 9
 _HDR = {16: "PQ", 18: "HLG"}
 
 _WHITE_NITS = 203
@@ -68,12 +77,38 @@ def has_dolby_data(frame: VideoFrame) -> bool:
     return any("DOVI" in str(data.type) for data in sides)
 
 
+def retagged(frame: VideoFrame, settings: FilmSettings) -> None:
+    """Makes the frame say what the settings say of its colours."""
+    if settings.hdr != "auto":
+        frame.color_trc = {"pq": 16, "hlg": 18, "never": _BT709}[settings.hdr]
+    if settings.matrix != "auto":
+        frame.colorspace = {"bt601": 6, "bt709": _BT709, "bt2020": 9}[settings.matrix]
+    if settings.levels != "auto":
+        frame.color_range = {"limited": ColorRange.MPEG, "full": ColorRange.JPEG}[settings.levels]
+
+
+@dataclass(frozen=True)
+class Colours:
+    """What the colours of a film are read as: `matrix` by its usual name, `hdr` as `hdr_kind` has it; `assumed` where the file does not say."""
+
+    matrix: str = "RGB"
+    hdr: str = ""
+    full: bool = False
+    assumed: bool = False
+
+
+def colours_of(frame: VideoFrame) -> Colours:
+    """Of a frame as it was decoded, with what the settings say of it."""
+    matrix, note = matrix_of(frame)
+    name = "RGB" if matrix is None else _NAMES[matrix]
+    return Colours(name, hdr_kind(frame), matrix is None or _is_full(frame), bool(note))
+
+
 def to_rgb(frame: VideoFrame) -> Picture:
     """`(H, W, 3)` uint8 RGB in the frame's own size by the matrix and range it is tagged with; HDR is brought to the standard range."""
     hdr = hdr_kind(frame)
     matrix, _ = matrix_of(frame)
     deep = max((part.bits for part in frame.format.components), default=8) > 8
-    full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
     # one converter per thread: setting one up costs as much as using it
     converter: VideoReformatter | None = getattr(_local, "converter", None)
     if converter is None:
@@ -86,7 +121,7 @@ def to_rgb(frame: VideoFrame) -> Picture:
         src_colorspace=matrix,
         dst_colorspace=matrix,
         interpolation=_EXACT if deep else _EXACT_8,
-        src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
+        src_color_range=ColorRange.JPEG if _is_full(frame) else ColorRange.MPEG,
         dst_color_range=ColorRange.JPEG,
         threads=1,
     ).to_ndarray()
@@ -98,6 +133,11 @@ def to_rgb(frame: VideoFrame) -> Picture:
         levels = converted[top : top + _STRIPE] // (65536 // _LEVELS)
         rgb[top : top + _STRIPE] = _standard(light[levels])
     return rgb
+
+
+def _is_full(frame: VideoFrame) -> bool:
+    jpeg = frame.format.name.startswith("yuvj")
+    return frame.color_range == ColorRange.JPEG or (jpeg and frame.color_range != ColorRange.MPEG)
 
 
 def sdr_planes(planes: Planes, bits: int, hdr: str) -> tuple[Picture, Picture, Picture]:

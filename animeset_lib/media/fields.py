@@ -18,7 +18,7 @@ from av.video.frame import VideoFrame
 
 from animeset_lib.media.combs import STEP, combing
 
-__all__ = ["CERTAIN", "COMBED", "Repair", "made_whole"]
+__all__ = ["CERTAIN", "COMBED", "HARDLY_COMBED", "Repair", "made_whole"]
 
 Luma = npt.NDArray[np.uint8]
 
@@ -27,6 +27,8 @@ Repair = Literal["", "woven", "deinterlaced"]
 
 COMBED = 0.3
 """Share of combed pixels in the worst block from which a picture is combed: as much as `fieldmatch` of FFmpeg takes (80 of 256)."""
+HARDLY_COMBED = 0.06
+"""Share from which a picture is combed where somebody knows that the film is."""
 CERTAIN = 0.6
 """From here on it is no pattern of the drawing, whether anything moves or not: a combed frame may be shown twice."""
 _CLEAN = 0.12
@@ -34,21 +36,22 @@ _CLEAN = 0.12
 
 
 def made_whole(
-    frame: VideoFrame, before: VideoFrame | None, after: VideoFrame | None, interlaced: bool
+    frame: VideoFrame, before: VideoFrame | None, after: VideoFrame | None, interlaced: bool, limit: float = COMBED
 ) -> tuple[VideoFrame, Repair]:
     """The frame, or what it should be if it is combed. `before` and `after` are its neighbours in time, if they are known.
 
     What no repair mends is no comb but a pattern, such as fine letters, and stays; `interlaced` says that the film is known to have combs.
+    `limit` is the share of combed pixels from which a frame is one.
     """
     luma = _luma(frame)
     score = combing(luma)
-    if score < COMBED:
+    if score < limit:
         return frame, ""
     neighbours = [other for other in (after, before) if other is not None and _alike(frame, other)]
     moving = None
     if score < CERTAIN:  # a pattern of the drawing may look like it
         moving = _moving(luma, neighbours)
-        if combing(luma, moving) < COMBED:
+        if combing(luma, moving) < limit:
             return frame, ""
     best: tuple[float, VideoFrame] | None = None
     for woven in _matches(frame, neighbours):
@@ -57,13 +60,13 @@ def made_whole(
             best = (left, woven)
         if left < _CLEAN:
             break
-    if best is not None and best[0] < COMBED:
+    if best is not None and best[0] < limit:
         return best[1], "woven"
     if score < CERTAIN and not interlaced:
         return frame, ""
     before, after = (other if other in neighbours else frame for other in (before, after))
     for mended in _line_by_line(before, frame, after):
-        if combing(_luma(mended), moving) < COMBED:
+        if combing(_luma(mended), moving) < limit:
             return mended, "deinterlaced"
     return frame, ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, TypeGuard
+from typing import Any, Literal, TypeGuard
 
 import cv2
 import numpy as np
@@ -13,11 +13,11 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation
 
 from animeset_lib.media.colour import hdr_kind, sdr_planes, to_rgb
-from animeset_lib.media.fields import Repair, made_whole
+from animeset_lib.media.fields import COMBED, HARDLY_COMBED, Repair, made_whole
 from animeset_lib.media.pictures import Picture
 from animeset_lib.records import Box
 
-__all__ = ["Display", "MovieFrame", "odd_pixels", "orientation_of", "sensible_pixels"]
+__all__ = ["CLOCKWISE", "Display", "MovieFrame", "odd_pixels", "orientation_of", "sensible_pixels"]
 
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """`(H, W)` one channel of a decoded frame."""
@@ -26,6 +26,9 @@ Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 _PLANAR = {f"yuv{j}{c}p": 8 for j in ("", "j") for c in ("420", "422", "444")} | {
     f"yuv{c}p{bits}le": bits for c in ("420", "422", "444") for bits in (9, 10, 12, 14, 16)
 }
+
+CLOCKWISE = {"0": (1, 0, 0, 1), "90": (0, 1, -1, 0), "180": (-1, 0, 0, -1), "270": (0, -1, 1, 0)}
+"""Degrees, as the setting has them, to what `orientation_of` gives."""
 
 _MAX_INTERLACED = 1088
 """Lines; taller pictures never have fields."""
@@ -38,11 +41,13 @@ class Display:
     coded_size   width and height of most frames as coded
     orientation  as `orientation_of` gives it
     interlaced   whether combs were met in the film
+    combed       what is done about combed frames, see `FilmSettings.fields`
     """
 
     coded_size: tuple[int, int] = (0, 0)
     orientation: tuple[int, int, int, int] = (1, 0, 0, 1)
     interlaced: bool = False
+    combed: Literal["auto", "always", "never"] = "auto"
 
     def size(self, frame: VideoFrame, aspect: Fraction | None) -> tuple[int, int]:
         width, height = frame.width, frame.height
@@ -113,9 +118,11 @@ class MovieFrame:
     def repair(self) -> Repair:
         """Makes a combed frame whole and says how; to be called once, before `rgb`."""
         repair: Repair = ""
-        if self.frame.height <= _MAX_INTERLACED:
-            known = self._display.interlaced or bool(self.frame.interlaced_frame)
-            self.frame, repair = made_whole(self.frame, self.before, self.after, known)
+        if self.frame.height <= _MAX_INTERLACED and self._display.combed != "never":
+            always = self._display.combed == "always"
+            known = always or self._display.interlaced or bool(self.frame.interlaced_frame)
+            limit = HARDLY_COMBED if always else COMBED
+            self.frame, repair = made_whole(self.frame, self.before, self.after, known, limit)
             self._display.interlaced |= repair != ""
         self.before = self.after = None
         return repair

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from animeset_lib.media.matroska import MATROSKA_SUFFIXES, Segment, read_segment
 
-__all__ = ["missing_parts", "other_parts"]
+__all__ = ["missing_bytes", "missing_parts", "other_parts"]
 
 
 def missing_parts(path: Path) -> list[str]:
@@ -20,13 +20,20 @@ def missing_parts(path: Path) -> list[str]:
             f"parts of this film lie in other files and are not in the pictures: {parts}; give those files as films too, or join them all with "
             "mkvmerge"
         )
-    length = path.stat().st_size
-    declared = segment.declared if segment is not None else _mp4_length(path, length)
-    if declared is not None and length < declared:
+    if cut_off := missing_bytes(path, segment):
+        there, whole = cut_off
         notes.append(
-            f"the file ends too early: {length / 1e6:.1f} of {declared / 1e6:.1f} MB are there; copy or download it again, or the end is missing"
+            f"the file ends too early: {there / 1e6:.1f} of {whole / 1e6:.1f} MB are there; copy or download it again, or the end is missing"
         )
     return notes
+
+
+def missing_bytes(path: Path, segment: Segment | None = None) -> tuple[int, int] | None:
+    """How many bytes are there of how many that the file should have; None when it is whole, or cannot be told."""
+    segment = segment or read_segment(path)
+    length = path.stat().st_size
+    declared = segment.declared if segment is not None else _mp4_length(path, length)
+    return (length, declared) if declared is not None and length < declared else None
 
 
 def other_parts(path: Path, segment: Segment | None = None) -> str:

@@ -19,6 +19,7 @@ from animeset_lib.errors import InputError
 from animeset_lib.system import replace_path
 
 __all__ = [
+    "PICTURE_STEP_MS",
     "PICTURE_SUFFIXES",
     "UNREAD_SUFFIXES",
     "Picture",
@@ -47,6 +48,9 @@ PICTURE_SUFFIXES = frozenset(
 
 UNREAD_SUFFIXES = frozenset({".heic", ".heif", ".hif", ".jxl", ".jxr", ".psd", ".tga"})
 """Pictures that people have and that are not read; they are named where they lie, not passed over."""
+
+PICTURE_STEP_MS = 1_000
+"""Pictures of a folder have no times; they are counted one second apart."""
 
 _SAME = 2
 """Two 8-bit levels, a colour difference of less than 1: the sRGB profiles of different makers differ by that much."""

@@ -24,8 +24,13 @@ from animeset_lib.media.pictures import (
 )
 from animeset_lib.media.reader import FilmReader
 from animeset_lib.records import Film, safe_name
+from animeset_lib.settings import ExtractSettings, FilmSettings
+from animeset_lib.settings.ranges import Chapter, Interval, cut_out, parse_ranges, resolve
 
-__all__ = ["clean_name", "identify", "probe"]
+__all__ = ["EARLY_END", "clean_name", "early_end", "identify", "open_film", "probe", "used_of_film"]
+
+EARLY_END = "ends too early"
+"""How notes begin that say so."""
 
 
 def identify(path: Path, progress: Progress | None = None) -> str:
@@ -82,7 +87,7 @@ def _without_pictures(folder: Path) -> str:
     return f"without any ({', '.join(sorted(s[1:] for s in PICTURE_SUFFIXES))}); give the film's file"
 
 
-def probe(path: Path, progress: Progress | None = None) -> Film:
+def probe(path: Path, progress: Progress | None = None, settings: FilmSettings | None = None) -> Film:
     """What kind of film `path` is: its id, display size, rate, length and what a person should know about it.
 
     `path` is a video in any container that FFmpeg reads, or a folder of pictures. The content is read once for the id, and the first
@@ -93,7 +98,7 @@ def probe(path: Path, progress: Progress | None = None) -> Film:
     resolved = path.resolve()
     if path.is_dir():
         return _probe_pictures(files, film_id, resolved)
-    with _reader(path) as reader:
+    with open_film(path, settings) as reader:
         return Film(
             id=film_id,
             name=safe_name(path.stem),
@@ -105,13 +110,40 @@ def probe(path: Path, progress: Progress | None = None) -> Film:
             fps=reader.fps,
             codec=reader.codec,
             pix_fmt=reader.pix_fmt,
-            notes=(*reader.notes, *missing_parts(path)),
+            notes=(*reader.notes, *missing_parts(path), *_early_notes(reader)),
         )
 
 
-def _reader(path: Path) -> FilmReader:
+def _early_notes(reader: FilmReader) -> list[str]:
+    if (early := early_end(reader)) is None:
+        return []
+    last, length = (ms / 1000 for ms in early)
+    return [f"{EARLY_END}: there are pictures up to {last:.1f} s of {length:.1f} s, the rest is missing or damaged"]
+
+
+def early_end(reader: FilmReader) -> tuple[int, int] | None:
+    """Where the last picture begins and where the film should end, in ms, when they are far apart."""
+    last, length = reader.last_ms(), reader.duration_ms
+    if last is None or length is None or length - last <= max(1_000, length // 50):
+        return None
+    return last, length
+
+
+def used_of_film(
+    settings: ExtractSettings, chapters: Sequence[Chapter], duration_ms: int | None, name: str
+) -> list[Interval]:
+    """The parts of the film that are used, perhaps none. Raises `InputError` for a chapter that the film, called `name`, does not have."""
     try:
-        return FilmReader(path)
+        only, skip = (resolve(parse_ranges(text), chapters) for text in (settings.only, settings.skip))
+    except ValueError as problem:
+        raise InputError(f"{name}: {problem}; mend extract.only or extract.skip") from None
+    return cut_out(only, skip, duration_ms)
+
+
+def open_film(path: Path, settings: FilmSettings | None = None) -> FilmReader:
+    """The film's reader. Raises `InputError` with what to do, also for a file that is only a list of others."""
+    try:
+        return FilmReader(path, settings=settings)
     except InputError:
         if parts := other_parts(path):
             raise InputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -16,22 +16,22 @@ import av
 import av.error
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Discard, Disposition
+from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from animeset_lib.errors import InputError
 from animeset_lib.media.animation import Animation, open_animation
 from animeset_lib.media.clock import KeyPoint, Timeline, may_restart, read_timeline, restarts
-from animeset_lib.media.colour import has_dolby_data, hdr_kind, matrix_of
-from animeset_lib.media.movie_frame import Display, MovieFrame, odd_pixels, orientation_of, sensible_pixels
+from animeset_lib.media.colour import has_dolby_data, hdr_kind, matrix_of, retagged
+from animeset_lib.media.movie_frame import CLOCKWISE, Display, MovieFrame, odd_pixels, orientation_of, sensible_pixels
+from animeset_lib.media.tracks import Contents, choose_track, contents_of
+from animeset_lib.settings import FilmSettings
 
 __all__ = ["FilmReader"]
 
 
 _MAX_FAILED_READS = 16
-_LOOKED_AT = 64
-"""Packets of all video tracks together, to see which of them move."""
 _BEFORE_JOINT = 2
 """Packets that wait for the next keyframe to be judged."""
 _DOLBY_TAGS = frozenset({"dvh1", "dvhe", "dvav", "dva1"})
@@ -53,14 +53,15 @@ class FilmReader:
     is not.
     """
 
-    def __init__(self, path: Path, threads: int = 1) -> None:
+    def __init__(self, path: Path, threads: int = 1, settings: FilmSettings | None = None) -> None:
         self._path = path
         self._threads = threads
+        self._settings = settings or FilmSettings()
         self.notes: list[str] = []
         self.damaged = 0
         self._index: int | None = None
         self._animation: Animation | None = None
-        self._display = Display()
+        self._display = Display(combed=self._settings.fields)
         self._aspect: Fraction | None
         self._fixed_aspect: Fraction | None
         self._open()
@@ -96,7 +97,9 @@ class FilmReader:
             ) from problem
         try:
             if self._index is None:
-                self._index = self._choose_stream().index
+                chosen, note = choose_track(self._container, self._path, self._settings.track)
+                self._index = chosen.index
+                self.notes += [note] if note else []
         except InputError:
             self._container.close()
             raise
@@ -121,45 +124,6 @@ class FilmReader:
             if head and not head.translate(None, bytes(range(32, 127)) + b"\t\r\n\f\b\x1b"):
                 return "it holds plain text; give the film itself"
         return "check that it plays in a video player, or copy it again"
-
-    def _choose_stream(self) -> VideoStream:
-        if self._container.format.name == "tty":
-            raise InputError(f"{self._path}: expected a film, got plain text; give the film itself")
-        streams = self._container.streams.video
-        no_film = Disposition.attached_pic | Disposition.timed_thumbnails
-        real = [s for s in streams if not s.disposition & no_film]
-        if not real:
-            kinds = ", ".join(sorted({str(s.type) for s in self._container.streams})) or "nothing"
-            got = "only a cover picture" if streams else f"only {kinds}"
-            raise InputError(
-                f"{self._path}: expected a film, got a file without moving pictures ({got}); give the video file"
-            )
-        if len(real) == 1:
-            return real[0]
-        moving = self._moving(real)
-        chosen = max(
-            real,
-            key=lambda s: (
-                s.index in moving,
-                bool(s.disposition & Disposition.default),
-                s.codec_context.width * s.codec_context.height,
-                -s.index,
-            ),
-        )
-        others = ", ".join(f"{_track(s)}{'' if s.index in moving else ', one picture'}" for s in real if s != chosen)
-        self.notes.append(f"of {len(real)} video tracks, {_track(chosen)} is used; not used: {others}")
-        return chosen
-
-    def _moving(self, streams: Sequence[VideoStream]) -> set[int]:
-        """Those with more than one picture at the beginning of the file."""
-        seen: Counter[int] = Counter()
-        with suppress(av.error.FFmpegError, OSError):
-            for packet in self._container.demux(*streams):
-                seen[packet.stream.index] += packet.size > 0
-                if seen.total() >= _LOOKED_AT:
-                    break
-        self._container.seek(0)
-        return {index for index, count in seen.items() if count > 1}
 
     def _measure(self) -> None:
         """Reads the first frame and, from it, everything that the header may not tell."""
@@ -186,19 +150,21 @@ class FilmReader:
             )
         # an animation is decoded from its beginning: it cannot be sought in
         self.timed = self._animation is None and (first.pts is not None or first.dts is not None)
-        self._display = Display((first.width, first.height), orientation_of(first))
+        self._display.coded_size = first.width, first.height
+        turned = self._settings.turn
+        self._display.orientation = orientation_of(first) if turned == "auto" else CLOCKWISE[turned]
         self.pix_fmt = first.format.name
         # the container's word counts for the whole film, the codec's may change within it
-        given = stream.sample_aspect_ratio
+        given = self._settings.pixel_aspect or stream.sample_aspect_ratio
         self._fixed_aspect = given if given != stream.codec_context.sample_aspect_ratio else None
-        self._aspect = given
+        self._aspect = self._shape = given
         self.width, self.height = self._display.size(first, given)
         self._note_shape(given)
         if note := matrix_of(first)[1]:
             self.notes.append(note)
         if hdr := hdr_kind(first):
             self.notes.append(f"HDR ({hdr}) brought to the standard range")
-        if not self.timed and self._animation is None:
+        if self.without_times:
             self.notes.append("the file gives no times; they are counted from the frame rate")
         self.damaged = 0
         self._reopen()
@@ -211,6 +177,30 @@ class FilmReader:
         timeline = read_timeline(self._packets(), self._start, self._base, self._step)
         self._reopen()
         return timeline
+
+    @property
+    def contents(self) -> Contents:
+        """What the file holds beside the film's frames."""
+        return contents_of(self._container, None if self._animation else self._stream)
+
+    @property
+    def pixel_shape(self) -> Fraction | None:
+        """Width to height of one pixel at the film's beginning, as coded; None when unknown."""
+        return self._shape
+
+    @property
+    def without_times(self) -> bool:
+        """Whether the file gives no times at all."""
+        return not self.timed and self._animation is None
+
+    @property
+    def turned(self) -> bool:
+        return self._display.orientation != (1, 0, 0, 1)
+
+    @property
+    def joined(self) -> int:
+        """Of how many parts with a clock of their own the file consists; 0 when there is one clock."""
+        return len(self._timeline.shifts) if self._timeline is not None else 0
 
     @cached_property
     def duration_ms(self) -> int | None:
@@ -233,8 +223,12 @@ class FilmReader:
                 if sensible_pixels(aspect)
                 else f"pixel shape {aspect.numerator}:{aspect.denominator} makes no sense and is ignored"
             )
-        if self._display.orientation != (1, 0, 0, 1):
-            self.notes.append("turned upright as the file says")
+        if self.turned:
+            self.notes.append(
+                "turned upright as the file says"
+                if self._settings.turn == "auto"
+                else f"turned by {self._settings.turn} degrees"
+            )
 
     def _reopen(self) -> None:
         self._container.close()
@@ -269,36 +263,67 @@ class FilmReader:
         self._reopen()
         yield from (f for f in self._timed(keyframes) if f.pts_ms >= point.ms)
 
-    def key_points(self, every_ms: int) -> list[KeyPoint]:
-        """Keyframes at least `every_ms` apart, the first not before `every_ms`; found by seeking, so cheap in any length.
+    def key_points(self, every_ms: int, start_ms: int = 0, end_ms: int | None = None) -> list[KeyPoint]:
+        """Keyframes between both times, at least `every_ms` apart, the first not before `start_ms + every_ms`; found by seeking, so cheap in any
+        length.
 
         Empty when the file cannot be sought in.
         """
         points: list[KeyPoint] = []
-        target = every_ms
-        while self.timed and self.duration_ms is not None and target < self.duration_ms:
+        target = start_ms + every_ms
+        last = min(self.duration_ms or 0, self.duration_ms or 0 if end_ms is None else end_ms)
+        while self.timed and target < last:
             packet = self._key_packet(target)
             if packet is None:
                 break
             point = KeyPoint(self._packet_ms(packet)) if self._timeline is None else self._timeline.at(target)
-            if point.ms >= (points[-1].ms if points else 0) + every_ms // 2:
+            if (points[-1].ms if points else start_ms) + every_ms // 2 <= point.ms < last:
                 points.append(point)
             target = max(target, point.ms) + every_ms
         return points
 
     def samples(self, times_ms: Iterable[int]) -> Iterator[MovieFrame]:
         """The keyframe at or before each time, each at most once; what cannot be read is left out."""
-        seen: set[tuple[int | None, int | None, int | None]] = set()
-        for time_ms in times_ms:
-            packet = self._key_packet(time_ms) if self.timed else None
-            if packet is None or (place := (packet.pos, packet.pts, packet.dts)) in seen:
-                continue
-            seen.add(place)
+        for packet in self._key_packets(times_ms):
             frames: list[VideoFrame] = []
             with suppress(av.error.FFmpegError):
                 frames += packet.decode()
                 frames += self._stream.decode(None)
-            yield from (self._shown(f, self._time_of(f) or Fraction(0)) for f in frames[:1] if not f.is_corrupt)
+            whole = (f for f in self._described(frames[:1]) if not f.is_corrupt)
+            yield from (self._shown(f, self._time_of(f) or Fraction(0)) for f in whole)
+
+    def spread(self, count: int) -> Iterator[MovieFrame]:
+        """About `count` frames from everywhere in the film, in order of time: keyframes, for they are cheap. A film with hardly any keyframes is
+        read through, at most its first minute.
+
+        Each lies in the middle of an equal part: first and last frames are often black or a logo.
+        """
+        length = self.duration_ms or 0
+        times = [length * (2 * i + 1) // (2 * count) for i in range(count)]
+        if sum(1 for _ in self._key_packets(times)) >= count // 2:
+            yield from self.samples(times)
+            return
+        step = max(1, round(min(length or 60_000, 60_000) / count))
+        due, left = step // 2 if length else 0, count
+        for frame in self.frames():
+            if frame.pts_ms >= due:
+                yield frame
+                due, left = frame.pts_ms + step, left - 1
+            if not left:
+                return
+
+    def last_ms(self) -> int | None:
+        """When the last picture of the file begins, found by seeking; None where that cannot be told cheaply."""
+        if not self.timed or not self.duration_ms or self._timeline is not None:
+            return None
+        for margin_ms in (2_000, 20_000, 200_000, self.duration_ms):
+            if self._seek(max(0, self.duration_ms - margin_ms)):
+                times = [
+                    self._packet_ms(p) for p in self._packets() if p.size and (p.pts is not None or p.dts is not None)
+                ]
+                if times:
+                    return max(times)
+        return None
 
     def _seek(self, time_ms: int) -> bool:
         try:
@@ -315,6 +340,15 @@ class FilmReader:
         return next(
             (p for p in self._packets() if p.is_keyframe and p.size and (p.pts is not None or p.dts is not None)), None
         )
+
+    def _key_packets(self, times_ms: Iterable[int]) -> Iterator[Packet[VideoStream]]:
+        """Those of the keyframes at or before each time, each once."""
+        seen: set[tuple[int | None, int | None, int | None]] = set()
+        for time_ms in times_ms:
+            packet = self._key_packet(time_ms) if self.timed else None
+            if packet is not None and (place := (packet.pos, packet.pts, packet.dts)) not in seen:
+                seen.add(place)
+                yield packet
 
     def _packet_ms(self, packet: Packet[VideoStream]) -> int:
         ticks = packet.pts if packet.pts is not None else packet.dts
@@ -358,14 +392,14 @@ class FilmReader:
                 self._restarts += last is not None and restarts(last, packet.dts, self._base)
                 last = packet.dts
             try:
-                yield from self._with_aspect(packet.decode())
+                yield from self._described(packet.decode())
             except av.error.EOFError:
                 return
             except (av.error.FFmpegError, OSError):
                 self.damaged += 1
         if not flushed:  # reading failed before the end: what the decoder still holds is good
             with suppress(av.error.FFmpegError, OSError):
-                yield from self._with_aspect(self._stream.decode(None))
+                yield from self._described(self._stream.decode(None))
 
     def _animated(self, animation: Animation) -> Iterator[VideoFrame]:
         """A moving WebP, of which FFmpeg decodes nothing."""
@@ -377,9 +411,11 @@ class FilmReader:
         except InputError:
             self.damaged += 1
 
-    def _with_aspect(self, frames: Sequence[VideoFrame]) -> Iterator[VideoFrame]:
+    def _described(self, frames: Sequence[VideoFrame]) -> Iterator[VideoFrame]:
+        """With the shape of their pixels, and the colours that the settings say."""
         for frame in frames:
             self._aspect = self._fixed_aspect or self._stream.codec_context.sample_aspect_ratio
+            retagged(frame, self._settings)
             yield frame
 
     def _time_of(self, frame: VideoFrame) -> Fraction | None:
@@ -445,10 +481,6 @@ class FilmReader:
 def _chain(first: MovieFrame, rest: Iterator[MovieFrame]) -> Iterator[MovieFrame]:
     yield first
     yield from rest
-
-
-def _track(stream: VideoStream) -> str:
-    return f"track {stream.index + 1} ({stream.codec_context.name} {stream.codec_context.width}x{stream.codec_context.height})"
 
 
 def _rounded(value: Fraction) -> int:

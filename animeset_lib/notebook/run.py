@@ -73,7 +73,7 @@ def open_run(
     if Path(path) == Path(DEMO_FILM):
         demo_film(project)
     place = find_film(Path(path), project)
-    return Run(place, media.probe(place), chosen, project, asked)
+    return Run(place, media.probe(place, settings=chosen.film), chosen, project, asked)
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,9 @@ class Run:
         Only the stages that read what changed, and those behind them, will run again. This run stays as it is.
         """
         asked = replace(self._asked, assignments=(*self._asked.assignments, *settings))
-        return Run(self.path, self.film, asked.settings(), self.root, asked)
+        chosen = asked.settings()
+        film = self.film if chosen.film == self.settings.film else media.probe(self.path, settings=chosen.film)
+        return Run(self.path, film, chosen, self.root, asked)
 
     def stage(self, name: str) -> StageView:
         """A finished stage. Raises `InputError` when it was not run with these settings yet."""

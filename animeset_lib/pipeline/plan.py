@@ -33,7 +33,7 @@ def plan_film(
     device: str = "auto",
 ) -> list[dict[str, Any]]:
     """For each stage whether a run would reuse it (`reused`), go on with it (`begun`) or run it, and in words (`state`); nothing is written."""
-    film = media.probe(path)
+    film = media.probe(path, settings=settings.film)
     files = FilmFiles.of(film, folders)
     models = Zoo(device=choose(device))
     stages, _ = film_stages(settings, film, path, files, models, references=references, cast=cast)

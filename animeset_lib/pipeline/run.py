@@ -211,7 +211,7 @@ def _plan(
     until: str | None,
     models: Zoo,
 ) -> _Plan:
-    film = media.probe(path)
+    film = media.probe(path, settings=settings.film)
     files = FilmFiles.of(film, folders)
     _check_writable(folders)
     every, cast_key = film_stages(settings, film, path, files, models, references=references, cast=cast)

@@ -60,7 +60,7 @@ def build_pipeline(
 ) -> tuple[AnyStage, ...]:
     """The stages of `PIPELINE` with their settings and, where one reads something from outside the run, its place."""
     outside: dict[str, dict[str, Any]] = {
-        "extract": {"film": film, "path": path},
+        "extract": {"film": film, "path": path, "reading": settings.film},
         "dedupe": {"decisions": decisions},
         "cast": {"references": references, "cast_file": cast_file, "decisions": decisions, "names": names},
         "upscale": {"size": settings.training_size, "set_size": settings.set_size},

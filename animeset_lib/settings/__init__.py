@@ -2,6 +2,7 @@
 
 from animeset_lib.settings.cast import CastSettings, ClusterSettings, DetectSettings, EmbedSettings
 from animeset_lib.settings.dataset import DatasetSettings, RegularisationSettings
+from animeset_lib.settings.film import FilmSettings
 from animeset_lib.settings.frames import DedupeSettings, ExtractSettings
 from animeset_lib.settings.pictures import CropSettings, QualitySettings, UpscaleSettings
 from animeset_lib.settings.section import Section
@@ -22,6 +23,7 @@ __all__ = [
     "DetectSettings",
     "EmbedSettings",
     "ExtractSettings",
+    "FilmSettings",
     "Mix",
     "QualitySettings",
     "RegularisationSettings",

@@ -91,12 +91,12 @@ class ClusterSettings(Section):
         ),
     ] = True
     map: Annotated[
-        Literal["umap", "pca"],
+        Literal["auto", "umap", "pca"],
         Field(
             title="Map of the faces",
-            description="Flat map of the faces, for looking only; umap needs up to a minute to start, pca none.",
+            description="Flat map of the faces, for looking only; umap needs up to a minute to start, pca none; auto: umap above 300 faces.",
         ),
-    ] = "umap"
+    ] = "auto"
     seed: Annotated[int, Field(title="Seed of the map", ge=0, description="Seed of the UMAP map.")] = 7
 
 

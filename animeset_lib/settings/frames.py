@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from animeset_lib.records import Box
+from animeset_lib.settings.ranges import parse_ranges
 from animeset_lib.settings.section import Section
 
 __all__ = ["DedupeSettings", "ExtractSettings"]
@@ -67,21 +69,56 @@ class ExtractSettings(Section):
             description="Cut the film's black bars off the stills (recorded in stage.json, reversible).",
         ),
     ] = True
-    start_ms: Annotated[
-        int, Field(title="Start in the film (ms)", ge=0, description="Ignore the film before this time in ms.")
-    ] = 0
-    end_ms: Annotated[
-        int | None,
+    crop: Annotated[
+        str,
         Field(
-            title="End in the film (ms)",
-            gt=0,
-            description="Ignore the film from this time in ms on; unset: to the end.",
+            title="Part of the picture",
+            description="left:top:right:bottom in pixels of the film's picture: only that part of every still is used, as for a logo at an "
+            "edge; replaces the bars that were measured. Empty: all of it.",
         ),
-    ] = None
+    ] = ""
+    only: Annotated[
+        str,
+        Field(
+            title="Use only",
+            description="Parts of the film: times and chapters, with commas, such as 2:00-21:40, Part A; empty: all of it.",
+        ),
+    ] = ""
+    skip: Annotated[
+        str,
+        Field(
+            title="Leave out",
+            description="Parts of the film that are left out, such as 0:00-1:30, 21:40-, Ending; empty: none.",
+        ),
+    ] = ""
     image_format: Annotated[
         Literal["png", "webp"],
         Field(title="File format of stills", description="Stills on disk; both lossless, webp smaller and slower."),
     ] = "png"
+
+    @field_validator("only", "skip")
+    @classmethod
+    def _ranges(cls, text: str) -> str:
+        parse_ranges(text)
+        return text
+
+    @field_validator("crop")
+    @classmethod
+    def _a_part(cls, text: str) -> str:
+        if not text:
+            return text
+        numbers = [int(one) for one in text.split(":") if one.isdecimal()]
+        if text.count(":") == len(numbers) - 1 == 3 and numbers[0] < numbers[2] and numbers[1] < numbers[3]:
+            return text
+        raise ValueError("left:top:right:bottom in pixels, such as 0:0:1280:640")
+
+    @property
+    def crop_box(self) -> Box | None:
+        """The part of the picture that was set."""
+        if not self.crop:
+            return None
+        x0, y0, x1, y1 = map(int, self.crop.split(":"))
+        return Box(x0=x0, y0=y0, x1=x1, y1=y1)
 
 
 class DedupeSettings(Section):

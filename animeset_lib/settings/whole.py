@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from animeset_lib.errors import SettingsError
 from animeset_lib.settings.cast import CastSettings, ClusterSettings, DetectSettings, EmbedSettings
 from animeset_lib.settings.dataset import DatasetSettings, RegularisationSettings
+from animeset_lib.settings.film import FilmSettings
 from animeset_lib.settings.frames import DedupeSettings, ExtractSettings
 from animeset_lib.settings.pictures import CropSettings, QualitySettings, UpscaleSettings
 from animeset_lib.settings.section import Section
@@ -27,6 +28,7 @@ __all__ = ["PRESETS", "Settings", "describe", "load_settings"]
 class Settings(Section):
     """All sections. Make one with `load_settings`; frozen afterwards."""
 
+    film: FilmSettings = FilmSettings()
     extract: ExtractSettings = ExtractSettings()
     dedupe: DedupeSettings = DedupeSettings()
     detect: DetectSettings = DetectSettings()
@@ -89,7 +91,6 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "full": {},
     "draft": {
         "extract": {"change": 0.012, "min_gap_ms": 500},
-        "cluster": {"map": "pca"},
         "upscale": {"upscaler": "lanczos", "training_px": 512},
         "dataset": {"max_pictures": 40},
     },

@@ -210,6 +210,15 @@ def test_few_faces_are_laid_out_by_pca() -> None:
     assert flat_map(np.ones((3, 1), np.float32), "umap", 7).tolist() == [[0.0, 0.0]] * 3
 
 
+def test_a_map_by_itself_is_pca_until_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, _ = people([150, 150], spread=0.2)
+    np.testing.assert_array_equal(flat_map(vectors, "auto", 7), flat_map(vectors, "pca", 7))
+    asked: list[int] = []
+    monkeypatch.setattr("umap.UMAP.fit_transform", lambda self, given: asked.append(len(given)) or given[:, :2])
+    flat_map(np.vstack([vectors, vectors[:1]]), "auto", 7)
+    assert asked == [301]
+
+
 def test_a_map_by_pca_on_demand() -> None:
     vectors, _ = people([20, 20], spread=0.2)
     flat = flat_map(vectors, "pca", 7)

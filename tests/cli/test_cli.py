@@ -356,7 +356,7 @@ def test_help_has_a_line_for_each_command_in_the_order_of_use(
     _, commands = out.split("From a film to image sets")
     rows = re.findall(r"^│ (\S+) +(\S.*?) +│$", commands, re.MULTILINE)
     assert [name for name, _ in rows] == [
-        *("run", "dashboard", "status", "cancel", "decide", "lens", "export", "lint", "captions", "traits"),
+        *("probe", "run", "dashboard", "status", "cancel", "decide", "lens", "export", "lint", "captions", "traits"),
         *("models", "doctor", "settings", "clean", "demo-film", "notebooks"),
     ]
     assert all(words[0].isupper() and words[-1] == "." for _, words in rows), "whole sentences, none is continued"

@@ -17,7 +17,7 @@ from animeset_lib.settings import PRESETS, Settings, describe, load_settings
 SOME_CHANGES: dict[str, Any] = {
     "extract.mode": "fps",
     "extract.fps": 2.5,
-    "extract.end_ms": 90_000,
+    "extract.only": "0:00-1:30",
     "extract.crop_black_bars": False,
     "detect.score_min": 0.25,
     "upscale.training_px": 768,
@@ -178,7 +178,7 @@ def test_another_preset_keeps_what_was_changed_by_hand() -> None:
     form = _changed_form()
     form.choose_preset("draft")
     assert form.changed == SOME_CHANGES
-    assert form.settings.cluster.map == "pca"
+    assert form.settings.extract.min_gap_ms == 500
     before = _everything(form)
     with pytest.raises(SettingsError, match="full"):
         form.choose_preset("ful")
@@ -254,8 +254,8 @@ def _run(**sections: Any) -> dict[str, Any]:
         (_run(dedupe={"ssim_min": 7}, caption={"style": "cel"}), {"caption.style": "cel"}),
         (_run(dedupe={"gone": 7}, caption={"style": "cel"}), {"caption.style": "cel"}),
         (_run(before_version_one={"x": 1}), {}),
-        (_run(extract={"mode": "sometimes", "fps": "many", "start_ms": 500}), {"extract.start_ms": 500}),
-        (_run(extract={"fps": [1], "mode": {"a": 1}, "end_ms": None}), {}),
+        (_run(extract={"mode": "sometimes", "fps": "many", "skip": "0:05-"}), {"extract.skip": "0:05-"}),
+        (_run(extract={"fps": [1], "mode": {"a": 1}, "crop": [1]}), {}),
         (_run(caption={"style": {"a": 1}, "template": "{hair}"}), {}),
         (
             _run(dataset={"min_pictures": 150, "max_pictures": 200, "same_picture": -1}),

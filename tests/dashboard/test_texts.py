@@ -12,6 +12,7 @@ import pytest
 from animeset_lib.dashboard.shown_run import Phase
 from animeset_lib.dashboard.texts import Language, texts
 from animeset_lib.export.plan import By
+from animeset_lib.media.examine import DoneKey, FactName, FoundKey
 from animeset_lib.models.api import Task
 from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.records import Framing
@@ -35,6 +36,9 @@ COMPUTED: Mapping[str, set[str]] = {
     "setting.": set(SETTINGS),
     "help.": set(SETTINGS),
     "choice.": {f"{name}.{choice}" for name, row in SETTINGS.items() for choice in row["choices"]},
+    "fact.": set(get_args(FactName)),
+    "found.": set(get_args(FoundKey)),
+    "done.": set(get_args(DoneKey)),
     "cast.why.": {"no_run", "running", "removed"},
     "cast.help.": {"noise", "rejected"},
     "result.preparing_": {"film", "all", "export"},

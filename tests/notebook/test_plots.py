@@ -133,7 +133,7 @@ def test_coverage_of_a_character_that_is_asked_for(run: Run) -> None:
         (lambda run: plots.boxes(run, "nothing"), "no id holds 'nothing'"),
         (lambda run: plots.contact_sheet(run.stage("crop"), which="some"), "expected all, kept or dropped"),
         (lambda run: plots.duplicates(run.change("dedupe.ssim_min=0.72")), 'run.upto("dedupe")'),
-        (lambda run: plots.funnel(run.change("extract.start_ms=999")), "nothing was run"),
+        (lambda run: plots.funnel(run.change("extract.skip=0:00-0:01")), "nothing was run"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence(run: Run, call: Callable[[Run], object], words: str) -> None:

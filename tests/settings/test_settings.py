@@ -12,7 +12,7 @@ from animeset_lib.settings import PRESETS, Settings, describe, load_settings
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_toml_reads_back_equal(preset: str, tmp_path: Path) -> None:
-    settings = load_settings(preset=preset, assignments=['tag.tagger=we"ird\\name', "extract.end_ms=5000"])
+    settings = load_settings(preset=preset, assignments=['tag.tagger=we"ird\\name', "extract.skip=0:00-0:05, Ending"])
     file = tmp_path / "s.toml"
     file.write_text(settings.to_toml(), encoding="utf-8")
     assert load_settings(file) == settings
