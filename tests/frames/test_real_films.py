@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -314,3 +314,36 @@ def test_a_moving_avif_is_a_film(pictures: Sequence[Picture], extract: Extract, 
     first, *rest = (Image.fromarray(picture) for picture in pictures)
     first.save(tmp_path / "film.avif", save_all=True, append_images=rest, duration=40, quality=80, speed=10)
     assert len(extract(tmp_path / "film.avif").notes.shots) == SHOTS
+
+
+def test_repeat_flags_are_times_and_no_combs(extract: Extract, pictures: Sequence[Picture], tmp_path: Path) -> None:
+    """Soft telecine: whole pictures at 24 a second in a stream of 30, with flags that say which field is shown once more."""
+    options = {"bf": "0", "q": "3"}
+    data = bytearray(write_film(tmp_path / "a.m2v", pictures, codec="mpeg2video", options=options).read_bytes())
+    at, number = data.find(b"\0\0\1"), 0
+    while at >= 0:
+        if data[at + 3] == 0xB3:  # sequence header: its rate becomes 30000/1001
+            data[at + 7] = data[at + 7] & 0xF0 | 4
+        elif (
+            data[at + 3 : at + 5].startswith(b"\xb5") and data[at + 4] >> 4 == 1
+        ):  # sequence extension: not progressive
+            data[at + 5] &= ~0x08
+        elif (
+            data[at + 3 : at + 5].startswith(b"\xb5") and data[at + 4] >> 4 == 8
+        ):  # picture coding extension: the flags
+            top_first, repeat = ((1, 1), (1, 0), (0, 1), (0, 0))[number % 4]
+            data[at + 7] = data[at + 7] & 0x7D | top_first << 7 | repeat << 1
+            number += 1
+        at = data.find(b"\0\0\1", at + 3)
+    (tmp_path / "soft.m2v").write_bytes(data)
+    film = remux(tmp_path / "soft.m2v", tmp_path / "soft.ts", source_options={"fflags": "+genpts"})
+    with FilmReader(film) as reader:
+        times = [frame.pts_ms for frame in reader.frames()]
+    steps = {b - a for a, b in pairwise(times)}
+    assert len(times) == len(pictures)
+    assert steps <= {33, 34, 50, 51}
+    assert {33, 50} <= steps
+    output = extract(film)
+    assert output.notes.counts.considered == len(pictures)
+    assert len(output.notes.shots) == SHOTS
+    assert not any("interlaced" in note for note in output.notes.film.notes)
