@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
+from isal import isal_zlib
 from PIL import Image, ImageCms, ImageOps
 
 from animeset_lib.errors import InputError
@@ -51,6 +52,9 @@ UNREAD_SUFFIXES = frozenset({".heic", ".heif", ".hif", ".jxl", ".jxr", ".psd", "
 
 PICTURE_STEP_MS = 1_000
 """Pictures of a folder have no times; they are counted one second apart."""
+
+_FILTER_UP = 2
+"""Of PNG: each byte less the one above it."""
 
 _SAME = 2
 """Two 8-bit levels, a colour difference of less than 1: the sRGB profiles of different makers differ by that much."""
@@ -104,12 +108,22 @@ def write_image(path: Path, rgb: Picture) -> None:
 
 
 def _encode_png(rgb: Picture) -> bytes:
-    # filter "up" with the lightest compression: on drawings as small as the adaptive choice of filters, in half the time
-    options = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
-    done, data = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)
-    if not done:
-        raise ValueError(f"a picture of {rgb.shape[1]}x{rgb.shape[0]} cannot be written as PNG")
-    return data.tobytes()
+    """Filter "up" on all lines with the lightest compression: on drawings as small as the adaptive choice of filters. ISA-L compresses several
+    times faster than zlib, which every other writer of PNG uses."""
+    height, width = rgb.shape[:2]
+    lines = np.empty((height, 1 + 3 * width), np.uint8)
+    lines[:, 0] = _FILTER_UP
+    flat = rgb.reshape(height, 3 * width)
+    lines[:1, 1:] = flat[:1]
+    np.subtract(flat[1:], flat[:-1], out=lines[1:, 1:])
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits, RGB, not interlaced
+    chunks = ((b"IHDR", header), (b"IDAT", isal_zlib.compress(lines, 1)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(map(_chunk, chunks))
+
+
+def _chunk(chunk: tuple[bytes, bytes]) -> bytes:
+    name, body = chunk
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", isal_zlib.crc32(name + body))
 
 
 def rgb_of(image: Image.Image) -> Picture:
