@@ -25,6 +25,7 @@ from animeset_lib.records import EmbedRow, Record
 from animeset_lib.run.stage import Context, Given, Notes, Output, Stage, StageInfo, StageType, row_of
 from tests.dashboard.browser import make_film
 from tests.fakes import FakeModels
+from tests.film_maker import remux
 
 # How long an example takes says more about what else the machine does than about the code. On CI the examples are the same every time: a
 # change is not judged by luck. `make test-all` takes the profile `exhaustive`.
@@ -55,6 +56,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if pyfuncitem.get_closest_marker("forks") is None or _ALONE in os.environ:
         return None
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", pyfuncitem.nodeid]
+    if (profile := pyfuncitem.config.getoption("hypothesis_profile")) is not None:
+        words += ["--hypothesis-profile", profile]
     one_thread = {f"{kind}_NUM_THREADS": "1" for kind in ("OMP", "OPENBLAS", "OPENCV_FOR")}
     alone = subprocess.run(
         [*words, "-m", ""],
@@ -110,12 +113,23 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MadeOnce]:
 
 
 @pytest.fixture(scope="session")
+def exhaustive(pytestconfig: pytest.Config) -> bool:
+    """`make test-all`: a test does the whole of what it does a part of in `make test`."""
+    return bool(pytestconfig.getoption("hypothesis_profile") == "exhaustive")
+
+
+@pytest.fixture(scope="session")
 def drawn_film(made_once: MadeOnce) -> Callable[..., Path]:
     """`drawn_film("mp4", seconds=12)`: that much of the demo film, drawn once; a test that writes to it copies it first."""
 
     def film(suffix: str, **size: int) -> Path:
-        name = "-".join(("film", suffix, *map(str, size.values())))
-        return made_once(name, lambda folder: make_film(folder / f"film.{suffix}", **size)) / f"film.{suffix}"
+        def fill(folder: Path) -> None:
+            if suffix == "mp4":
+                make_film(folder / "film.mp4", **size)
+            else:
+                remux(film("mp4", **size), folder / f"film.{suffix}")
+
+        return made_once("-".join(("film", suffix, *map(str, size.values()))), fill) / f"film.{suffix}"
 
     return film
 

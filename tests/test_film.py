@@ -29,7 +29,7 @@ from tests.truth import Judge, b_cubed
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DemoTruth]:
     path = tmp_path_factory.mktemp("film") / "demo.mp4"
-    return path, render_demo_film(path, width=640, height=360, length_s=45)
+    return path, render_demo_film(path, width=640, height=360, fps=12, length_s=30)
 
 
 def _outputs(path: Path, settings: Settings, folders: Folders) -> Given:
@@ -75,7 +75,7 @@ def test_duplicates_go_and_expressions_stay(film: tuple[Path, DemoTruth], tmp_pa
     outputs = _run(stages, tmp_path)
     judge = Judge(film[1], outputs)
     recall, precision = judge.duplicates()
-    assert len(outputs[ExtractStage].rows) == pytest.approx(45 * 8, abs=1)
+    assert len(outputs[ExtractStage].rows) == pytest.approx(30 * 8, abs=1)
     assert recall >= 0.97
     assert precision >= 0.9
 

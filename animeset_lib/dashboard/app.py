@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from animeset_lib.dashboard.view_model import MAX_UPLOAD
+from animeset_lib.dashboard import MAX_UPLOAD
 from animeset_lib.errors import InputError
 from animeset_lib.shipped import shipped
 from animeset_lib.system import LOCAL_SOCKETS

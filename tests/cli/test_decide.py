@@ -127,16 +127,7 @@ def test_films_are_found_by_file_name_or_id(decide: Command, animeset: Command, 
 def test_the_cast_of_a_finished_film_is_decided_about_though_nothing_else_is_kept(
     decide: Command, animeset: Command, tmp_path: Path
 ) -> None:
-    words = (
-        "run",
-        tmp_path / "Ein Film ß.mp4",
-        "--preset",
-        "draft",
-        "--set",
-        "extract.mode=fps",
-        "--set",
-        "extract.fps=3",
-    )
+    words = ("run", tmp_path / "Ein Film ß.mp4", "--preset", "draft")
     assert animeset(*words)[0] == 0
     assert os.listdir(tmp_path / "work") == [".locks"]
     before = _state(decide)
