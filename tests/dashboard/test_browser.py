@@ -190,13 +190,17 @@ def test_a_failed_run_says_why_and_gives_its_log(
 
 
 HELD = """
-import os, sys, time
+import sys, time
+from pathlib import Path
 import cv2
-while os.path.exists(sys.argv[1]):
+hold = Path(sys.argv[1])
+if hold.exists():
+    hold.write_text(hold.read_text() + "x")
+while hold.exists() and len(hold.read_text()) > 8:
     time.sleep(0.1)
 cv2.imwrite(sys.argv[3], cv2.resize(cv2.imread(sys.argv[2]), (int(sys.argv[4]), int(sys.argv[5]))))
 """
-"""An upscaler that waits as long as its first file is there."""
+"""An upscaler that makes eight pictures, two batches, and then waits as long as its first file is there."""
 
 
 @pytest.mark.exhaustive
@@ -228,15 +232,16 @@ def test_a_run_is_found_again_cancelled_and_resumed(one: Any, film: Path, tmp_pa
     with served(project) as again, opened(one, again) as page:
         page.tab.wait_for_selector(running)
         page.tab.click("#cancel")
-        page.tab.wait_for_selector('#phase[data-phase="cancelling"]')
+        page.phase("cancelling")
         hold.unlink()
         assert page.phase("cancelled") == "cancelled"
-        hold.touch()
+        hold.write_text(8 * "x")
         page.tab.click("#resume")
         page.phase("running")
         page.tab.wait_for_selector('[data-stage="1_extract"][data-state="reused"]')
         page.tab.wait_for_selector(running, timeout=120_000)
         page.tab.click("#cancel")
+        page.phase("cancelling")
         hold.unlink()
         page.phase("cancelled")
 

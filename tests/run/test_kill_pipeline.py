@@ -12,7 +12,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pytest
 
 from tests.fakes import FAKE_FACE_RGB
 from tests.film_maker import write_film
