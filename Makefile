@@ -137,7 +137,7 @@ $(RS_VENV)/.installed: requirements-realesrgan.txt
 screenshots: $(VENV)/.dev
 	$(BIN)/python -m tests.dashboard.screenshots docs/images
 
-# Two workers where memory allows (tests/conftest.py); ARGS='-n 0 --dist no' for none, as a debugger wants it. Each computes on one core.
+# A worker more than there are cores, where memory allows (tests/conftest.py); ARGS='-n 0 --dist no' for none, as a debugger wants it. Each computes on one core.
 WORKERS := -n auto --dist worksteal
 test: export OMP_NUM_THREADS := 1
 test: $(VENV)/.dev

@@ -46,8 +46,24 @@ REAL_MODELS = os.environ.get("ANIMESET_MODELS")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """`-n auto`: two, for a worker with its browser, server and run takes up to 2 GB; one where there is less."""
-    return 2 if psutil.virtual_memory().available >= 4e9 else 1
+    """`-n auto`: one more than there are cores, for browsers and runs are often waited for; a worker with its own takes up to 2 GB."""
+    return max(1, min((os.cpu_count() or 1) + 1, int(psutil.virtual_memory().available / 2e9)))
+
+
+_LONG = (
+    "test_film.py",
+    "test_browser.py",
+    "test_view_model.py",
+    "test_notebooks.py",
+    "test_wheel.py",
+    "test_kill.py",
+    "test_kill_pipeline.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, so that no worker is left alone with one."""
+    items.sort(key=lambda item: item.path.name not in _LONG)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -136,12 +152,11 @@ def drawn_film(made_once: MadeOnce) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def finished_demo(made_once: MadeOnce) -> Path:
-    """A project with the demo film, small (all its scenes, six frames a second), run to the data set by the models that need no download."""
+    """A project with the notebooks' demo film (30 s, all its scenes), run to the data set by the models that need no download."""
 
     def fill(folder: Path) -> None:
         (folder / "dashboard.ipynb").touch()
-        film = demo_film(folder, width=480, height=270, fps=6)
-        open_run(film, root=folder).upto("dataset")
+        open_run(demo_film(folder), root=folder).upto("dataset")
 
     return made_once("demo", fill)
 
