@@ -36,6 +36,9 @@ hypothesis.settings.load_profile("animeset")
 
 MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 
+# as in dashboard/app.py: nbformat asks for it, and to load it takes seconds
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
 _ALONE = "ANIMESET_TEST_ALONE"
 if _ALONE in os.environ:
     cv2.setNumThreads(1)
@@ -94,6 +97,14 @@ def _no_models_and_no_network(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ.pop("IMAGEIO_FFMPEG_EXE", None)
     os.environ["ANIMESET_MODELS"] = str(tmp_path_factory.mktemp("no-models"))
     os.environ["ANIMESET_OFFLINE"] = "1"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nothing_waits_for_the_disk() -> Iterator[None]:
+    """No test cuts the power: what is killed loses nothing that the system was given. Runs in processes of their own do wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -123,9 +123,8 @@ def test_without_all_its_stages_it_is_none(sorted_film: Callable[[], Given], tmp
 @pytest.mark.forks
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process per kill")
 def test_killed_anywhere_it_is_the_earlier_or_the_new_one(
-    sorted_film: Callable[[], Given], tmp_path: Path, exhaustive: bool, monkeypatch: pytest.MonkeyPatch
+    sorted_film: Callable[[], Given], tmp_path: Path, exhaustive: bool
 ) -> None:
-    monkeypatch.setattr(os, "fsync", lambda handle: None)  # a killed process loses nothing that the system was given
     first, second = sorted_film(), sorted_film()
     packs = {}
     for name, outputs in (("second", second), ("first", first)):
