@@ -19,13 +19,15 @@ Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
-def made(drawn_film: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(drawn_film: Callable[..., Path], made_once: Callable[..., Path]) -> Path:
     """A film that was run until it was sorted, with its stages kept."""
-    folder = tmp_path_factory.mktemp("decide")
-    film = Path(shutil.copy(drawn_film("mp4", seconds=12), folder / "Ein Film ß.mp4"))
-    settings = load_settings(None, ["extract.mode=fps", "extract.fps=3"], "draft")
-    run_film(film, settings, Folders(folder / "output", folder / "work", folder / "logs"), until="cast")
-    return folder
+
+    def fill(folder: Path) -> None:
+        film = Path(shutil.copy(drawn_film("mp4", seconds=12), folder / "Ein Film ß.mp4"))
+        settings = load_settings(None, ["extract.mode=fps", "extract.fps=3"], "draft")
+        run_film(film, settings, Folders(folder / "output", folder / "work", folder / "logs"), until="cast")
+
+    return made_once("decide", fill)
 
 
 @pytest.fixture
