@@ -137,8 +137,10 @@ $(RS_VENV)/.installed: requirements-realesrgan.txt
 screenshots: $(VENV)/.dev
 	$(BIN)/python -m tests.dashboard.screenshots docs/images
 
-# Two workers where memory allows (tests/conftest.py); ARGS='-n 0 --dist no' for none, as a debugger wants it. Each computes on one core.
+# A worker more than there are cores, where memory allows (tests/conftest.py); ARGS='-n 0 --dist no' for none, as a debugger wants it. Each computes on one core.
 WORKERS := -n auto --dist worksteal
+# What was compiled is kept, for each run and each server is a process of its own.
+test test-all: export PYTHONDONTWRITEBYTECODE :=
 test: export OMP_NUM_THREADS := 1
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(WORKERS) -m 'not exhaustive' $(ARGS)

@@ -25,6 +25,7 @@ from animeset_lib.records import EmbedRow, Record
 from animeset_lib.run.stage import Context, Given, Notes, Output, Stage, StageInfo, StageType, row_of
 from tests.dashboard.browser import make_film
 from tests.fakes import FakeModels
+from tests.film_maker import remux
 
 # How long an example takes says more about what else the machine does than about the code. On CI the examples are the same every time: a
 # change is not judged by luck. `make test-all` takes the profile `exhaustive`.
@@ -34,6 +35,9 @@ hypothesis.settings.register_profile("exhaustive", max_examples=100, **_ALWAYS)
 hypothesis.settings.load_profile("animeset")
 
 MadeOnce = Callable[[str, Callable[[Path], object]], Path]
+
+# as in dashboard/app.py: nbformat asks for it, and to load it takes seconds
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 _ALONE = "ANIMESET_TEST_ALONE"
 if _ALONE in os.environ:
@@ -45,8 +49,24 @@ REAL_MODELS = os.environ.get("ANIMESET_MODELS")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """`-n auto`: two, for a worker with its browser, server and run takes up to 2 GB; one where there is less."""
-    return 2 if psutil.virtual_memory().available >= 4e9 else 1
+    """`-n auto`: one more than there are cores, for browsers and runs are often waited for; a worker with its own takes up to 2 GB."""
+    return max(1, min((os.cpu_count() or 1) + 1, int(psutil.virtual_memory().available / 2e9)))
+
+
+_LONG = (
+    "test_film.py",
+    "test_browser.py",
+    "test_view_model.py",
+    "test_notebooks.py",
+    "test_wheel.py",
+    "test_kill.py",
+    "test_kill_pipeline.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, so that no worker is left alone with one."""
+    items.sort(key=lambda item: item.path.name not in _LONG)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -55,6 +75,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if pyfuncitem.get_closest_marker("forks") is None or _ALONE in os.environ:
         return None
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", pyfuncitem.nodeid]
+    if (profile := pyfuncitem.config.getoption("hypothesis_profile")) is not None:
+        words += ["--hypothesis-profile", profile]
     one_thread = {f"{kind}_NUM_THREADS": "1" for kind in ("OMP", "OPENBLAS", "OPENCV_FOR")}
     alone = subprocess.run(
         [*words, "-m", ""],
@@ -75,6 +97,14 @@ def _no_models_and_no_network(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ.pop("IMAGEIO_FFMPEG_EXE", None)
     os.environ["ANIMESET_MODELS"] = str(tmp_path_factory.mktemp("no-models"))
     os.environ["ANIMESET_OFFLINE"] = "1"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nothing_waits_for_the_disk() -> Iterator[None]:
+    """No test cuts the power: what is killed loses nothing that the system was given. Runs in processes of their own do wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -110,24 +140,34 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MadeOnce]:
 
 
 @pytest.fixture(scope="session")
+def exhaustive(pytestconfig: pytest.Config) -> bool:
+    """`make test-all`: a test does the whole of what it does a part of in `make test`."""
+    return bool(pytestconfig.getoption("hypothesis_profile") == "exhaustive")
+
+
+@pytest.fixture(scope="session")
 def drawn_film(made_once: MadeOnce) -> Callable[..., Path]:
     """`drawn_film("mp4", seconds=12)`: that much of the demo film, drawn once; a test that writes to it copies it first."""
 
     def film(suffix: str, **size: int) -> Path:
-        name = "-".join(("film", suffix, *map(str, size.values())))
-        return made_once(name, lambda folder: make_film(folder / f"film.{suffix}", **size)) / f"film.{suffix}"
+        def fill(folder: Path) -> None:
+            if suffix == "mp4":
+                make_film(folder / "film.mp4", **size)
+            else:
+                remux(film("mp4", **size), folder / f"film.{suffix}")
+
+        return made_once("-".join(("film", suffix, *map(str, size.values()))), fill) / f"film.{suffix}"
 
     return film
 
 
 @pytest.fixture(scope="session")
 def finished_demo(made_once: MadeOnce) -> Path:
-    """A project with the demo film, small (all its scenes, six frames a second), run to the data set by the models that need no download."""
+    """A project with the notebooks' demo film (30 s, all its scenes), run to the data set by the models that need no download."""
 
     def fill(folder: Path) -> None:
         (folder / "dashboard.ipynb").touch()
-        film = demo_film(folder, width=480, height=270, fps=6)
-        open_run(film, root=folder).upto("dataset")
+        open_run(demo_film(folder), root=folder).upto("dataset")
 
     return made_once("demo", fill)
 

@@ -4,50 +4,36 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import cv2
 import pytest
 
-from animeset_demo import DemoTruth, render_demo_film
-from animeset_lib import media
+from animeset_demo import DemoTruth
+from animeset_lib import open_run
 from animeset_lib.frames.extract import ExtractStage
-from animeset_lib.models.provider import Zoo
-from animeset_lib.pipeline import FilmFiles, Folders, RunResult, run_film
-from animeset_lib.pipeline.stages import PIPELINE, build_pipeline
-from animeset_lib.run.engine import keys_of, run_stages
-from animeset_lib.run.events import Events
-from animeset_lib.run.lock import Cancel
-from animeset_lib.run.stage import Given, Stage
-from animeset_lib.run.store import FilmStore
-from animeset_lib.settings import Settings, load_settings
+from animeset_lib.notebook.demo import DEMO_FILM
+from animeset_lib.pipeline import RunResult
+from animeset_lib.pipeline.stages import PIPELINE
 from tests.truth import Judge, b_cubed
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DemoTruth]:
-    path = tmp_path_factory.mktemp("film") / "demo.mp4"
-    return path, render_demo_film(path, width=640, height=360, length_s=45)
-
-
-def _outputs(path: Path, settings: Settings, folders: Folders) -> Given:
-    probed = media.probe(path)
-    stages = build_pipeline(settings, probed, path)
-    store = FilmStore(folders.work, FilmFiles.of(probed).name)
-    keys = keys_of(stages, Zoo())
-    found = [store.finished(type(stage), keys[stage.name]) for stage in stages]
-    return Given(output for output in found if output is not None)
+def project(finished_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(finished_demo, tmp_path_factory.mktemp("film") / "project"))
 
 
 @pytest.fixture(scope="module")
-def run(film: tuple[Path, DemoTruth], tmp_path_factory: pytest.TempPathFactory) -> tuple[RunResult, Judge]:
-    root = tmp_path_factory.mktemp("run")
-    folders = Folders(root / "output", root / "work", root / "logs")
-    settings = load_settings(preset="draft", assignments=["extract.min_gap_ms=250"])
-    result = run_film(film[0], settings, folders, keep_work=True)
-    return result, Judge(film[1], _outputs(film[0], settings, folders))
+def run(project: Path) -> tuple[RunResult, Judge]:
+    """The demo film's run and what its truth says about it."""
+    run = open_run(DEMO_FILM, root=project)
+    return run.finish(), Judge(_truth(project), run.outputs)
+
+
+def _truth(project: Path) -> DemoTruth:
+    return DemoTruth.load((project / DEMO_FILM).with_suffix(".truth.json"))
 
 
 def test_every_stage_of_the_pipeline_ran(run: tuple[RunResult, Judge]) -> None:
@@ -68,26 +54,15 @@ def test_bars_are_cut_off(run: tuple[RunResult, Judge]) -> None:
         assert abs(edge - true) <= 2
 
 
-def test_duplicates_go_and_expressions_stay(film: tuple[Path, DemoTruth], tmp_path: Path) -> None:
+def test_duplicates_go_and_expressions_stay(project: Path) -> None:
     """On stills taken eight times a second, where most repeat a held drawing."""
-    settings = load_settings(assignments=["extract.mode=fps", "extract.fps=8"])
-    stages = build_pipeline(settings, media.probe(film[0]), film[0])[:2]
-    outputs = _run(stages, tmp_path)
-    judge = Judge(film[1], outputs)
+    settings = ("extract.mode=fps", "extract.fps=8")
+    many = open_run(DEMO_FILM, preset="full", settings=settings, root=project).upto("dedupe")
+    judge = Judge(_truth(project), many.outputs)
     recall, precision = judge.duplicates()
-    assert len(outputs[ExtractStage].rows) == pytest.approx(45 * 8, abs=1)
+    assert len(many.outputs[ExtractStage].rows) == pytest.approx(30 * 8, abs=1)
     assert recall >= 0.97
     assert precision >= 0.9
-
-
-def _run(stages: tuple[Stage[Any, Any, Any], ...], root: Path) -> Given:
-    store = FilmStore(root, "film")
-    store.path.mkdir()
-    events = Events(root / "events.jsonl")
-    try:
-        return run_stages(stages, store, Zoo(), events, Cancel(root / "cancel"), threads=2)
-    finally:
-        events.close()
 
 
 def test_faces_are_found(run: tuple[RunResult, Judge]) -> None:

@@ -32,7 +32,7 @@ STEPS = [
     "07_dataset",
     "colab",
 ]
-ALWAYS = ("00_tour", "03_characters", "07_dataset")
+ALWAYS = ("00_tour", "03_characters")
 """Those that run in `make test`, too."""
 _FOLDERS, _FILES = ("input", "output", "work", "logs"), ("dashboard.ipynb", "voila.json")
 NOT_OURS = {"IPython.display", "importlib.util", "pathlib"}
@@ -60,7 +60,7 @@ def _tree(cell: Any) -> ast.Module:
 
 
 def _project(folder: Path, demo: Path) -> Path:
-    """A project as a fresh clone has it, with the small film in place of the one that the notebooks would draw."""
+    """A project as a fresh clone has it, with the film that the notebooks would draw."""
     for name in _FOLDERS:
         (folder / name).mkdir(parents=True)
     shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=shutil.ignore_patterns(".*"))

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from animeset_lib.models.api import Detection
 from animeset_lib.records import Box
@@ -103,6 +102,8 @@ def _dealt(inner: Sequence[Box], sure: Sequence[float], outer: Sequence[Box], mi
     """
     if not inner or not outer:
         return {}
+    from scipy.optimize import linear_sum_assignment  # half of what it takes to import the pipeline
+
     never = 1e6
     cost = np.array(
         [

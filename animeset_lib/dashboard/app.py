@@ -8,10 +8,11 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
-from animeset_lib.dashboard.view_model import MAX_UPLOAD
+from animeset_lib.dashboard import MAX_UPLOAD
 from animeset_lib.errors import InputError
 from animeset_lib.shipped import shipped
 from animeset_lib.system import LOCAL_SOCKETS
@@ -35,6 +36,8 @@ def serve(root: Path, *, host: str, port: int, browser: bool, max_upload_gb: flo
     """
     if not root.is_dir():
         raise InputError(f"{root}: expected a folder for films and results, got none; make it, or name another")
+    # jsonschema can do without; only its check of addresses with foreign letters has it, and to load it takes longer than all else
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     from jupyter_core.paths import jupyter_runtime_dir
     from jupyter_server.serverapp import ServerApp
     from traitlets.config import Config

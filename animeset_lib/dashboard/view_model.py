@@ -16,6 +16,7 @@ from typing import Any, Literal
 from animeset_lib.cast.cast import CAST_FILE
 from animeset_lib.cast.names import character_name
 from animeset_lib.cast.references import reference_pictures
+from animeset_lib.dashboard import MAX_UPLOAD
 from animeset_lib.dashboard.cast_board import CastBoard
 from animeset_lib.dashboard.estimates import Rates
 from animeset_lib.dashboard.film_card import FilmCards, RangeKind
@@ -35,9 +36,8 @@ from animeset_lib.records import Film
 from animeset_lib.run.lock import holder
 from animeset_lib.settings.ranges import join_ranges, split_ranges
 
-__all__ = ["MAX_UPLOAD", "ViewModel"]
+__all__ = ["ViewModel"]
 
-MAX_UPLOAD = "ANIMESET_MAX_UPLOAD_GB"
 _MAX_PICTURE_BYTES = 100_000_000
 
 

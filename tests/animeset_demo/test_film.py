@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from animeset_demo import DemoTruth, FrameTruth, iter_demo_frames, render_demo_film
+from animeset_demo import film as film_module
 from animeset_demo.acting import pose_at
 from animeset_demo.characters import CAST, EMOTIONS, character
 from animeset_demo.film import describe_film
@@ -32,14 +34,22 @@ ALL_DEFECTS = {"dark", "bright", "flat", "blurred", "fade", "blend", "noisy"}
 
 
 @pytest.fixture(scope="module")
-def frames() -> Frames:
-    return list(iter_demo_frames(**SMALL))
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Frames, tuple[Path, DemoTruth]]:
+    """The frames and the file of them. Drawing takes long, so what both ask for is drawn once; that it is the same again has its own test."""
+    path, draw = tmp_path_factory.mktemp("film") / "demo.mp4", film_module._frames
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(film_module, "_frames", cache(lambda *asked: list(draw(*asked))))
+        return list(iter_demo_frames(**SMALL)), (path, render_demo_film(path, **SMALL))
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DemoTruth]:
-    path = tmp_path_factory.mktemp("film") / "demo.mp4"
-    return path, render_demo_film(path, **SMALL)
+def frames(drawn: tuple[Frames, tuple[Path, DemoTruth]]) -> Frames:
+    return drawn[0]
+
+
+@pytest.fixture(scope="module")
+def film(drawn: tuple[Frames, tuple[Path, DemoTruth]]) -> tuple[Path, DemoTruth]:
+    return drawn[1]
 
 
 def _digests(frames: Iterator[tuple[NDArray[np.uint8], FrameTruth]]) -> list[tuple[str, FrameTruth]]:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -28,18 +29,22 @@ DRAFT = ("--preset", "draft")
 
 
 @pytest.fixture(scope="session")
-def short_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def short_film(drawn_film: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four seconds of the demo film, 480x270: a title and a first scene."""
-    path = tmp_path_factory.mktemp("films") / "short.mp4"
-    write_film(path, [picture for picture, _ in iter_demo_frames(width=480, height=270, fps=12, length_s=6)], fps=12)
-    return path
+    return Path(shutil.copy(drawn_film("mp4", seconds=6), tmp_path_factory.mktemp("films") / "short.mp4"))
 
 
 Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.mark.parametrize(
-    "name", ["Ein Film – ßäü 🎬.mp4", "two\nlines 😀.mp4", "-dash 'quote\" $x.mp4", "x" * 200 + ".mp4", "con.mp4"]
+    "name",
+    [
+        "two\nlines 😀.mp4",
+        "-dash 'quote\" $x.mp4",
+        *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("Ein Film – ßäü 🎬.mp4", "con.mp4")),
+        "x" * 200 + ".mp4",
+    ],
 )
 def test_any_file_name_works(name: str, short_film: Path, animeset: Call, tmp_path: Path) -> None:
     (tmp_path / name).hardlink_to(short_film)

@@ -19,13 +19,15 @@ Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
-def made(drawn_film: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(drawn_film: Callable[..., Path], made_once: Callable[..., Path]) -> Path:
     """A film that was run until it was sorted, with its stages kept."""
-    folder = tmp_path_factory.mktemp("decide")
-    film = Path(shutil.copy(drawn_film("mp4", seconds=12), folder / "Ein Film ß.mp4"))
-    settings = load_settings(None, ["extract.mode=fps", "extract.fps=3"], "draft")
-    run_film(film, settings, Folders(folder / "output", folder / "work", folder / "logs"), until="cast")
-    return folder
+
+    def fill(folder: Path) -> None:
+        film = Path(shutil.copy(drawn_film("mp4", seconds=12), folder / "Ein Film ß.mp4"))
+        settings = load_settings(None, ["extract.mode=fps", "extract.fps=3"], "draft")
+        run_film(film, settings, Folders(folder / "output", folder / "work", folder / "logs"), until="cast")
+
+    return made_once("decide", fill)
 
 
 @pytest.fixture
@@ -127,16 +129,7 @@ def test_films_are_found_by_file_name_or_id(decide: Command, animeset: Command, 
 def test_the_cast_of_a_finished_film_is_decided_about_though_nothing_else_is_kept(
     decide: Command, animeset: Command, tmp_path: Path
 ) -> None:
-    words = (
-        "run",
-        tmp_path / "Ein Film ß.mp4",
-        "--preset",
-        "draft",
-        "--set",
-        "extract.mode=fps",
-        "--set",
-        "extract.fps=3",
-    )
+    words = ("run", tmp_path / "Ein Film ß.mp4", "--preset", "draft")
     assert animeset(*words)[0] == 0
     assert os.listdir(tmp_path / "work") == [".locks"]
     before = _state(decide)

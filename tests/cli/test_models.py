@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import sys
 import zipfile
 from collections.abc import Callable
@@ -15,8 +16,6 @@ import onnx
 import pytest
 from onnx import helper
 
-from animeset_demo import iter_demo_frames
-from tests.film_maker import write_film
 from tests.models.tiny import constant, mean_colour_tagger, save
 
 Call = Callable[..., tuple[int, str, str]]
@@ -33,11 +32,9 @@ TAGS = [
 
 
 @pytest.fixture(scope="session")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def film(drawn_film: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve seconds of the demo film."""
-    path = tmp_path_factory.mktemp("films") / "ladder.mp4"
-    write_film(path, [picture for picture, _ in iter_demo_frames(width=640, height=360, fps=8, length_s=12)], fps=8)
-    return path
+    return Path(shutil.copy(drawn_film("mp4", seconds=12), tmp_path_factory.mktemp("films") / "ladder.mp4"))
 
 
 @pytest.fixture(autouse=True)

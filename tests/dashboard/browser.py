@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import re
 import shutil
@@ -13,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -78,6 +81,23 @@ class Server:
                 break
             time.sleep(0.1)
         raise AssertionError(f"the server did not start: {self.log.read_text(encoding='utf-8', errors='replace')}")
+
+    def forget(self) -> None:
+        """Ends the pages' kernels and makes the project as new, for the next test."""
+        where = urlsplit(self.base)
+        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=60)
+        token = {"Authorization": f"token {self.token}"}
+        connection.request("GET", "/api/kernels", headers=token)
+        for kernel in json.load(connection.getresponse()):
+            connection.request("DELETE", f"/api/kernels/{kernel['id']}", headers=token)
+            connection.getresponse().read()
+        connection.close()
+        for path in self.project.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path != self.log:
+                path.unlink()
+        make_project(self.project)
 
     def stop(self) -> None:
         """The server and its kernels, but no run: those are processes of their own."""

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import struct
+import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -34,21 +35,21 @@ def film(drawn_film: Callable[..., Path], tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="module")
-def long_film(drawn_film: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With pictures enough that enlarging them outlasts a restart of the server on any machine."""
-    drawn = drawn_film("mp4", seconds=40, width=640, height=360)
-    return Path(shutil.copy(drawn, tmp_path_factory.mktemp("film") / "long.mp4"))
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    return make_project(tmp_path / "project")
-
-
-@pytest.fixture
-def server(project: Path) -> Iterator[Server]:
-    with served(project) as running:
+def one_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with served(make_project(tmp_path_factory.mktemp("page") / "project")) as running:
         yield running
+
+
+@pytest.fixture
+def server(one_server: Server) -> Iterator[Server]:
+    """One for all tests; each finds the project as a fresh clone has it."""
+    yield one_server
+    one_server.forget()
+
+
+@pytest.fixture
+def project(server: Server) -> Path:
+    return server.project
 
 
 def groups(page: Page) -> list[str]:
@@ -188,30 +189,60 @@ def test_a_failed_run_says_why_and_gives_its_log(
         assert page.tab.locator("#download-own-log").count() == 1
 
 
+HELD = """
+import sys, time
+from pathlib import Path
+import cv2
+hold = Path(sys.argv[1])
+if hold.exists():
+    hold.write_text(hold.read_text() + "x")
+while hold.exists() and len(hold.read_text()) > 8:
+    time.sleep(0.1)
+cv2.imwrite(sys.argv[3], cv2.resize(cv2.imread(sys.argv[2]), (int(sys.argv[4]), int(sys.argv[5]))))
+"""
+"""An upscaler that makes eight pictures, two batches, and then waits as long as its first file is there."""
+
+
 @pytest.mark.exhaustive
-def test_a_run_is_found_again_cancelled_and_resumed(one: Any, project: Path, long_film: Path) -> None:
-    (project / "input" / "a.mp4").write_bytes(long_film.read_bytes())
+def test_a_run_is_found_again_cancelled_and_resumed(one: Any, film: Path, tmp_path: Path) -> None:
+    project, script, hold = make_project(tmp_path / "project"), tmp_path / "held.py", tmp_path / "hold"
+    (project / "input" / "a.mp4").write_bytes(film.read_bytes())
+    script.write_text(HELD, encoding="utf-8")
+    hold.touch()
+    running = '[data-stage="4b_upscale"][data-state="running"]'
     with served(project) as server, opened(one, server) as page:
         page.choose("a.mp4")
+        page.tab.check("#preset-draft")
+        page.tab.click("#all-settings > summary")
+        page.tab.fill("input[type=search]", "upscale.upscaler")
+        box = page.tab.locator('[id="set-upscale.upscaler"]')
+        box.fill(f"command:'{sys.executable}' '{script}' '{hold}' {{input}} {{output}} {{width}} {{height}}")
+        box.press("Tab")
+        page.tab.wait_for_selector(".setting.changed")
         page.tab.click("#start")
-        page.tab.wait_for_selector('[data-stage="4b_upscale"][data-state="running"]', timeout=120_000)
+        page.tab.wait_for_selector(running, timeout=120_000)
         page.tab.reload()
         page.tab.wait_for_selector('#phase[data-phase="running"]', timeout=120_000)
-        page.tab.wait_for_selector('[data-stage="4b_upscale"][data-state="running"]')
+        page.tab.wait_for_selector(running)
         page.tab.wait_for_selector(".previews img")
         second = page.tab.context.new_page()
         second.goto(server.url)
         second.wait_for_selector('#phase[data-phase="running"]', timeout=120_000)
         second.close()
     with served(project) as again, opened(one, again) as page:
-        page.tab.wait_for_selector('[data-stage="4b_upscale"][data-state="running"]')
+        page.tab.wait_for_selector(running)
         page.tab.click("#cancel")
+        page.phase("cancelling")
+        hold.unlink()
         assert page.phase("cancelled") == "cancelled"
+        hold.write_text(8 * "x")
         page.tab.click("#resume")
         page.phase("running")
         page.tab.wait_for_selector('[data-stage="1_extract"][data-state="reused"]')
-        page.tab.wait_for_selector('[data-stage="4b_upscale"][data-state="running"]', timeout=120_000)
+        page.tab.wait_for_selector(running, timeout=120_000)
         page.tab.click("#cancel")
+        page.phase("cancelling")
+        hold.unlink()
         page.phase("cancelled")
 
 

@@ -415,7 +415,7 @@ def test_a_run_that_is_killed_has_stopped_and_can_go_on(page: Page, project: Pat
     assert "7_dataset" in stages(done, "done")
 
 
-def test_after_the_end_the_cast_is_decided_about_and_pictures_are_kept_on_request(page: Page, project: Path) -> None:
+def test_after_the_end_the_cast_is_decided_about(page: Page, project: Path) -> None:
     model = page("a.mkv=cast")
     model.start()
     first = wait(model, "finished")
@@ -429,6 +429,12 @@ def test_after_the_end_the_cast_is_decided_about_and_pictures_are_kept_on_reques
     model.open_board()
     assert not model.cast_state()["changed"]
 
+
+@pytest.mark.exhaustive
+def test_after_the_end_pictures_are_kept_on_request(page: Page, project: Path) -> None:
+    model = page("a.mkv=cast")
+    model.start()
+    wait(model, "finished")
     archive = project / "output" / "a.zip"
     before = (archive.stat().st_mtime_ns, archive.read_bytes())
     model.option("keep_work", True)

@@ -50,7 +50,7 @@ def test_the_public_names_are_imported_when_they_are_used() -> None:
 
 def test_opening_reads_the_film_and_runs_nothing(project: Path, tmp_path: Path) -> None:
     fresh = open_run(project / "input" / "demo-short.mp4", root=tmp_path)
-    assert (fresh.film.width, fresh.film.height) == (480, 270)
+    assert (fresh.film.width, fresh.film.height) == (640, 360)
     assert "nothing run yet" in repr(fresh)
     assert not (tmp_path / "work").exists()
     assert fresh.folder == tmp_path / "work" / f"demo-short-{fresh.film.id}"

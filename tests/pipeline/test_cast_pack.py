@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -121,12 +122,9 @@ def test_without_all_its_stages_it_is_none(sorted_film: Callable[[], Given], tmp
 
 @pytest.mark.forks
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process per kill")
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("every", [6, pytest.param(1, marks=pytest.mark.exhaustive)])
 def test_killed_anywhere_it_is_the_earlier_or_the_new_one(
-    sorted_film: Callable[[], Given], tmp_path: Path, when: When, every: int, monkeypatch: pytest.MonkeyPatch
+    sorted_film: Callable[[], Given], tmp_path: Path, exhaustive: bool
 ) -> None:
-    monkeypatch.setattr(os, "fsync", lambda handle: None)  # a killed process loses nothing that the system was given
     first, second = sorted_film(), sorted_film()
     packs = {}
     for name, outputs in (("second", second), ("first", first)):
@@ -137,12 +135,13 @@ def test_killed_anywhere_it_is_the_earlier_or_the_new_one(
     assert calls is not None
     assert calls > 15
     seen = set()
-    for at in {*range(1, calls + 1, every), calls}:
-        place = shutil.copytree(tmp_path / "first", tmp_path / f"{at}.cast")
+    both: tuple[When, When] = ("before", "after")
+    for when, at in product(both, {*range(1, calls + 1, 1 if exhaustive else 6), calls}):
+        place = shutil.copytree(tmp_path / "first", tmp_path / f"{when}{at}.cast")
         assert killed(lambda place=place: write_pack(place, second, 1), at, when) is None
         newest = newest_pack(place)
         assert newest is not None
-        assert _files(newest) == packs[newest.name], f"call {at}"
+        assert _files(newest) == packs[newest.name], f"killed {when} call {at}"
         seen.add(newest.name)
         write_pack(place, second, 1)
         assert {path.name: _files(path) for path in place.iterdir()} == {

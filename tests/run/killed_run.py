@@ -20,6 +20,7 @@ SETTINGS = (
     "upscale.training_px=256",
     "dataset.min_pictures=2",
     "cluster.min_regions=2",
+    "cluster.map=pca",
     "detect.min_face_px=8",
     "quality.min_face_px=8",
 )

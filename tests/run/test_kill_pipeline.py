@@ -12,7 +12,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pytest
 
 from tests.fakes import FAKE_FACE_RGB
 from tests.film_maker import write_film
@@ -47,8 +46,7 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(9, marks=pytest.mark.exhaustive)])
-def test_real_stages_killed_and_resumed_are_like_never_killed(tmp_path: Path, kills: int) -> None:
+def test_real_stages_killed_and_resumed_are_like_never_killed(tmp_path: Path, exhaustive: bool) -> None:
     film = _film(tmp_path / "film.mkv")
     clean = _run(film, tmp_path / "clean", 0)
     assert clean.returncode == 0, clean.stderr
@@ -60,6 +58,7 @@ def test_real_stages_killed_and_resumed_are_like_never_killed(tmp_path: Path, ki
         captions = [name for name in expected if name.startswith(f"film/{character}/") and name.endswith(".txt")]
         assert len(captions) >= 3, sorted(expected)
     root = tmp_path / "killed"
+    kills = 9 if exhaustive else 2
     for number in range(kills):
         at = round((number + 0.5) * calls / kills)
         killed = _run(film, root, at)

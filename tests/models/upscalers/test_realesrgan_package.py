@@ -113,8 +113,8 @@ FAULTS = {
     "no line": ("enlarged(0); os.write(1, b'x' * 1000000); time.sleep(600)", "an answer of .* bytes, got b'xxx"),
     "deep": ("enlarged(0); say(b'[' * 4000); time.sleep(600)", "an answer of .* bytes, got b'\\[\\["),
     "another size": ("enlarged(0); say({'bytes': 5}, b'12345'); time.sleep(600)", "an answer of 110592 bytes, got b'{"),
-    "hangs": ("enlarged(0); time.sleep(600)", "an answer within 8 s, got none and stopped the program"),
-    "hangs within": ("enlarged(0); say({'bytes': 110592}); time.sleep(600)", "an answer within 8 s, got none"),
+    "hangs": ("enlarged(0); time.sleep(600)", "an answer within 3 s, got none and stopped the program"),
+    "hangs within": ("enlarged(0); say({'bytes': 110592}); time.sleep(600)", "an answer within 3 s, got none"),
 }
 
 
@@ -126,7 +126,7 @@ def test_a_failure_is_one_sentence_and_the_next_picture_has_a_new_worker(
     body, words = FAULTS[kind]
     upscaler = worker(
         f"{READY}if len(open(os.environ['STARTS']).readlines()) == 1:\n    {body}\n    sys.exit(0)\n{SERVE}",
-        timeout_s=8 if "hangs" in kind else 60,
+        timeout_s=3 if "hangs" in kind else 60,
     )
     picture = noise(8, 8)
     with pytest.raises(PictureError, match=f"^tested: expected {words}") as caught:
