@@ -21,7 +21,7 @@ def toy_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Ru
 
     def run(root: Path, value: int = 1, **options: object) -> RunResult:
         root.mkdir(exist_ok=True)
-        monkeypatch.setattr(room.media, "probe", lambda path: FILM)
+        monkeypatch.setattr(room.media, "probe", lambda path, **_: FILM)
         monkeypatch.setattr(room, "Zoo", FakeModels)
         monkeypatch.setattr(room, "build_pipeline", lambda *a, **k: toy_stages(root / "diary", value))
         monkeypatch.setattr(room, "ExtractStage", Numbers)
