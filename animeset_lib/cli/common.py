@@ -49,7 +49,11 @@ SetOption = Annotated[
 ]
 FileOption = Annotated[Path | None, typer.Option("--settings", help="TOML file as `animeset settings` prints it.")]
 DeviceOption = Annotated[
-    str, typer.Option("--device", help="Where networks run: auto (a CUDA card, else the processor), cpu, cuda, cuda:1.")
+    str,
+    typer.Option(
+        "--device",
+        help="Where networks run: auto (a CUDA card, else Apple's or Intel's graphics, else the processor), cpu, cuda, cuda:1, apple, intel.",
+    ),
 ]
 PresetOption = Annotated[str, typer.Option("--preset", help="full, or draft for a quick look.")]
 FilmArgument = Annotated[str, typer.Argument(metavar="FILM", help="The film's file, or part of its name or id.")]

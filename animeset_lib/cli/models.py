@@ -197,6 +197,7 @@ def model_row(zoo: Any, row: Any) -> dict[str, Any]:
         "licence": spec.licence,
         "source": spec.source,
         "signature": spec.signature,
+        "engine": zoo.engine(spec),
         "thresholds": dict(spec.thresholds),
         "needs": list(spec.needs),
         "rung": spec.rung,

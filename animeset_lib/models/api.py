@@ -39,7 +39,7 @@ Picture = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """Who answered: goes into logs, stage.json, cards and stage keys. `digest` identifies weights and code version."""
+    """Who answered: goes into logs, stage.json, cards and stage keys. `digest` identifies weights, code version and precision."""
 
     name: str
     task: Task
@@ -48,6 +48,8 @@ class ModelInfo:
     """One line for a person: which rung of the ladder this is and what a better one would be."""
     licence: str
     source: str
+    engine: str = ""
+    """What its ONNX networks run in, and how precisely, such as `OpenVINO bf16`; empty where it has none."""
 
 
 @dataclass(frozen=True)

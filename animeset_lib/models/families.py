@@ -8,7 +8,7 @@ from pathlib import Path
 from animeset_lib.errors import ModelError
 from animeset_lib.models.detectors import yolo
 from animeset_lib.models.embedders import open_clip_image
-from animeset_lib.models.spec import Family, ModelSpec
+from animeset_lib.models.spec import Family, Inference, ModelSpec
 from animeset_lib.models.upscalers import command_upscaler, spandrel_upscaler
 
 __all__ = ["FAMILIES"]
@@ -36,6 +36,7 @@ def _yolo(argument: str) -> ModelSpec:
         thresholds={"score_min": yolo.SCORE_MIN},
         packaged=lambda: _own_file(path),
         needs=() if onnx else ("torch", "ultralytics"),
+        inference=Inference() if onnx else None,
     )
 
 

@@ -20,8 +20,9 @@ from animeset_lib.errors import ModelError
 from animeset_lib.models.api import Detector, Embedder, ModelInfo, Tagger, Task, Upscaler
 from animeset_lib.models.combined import CombinedDetector, CombinedTagger
 from animeset_lib.models.engines.device import Device, free_memory, onnx_uses, torch_uses
+from animeset_lib.models.engines.onnx import engine_of, in_16_bits
 from animeset_lib.models.families import FAMILIES
-from animeset_lib.models.spec import Family, ModelSpec, Parts
+from animeset_lib.models.spec import Family, Inference, ModelSpec, Parts
 from animeset_lib.models.weights import FileState, Weights
 from animeset_lib.models.zoo import EXTRAS, MODELS
 from animeset_lib.system import sha256_of
@@ -82,7 +83,7 @@ class Zoo:
     @property
     def where(self) -> str:
         """The device in words, and what leaves it idle."""
-        if self.device.kind == "cpu":
+        if self.device.kind != "cuda":
             return self.device.words
         idle = [name for name, uses in (("onnxruntime", onnx_uses), ("torch", torch_uses)) if not uses(self.device)]
         return ", ".join([self.device.words, *(f"{name} on the processor" for name in idle)])
@@ -133,6 +134,10 @@ class Zoo:
             found += ready[:1]
         return found
 
+    def engine(self, spec: ModelSpec) -> str:
+        """What its ONNX networks run in and how precisely, such as `OpenVINO bf16`; empty where it has none."""
+        return "" if spec.inference is None else engine_of(self.device, spec.inference)
+
     def states(self, spec: ModelSpec) -> list[FileState]:
         """What is known about each of its downloads."""
         return [self.weights.state(spec.folder, file) for file in spec.files]
@@ -169,7 +174,8 @@ class Zoo:
             remedy = f"get it again with `{spec.get} --again`"
         elif spec.get.startswith("name"):
             remedy = spec.get
-        return Parts(self._info((spec,)), files + tuple(spec.packaged()), self.device, remedy)
+        inference = spec.inference or Inference()
+        return Parts(self._info((spec,)), files + tuple(spec.packaged()), self.device, remedy, inference)
 
     def _chosen(self, task: Task, name: str) -> tuple[ModelSpec, ...]:
         """The present entries behind a name."""
@@ -244,8 +250,13 @@ class Zoo:
 
     def _info(self, specs: tuple[ModelSpec, ...]) -> ModelInfo:
         content = hashlib.sha256()
+        engines = []
         for spec in specs:
             content.update(f"{spec.task} {spec.name} {spec.version}".encode())
+            if spec.inference is not None:
+                engines.append(self.engine(spec))
+                # engines agree to the last digits, 16 bits do not
+                content.update(b" bf16" if in_16_bits(self.device, spec.inference) else b"")
             try:
                 for file in spec.files:
                     content.update(self.weights.digest(spec.folder, file).encode())
@@ -260,6 +271,7 @@ class Zoo:
             rung=" ".join(dict.fromkeys(spec.rung for spec in specs)),
             licence="; ".join(dict.fromkeys(spec.licence for spec in specs)),
             source="; ".join(dict.fromkeys(spec.source for spec in specs)),
+            engine="; ".join(dict.fromkeys(engines)),
         )
 
 

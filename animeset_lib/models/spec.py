@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from animeset_lib.errors import ModelError
 from animeset_lib.models.api import Detector, Embedder, ModelInfo, Tagger, Task, Upscaler
 from animeset_lib.models.engines.device import Device, first_line
 
-__all__ = ["Adapter", "Family", "HubFile", "ModelSpec", "Parts", "ReleaseFile", "WeightFile"]
+__all__ = ["Adapter", "Family", "HubFile", "Inference", "ModelSpec", "Parts", "ReleaseFile", "WeightFile"]
 
 Adapter = Detector | Embedder | Upscaler | Tagger
 
@@ -63,13 +64,28 @@ WeightFile = HubFile | ReleaseFile
 
 
 @dataclass(frozen=True)
+class Inference:
+    """How an ONNX network is run on a processor. Both are measured (`benchmarks/engines.py`), never guessed.
+
+    precision     `fast`: in 16 bits (bf16) where the processor computes in them, because its answers are then those of `exact`: no tag's score
+                  moves by more than .01, vectors keep a cosine of .999 and their clusters, enlarged pictures 50 dB.
+    side_by_side  one picture on each core, which is quicker for it than one picture on all.
+    """
+
+    precision: Literal["exact", "fast"] = "exact"
+    side_by_side: bool = False
+
+
+@dataclass(frozen=True)
 class Parts:
-    """What an adapter is made of: who it is, its files in the order of the spec (downloads first), where it runs, and what mends a bad file."""
+    """What an adapter is made of: who it is, its files in the order of the spec (downloads first), where and how it runs, and what mends a bad
+    file."""
 
     info: ModelInfo
     files: tuple[Path, ...]
     device: Device
     remedy: str
+    inference: Inference = Inference()
 
     def fault(self, expected: str, got: object, place: object = None) -> ModelError:
         """The error to raise for a file (at `place`, else the first) that is not what it should be. Of an error, `got` is its first line."""
@@ -92,6 +108,7 @@ class ModelSpec:
     thresholds  the model's own limits, as its source states or measures them; they are never shared between models.
     rung        one line for a person: what this is, and what a better rung would be.
     card_only   too slow on a processor for `auto` to take it there.
+    inference   how its ONNX networks run; None where it has none.
     """
 
     task: Task
@@ -108,6 +125,7 @@ class ModelSpec:
     packaged: Callable[[], tuple[Path, ...]] = tuple
     needs: tuple[str, ...] = ()
     card_only: bool = False
+    inference: Inference | None = None
 
     def __post_init__(self) -> None:
         if not self.get:

@@ -113,7 +113,7 @@ def models_folder() -> Path:
     return Path(pooch.os_cache("animeset")) / "models"
 
 
-def made_once(model: str, name: str, make: Callable[[IO[bytes]], None]) -> Path:
+def made_once(model: str, name: str, make: Callable[[IO[bytes]], object]) -> Path:
     """The file `name` beside the model's downloads; where there is none, what `make` writes. Raises `ModelError` or `SpaceError`."""
     path = models_folder() / model / name
     if not path.is_file():

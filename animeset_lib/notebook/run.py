@@ -62,7 +62,7 @@ def open_run(
     root        the project, with `work/`, `output/` and `logs/`; unset: `project_folder()`
     references  folder of `<name>/*.png` that name characters
     cast        `cast.json` of an earlier film of the series
-    device      where networks run: auto, cpu, cuda, cuda:1
+    device      where networks run: auto, cpu, cuda, cuda:1, apple, intel
     threads     0: all cores
 
     Raises `InputError` for a film that is not there or cannot be read, `SettingsError` for a setting that is unknown or out of range.
@@ -129,7 +129,7 @@ class Run:
     @property
     def outputs(self) -> Given:
         """The finished stages of exactly this film with exactly these settings, in order."""
-        models = Zoo(device=choose(self._asked.device, self._asked.threads))
+        models = Zoo(device=choose(self._asked.device, self._asked.threads, self.settings.device.precision))
         given = {"references": self._asked.references, "cast": self._asked.cast}
         stages, _ = film_stages(self.settings, self.film, self.path, self._files, models, **given)
         keys = keys_of(stages, models)

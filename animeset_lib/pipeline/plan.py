@@ -35,7 +35,7 @@ def plan_film(
     """For each stage whether a run would reuse it (`reused`), go on with it (`begun`) or run it, and in words (`state`); nothing is written."""
     film = media.probe(path, settings=settings.film)
     files = FilmFiles.of(film, folders)
-    models = Zoo(device=choose(device))
+    models = Zoo(device=choose(device, precision=settings.device.precision))
     stages, _ = film_stages(settings, film, path, files, models, references=references, cast=cast)
     keys = keys_of(stages, models)
     here = {(f.stage, f.key): f for f in FilmStore(folders.work, files.name).folders()}

@@ -120,7 +120,7 @@ def run_film(
                      not there any more are made again
     until            settings section of the last stage to run, such as `cast`: nothing is published then and the stages are kept
     threads          0: as many as this process may use
-    device           where networks run: auto, cpu, cuda or cuda:<number>; never changes what is cut or sorted, but `auto` models may
+    device           where networks run: auto, cpu, cuda, cuda:<number>, apple or intel; never changes what is cut or sorted, but `auto` models may
     series           paths of all films of a series and the place of this one, for those who watch
     listeners        called with every event, in this thread
     on_cancel_switch the run's cancel switch is appended, for signal handlers
@@ -130,7 +130,8 @@ def run_film(
     """
     began = time.monotonic()
     with _refusals_logged(path, folders):
-        plan = _plan(path, settings, folders, references, cast, keep_work, until, Zoo(device=choose(device, threads)))
+        models = Zoo(device=choose(device, threads, settings.device.precision))
+        plan = _plan(path, settings, folders, references, cast, keep_work, until, models)
     with _running(plan, began, listeners, on_cancel_switch) as run:
         _announce(run, series, cast)
         for note in overlooked_references(references) if references is not None else ():
@@ -291,7 +292,7 @@ def _say_models(run: _Running) -> None:
     for task, asked in models_of(plan.settings):
         info = plan.models.info(task, asked)
         better = [row.spec for row in plan.models.better(task)] if asked == "auto" else []
-        run.log.info("%s: %s (%s) %s", task, info.name, info.digest, info.rung)
+        run.log.info("%s: %s (%s) %s", task, info.name, " ".join([info.digest, info.engine]).strip(), info.rung)
         if better:
             remedies = "; ".join(f"{spec.name} ({plan.models.remedy(spec)})" for spec in better)
             run.log.info("%s: better rungs that are not here: %s", task, remedies)

@@ -2,6 +2,7 @@
 
 from animeset_lib.settings.cast import CastSettings, ClusterSettings, DetectSettings, EmbedSettings
 from animeset_lib.settings.dataset import DatasetSettings, RegularisationSettings
+from animeset_lib.settings.device import DeviceSettings
 from animeset_lib.settings.film import FilmSettings
 from animeset_lib.settings.frames import DedupeSettings, ExtractSettings
 from animeset_lib.settings.pictures import CropSettings, QualitySettings, UpscaleSettings
@@ -21,6 +22,7 @@ __all__ = [
     "DatasetSettings",
     "DedupeSettings",
     "DetectSettings",
+    "DeviceSettings",
     "EmbedSettings",
     "ExtractSettings",
     "FilmSettings",

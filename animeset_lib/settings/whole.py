@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from animeset_lib.errors import SettingsError
 from animeset_lib.settings.cast import CastSettings, ClusterSettings, DetectSettings, EmbedSettings
 from animeset_lib.settings.dataset import DatasetSettings, RegularisationSettings
+from animeset_lib.settings.device import DeviceSettings
 from animeset_lib.settings.film import FilmSettings
 from animeset_lib.settings.frames import DedupeSettings, ExtractSettings
 from animeset_lib.settings.pictures import CropSettings, QualitySettings, UpscaleSettings
@@ -43,6 +44,7 @@ class Settings(Section):
     caption: CaptionSettings = CaptionSettings()
     regularisation: RegularisationSettings = RegularisationSettings()
     dataset: DatasetSettings = DatasetSettings()
+    device: DeviceSettings = DeviceSettings()
 
     @property
     def training_size(self) -> TrainingSize:

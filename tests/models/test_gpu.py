@@ -68,7 +68,7 @@ def test_enlarged_pictures_are_the_same(card: Device, tmp_path: Path, pictures: 
     pytest.importorskip("spandrel")
     assert torch_uses(card)
     from animeset_lib.models.upscalers.ncnn_weights import state_dict
-    from animeset_lib.models.upscalers.realesrgan_ncnn import ANIMEVIDEO
+    from animeset_lib.models.upscalers.realesrgan import ANIMEVIDEO
     from animeset_lib.models.upscalers.spandrel_upscaler import SpandrelUpscaler
     from tests.models.tiny import parts
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from animeset_lib.cast.head_box import head_crop
 from animeset_lib.errors import ModelError
 from animeset_lib.models.api import Detector, Embedder, Picture
 from animeset_lib.models.engines import onnx as onnx_file
-from animeset_lib.models.engines.device import Device
 from animeset_lib.models.provider import Zoo
 from animeset_lib.records import Box
+from tests.models.tiny import parts
 
 
 @cache
@@ -134,8 +135,9 @@ def test_a_lost_or_broken_file_is_one_clear_sentence(tmp_path: Path, monkeypatch
     monkeypatch.setattr(onnx_file, "SHIPPED", tmp_path)
     with pytest.raises(ModelError, match="install animeset again"):
         onnx_file.shipped("animeset-face")
-    (tmp_path / "animeset-face.onnx").write_bytes(b"no network")
+    path = tmp_path / "animeset-face.onnx"
+    path.write_bytes(b"no network")
     with pytest.raises(
         ModelError, match=r"expected an ONNX network, got a file that cannot be opened as one.*install animeset again"
     ):
-        onnx_file.open_network(tmp_path / "animeset-face.onnx", Device(), "install animeset again")
+        onnx_file.open_network(path, replace(parts(path), remedy="install animeset again"))

@@ -48,14 +48,23 @@ def save(
     return path
 
 
+def mean(given: str, answer: str, axis: int) -> list[onnx.NodeProto]:
+    """Of rows, then of columns: summing a quarter of a million values at once loses the fourth digit. The limits between keep OpenVINO from that."""
+    return [
+        helper.make_node("ReduceMean", [given], ["rows"], axes=[axis], keepdims=0),
+        constant("least", -1e6),
+        constant("most", 1e6),
+        helper.make_node("Clip", ["rows", "least", "most"], ["limited"]),
+        helper.make_node("ReduceMean", ["limited"], [answer], axes=[axis], keepdims=0),
+    ]
+
+
 def mean_colour_tagger(
     path: Path, side: int, weights: np.ndarray, bias: np.ndarray, batch: object = "N", name: str = "input"
 ) -> Path:
     """`[N, side, side, 3]` → mean of each channel `(N, 3)` @ weights `(3, T)` + bias `(T,)`."""
     nodes = [
-        # by rows, then by columns: summing a quarter of a million values at once loses the fourth digit
-        helper.make_node("ReduceMean", [name], ["rows"], axes=[1], keepdims=0),
-        helper.make_node("ReduceMean", ["rows"], ["mean"], axes=[1], keepdims=0),
+        *mean(name, "mean", axis=1),
         constant("w", weights),
         constant("b", bias),
         helper.make_node("MatMul", ["mean", "w"], ["scaled"]),

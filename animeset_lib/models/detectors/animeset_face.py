@@ -40,7 +40,7 @@ class AnimesetFace:
 
     def __init__(self, parts: Parts) -> None:
         self.info = parts.info
-        self._network = open_network(parts.files[0], parts.device, parts.remedy, "NHW3")
+        self._network = open_network(parts.files[0], parts, "NHW3")
         self.score_min = float(self._network.facts["score_min"])
 
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:

@@ -36,7 +36,7 @@ class YoloOnnx:
     """
 
     def __init__(self, parts: Parts, fit: Literal["stretch", "letterbox"]) -> None:
-        network = open_network(parts.files[0], parts.device, parts.remedy, "N3HW")
+        network = open_network(parts.files[0], parts, "N3HW")
         self._network = network
         task = network.facts.get("task", "detect")
         if task != "detect":

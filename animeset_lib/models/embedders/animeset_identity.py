@@ -34,7 +34,7 @@ class AnimesetIdentity:
 
     def __init__(self, parts: Parts) -> None:
         self.info = parts.info
-        self._network = open_network(parts.files[0], parts.device, parts.remedy, "NHW3")
+        self._network = open_network(parts.files[0], parts, "NHW3")
         self.same_distance = float(self._network.facts["same_distance"])
         self._side = self._network.shape[1] or 0
         self._colours = ColourLayout(parts)
@@ -50,7 +50,7 @@ class AnimesetIdentity:
         vectors = np.empty((len(heads), self.dim - self._colours.dim), np.float32)
         for start in range(0, len(heads), _BATCH):
             seen = np.stack([self._scaled(head) for head in heads[start : start + _BATCH]])
-            vectors[start : start + _BATCH] = self._network.run(seen)[0]
+            vectors[start : start + _BATCH] = self._network.each(seen)
         return vectors
 
     def _scaled(self, head: Picture) -> Picture:

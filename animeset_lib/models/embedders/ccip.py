@@ -39,9 +39,9 @@ class Ccip:
     def __init__(self, parts: Parts) -> None:
         self.info = parts.info
         features, metric, metrics = parts.files
-        self._network = open_network(features, parts.device, parts.remedy, "N3HW")
+        self._network = open_network(features, parts, "N3HW")
         self._size = self._network.shape[3] or 384, self._network.shape[2] or 384
-        measure = open_network(metric, parts.device, parts.remedy, "ND")
+        measure = open_network(metric, parts, "ND")
         dim = self._network.answer[-1] or measure.shape[1] or 768
         if measure.shape[1] not in (None, dim):
             raise measure.fault(

@@ -1,7 +1,8 @@
-"""Where networks run: a CUDA graphics card where there is one and the runtimes can use it, else the processor. Falling back is said aloud.
+"""Where networks run: a CUDA card, Apple's or Intel's own graphics where there are any and the runtimes can use them, else the processor.
+Falling back is said aloud.
 
-Both runtimes are kept in step: a card is used by torch and by onnxruntime, and the one that cannot is named in a warning with the command
-that mends it.
+A CUDA card is used by torch and by onnxruntime, and the one that cannot is named in a warning with the command that mends it. The other two
+are for ONNX networks alone (`engines.onnx`); torch stays on the processor there.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import importlib.metadata
 import importlib.util
 import re
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from animeset_lib.errors import ModelError
+from animeset_lib.models.engines.openvino_core import intel_graphics
 from animeset_lib.system import CUDA_DRIVER, cores
 
 __all__ = [
@@ -45,21 +48,28 @@ class Card:
 
 @dataclass(frozen=True)
 class Device:
-    """`cpu`, or the card `index`. `threads` is how many processor threads a network may use."""
+    """The processor, the CUDA card `index`, or the graphics of Apple's or Intel's processor.
 
-    kind: Literal["cpu", "cuda"] = "cpu"
+    threads    how many processor threads a network may use
+    precision  `exact`: none in 16 bits, even where its entry allows it
+    """
+
+    kind: Literal["cpu", "cuda", "apple", "intel"] = "cpu"
     index: int = 0
     threads: int = 1
     name: str = "processor"
+    precision: Literal["auto", "exact"] = "auto"
 
     @property
     def torch(self) -> str:
         """What `torch.device` takes; only valid where `torch_uses` says so."""
-        return "cpu" if self.kind == "cpu" else f"cuda:{self.index}"
+        return f"cuda:{self.index}" if self.kind == "cuda" else "cpu"
 
     @property
     def words(self) -> str:
-        return f"processor, {self.threads} threads" if self.kind == "cpu" else f"cuda:{self.index} ({self.name})"
+        if self.kind == "cpu":
+            return f"processor, {self.threads} threads"
+        return f"cuda:{self.index} ({self.name})" if self.kind == "cuda" else f"{self.kind} ({self.name})"
 
 
 @functools.cache
@@ -82,20 +92,50 @@ def cards() -> tuple[Card, ...]:
         return ()
 
 
-def choose(asked: str = "auto", threads: int = 0) -> Device:
-    """`auto` (the first card, else the processor), `cpu`, `cuda` or `cuda:<index>`. Raises `ModelError` for a card that is not there."""
+def _apple_graphics() -> str:
+    if sys.platform != "darwin":
+        return ""
+    import onnxruntime
+
+    return "CoreML" if "CoreMLExecutionProvider" in onnxruntime.get_available_providers() else ""
+
+
+_GRAPHICS: dict[Literal["apple", "intel"], Callable[[], str]] = {
+    "apple": _apple_graphics,
+    "intel": intel_graphics,
+}
+"""Graphics beside the processor itself, and what gives their name; empty where they are not there or cannot be used."""
+
+
+def choose(asked: str = "auto", threads: int = 0, precision: Literal["auto", "exact"] = "auto") -> Device:
+    """`auto` (the first of the others that is there), `cuda` or `cuda:<index>`, `apple`, `intel`, `cpu`.
+
+    Raises `ModelError` for one that is not there.
+    """
     threads = threads or cores()
+    processor = Device(threads=threads, precision=precision)
     if asked == "cpu":
-        return Device(threads=threads)
+        return processor
+    for own, look in _GRAPHICS.items():
+        if asked == own:
+            if name := look():
+                return replace(processor, kind=own, name=name)
+            by = "onnxruntime" if own == "apple" else "OpenVINO"
+            raise ModelError(
+                f"device {asked} was asked for, but {by} finds no such graphics on this machine; use --device auto"
+            )
     kind, _, number = asked.partition(":")
     index = int(number) if number.isdecimal() else 0
     if asked != "auto" and (kind != "cuda" or (number and not number.isdecimal())):
-        raise ModelError(f"unknown device `{asked}`; expected auto, cpu, cuda or cuda:<number>, such as cuda:1")
+        raise ModelError(
+            f"unknown device `{asked}`; expected auto, cpu, cuda or cuda:<number>, such as cuda:1, apple or intel"
+        )
     here = {card.index: card for card in cards()}
     if index in here:
-        return Device("cuda", index, threads, here[index].name)
+        return replace(processor, kind="cuda", index=index, name=here[index].name)
     if asked == "auto":
-        return Device(threads=threads)
+        there = ((own, look()) for own, look in _GRAPHICS.items())
+        return next((replace(processor, kind=own, name=name) for own, name in there if name), processor)
     names = ", ".join(f"cuda:{card.index} ({card.name})" for card in here.values())
     raise ModelError(
         f"device {asked} was asked for, but the NVIDIA driver shows {names or 'no card'}; use --device auto, or check `nvidia-smi`"
@@ -123,8 +163,8 @@ def torch_device(device: Device) -> tuple[Any, bool]:
 
 
 def idle(device: Device) -> list[str]:
-    """One sentence for each runtime that leaves the card of `device` idle, with the command that mends it. Empty on the processor."""
-    if device.kind == "cpu":
+    """One sentence for each runtime that leaves the CUDA card of `device` idle, with the command that mends it; else empty."""
+    if device.kind != "cuda":
         return []
     sentences = []
     if not onnx_uses(device):
@@ -167,7 +207,7 @@ def first_line(error: BaseException) -> str:
 
 
 _NO_MEMORY = re.compile(
-    "out of memory|not enough memory|allocate memory|bad allocation|bad_alloc|cudaErrorMemoryAllocation"
+    r"out of memory|not enough memory|allocate (?:\d+ bytes of )?memory|bad allocation|bad_alloc|cudaErrorMemoryAllocation"
     "|cudnn_status_alloc_failed|cublas_status_alloc_failed",
     re.IGNORECASE,
 )

@@ -104,7 +104,7 @@ class CsvTagger(ABC):
         self.info = parts.info
         self.thresholds = thresholds
         network, tags = parts.files
-        self._network = open_network(network, parts.device, parts.remedy, "NHW3")
+        self._network = open_network(network, parts, "NHW3")
         self._height, self._width = self._network.shape[1] or side, self._network.shape[2] or side
         kind, answer = self._network.kind, self._network.answer
         if kind != "float32" or len(answer) != 2:

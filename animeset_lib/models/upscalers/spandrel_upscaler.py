@@ -37,7 +37,7 @@ precision) and 340 MB on a processor, three or four layers at a time."""
 _LEAST_TILE = 32
 _REASON_LENGTH = 200
 _RRDB_MARGIN = 52
-"""Measured in `realesrgan_ncnn` on the network of 6 blocks: what lies farther moves a pixel by at most 2/255."""
+"""Measured in `realesrgan` on the network of 6 blocks: what lies farther moves a pixel by at most 2/255."""
 _OTHER_MARGIN, _BLOCK = 64, 32
 """For architectures that were not measured. Attention works in blocks of 8, 12, 16 or 32 px: tiles begin at multiples of 32, so that all but
 those of 12 lie the same in every cut."""

@@ -72,16 +72,18 @@ def enlarge(
     *,
     at_once: int = 1,
     fit: Callable[[int, int], tuple[int, int]] = lambda width, height: (width, height),
+    margin_left: int | None = None,
 ) -> Picture:
     """`(H, W, 3)` → `(H * factor, W * factor, 3)`, each tile enlarged by `network` from what it sees, `margin` px more on all sides.
 
     network  `(h, w, 3)` → `(h * factor, w * factor, 3)`, uint8 RGB. Its errors are passed on; tiles that were not begun are left.
     at_once  tiles in as many threads.
     fit      (width, height) → the least size from there up that the network takes. What is added, at the right and below, is mirrored too.
+    margin_left  px of the margin that the network's answers still have; None: all of it.
     """
     height, width = picture.shape[:2]
     large = np.empty((height * factor, width * factor, 3), np.uint8)
-    edge = margin * factor
+    edge = (margin if margin_left is None else margin_left) * factor
 
     def compute(tile: Tile) -> None:
         own_width, own_height = tile.x1 - tile.x0, tile.y1 - tile.y0

@@ -413,7 +413,7 @@ def faulty(path: Path, kind: str) -> Path:
         ("answer without pictures", r"expected one picture's answer .* got \[1, 1, 1, 1\]"),
         ("names", r"expected class names in the metadata `names`, such as .*, got no Python literal"),
         ("grey input", r"expected a network with one input \[pictures, 3, height, width\], got inputs `images`"),
-        ("byte input", r"expected an input of float32 or float16 values, got tensor\(uint8\)"),
+        ("byte input", r"expected an input of float32 or float16 values, got uint8"),
         ("four at a time", "expected an input for one picture or any number of them, got one for exactly 4"),
         ("task", "expected a detection network, got one for the task `segment`"),
         ("imgsz", r"expected a metadata entry `imgsz` such as \[640, 640\], got 'large'"),

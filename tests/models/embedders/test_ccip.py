@@ -14,18 +14,14 @@ from animeset_lib.models.embedders.ccip import Ccip
 pytest.importorskip("onnx")
 from onnx import helper
 
-from tests.models.tiny import constant, parts, save
+from tests.models.tiny import constant, mean, parts, save
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
 def features(path: Path, side: object = 384, batch: object = "N", dim: int = 3) -> Path:
     """Mean of each channel as the vector: `[N, 3, 384, 384]` → `[N, 3]`."""
-    nodes = [
-        helper.make_node("ReduceMean", ["input"], ["rows"], axes=[2], keepdims=0),
-        helper.make_node("ReduceMean", ["rows"], ["output"], axes=[2], keepdims=0),
-    ]
-    return save(path, nodes, ("input", [batch, 3, side, side]), ("output", [batch, dim]))
+    return save(path, mean("input", "output", axis=2), ("input", [batch, 3, side, side]), ("output", [batch, dim]))
 
 
 def metric(path: Path, dim: int = 3, *, normalised: bool = True, falling: bool = True) -> Path:

@@ -152,7 +152,7 @@ def test_a_network_with_other_inputs_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(
         ModelError,
-        match=r"planes\.onnx: expected a network with one input \[pictures, height, width, 3\], got inputs `images` \['N', 3, 640, 640\]",
+        match=r"planes\.onnx: expected a network with one input \[pictures, height, width, 3\], got inputs `images` \['\?', 3, 640, 640\] float32",
     ):
         WdTagger(parts(planes, tags))
     truncated = tmp_path / "cut.onnx"

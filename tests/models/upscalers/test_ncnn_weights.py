@@ -10,7 +10,7 @@ import pytest
 
 from animeset_lib.errors import ModelError
 from animeset_lib.models.upscalers.ncnn_weights import state_dict
-from animeset_lib.models.upscalers.realesrgan_ncnn import ANIMEVIDEO, X4PLUS_ANIME
+from animeset_lib.models.upscalers.realesrgan import ANIMEVIDEO, X4PLUS_ANIME
 
 HALF = 0x01306B47
 RNG = np.random.default_rng(6)

@@ -17,7 +17,7 @@ import pytest
 from animeset_lib.errors import ModelError, PictureError
 from animeset_lib.models.provider import Zoo
 from animeset_lib.models.upscalers import realesrgan_package
-from animeset_lib.models.upscalers.realesrgan_ncnn import ANIMEVIDEO, X4PLUS_ANIME, Network, RealEsrganNcnn
+from animeset_lib.models.upscalers.realesrgan import ANIMEVIDEO, X4PLUS_ANIME, Network, RealEsrgan
 from animeset_lib.models.upscalers.realesrgan_package import RealEsrganPackage, environment, weights
 from animeset_lib.models.weights import Weights, models_folder
 from tests.models.drawn import apart, noise, scene, upscaler_parts
@@ -243,11 +243,11 @@ def test_the_package_makes_the_picture_of_our_adapter(
 ) -> None:
     monkeypatch.chdir(ROOT)
     if raw:
-        for module in ("realesrgan_package", "realesrgan_ncnn"):
+        for module in ("realesrgan_package", "realesrgan"):
             monkeypatch.setattr(f"animeset_lib.models.upscalers.{module}.put_colours_back", lambda large, picture: None)
     picture = scene(*shape)
     package = RealEsrganPackage(upscaler_parts(*weights(network)), network)
-    ours = RealEsrganNcnn(upscaler_parts(), network)
+    ours = RealEsrgan(upscaler_parts(), network)
     begin = time.perf_counter()
     package.upscale(picture[:9, :9], factor)
     start = time.perf_counter() - begin
@@ -260,7 +260,7 @@ def test_the_package_makes_the_picture_of_our_adapter(
     difference = np.abs(pictures[0].astype(int) - pictures[1])
     print(
         f"\n{network.files[factor]} {shape[1]}x{shape[0]}: at most {difference.max()}, in the mean {difference.mean():.4f}; "
-        f"package {seconds[0]:.2f} s (start {start:.1f} s), ncnn {seconds[1]:.2f} s"
+        f"package {seconds[0]:.2f} s (start {start:.1f} s), ours {seconds[1]:.2f} s"
     )
     assert apart(pictures[0], picture.repeat(factor, 0).repeat(factor, 1)) > 50, "the network does something"
     if factor == 4:

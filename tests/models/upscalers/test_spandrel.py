@@ -14,7 +14,7 @@ import pytest
 
 from animeset_lib.errors import ModelError, PictureError
 from animeset_lib.models.upscalers import ncnn_weights, spandrel_upscaler
-from animeset_lib.models.upscalers.realesrgan_ncnn import ANIMEVIDEO, X4PLUS_ANIME, RealEsrganNcnn
+from animeset_lib.models.upscalers.realesrgan import ANIMEVIDEO, X4PLUS_ANIME, RealEsrgan
 from animeset_lib.models.upscalers.spandrel_upscaler import SpandrelUpscaler
 from animeset_lib.models.upscalers.tiling import window
 from tests.models.drawn import REMEDY, apart, drawing, noise, scene, upscaler_parts
@@ -390,11 +390,11 @@ def test_the_ncnn_files_of_all_factors_hold_one_network() -> None:
 
 
 @pytest.mark.parametrize("raw", [True, False], ids=["raw", "with colours put back"])
-def test_ncnn_and_torch_agree_on_the_animation_network(
+def test_our_own_and_torch_agree_on_the_animation_network(
     tmp_path: Path, raw: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if raw:
-        for module in ("spandrel_upscaler", "realesrgan_ncnn"):
+        for module in ("spandrel_upscaler", "realesrgan"):
             monkeypatch.setattr(f"animeset_lib.models.upscalers.{module}.put_colours_back", lambda large, picture: None)
     file = _official(tmp_path, ncnn_weights.state_dict(_param(ANIMEVIDEO, 4)))
     upscaler = SpandrelUpscaler(upscaler_parts(file), tile=64)
@@ -406,21 +406,21 @@ def test_ncnn_and_torch_agree_on_the_animation_network(
     )
     picture = scene(96, 120)
     torch_answer = upscaler.upscale(picture, 4)
-    ncnn = RealEsrganNcnn(upscaler_parts(), ANIMEVIDEO)
-    ncnn_answer = ncnn.upscale(picture, 4)
+    ours = RealEsrgan(upscaler_parts(), ANIMEVIDEO)
+    own_answer = ours.upscale(picture, 4)
     assert apart(torch_answer, picture.repeat(4, 0).repeat(4, 1)) > 50
-    assert apart(torch_answer, ncnn_answer) <= 2
+    assert apart(torch_answer, own_answer) <= 2
     # areas against a bicubic step that looks at 4 x 4 px only
     lines = drawing(120)
-    assert np.abs(upscaler.upscale(lines, 2).astype(int) - ncnn.upscale(lines, 2)).mean() < 1
+    assert np.abs(upscaler.upscale(lines, 2).astype(int) - ours.upscale(lines, 2)).mean() < 1
 
 
-def test_ncnn_and_torch_agree_on_the_drawing_network(tmp_path: Path) -> None:
+def test_our_own_and_torch_agree_on_the_drawing_network(tmp_path: Path) -> None:
     file = _official(tmp_path, ncnn_weights.state_dict(_param(X4PLUS_ANIME, 4)))
     upscaler = SpandrelUpscaler(upscaler_parts(file))
     assert (upscaler._model.architecture.id, upscaler._model.tags, upscaler._margin) == ("ESRGAN", ["64nf", "6nb"], 52)
     picture = scene(30, 40)
-    assert apart(upscaler.upscale(picture, 4), RealEsrganNcnn(upscaler_parts(), X4PLUS_ANIME).upscale(picture, 4)) <= 2
+    assert apart(upscaler.upscale(picture, 4), RealEsrgan(upscaler_parts(), X4PLUS_ANIME).upscale(picture, 4)) <= 2
 
 
 def test_importing_the_module_imports_neither_torch_nor_spandrel() -> None:
