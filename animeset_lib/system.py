@@ -12,17 +12,20 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "APPLE",
     "CUDA_DRIVER",
     "LOCAL_SOCKETS",
     "O_BINARY",
     "VENV_PYTHON",
     "cores",
     "end_tree",
+    "has_graphics",
     "own_session",
     "replace_path",
     "sha256_of",
@@ -31,6 +34,7 @@ __all__ = [
 ]
 
 WINDOWS = os.name == "nt"
+APPLE = sys.platform == "darwin"
 O_BINARY = getattr(os, "O_BINARY", 0)
 VENV_PYTHON = "Scripts/python.exe" if WINDOWS else "bin/python"
 """The interpreter of a virtual environment, below its folder."""
@@ -40,6 +44,11 @@ LOCAL_SOCKETS = not WINDOWS
 _NEW_PROCESS_GROUP, _NO_WINDOW = 0x00000200, 0x08000000
 """Windows' CREATE_NEW_PROCESS_GROUP and CREATE_NO_WINDOW; `subprocess` has the names on Windows only."""
 _PATIENCE_S = 5.0
+
+
+def has_graphics() -> bool:
+    """Whether the system may have graphics that compute; Linux has a folder for their drivers."""
+    return WINDOWS or Path("/dev/dri").exists()
 
 
 def cores() -> int:

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from animeset_lib.errors import ModelError
 from animeset_lib.models.engines.openvino_core import intel_graphics
-from animeset_lib.system import CUDA_DRIVER, cores
+from animeset_lib.system import APPLE, CUDA_DRIVER, cores
 
 __all__ = [
     "Card",
@@ -93,7 +93,7 @@ def cards() -> tuple[Card, ...]:
 
 
 def _apple_graphics() -> str:
-    if sys.platform != "darwin":
+    if not APPLE:
         return ""
     import onnxruntime
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from typing import Any
+
+from animeset_lib.system import has_graphics
 
 __all__ = ["core", "has_bf16", "intel_graphics", "missing"]
 
@@ -50,7 +51,7 @@ def has_bf16() -> bool:
 
 def intel_graphics() -> str:
     """Name of Intel's graphics where OpenVINO can use them; empty where there are none."""
-    if sys.platform != "win32" and not os.path.exists("/dev/dri"):
+    if not has_graphics():
         return ""  # saves the import
     known = _opened()[0]
     if known is None or "GPU" not in {name.partition(".")[0] for name in known.available_devices}:
