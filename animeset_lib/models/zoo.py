@@ -310,7 +310,7 @@ MODELS: tuple[ModelSpec, ...] = (
         rung="Lowest rung that tells look-alikes apart: our own small identity network beside a colour descriptor; CCIP knows far more characters.",
         signature="heads uint8 [N, S, S, 3] RGB → unit vectors",
         packaged=lambda: onnx_file.shipped(animeset_identity.NAME),
-        inference=Inference(),
+        inference=Inference(side_by_side=True),  # 1.5 times as quick on two cores; fast turns vectors to a cosine of .996
     ),
     ModelSpec(
         task="embedder",

@@ -16,8 +16,9 @@ from animeset_lib.models.engines.openvino_core import core
 
 __all__ = ["OpenVino"]
 
-_SHAPES = 4
-"""A network is compiled for each shape of pictures by itself, which is a tenth quicker than for all at once; so many are kept."""
+_SHAPES = 2
+"""A network is compiled for each shape of pictures by itself, which is a tenth quicker than for all at once; so many are kept, each with its
+memory."""
 
 
 class OpenVino:

@@ -12,6 +12,7 @@ Left alone, both move flat colours (by 4/255 in the mean, 10/255 at worst); here
 from __future__ import annotations
 
 import importlib.util
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,11 +145,17 @@ def _in_pieces(coded: _Planes, tail: _Run, factor: int, overlap: int) -> _Planes
     height, width = own.shape[2] - 2 * context, own.shape[3] - 2 * context
     large = np.empty((1, 3, height * factor, width * factor), np.float32)
     edge = context * factor
-    for piece in tiles(width, height, _PIECE_PX, _STEP):
-        part = own[..., piece.y0 : piece.y1 + 2 * context, piece.x0 : piece.x1 + 2 * context]
-        answer = tail(part)[..., edge:-edge, edge:-edge]
-        large[..., piece.y0 * factor : piece.y1 * factor, piece.x0 * factor : piece.x1 * factor] = answer
+    rows, columns = min(height, _PIECE_PX), min(width, _PIECE_PX)
+    # all of one size: the last ones overlap those before them
+    for y, x in itertools.product(_starts(height, rows), _starts(width, columns)):
+        answer = tail(own[..., y : y + rows + 2 * context, x : x + columns + 2 * context])
+        place = ..., slice(y * factor, (y + rows) * factor), slice(x * factor, (x + columns) * factor)
+        large[place] = answer[..., edge:-edge, edge:-edge]
     return large
+
+
+def _starts(length: int, piece: int) -> list[int]:
+    return [min(start, length - piece) for start in range(0, length, piece)]
 
 
 def _fit(width: int, height: int) -> tuple[int, int]:
