@@ -167,7 +167,7 @@ def open_network(path: Path, parts: Parts, layout: str | None = None) -> Network
 
 @functools.cache
 def _say_missing(reason: str) -> None:
-    _LOG.warning("networks run in onnxruntime, which is slower for most of them: %s", reason)
+    _LOG.warning("networks run in onnxruntime, exactly and on many processors slower: %s", reason)
 
 
 _LAYOUTS = {

@@ -99,7 +99,7 @@ def test_a_missing_openvino_is_said_once_with_the_reason(
         for _ in range(3):
             open_network(path, parts(path)).run(pictures(1))
     assert [record.getMessage() for record in caplog.records] == [
-        "networks run in onnxruntime, which is slower for most of them: OpenVINO cannot be imported (no wheel)"
+        "networks run in onnxruntime, exactly and on many processors slower: OpenVINO cannot be imported (no wheel)"
     ]
     assert engine_of(Device(), FAST) == "onnxruntime f32"
 
