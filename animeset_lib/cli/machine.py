@@ -149,7 +149,6 @@ def doctor(as_json: JsonOption = False, device: DeviceOption = "auto") -> None:
     for note in notes:
         say(f"note: {note}")
     table = Table("task", "used", "better, and the command that gets it", title="models that `auto` takes here")
-
     for task in dict.fromkeys(row.spec.task for row in rows):
         used = next((row.spec for row in rows if row.spec.task == task and row.auto), None)
         better = [f"{row.spec.name}: {zoo.remedy(row.spec)}" for row in zoo.better(task)]

@@ -27,8 +27,7 @@ class FilmCards:
 
     def __init__(self) -> None:
         self._films: dict[tuple[_Version, FilmSettings], Film] = {}
-        self._cards: dict[tuple[_Version, Settings], dict[str, Any]] = {}
-        self._examined: dict[tuple[_Version, Settings], Examination] = {}
+        self._examined: dict[tuple[_Version, Settings], tuple[Examination, dict[str, Any]]] = {}
 
     def film(self, path: Path, settings: Settings) -> Film:
         """*Slow* for a film that was not read yet. Raises `InputError` for what is no film."""
@@ -54,13 +53,15 @@ class FilmCards:
             facts = [
                 {"name": fact.name, "found": _words(fact.found), "done": _words(fact.done)} for fact in found.facts
             ]
-            self._examined[key], self._cards[key] = found, {"facts": facts, "stills": stills}
+            self._examined[key] = found, {"facts": facts, "stills": stills}
 
     def state(self, path: Path, settings: Settings) -> dict[str, Any] | None:
         """For the page: facts, stills, and the timeline with what is used of it; None until the film was looked into."""
-        key = _version(path), _that_matter(settings)
-        found = self._examined.get(key)
-        return None if found is None else {**self._cards[key], "timeline": _timeline(found, settings, path.name)}
+        examined = self._examined.get((_version(path), _that_matter(settings)))
+        if examined is None:
+            return None
+        found, card = examined
+        return {**card, "timeline": _timeline(found, settings, path.name)}
 
 
 def _timeline(found: Examination, settings: Settings, name: str) -> dict[str, Any] | None:

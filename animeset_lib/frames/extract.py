@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -43,7 +42,7 @@ from animeset_lib.models.api import ModelProvider
 from animeset_lib.records import UNREADABLE, Box, Film, Frame, Reason
 from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
 from animeset_lib.settings import ExtractSettings, FilmSettings
-from animeset_lib.settings.ranges import Chapter, Interval, interval_words
+from animeset_lib.settings.ranges import Chapter, Interval, cut_out, interval_words
 
 __all__ = ["ChangeHistogram", "ExtractNotes", "ExtractStage", "FrameCounts", "PictureGroup", "Segment", "ShotSpan"]
 
@@ -302,7 +301,8 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
         damaged = sum(report["damaged"] for report in reports)
         losses = list(self._losses(reports, damaged))
         done = list(_what_was_done(reports))
-        if (used := [*_used(reports)]) != [(0, None)]:
+        used = cut_out([(report["start_ms"], report["end_ms"]) for report in reports], [], None)
+        if used != [(0, None)]:
             done.append(f"used of the film: {', '.join(map(interval_words, used))}")
         for note in (*self.film.notes, *done, *losses):
             level = logging.WARNING if note in losses or note.startswith(EARLY_END) else logging.INFO
@@ -328,6 +328,10 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
         return frames, notes
 
     def _finish_pictures(self, rows: Sequence[Frame], ctx: Context) -> tuple[Sequence[Frame], ExtractNotes]:
+        if self.settings.only or self.settings.skip:
+            ctx.log.warning(
+                "1_extract: extract.only and extract.skip are for films; pictures have no times, all are used"
+            )
         unreadable = [row.why for row in rows if row.dropped]
         for why in unreadable:
             ctx.log.warning("1_extract: %s", why)
@@ -433,16 +437,6 @@ def _join_shots(reports: Sequence[Mapping[str, Any]]) -> list[dict[str, int]]:
     starts = [first, *(b for _, b in cuts)]
     ends = [*(a for a, _ in cuts), last]
     return [{"first_ms": a, "last_ms": b} for a, b in zip(starts, ends, strict=True)]
-
-
-def _used(reports: Sequence[Mapping[str, Any]]) -> Iterator[Interval]:
-    """The parts of the film that the segments make up."""
-    start = reports[0]["start_ms"]
-    for report, following in pairwise([*reports, None]):
-        assert report is not None
-        if following is None or following["start_ms"] > report["end_ms"]:
-            yield start, report["end_ms"]
-            start = following and following["start_ms"]
 
 
 def _inside(box: Box, size: tuple[int, int]) -> Box:

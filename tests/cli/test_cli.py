@@ -23,6 +23,7 @@ from animeset_lib.cli import common
 from animeset_lib.pipeline import film_states
 from animeset_lib.pipeline.stages import PIPELINE
 from animeset_lib.run.lock import hold
+from animeset_lib.settings import PRESETS
 from tests.film_maker import write_film
 
 DRAFT = ("--preset", "draft")
@@ -366,3 +367,11 @@ def test_help_has_a_line_for_each_command_in_the_order_of_use(
     ]
     assert all(words[0].isupper() and words[-1] == "." for _, words in rows), "whole sentences, none is continued"
     assert re.findall(r"╭─ ([^─]+) ─", commands) == ["Who is who", "Published sets", "This machine"]
+
+
+def test_the_help_of_a_run_names_every_preset(animeset: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is written down, not made, so that help need not load the settings."""
+    monkeypatch.setenv("COLUMNS", "200")
+    _, out, _ = animeset("run", "--help")
+    (line,) = [line for line in out.splitlines() if "--preset" in line]
+    assert all(re.search(rf"\b{name}\b", line) for name in PRESETS)

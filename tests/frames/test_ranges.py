@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from animeset_lib.errors import InputError, SettingsError
 from animeset_lib.frames import extract
 from animeset_lib.frames.extract import ExtractNotes, ExtractStage
-from animeset_lib.media import probe
+from animeset_lib.media import probe, write_image
 from animeset_lib.records import Frame
 from animeset_lib.run.stage import Context, Output
 from animeset_lib.settings import ExtractSettings, load_settings
@@ -101,6 +101,12 @@ def test_leaving_nothing_is_refused(film: Path, run: Run, settings: dict[str, st
         InputError, match=r"leave nothing of a.mkv, which is 5.0 s long; expected parts that lie in the film"
     ):
         run(film, **settings)
+
+
+def test_pictures_have_no_times(tmp_path: Path, run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    write_image(tmp_path / "a.png", drawing(1))
+    assert len(run(tmp_path, skip="0:00-").kept) == 1
+    assert "pictures have no times, all are used" in caplog.text
 
 
 @pytest.mark.parametrize("text", ["2:00-1:00", "1:99-2:00", "1:60:00-", "5-5"])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -16,67 +14,50 @@ from animeset_lib.models.engines.openvino_core import core
 
 __all__ = ["OpenVino"]
 
-_SHAPES = 2
-"""A network is compiled for each shape of pictures by itself, which is a tenth quicker than for all at once; so many are kept, each with its
-memory."""
-
 
 class OpenVino:
     """One network file.
 
     facts, inputs, answer   as `engines.onnx.Network` tells them
 
-    Raises whatever OpenVINO does for a file that it cannot read.
+    Raises whatever OpenVINO does for a file that it cannot read or compile.
     """
 
     def __init__(self, path: Path, device: Device, *, bf16: bool, side_by_side: bool) -> None:
-        self._model = core().read_model(str(path))
+        self._model = model = core().read_model(str(path))
         # where it puts the metadata of an ONNX file
-        told = self._model.get_rt_info(["framework"]).value if self._model.has_rt_info(["framework"]) else {}
+        told = model.get_rt_info(["framework"]).value if model.has_rt_info(["framework"]) else {}
         self.facts: dict[str, str] = {name: str(value) for name, value in told.items()}
         self.inputs = [
-            (port.any_name, _lengths(port), port.get_element_type().to_dtype().name) for port in self._model.inputs
+            (port.any_name, _lengths(port), port.get_element_type().to_dtype().name) for port in model.inputs
         ]
-        self.answer = _lengths(self._model.outputs[0])
+        self.answer = _lengths(model.outputs[0])
         self.on_card = device.kind == "intel"
-        self._where = "GPU" if self.on_card else "CPU"
-        self._requests = device.threads if side_by_side and not self.on_card else 1
+        requests = device.threads if side_by_side and not self.on_card else 1
         # Without a hint it would choose 16 bits by itself; pinned threads would fight with those of a second program for the same cores.
-        self._wishes: dict[str, Any] = {
-            "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
-            "NUM_STREAMS": self._requests,
-        }
+        wishes: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32", "NUM_STREAMS": requests}
         if not self.on_card:
-            self._wishes |= {"INFERENCE_NUM_THREADS": device.threads, "ENABLE_CPU_PINNING": False}
-        self._compiled: OrderedDict[tuple[int, ...], SimpleQueue[Any]] = OrderedDict()
-        self._lock = Lock()
+            wishes |= {"INFERENCE_NUM_THREADS": device.threads, "ENABLE_CPU_PINNING": False}
+        # For all shapes at once: stills and crops are of many sizes, and compiling for one takes longer than a picture.
+        compiled = core().compile_model(model, "GPU" if self.on_card else "CPU", wishes)
+        self._fitting: set[tuple[int, ...]] = set()
+        self._requests: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(requests):
+            self._requests.put(compiled.create_infer_request())
 
     def run(self, batch: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
         """All outputs for the one input. As many threads as there are requests compute at the same time, others wait."""
-        requests = self._for(batch.shape)
-        request = requests.get()
+        if batch.shape not in self._fitting:
+            # sizes that do not fit each other inside the network are not noticed while it computes: it writes beyond its memory
+            self._model.clone().reshape(list(batch.shape))
+            self._fitting.add(batch.shape)
+        request = self._requests.get()
         try:
             request.infer([np.ascontiguousarray(batch)])
             # copied: the next picture is written over them
             return [tensor.data.copy() for tensor in request.output_tensors]
         finally:
-            requests.put(request)
-
-    def _for(self, shape: tuple[int, ...]) -> SimpleQueue[Any]:
-        with self._lock:
-            if shape in self._compiled:
-                self._compiled.move_to_end(shape)
-                return self._compiled[shape]
-            model = self._model.clone()
-            model.reshape(list(shape))
-            compiled = core().compile_model(model, self._where, self._wishes)
-            requests: SimpleQueue[Any] = SimpleQueue()
-            for _ in range(self._requests):
-                requests.put(compiled.create_infer_request())
-            self._compiled[shape] = requests
-            if len(self._compiled) > _SHAPES:
-                self._compiled.popitem(last=False)
-            return requests
+            self._requests.put(request)
 
 
 def _lengths(port: Any) -> tuple[int | None, ...]:

@@ -12,7 +12,6 @@ Left alone, both move flat colours (by 4/255 in the mean, 10/255 at worst); here
 from __future__ import annotations
 
 import importlib.util
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +33,6 @@ from animeset_lib.system import sha256_of
 __all__ = ["ANIMEVIDEO", "VERSION", "X4PLUS_ANIME", "Network", "RealEsrgan"]
 
 VERSION = "2"
-_STEP = 8
-"""What a network sees is a multiple of it in width and height: it is compiled for each size anew."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +110,7 @@ class RealEsrgan:
 
         height, width = picture.shape[:2]
         cut = tiles(width, height, self._tile)
-        large = enlarge(picture, factor, cut, self._network.overlap, network, fit=_fit, margin_left=0)
+        large = enlarge(picture, factor, cut, self._network.overlap, network, margin_left=0)
         put_colours_back(large, picture)
         return large
 
@@ -145,18 +142,8 @@ def _in_pieces(coded: _Planes, tail: _Run, factor: int, overlap: int) -> _Planes
     height, width = own.shape[2] - 2 * context, own.shape[3] - 2 * context
     large = np.empty((1, 3, height * factor, width * factor), np.float32)
     edge = context * factor
-    rows, columns = min(height, _PIECE_PX), min(width, _PIECE_PX)
-    # all of one size: the last ones overlap those before them
-    for y, x in itertools.product(_starts(height, rows), _starts(width, columns)):
-        answer = tail(own[..., y : y + rows + 2 * context, x : x + columns + 2 * context])
-        place = ..., slice(y * factor, (y + rows) * factor), slice(x * factor, (x + columns) * factor)
-        large[place] = answer[..., edge:-edge, edge:-edge]
+    for piece in tiles(width, height, _PIECE_PX):
+        part = own[..., piece.y0 : piece.y1 + 2 * context, piece.x0 : piece.x1 + 2 * context]
+        answer = tail(part)[..., edge:-edge, edge:-edge]
+        large[..., piece.y0 * factor : piece.y1 * factor, piece.x0 * factor : piece.x1 * factor] = answer
     return large
-
-
-def _starts(length: int, piece: int) -> list[int]:
-    return [min(start, length - piece) for start in range(0, length, piece)]
-
-
-def _fit(width: int, height: int) -> tuple[int, int]:
-    return -(-width // _STEP) * _STEP, -(-height // _STEP) * _STEP
