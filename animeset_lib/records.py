@@ -205,7 +205,8 @@ class Frame(Record):
     """1_extract: one still. `id` is `<film id>-<pts_ms, 9 digits>`.
 
     `shot` counts the film's shots from 0; `file` is relative to the stage's folder; `cause` says why this frame was kept.
-    Width and height are those of the written still (bars cropped).
+    Width and height are those of the written still (bars cropped). `sharpness` is in grey levels per pixel, comparable inside one film; 0 for
+    what could not be read.
     """
 
     pts_ms: int
@@ -214,6 +215,7 @@ class Frame(Record):
     width: int = Field(gt=0)
     height: int = Field(gt=0)
     cause: Literal["shot", "change", "interval", "keyframe", "picture"]
+    sharpness: float = 0
     source_file: str | None = None
     """Name of the picture in the given folder; None for a video."""
 

@@ -13,7 +13,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import ClassVar
@@ -25,8 +25,9 @@ import numpy.typing as npt
 from animeset_lib.errors import InputError
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.frames.hashing import hash_hex, neighbours, perceptual_hash
-from animeset_lib.frames.similarity import Similarity, analysis_picture, may_have_moved, moved_similarity, similarity
-from animeset_lib.media import read_image, write_image
+from animeset_lib.frames.similarity import Similarity, may_have_moved, moved_similarity, similarity
+from animeset_lib.frames.stills import small_file
+from animeset_lib.media import read_image
 from animeset_lib.models.api import ModelProvider
 from animeset_lib.records import UNREADABLE, DedupeRow, Reason
 from animeset_lib.run.decisions import Decision, DecisionLog, about_frames, digest_of
@@ -34,7 +35,7 @@ from animeset_lib.run.settling import settle_frames
 from animeset_lib.run.stage import Context, Given, Notes, Stage, StageType
 from animeset_lib.settings import DedupeSettings
 
-__all__ = ["DedupeItem", "DedupeNotes", "DedupeStage", "sharpness"]
+__all__ = ["DedupeItem", "DedupeNotes", "DedupeStage"]
 
 Picture = npt.NDArray[np.uint8]
 
@@ -52,18 +53,17 @@ _NEIGHBOURS_MAX = 64
 _PICTURES_IN_MEMORY = 1024
 # The place of empty stills among the hashes.
 _EMPTY = -1
-# Subtitles stand in the lowest part; their edges say nothing about the drawing.
-_SUBTITLES = 0.15
 
 
 @dataclass(frozen=True)
 class DedupeItem:
-    """One still and where it lies."""
+    """One still, and where the small picture of it lies."""
 
     id: str
-    path: Path
+    small: Path
     pts_ms: int
     shot: int
+    sharpness: float
 
 
 class DedupeNotes(Notes):
@@ -92,14 +92,14 @@ class DedupeNotes(Notes):
 class DedupeStage(Stage[DedupeItem, DedupeRow, DedupeNotes]):
     """Items are the usable stills in order; every one gets a row, duplicates with `dropped="duplicate"`.
 
-    Writes `small/<id>.png`, the picture of at most 320 pixels that comparisons see. `decisions` is the file of a `DecisionLog`, perhaps not there
+    Hashes and comparisons see the small pictures that 1_extract made. `decisions` is the file of a `DecisionLog`, perhaps not there
     yet; those about stills that stand override the machine. They are read once per object.
     """
 
     settings: DedupeSettings
     decisions: Path | None = None
     name: ClassVar[str] = "2_dedupe"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     seconds_per_minute: ClassVar[float] = 3.0
     needs: ClassVar[tuple[StageType, ...]] = (ExtractStage,)
     reasons: ClassVar[Mapping[str, Reason]] = {
@@ -118,24 +118,24 @@ class DedupeStage(Stage[DedupeItem, DedupeRow, DedupeNotes]):
 
     def plan(self, given: Given) -> Sequence[DedupeItem]:
         stills = given[ExtractStage]
-        return [DedupeItem(frame.id, stills.path / frame.file, frame.pts_ms, frame.shot) for frame in stills.kept]
+        return [
+            DedupeItem(frame.id, small_file(stills.path, frame), frame.pts_ms, frame.shot, frame.sharpness)
+            for frame in stills.kept
+        ]
 
     def process(self, batch: Sequence[DedupeItem], out: Path, ctx: Context) -> Iterable[DedupeRow]:
-        (out / "small").mkdir(exist_ok=True)
         with ThreadPoolExecutor(max(1, ctx.threads)) as pool:
-            return list(pool.map(partial(self._measure, out), batch))
+            return list(pool.map(self._measure, batch))
 
-    def _measure(self, out: Path, item: DedupeItem) -> DedupeRow:
+    def _measure(self, item: DedupeItem) -> DedupeRow:
         try:
-            picture = read_image(item.path)
+            small = read_image(item.small)
         except InputError as problem:
             return DedupeRow(id=item.id, phash="", sharpness=0, contrast=0, dropped="unreadable", why=str(problem))
-        small = analysis_picture(picture)
-        write_image(_small(out, item.id), small)
         return DedupeRow(
             id=item.id,
-            phash=hash_hex(perceptual_hash(picture, self.settings.method)),
-            sharpness=round(sharpness(picture), 3),
+            phash=hash_hex(perceptual_hash(small, self.settings.method)),
+            sharpness=item.sharpness,
             contrast=round(float(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).std()), 2),
         )
 
@@ -147,7 +147,7 @@ class DedupeStage(Stage[DedupeItem, DedupeRow, DedupeNotes]):
         hashes = {i: int(rows[i].phash, 16) for i in usable}
         empty = {i for i in usable if rows[i].contrast < _EMPTY_CONTRAST}
         kept = _Kept(hashes, empty, items, self.settings)
-        pictures = _Pictures([_small(out, row.id) for row in rows])
+        pictures = _Pictures([item.small for item in items])
         counts: Counter[str] = Counter()
         confirmed: Counter[int] = Counter()
         refused: Counter[int] = Counter()
@@ -247,32 +247,6 @@ class DedupeStage(Stage[DedupeItem, DedupeRow, DedupeNotes]):
 
     def _same(self, alike: Similarity) -> bool:
         return alike.mean >= self.settings.ssim_min and alike.worst >= self.settings.local_ssim_min
-
-
-def sharpness(picture: Picture) -> float:
-    """How steep the strongest edges of an RGB picture are, in grey levels per pixel; larger is sharper; 0 for a picture without edges.
-
-    The edges are the hundredth of the pixels with the steepest slope after a blur (sigma 2): line art, not grain. There the slope of the
-    unblurred picture is measured *along* the blurred one's direction, so that noise, which points anywhere, averages out instead of
-    counting as sharpness. The lowest 15 % of the picture, where subtitles stand, does not count. Frames of one drawing rank by focus,
-    motion blur, compression and fade; values of different drawings are not comparable.
-    """
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    grey = grey[: max(1, round(len(grey) * (1 - _SUBTITLES)))]
-    # every other line tells as much, in half the time; every fourth pixel is enough to place the limit
-    cx, cy = (g[::2].astype(np.float32) for g in cv2.spatialGradient(cv2.GaussianBlur(grey, (0, 0), 2)))
-    strength = cv2.magnitude(cx, cy)
-    line, column = np.nonzero(strength >= max(1.0, float(np.quantile(strength[::4, ::4], 0.99))))
-    if not len(line):
-        return 0.0
-    fx, fy = (g[2 * line, column] for g in cv2.spatialGradient(grey))
-    along = (fx * cx[line, column] + fy * cy[line, column]) / strength[line, column]
-    # the operator weights the pixels on either side with 1, 2, 1, and they are two pixels apart: 8 times the slope
-    return max(0.0, float(along.mean())) / 8
-
-
-def _small(out: Path, id: str) -> Path:
-    return out / "small" / f"{id}.png"
 
 
 def _duplicate(row: DedupeRow, of: str, hamming: int, found: Similarity) -> DedupeRow:

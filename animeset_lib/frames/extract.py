@@ -1,8 +1,8 @@
 """1_extract: a film (or a folder of pictures) in, stills of the frames worth looking at out.
 
 The film is cut at keyframes into segments of about a minute and a half, which are decoded once each, anywhere and in any order. Decisions are
-made on a small picture taken straight from the decoder's planes; only kept frames are converted to RGB and written, by a few threads
-beside the decoder. A segment looks a little past its end, so that the shots across its border are found as if there were none.
+made on a small picture taken straight from the decoder's planes; only kept frames are converted to RGB, measured and written, by a few
+threads beside the decoder. A segment looks a little past its end, so that the shots across its border are found as if there were none.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import logging
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -33,7 +33,8 @@ from animeset_lib.frames.choosers import (
     pack,
 )
 from animeset_lib.frames.shots import ShotDetector, small_color
-from animeset_lib.media import FilmReader, KeyPoint, MovieFrame, clean_name, list_pictures, read_image, write_image
+from animeset_lib.frames.stills import StillWriter, write_still
+from animeset_lib.media import FilmReader, KeyPoint, MovieFrame, clean_name, list_pictures, read_image
 from animeset_lib.media.bars import BAR_SAMPLES, SceneBars, film_boxes
 from animeset_lib.media.fields import Repair
 from animeset_lib.media.pictures import PICTURE_STEP_MS
@@ -126,7 +127,7 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
     reading: FilmSettings = field(default_factory=FilmSettings)
 
     name: ClassVar[str] = "1_extract"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     seconds_per_minute: ClassVar[float] = 6.0
     needs: ClassVar[tuple[StageType, ...]] = ()
     reasons: ClassVar[Mapping[str, Reason]] = {
@@ -199,20 +200,20 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
         rows: list[Frame] = []
         repairs: Counter[Repair] = Counter()
         sizes: Counter[tuple[int, int]] = Counter()
-        with FilmReader(self.path, ctx.threads, self.reading) as reader, _StillWriter(out, ctx.threads) as writer:
+        with FilmReader(self.path, ctx.threads, self.reading) as reader, StillWriter(out, ctx.threads) as writer:
             step_ms = 1000 / reader.fps if reader.fps else 40.0
             walk, bars = _Walk(segment, self.settings, step_ms, self.film.duration_ms), SceneBars()
             for choice in walk.choices(reader, ctx):
                 if choice.repeat:
                     rows.append(self._repeated(choice, rows[-1]))
+                    yield from writer.pass_on(rows[-1])
                 else:
                     repairs[choice.frame.repair()] += 1
                     sizes[choice.frame.size] += 1
                     box = self._cut(choice.frame, segment, bars)
                     rows.append(self._row(choice, box))
-                    writer.write(choice.frame, box, rows[-1].file)
-                yield rows[-1]
-            writer.finish()
+                    yield from writer.write(rows[-1], partial(choice.frame.rgb, box))
+            yield from writer.rest()
             report = walk.report(reader.damaged, kept=sum(row.dropped is None for row in rows))
         report |= {"woven": repairs["woven"], "deinterlaced": repairs["deinterlaced"], "sizes": [*sizes.items()]}
         (out / "segments").mkdir(exist_ok=True)
@@ -276,8 +277,7 @@ class ExtractStage(Stage[Segment | PictureGroup, Frame, ExtractNotes]):
                     **fields,
                 )
                 continue
-            write_image(out / still, picture)
-            yield Frame(width=picture.shape[1], height=picture.shape[0], **fields)
+            yield write_still(out, Frame(width=picture.shape[1], height=picture.shape[0], **fields), picture)
 
     # ---------------------------------------------------------------------------------------------------------- finish
 
@@ -464,33 +464,3 @@ def _what_was_done(reports: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def _without_folder(problem: InputError, file: Path) -> str:
     """Rows hold no path of the machine they were made on."""
     return str(problem).replace(str(file), file.name)
-
-
-class _StillWriter:
-    """Converts and writes stills on a few threads, never holding more than a few frames; the first failure is raised by the next call."""
-
-    def __init__(self, out: Path, threads: int) -> None:
-        self._out = out
-        self._limit = 2 * max(1, threads)
-        self._pool = ThreadPoolExecutor(max(1, threads))
-        self._pending: list[Future[None]] = []
-
-    def __enter__(self) -> _StillWriter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
-
-    def write(self, frame: MovieFrame, box: Box, file: str) -> None:
-        if len(self._pending) >= self._limit:
-            self._pending.pop(0).result()
-        self._pending.append(self._pool.submit(self._write, frame, box, file))
-
-    def finish(self) -> None:
-        """Waits until all is written."""
-        for future in self._pending:
-            future.result()
-        self._pending.clear()
-
-    def _write(self, frame: MovieFrame, box: Box, file: str) -> None:
-        write_image(self._out / file, frame.rgb(box))

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from animeset_lib.frames.dedupe import DedupeStage, sharpness
+from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
-from animeset_lib.media import write_image
+from animeset_lib.frames.similarity import analysis_picture
+from animeset_lib.frames.stills import small_file, write_still
 from animeset_lib.records import Frame
 from animeset_lib.run.decisions import DecisionLog
 from animeset_lib.run.stage import Context, Output
@@ -48,18 +49,16 @@ def dedupe(
         frames = []
         for i, picture in enumerate(pictures):
             file = f"stills/f-{i:03d}.png"
-            write_image(folder / file, picture)
-            frames.append(
-                Frame(
-                    id=f"f-{i:03d}",
-                    pts_ms=times_ms[i] if times_ms else 500 * i,
-                    shot=shots[i] if shots else 0,
-                    file=file,
-                    width=picture.shape[1],
-                    height=picture.shape[0],
-                    cause="change",
-                )
+            frame = Frame(
+                id=f"f-{i:03d}",
+                pts_ms=times_ms[i] if times_ms else 500 * i,
+                shot=shots[i] if shots else 0,
+                file=file,
+                width=picture.shape[1],
+                height=picture.shape[0],
+                cause="change",
             )
+            frames.append(write_still(folder, frame, picture))
         given = {ExtractStage: make_output(ExtractStage, frames)}
         stage = DedupeStage(DedupeSettings.model_validate(settings), decisions)
         return run_stage(stage, given, make_context(), batch=batch)
@@ -138,11 +137,12 @@ def test_rows_say_what_was_measured(dedupe: Dedupe) -> None:
     assert f"{soft.ssim:.3f}" in soft.why
 
 
-def test_hashes_are_those_of_imagehash(dedupe: Dedupe) -> None:
+def test_hashes_are_those_of_imagehash_on_the_small_pictures(dedupe: Dedupe) -> None:
     pictures = [head(), drawing(2, 641, 359)]
+    small = [Image.fromarray(analysis_picture(picture)) for picture in pictures]
     for method, library in (("phash", imagehash.phash), ("whash", imagehash.whash)):
         output = dedupe(pictures, method=method)
-        assert [row.phash for row in output.rows] == [str(library(Image.fromarray(p))) for p in pictures]
+        assert [row.phash for row in output.rows] == [str(library(picture)) for picture in small]
 
 
 def test_the_sharpest_stays(dedupe: Dedupe) -> None:
@@ -200,11 +200,11 @@ def test_only_usable_stills_are_looked_at(
         for i, dropped in enumerate([None, "black", None])
     ]
     given = {ExtractStage: make_output(ExtractStage, frames)}
-    write_image(given[ExtractStage].path / "0.png", head())
-    (given[ExtractStage].path / "2.png").write_bytes(b"no picture")
+    write_still(given[ExtractStage].path, frames[0], head())
+    small_file(given[ExtractStage].path, frames[2]).write_bytes(b"no picture")
     output = run_stage(DedupeStage(DedupeSettings()), given, make_context())
     assert [(row.id, row.dropped) for row in output.rows] == [("f-0", None), ("f-2", "unreadable")]
-    assert "2.png" in output.rows[1].why
+    assert "f-2.png" in output.rows[1].why
 
 
 def test_settings_decide(dedupe: Dedupe) -> None:
@@ -238,28 +238,6 @@ def test_comparisons_stay_in_proportion(dedupe: Dedupe) -> None:
     assert len(output.kept) > 40
     assert output.notes.compared <= 60 * 16
     assert output.notes.stopped_at_most_comparisons > 0
-
-
-# ------------------------------------------------------------------------------------------------------------- sharpness
-
-
-def test_sharpness_falls_with_blur_and_fade() -> None:
-    values = [sharpness(cv2.GaussianBlur(head(), (0, 0), s).astype(np.uint8)) for s in (0.3, 0.8, 1.5, 3, 6)]
-    assert values == sorted(values, reverse=True)
-    assert values[0] > 2 * values[-1]
-    assert sharpness(brighter(head(), 0.5)) == pytest.approx(sharpness(head()) / 2, rel=0.05)
-
-
-def test_sharpness_is_not_fooled_by_grain_or_subtitles() -> None:
-    soft = cv2.GaussianBlur(head(), (0, 0), 2).astype(np.uint8)
-    assert sharpness(noisy(soft, 10)) == pytest.approx(sharpness(soft), rel=0.05)
-    assert sharpness(noisy(soft, 10)) < sharpness(head())
-    assert sharpness(subtitle(soft, "sharp white letters")) == pytest.approx(sharpness(soft), rel=0.01)
-
-
-@pytest.mark.parametrize("shape", [(1, 1, 3), (2, 50, 3), (720, 1280, 3)])
-def test_a_picture_without_edges_has_no_sharpness(shape: tuple[int, int, int]) -> None:
-    assert sharpness(np.full(shape, 77, np.uint8)) == 0
 
 
 def test_a_person_has_the_last_word(dedupe: Dedupe, tmp_path: Path) -> None:
@@ -301,7 +279,7 @@ def test_a_damaged_still_cannot_be_kept(
     dedupe([head()])
     stills = tmp_path / "given" / "1_extract"
     frames = Output(stills, ExtractStage)
-    (stills / frames.rows[0].file).write_bytes(b"torn")
+    small_file(stills, frames.rows[0]).write_bytes(b"torn")
     output = run_stage(DedupeStage(DedupeSettings(), log.path), {ExtractStage: frames}, make_context())
     assert [row.dropped for row in output.rows] == ["unreadable"]
     assert output.notes.remarks[0].startswith("f-000 cannot be kept, as decision 1 of ")

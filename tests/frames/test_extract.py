@@ -14,7 +14,7 @@ import ffmpeg
 import numpy as np
 import pytest
 
-from animeset_lib.frames import extract
+from animeset_lib.frames import extract, stills
 from animeset_lib.frames.extract import ExtractStage, FrameCounts, Segment, ShotSpan
 from animeset_lib.frames.shots import ShotDetector, small_color
 from animeset_lib.media import FilmReader, ffmpeg_exe, probe, read_image, write_image
@@ -312,7 +312,7 @@ def test_a_full_disk_is_an_error_not_a_missing_file(
     def full(path: Path, rgb: Picture) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(extract, "write_image", full)
+    monkeypatch.setattr(stills, "write_image", full)
     path = write_film(tmp_path / "a.mkv", _hold(A, 30))
     stage = ExtractStage(ExtractSettings(), probe(path), path)
     with pytest.raises(OSError, match="No space"):
