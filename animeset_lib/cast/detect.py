@@ -80,7 +80,7 @@ class DetectStage(Stage[Still, Region, DetectNotes]):
 
     settings: DetectSettings
     name: ClassVar[str] = "3a_detect"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     seconds_per_minute: ClassVar[float] = 6.0
     needs: ClassVar[tuple[StageType, ...]] = (ExtractStage, DedupeStage)
     reasons: ClassVar[Mapping[str, Reason]] = {
@@ -208,8 +208,12 @@ def _without_overlays(
     rows: Sequence[Region], stills: Output[Frame, ExtractNotes]
 ) -> tuple[list[Region], list[OverlayNote]]:
     """The rows with the members of overlays dropped, and the overlays."""
-    used = [i for i, row in enumerate(rows) if row.dropped is None]
-    places = [Place(rows[i].frame_id, stills.by_id[rows[i].frame_id].shot, rows[i].face) for i in used]
+    # an uncertain or small box is a witness: a logo is not a face equally surely in every shot
+    used = [i for i, row in enumerate(rows) if row.dropped in (None, "low_score", "small_face")]
+    places = [
+        Place(row.frame_id, stills.by_id[row.frame_id].shot, row.face, (row.width, row.height))
+        for row in (rows[i] for i in used)
+    ]
 
     # Neighbouring places lie in the same stills, and a still is a few megabytes: remember some, not all.
     @functools.lru_cache(maxsize=_STILLS_AT_HAND)
@@ -228,7 +232,8 @@ def _without_overlays(
         )
         for member in overlay.members:
             row = rows[used[member]]
-            result[used[member]] = row.model_copy(update={"dropped": "overlay", "why": why})
+            if row.dropped is None:
+                result[used[member]] = row.model_copy(update={"dropped": "overlay", "why": why})
         notes.append(
             OverlayNote(
                 box=overlay.box.pixels(),

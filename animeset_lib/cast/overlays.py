@@ -27,17 +27,20 @@ _STILLS = 12
 _INSIDE, _AROUND = 0.75, 0.5
 """Likeness (correlation of edges, 1 = equal) that the box must reach and its surroundings must not."""
 _SIDE = 32
-_GAP, _MARGIN = 0.25, 1.25
-"""From where to where the surroundings reach, in box sides."""
+_PICTURE_SIDE = 160
+"""Pixels of the longer side at which boxes and whole pictures are compared."""
+_GAP = 0.25
+"""Where the surroundings begin, in box sides: the logo's own outline lies around a face's box, not in it."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """One detected face: where, in which still and shot."""
+    """One detected face: where, in which still and shot. `size` is the still's width and height; scenes with bars of their own have smaller ones."""
 
     still: str
     shot: int
     box: Box
+    size: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -82,15 +85,15 @@ def find_overlays(places: Sequence[Place], read: Callable[[str], Picture | None]
 
 
 def _same_place(places: Sequence[Place]) -> list[list[int]]:
-    """Row numbers by place, in order: each box joins the first place it fits."""
-    groups: list[tuple[Box, list[int]]] = []
+    """Row numbers by place, in order: each box joins the first place it fits, in a still of the same size."""
+    groups: list[tuple[Place, list[int]]] = []
     for i, place in enumerate(places):
-        for box, members in groups:
-            if box.iou(place.box) >= _SAME_PLACE:
+        for first, members in groups:
+            if first.size == place.size and first.box.iou(place.box) >= _SAME_PLACE:
                 members.append(i)
                 break
         else:
-            groups.append((place.box, [i]))
+            groups.append((place, [i]))
     return [members for _, members in groups]
 
 
@@ -105,29 +108,31 @@ def _belongs(place: Place, box: Box, pattern: npt.NDArray[np.float32], read: Cal
 
 
 def _edges(picture: Picture, box: Box) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Edge strengths inside the box and in the ring around it, each as a row of numbers; a place beyond the picture's border is left out
-    alike in every still of a film.
+    """Edge strengths inside the box and in the rest of the picture, each as a row of numbers, equally long for all stills of one size.
 
-    Edges, not colours: a logo that is half transparent keeps its lines over every background.
+    Edges, not colours: a logo that is half transparent keeps its lines over every background. The rest is the whole picture and not a ring: beside
+    a mascot stands the channel's name.
     """
-    wide = box.grown(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
-    x0, y0, x1, y1 = wide.pixels()
+    x0, y0, x1, y1 = box.pixels()
     height, width = picture.shape[:2]
-    part = picture[max(0, y0) : min(height, y1), max(0, x0) : min(width, x1)]
-    grey = cv2.cvtColor(np.ascontiguousarray(part), cv2.COLOR_RGB2GRAY)
+    inside = picture[max(0, y0) : min(height, y1), max(0, x0) : min(width, x1)]
     # The box itself becomes about _SIDE px, so that the same measure works on a 20 px logo and a 200 px one.
-    scale = _SIDE / max(box.width, box.height)
+    inner = _strength(inside, _SIDE / max(box.width, box.height))
+    scale = _PICTURE_SIDE / max(height, width)
+    outer = _strength(picture, scale)
+    gap_x, gap_y = _GAP * box.width, _GAP * box.height
+    left, top = max(0, round((box.x0 - gap_x) * scale)), max(0, round((box.y0 - gap_y) * scale))
+    rest = np.ones(outer.shape, bool)
+    rest[top : round((box.y1 + gap_y) * scale), left : round((box.x1 + gap_x) * scale)] = False
+    return inner.ravel(), outer[rest]
+
+
+def _strength(part: Picture, scale: float) -> npt.NDArray[np.float32]:
+    grey = cv2.cvtColor(np.ascontiguousarray(part), cv2.COLOR_RGB2GRAY)
     size = max(3, round(grey.shape[1] * scale)), max(3, round(grey.shape[0] * scale))
     small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR).astype(np.float32)
-    strength = cv2.magnitude(cv2.Sobel(small, cv2.CV_32F, 1, 0), cv2.Sobel(small, cv2.CV_32F, 0, 1))
-    left, top = (box.x0 - max(0, x0)) * scale, (box.y0 - max(0, y0)) * scale
-    right, bottom = left + box.width * scale, top + box.height * scale
-    inner, outer = np.zeros(strength.shape, bool), np.ones(strength.shape, bool)
-    inner[max(0, round(top)) : round(bottom), max(0, round(left)) : round(right)] = True
-    # The logo's own outline lies around a face's box, not in it.
-    gap = _SIDE * _GAP
-    outer[max(0, round(top - gap)) : round(bottom + gap), max(0, round(left - gap)) : round(right + gap)] = False
-    return strength[inner].astype(np.float32), strength[outer].astype(np.float32)
+    across, down = cv2.Sobel(small, cv2.CV_32F, 1, 0), cv2.Sobel(small, cv2.CV_32F, 0, 1)
+    return cv2.magnitude(across, down).astype(np.float32)
 
 
 def _likeness(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
