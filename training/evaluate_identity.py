@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from animeset_lib.models.embedders.animeset_identity import AnimesetIdentity
 from animeset_lib.models.provider import Zoo
 from training.export import set_facts
-from training.identity_data import hold_out, read_heads, square
+from training.heads import hold_out, read_heads, square
 
 HERE = Path(__file__).parent
 FALSE_MERGES = 0.01

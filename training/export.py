@@ -25,7 +25,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from training.backbone import FoldedConv
 from training.face_net import ExportedFaceNet, FaceNet
-from training.identity_net import SIDE_PX, ExportedIdentityNet, IdentityNet
+from training.heads import SIDE_PX
+from training.identity_net import ExportedIdentityNet, IdentityNet
 
 HERE = Path(__file__).parent
 OPSET = 18

@@ -11,10 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.backbone import STAGES, Backbone
+from training.heads import SIDE_PX
 
-__all__ = ["SIDE_PX", "CosineHead", "ExportedIdentityNet", "IdentityNet", "supervised_contrast"]
-
-SIDE_PX = 128
+__all__ = ["CosineHead", "ExportedIdentityNet", "IdentityNet", "supervised_contrast"]
 
 
 class IdentityNet(nn.Module):

@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from training.identity_data import CharacterBatches, CharacterViews, hold_out, read_heads
+from training.heads import hold_out, read_heads
+from training.identity_data import CharacterBatches, CharacterViews
 from training.identity_net import CosineHead, IdentityNet, supervised_contrast
 from training.schedule import one_cycle, update_average
 

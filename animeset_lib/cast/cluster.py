@@ -7,7 +7,7 @@ of one still never end in one cluster. What belongs nowhere is noise, cluster -1
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -21,14 +21,13 @@ from animeset_lib.cast.detect import DetectStage
 from animeset_lib.cast.embed import EmbedStage
 from animeset_lib.cast.face_map import flat_map
 from animeset_lib.cast.grouping import NOISE, Grouping, group
-from animeset_lib.cast.metric_learning import learn
 from animeset_lib.cast.tracks import TrackedFace, link_tracks, split_outliers
-from animeset_lib.frames.extract import ExtractNotes, ExtractStage
+from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.records import ClusterRow, Frame, Region
-from animeset_lib.run.stage import Context, Given, Item, Notes, Output, StageType, WholeStage
+from animeset_lib.run.stage import Context, Given, Item, Notes, StageType, WholeStage
 from animeset_lib.settings import ClusterSettings
 
-__all__ = ["ClusterNotes", "ClusterStage", "DistanceHistogram", "least_regions"]
+__all__ = ["ClusterNotes", "ClusterStage", "DistanceHistogram", "follow", "least_regions"]
 
 _SAMPLE = 1500
 """Faces, evenly spread over the film, whose distances make the histogram of stage.json: about a million pairs."""
@@ -55,7 +54,9 @@ class DistanceHistogram(BaseModel):
 class ClusterNotes(Notes):
     """How the faces were grouped.
 
-    same_distance  cosine distance that was used, after adaptation; `adapted_to` faces, None where nothing was learned
+    same_distance  the embedder's cosine distance within a character, or the setting
+    people         how many there are to be confused with; `joined` the cosine distance up to which groups were joined for that reason, between
+                   faces seen from the middle of the film's people
     left_tracks    tracks split off because they did not look like the rest of theirs
     too_many       tracks that were too many to compare
     together       pairs of tracks seen side by side; `together_alike` of them the embedder would take for one
@@ -64,7 +65,8 @@ class ClusterNotes(Notes):
     same_distance: float
     min_regions: int
     track_gap_ms: int
-    adapted_to: int | None
+    people: float
+    joined: float
     faces: int
     tracks: int
     left_tracks: int
@@ -82,7 +84,7 @@ class ClusterStage(WholeStage[ClusterRow, ClusterNotes]):
 
     settings: ClusterSettings
     name: ClassVar[str] = "3c_cluster"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     seconds_per_minute: ClassVar[float] = 4.0
     needs: ClassVar[tuple[StageType, ...]] = (ExtractStage, DetectStage, EmbedStage)
 
@@ -96,33 +98,27 @@ class ClusterStage(WholeStage[ClusterRow, ClusterNotes]):
         regions: list[Region] = [given[DetectStage].by_id[embedded.rows[i].id] for i in used]
         vectors = np.asarray(embedded.vectors[used], dtype=np.float32) if used else np.zeros((0, 1), np.float32)
 
-        tracks = link_tracks(_sightings(regions, vectors, given[ExtractStage]), same, self.settings.track_gap_ms)
-        units = split_outliers(tracks, vectors, same)
-        means, sizes = _unit_means(vectors, units)
-        forbidden = _seen_together(regions, units)
-        adaptation = learn(vectors, units, forbidden, same) if self.settings.adapt else None
-        if adaptation is not None:
-            vectors, same = adaptation.apply(vectors), adaptation.same_distance
-            means, sizes = _unit_means(vectors, units)
+        tracks, units, forbidden = follow(regions, vectors, given[ExtractStage].by_id, same, self.settings.track_gap_ms)
         ctx.check_cancel()
-        found = group(means, sizes, forbidden, same, least)
+        found = group(vectors, units, forbidden, same, least)
         ctx.check_cancel()
         labels = found.labels[units]
-        confidence = _confidence(vectors, units, found, same)
+        confidence = _confidence(units, found)
         places = flat_map(vectors, self.settings.map, self.settings.seed)
-        pairs, alike = _together(means, forbidden, same)
+        pairs, alike = _together(found, units, forbidden)
         notes = ClusterNotes(
             same_distance=same,
             min_regions=least,
             track_gap_ms=self.settings.track_gap_ms,
-            adapted_to=None if adaptation is None else adaptation.faces,
+            people=round(found.people, 1),
+            joined=round(found.joined, 4),
             faces=len(used),
             tracks=len(np.unique(tracks)),
-            left_tracks=len(means) - len(np.unique(tracks)),
+            left_tracks=len(found.labels) - len(np.unique(tracks)),
             too_many=found.left_out,
             clusters=tuple(np.bincount(labels[labels != NOISE]).tolist()),
             noise_share=round(float((labels == NOISE).mean()), 4) if used else 0.0,
-            distances=_histogram(vectors, labels),
+            distances=_histogram(found.faces, labels),
             together=pairs,
             together_alike=alike,
         )
@@ -142,12 +138,13 @@ class ClusterStage(WholeStage[ClusterRow, ClusterNotes]):
 
     def _tell(self, notes: ClusterNotes, ctx: Context) -> None:
         ctx.log.info(
-            "3c_cluster: %d faces in %d tracks: %d characters (%s faces), %.0f %% noise",
+            "3c_cluster: %d faces in %d tracks: %d characters (%s faces), %.0f %% noise; as hard to tell apart as %.0f people",
             notes.faces,
             notes.tracks,
             len(notes.clusters),
             ", ".join(map(str, notes.clusters)) or "no",
             100 * notes.noise_share,
+            notes.people,
         )
         if notes.together >= 5 and notes.together_alike > 0.2 * notes.together:
             ctx.log.warning(
@@ -160,21 +157,18 @@ class ClusterStage(WholeStage[ClusterRow, ClusterNotes]):
             ctx.log.warning("3c_cluster: %d tracks were too many to compare and are noise", notes.too_many)
 
 
-def _sightings(regions: Sequence[Region], vectors: Vectors, extract: Output[Frame, ExtractNotes]) -> list[TrackedFace]:
-    frames = extract.by_id
-    return [
-        TrackedFace(frames[region.frame_id].shot, frames[region.frame_id].pts_ms, region.frame_id, region.face, vector)
-        for region, vector in zip(regions, vectors, strict=True)
+def follow(
+    regions: Sequence[Region], vectors: Vectors, frames: Mapping[str, Frame], same: float, gap_ms: int
+) -> tuple[Labels, Labels, list[tuple[int, int]]]:
+    """Per face its track and its unit (a track without its outliers, or an outlier), and the pairs of units that are surely two people."""
+    stills = [frames[region.frame_id] for region in regions]
+    seen = [
+        TrackedFace(still.shot, still.pts_ms, still.id, region.face, vector)
+        for still, region, vector in zip(stills, regions, vectors, strict=True)
     ]
-
-
-def _unit_means(vectors: Vectors, units: Labels) -> tuple[Vectors, npt.NDArray[np.int64]]:
-    """Unit-length mean vector and number of faces of each unit. All faces of a unit lie on one side, so the sum is never zero."""
-    count = int(units.max()) + 1 if len(units) else 0
-    sums = np.zeros((count, vectors.shape[1]), dtype=np.float64)
-    np.add.at(sums, units, vectors)
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True).clip(1e-9)
-    return (sums / lengths).astype(np.float32), np.bincount(units, minlength=count).astype(np.int64)
+    tracks = link_tracks(seen, same, gap_ms)
+    units = split_outliers(tracks, vectors, same)
+    return tracks, units, _seen_together(regions, units)
 
 
 def _seen_together(regions: Sequence[Region], units: Labels) -> list[tuple[int, int]]:
@@ -185,7 +179,7 @@ def _seen_together(regions: Sequence[Region], units: Labels) -> list[tuple[int, 
     return sorted({pair for seen in by_still.values() for pair in combinations(sorted(seen), 2)})
 
 
-def _confidence(vectors: Vectors, units: Labels, found: Grouping, same: float) -> npt.NDArray[np.float64]:
+def _confidence(units: Labels, found: Grouping) -> npt.NDArray[np.float64]:
     """0..1 per face: how much nearer its own cluster is than the next one, half by its track and half by its own look; 0 for noise."""
     labels = found.labels[units]
     result = np.zeros(len(labels))
@@ -193,12 +187,15 @@ def _confidence(vectors: Vectors, units: Labels, found: Grouping, same: float) -
     if not len(inside):
         return result
     by_track = ((found.other - found.own) / found.other.clip(1e-9))[units]
-    centres, _ = _unit_means(vectors[inside], labels[inside])
-    # Beyond 1.5 `same_distance` everybody is a stranger; capping keeps a face without rivals comparable with the others.
-    distance = np.minimum(1.0 - vectors[inside] @ centres.T, 1.5 * same).astype(np.float64)
+    vectors = found.faces[inside]
+    centres = np.zeros((int(labels.max()) + 1, vectors.shape[1]))
+    np.add.at(centres, labels[inside], vectors)
+    centres /= np.linalg.norm(centres, axis=1, keepdims=True).clip(1e-9)
+    # Beyond 1.5 joining distances everybody is a stranger; capping keeps a face without rivals comparable with the others.
+    distance = np.minimum(1.0 - vectors @ centres.T, 1.5 * found.joined)
     rows = np.arange(len(inside))
     own = distance[rows, labels[inside]].copy()
-    distance[rows, labels[inside]] = 1.5 * same
+    distance[rows, labels[inside]] = 1.5 * found.joined
     other = distance.min(axis=1)
     by_look = (other - own) / other.clip(1e-9)
     result[inside] = (by_track[inside].clip(0, 1) + by_look.clip(0, 1)) / 2
@@ -209,8 +206,8 @@ def _why_noise(found: Grouping, unit: int, least: int) -> str:
     if found.nearest[unit] == NOISE:
         return f"no character with at least {least} faces looks like this one"
     return (
-        f"nearest to cluster {found.nearest[unit]} at {found.own[unit]:.2f}, next at {found.other[unit]:.2f} (1 = as far as two strangers): "
-        f"not clearly one of them, and fewer than {least} faces of its own"
+        f"nearest to cluster {found.nearest[unit]} at {found.own[unit]:.2f}, next at {found.other[unit]:.2f} (up to 1 is one person here): "
+        f"not one of them, and fewer than {least} faces of its own"
     )
 
 
@@ -229,7 +226,12 @@ def _histogram(vectors: Vectors, labels: Labels) -> DistanceHistogram:
     )
 
 
-def _together(means: Vectors, forbidden: Sequence[tuple[int, int]], same: float) -> tuple[int, int]:
+def _together(found: Grouping, units: Labels, forbidden: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """How many pairs of tracks are surely two characters (seen side by side), and how many of them the embedder would take for one."""
-    alike = sum(1 for a, b in forbidden if 1.0 - float(means[a] @ means[b]) < same)
+    if not forbidden:
+        return 0, 0
+    sums = np.zeros((len(found.labels), found.faces.shape[1]))
+    np.add.at(sums, units, found.faces)
+    means = sums / np.bincount(units)[:, None]
+    alike = sum(1.0 - float(means[a] @ means[b]) < found.joined for a, b in forbidden)
     return len(forbidden), alike

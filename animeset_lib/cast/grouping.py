@@ -1,18 +1,16 @@
-"""From tracks with one vector each to characters and noise: the rule that decides who is who.
+"""From tracks to characters and noise: the rule that decides who is who.
 
-1. Distances are judged with the help of neighbours (`affinity`), half and half with the plain ones.
-2. HDBSCAN on that matrix finds dense cores and their number; what it calls noise stays alone for now. A core that holds two figures of
-   one frame is taken apart.
-3. Constrained average linkage joins cores and single tracks that are alike on the whole.
-4. Each track is placed once more: with the group it is clearly nearest to, or with none; one long enough to be a character stays one.
+Average linkage of the tracks' faces, which never joins what was seen side by side, with three things that the film itself tells:
 
-Plain HDBSCAN on such vectors calls up to half of the faces noise, and a distance threshold alone needs another value for each film; the
-steps above were chosen on casts of 3 to 12 characters with a tenth of foreign faces (`benchmarks/cluster.py` prints the comparison).
+1. What all its faces share (style, light, the show's way to draw) is taken out: each face is seen from the middle of the film's people.
+2. The more people there are to be confused with, the nearer two groups must be.
+3. Groups also need one pair of tracks that is clearly near: what is alike on the whole and nowhere in particular is two people of one kind.
+
+`benchmarks/cast.py` prints what each is worth, beside plain linkage and HDBSCAN.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,9 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from animeset_lib.cast.linkage import average_linkage, merge_near
-from animeset_lib.cast.shared_neighbours import cosine_distances, neighbour_count, shared_neighbour_distances
 
-__all__ = ["NOISE", "Grouping", "Pair", "group", "mixed_distances"]
+__all__ = ["NOISE", "Grouping", "Pair", "cosine_distances", "group"]
 
 NOISE = -1
 Matrix = npt.NDArray[np.float32]
@@ -30,221 +27,177 @@ Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 Pair = tuple[int, int]
 
-# Units of the mixed distance, where 0 is the same picture and 1 two heads at `same_distance` without a common neighbour.
-_JOIN = (0.7, 0.6)
-"""Groups are joined up to this mean distance, without and with neighbours to ask (in between by their number). Larger finds fewer, larger
-characters: .1 more costs 1-3 points of precision."""
-_ACCEPT_BEYOND = 0.2
-"""A track further than the joining distance and this from every group is noise."""
-_CLEARLY = 0.9
-"""A track belongs to a group when its distance is at most this share of the distance to the next group."""
-_UNRELATED = 1.25
-"""Distances count no further than this: how much more foreign two strangers are tells nothing."""
-_CORE = 3
-"""Least number of tracks that HDBSCAN takes for a core (its smallest useful value: cores are joined later, never split by size)."""
-MOST_UNITS = 3000
-"""Rows of the square matrices; beyond that the nearest tracks are joined first. 3000 rows take about 400 MB for a moment."""
+_TRUSTED = 8.0
+"""So many people must be seen before their middle is taken at half its worth: in a film of one girl it is the girl."""
+_JOIN = 0.9
+"""Groups are joined up to this share of the film's own distance. Larger finds fewer, larger characters."""
+_CROWD, _CROWDED, _LEAST_JOIN = 13.0, 0.43, 0.5
+"""With e times as many people as `_CROWD` they are joined up to `_CROWDED` less, and never below `_LEAST_JOIN`. Measured: among 8 people that fill
+a show the best share is about 1, among 200 that walk through it about half."""
+_NEAR = 0.8
+"""One pair of tracks must be at most this share of the joining distance apart."""
+_STRANGER = 1.5
+"""Distances to groups count up to this many joining distances: how much more foreign a stranger is tells nothing."""
+MOST_UNITS = 5000
+"""Rows of the square matrices; beyond that the nearest tracks are joined first. 5000 rows take 400 MB for a moment."""
 
 
 @dataclass(frozen=True)
 class Grouping:
-    """Row-aligned with the units given. `labels` 0.. by falling number of regions, -1 noise; `own` and `other` are the mean mixed distances to
-    the nearest and the next group (`_UNRELATED` where there is none)."""
+    """Row-aligned with the units given.
+
+    labels   0.. by falling number of faces, -1 noise
+    nearest  the nearest group, also for noise; -1 where there is none
+    own      mean distance to the group it is in (noise: to the nearest), in joining distances, at most 1.5
+    other    that of the nearest group beside it
+    left_out units that did not fit into memory and are noise for that reason alone
+    people   how many there are to be confused with (perplexity of the groups' sizes)
+    joined   the joining distance, a cosine distance of `faces`
+    faces    `(N, D)` unit vectors seen from the middle of the film's people
+    """
 
     labels: Labels
+    nearest: Labels
     own: Floats
     other: Floats
-    nearest: Labels
-    """The group `own` speaks of, also for noise; -1 where there is no group at all."""
     left_out: int
-    """Units that did not fit into memory and are noise for that reason alone."""
+    people: float
+    joined: float
+    faces: Matrix
 
 
-def mixed_distances(vectors: Matrix, same_distance: float) -> Matrix:
-    """`(N, D)` unit vectors → `(N, N)` float32: half neighbours' verdict, half cosine distance in units of `same_distance`.
+def group(faces: Matrix, units: Labels, forbidden: Sequence[Pair], same_distance: float, min_regions: int) -> Grouping:
+    """`(N, D)` unit vectors of faces, each in one of the units 0..U-1 (a track) → characters and noise, per unit.
 
-    With fewer than about 30 heads there is no neighbourhood to ask, and the plain distance counts for more: all of it below 8.
+    A `forbidden` pair of units never ends in one group. Groups with fewer than `min_regions` faces are noise. Same input, same labels.
     """
-    distance = cosine_distances(vectors)
-    n = len(distance)
-    trust = 0.5 * _neighbourhood(n)
-    plain: Matrix = np.minimum(distance / np.float32(same_distance), np.float32(_UNRELATED))
-    if trust == 0.0:
-        return plain
-    shared = shared_neighbour_distances(distance, neighbour_count(n), same_distance)
-    return np.asarray(trust * shared + (1.0 - trust) * plain, dtype=np.float32)
-
-
-def _neighbourhood(n: int) -> float:
-    """0 for up to 8 heads, 1 from 32 on: how much neighbours can tell."""
-    return float(np.clip((n - 8) / 24, 0.0, 1.0))
-
-
-def _join_distance(n: int) -> float:
-    return _JOIN[0] + _neighbourhood(n) * (_JOIN[1] - _JOIN[0])
-
-
-def group(
-    vectors: Matrix, regions: npt.NDArray[np.int64], forbidden: Sequence[Pair], same_distance: float, min_regions: int
-) -> Grouping:
-    """`(N, D)` unit vectors of tracks, each of `regions` faces → characters and noise.
-
-    A `forbidden` pair never ends in one group. Groups with fewer than `min_regions` faces are noise. Same input, same labels.
-    """
-    n = len(vectors)
-    if n == 0:
-        empty = np.zeros(0)
-        return Grouping(empty.astype(np.int64), empty, empty, empty.astype(np.int64), 0)
-    bundle = _bundles(vectors, forbidden, same_distance)
-    count = int(bundle.max()) + 1
-    ones = np.bincount(bundle, minlength=count).astype(np.float64)
-    faces = np.bincount(bundle, weights=regions, minlength=count).astype(np.int64)
-    sums = np.zeros((count, vectors.shape[1]), dtype=np.float64)
-    np.add.at(sums, bundle, vectors)
-    means = (sums / np.linalg.norm(sums, axis=1, keepdims=True).clip(1e-9)).astype(np.float32)
-    chosen = np.sort(np.argsort(-faces, kind="stable")[:MOST_UNITS])
-    place = np.full(count, -1, dtype=np.int64)
+    count = int(units.max()) + 1 if len(units) else 0
+    if count == 0:
+        nobody, nothing = np.zeros(0, np.int64), np.zeros(0)
+        return Grouping(nobody, nobody, nothing, nothing, 0, 0.0, same_distance, faces)
+    bundle = _bundles(faces, units, forbidden, same_distance)
+    sizes = np.bincount(bundle[units]).astype(np.float64)
+    chosen = np.sort(np.argsort(-sizes, kind="stable")[:MOST_UNITS])
+    place = np.full(len(sizes), -1, dtype=np.int64)
     place[chosen] = np.arange(len(chosen))
-    pairs = sorted(
-        {
-            (min(a, b), max(a, b))
-            for a, b in ((int(place[bundle[i]]), int(place[bundle[j]])) for i, j in forbidden)
-            if a >= 0 and b >= 0
-        }
-    )
-    mixed = mixed_distances(means[chosen], same_distance)
-    labels = _join(mixed, ones[chosen], pairs)
-    placed = _place(mixed, labels, ones[chosen], faces[chosen], pairs, min_regions)
-    row = place[bundle]
-    known = row >= 0
-    return Grouping(
-        labels=np.where(known, placed.labels[row], NOISE),
-        own=np.where(known, placed.own[row], _UNRELATED),
-        other=np.where(known, placed.other[row], _UNRELATED),
-        nearest=np.where(known, placed.nearest[row], NOISE),
-        left_out=int((~known).sum()),
-    )
+    row = place[bundle]  # of the matrices, by unit
+    known = row[units] >= 0
+    pairs = sorted({(min(row[a], row[b]), max(row[a], row[b])) for a, b in forbidden if row[a] >= 0 and row[b] >= 0})
+
+    rows, sizes = row[units][known], sizes[chosen]
+    plain = _mean_distances(faces[known], rows)
+    first = average_linkage(plain, sizes, pairs, same_distance)
+    centred = _seen_from_the_middle(faces, first[rows], known)
+    distance = _mean_distances(centred[known], rows)
+    same = same_distance * _scale(plain, distance)
+    people = _perplexity(np.bincount(average_linkage(distance, sizes, pairs, same), weights=sizes).astype(float))
+    joined = same * float(np.clip(1 - _CROWDED * np.log(people / _CROWD), _LEAST_JOIN, _JOIN))
+    labels = average_linkage(distance, sizes, pairs, joined, near=_NEAR * joined)
+
+    of_unit = np.where(row >= 0, labels[row], NOISE)
+    of_unit = _by_size(of_unit, np.bincount(units, minlength=count), min_regions)
+    nearest, own, other = _nearest_two(centred, units, of_unit, joined)
+    return Grouping(of_unit, nearest, own, other, int((row < 0).sum()), people, joined, centred)
 
 
-def _bundles(vectors: Matrix, forbidden: Sequence[Pair], same_distance: float) -> Labels:
+def cosine_distances(vectors: Matrix) -> Matrix:
+    """`(N, D)` unit vectors → `(N, N)` float32 cosine distances 0..2 with a zero diagonal."""
+    return _mean_distances(vectors, np.arange(len(vectors), dtype=np.int64))
+
+
+def _bundles(faces: Matrix, units: Labels, forbidden: Sequence[Pair], same_distance: float) -> Labels:
     """Each unit on its own, or, beyond `MOST_UNITS`, joined with its very nearest by the smallest distance that brings the number down."""
-    labels = np.arange(len(vectors), dtype=np.int64)
-    for share in (0.2, 0.35, 0.5, 0.7):
-        if int(labels.max()) < MOST_UNITS:
-            break
-        labels = merge_near(vectors, np.ones(len(vectors)), forbidden, share * same_distance)
+    sums = _sums(faces, units)
+    labels = np.arange(len(sums), dtype=np.int64)
+    if len(sums) > MOST_UNITS:
+        means = (sums / np.linalg.norm(sums, axis=1, keepdims=True).clip(1e-9)).astype(np.float32)
+        for share in (0.2, 0.35, 0.5, 0.7):
+            labels = merge_near(means, np.ones(len(means)), forbidden, share * same_distance)
+            if int(labels.max()) < MOST_UNITS:
+                break
     return labels
 
 
-def _join(mixed: Matrix, ones: Floats, forbidden: Sequence[Pair]) -> Labels:
-    """Cores by HDBSCAN, then constrained average linkage over cores and the rest."""
-    n = len(mixed)
-    cores = _cores(mixed, forbidden)
-    count = int(cores.max()) + 1
-    member = np.zeros((n, count), dtype=np.float32)
-    member[np.arange(n), cores] = ones
-    sizes = member.sum(axis=0)
-    between = (member.T @ mixed @ member) / sizes[:, None] / sizes[None, :]
-    pairs = sorted({(int(cores[a]), int(cores[b])) for a, b in forbidden})
-    return average_linkage(between, sizes.astype(np.float64), pairs, _join_distance(n))[cores]
+def _seen_from_the_middle(faces: Matrix, first: Labels, known: npt.NDArray[np.bool_]) -> Matrix:
+    """The faces less what the film's people (`first`, a group per known face, each counted once) have in common."""
+    sums = _sums(faces[known], first)
+    people = len(sums)
+    middle = (sums / np.bincount(first)[:, None]).sum(axis=0) / (people + _TRUSTED)
+    moved = faces - middle.astype(np.float32)
+    return np.asarray(moved / np.linalg.norm(moved, axis=1, keepdims=True).clip(1e-9), dtype=np.float32)
 
 
-def _cores(mixed: Matrix, forbidden: Sequence[Pair]) -> Labels:
-    """HDBSCAN's clusters, those with a forbidden pair inside taken apart, each noise point with a label of its own."""
-    n = len(mixed)
-    labels = np.full(n, NOISE, dtype=np.int64)
-    if n > 2 * _CORE:
-        import hdbscan
-
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", category=FutureWarning
-            )  # of its scikit-learn calls, nothing a user can mend
-            labels = np.asarray(
-                hdbscan.HDBSCAN(metric="precomputed", min_cluster_size=_CORE, min_samples=2).fit_predict(
-                    mixed.astype(np.float64)
-                ),
-                dtype=np.int64,
-            )
-    result = np.arange(n, dtype=np.int64) + n
-    for core in range(int(labels.max()) + 1):
-        rows = np.flatnonzero(labels == core)
-        inside = {int(row): i for i, row in enumerate(rows)}
-        pairs = [(inside[a], inside[b]) for a, b in forbidden if a in inside and b in inside]
-        parts = average_linkage(mixed[np.ix_(rows, rows)], np.ones(len(rows)), pairs, np.inf) if pairs else 0
-        result[rows] = rows[0] * n + parts + 2 * n
-    return np.unique(result, return_inverse=True)[1].astype(np.int64)
+def _scale(before: Matrix, after: Matrix) -> float:
+    """By how much distances have grown: a distance means what it is beside the others of its film."""
+    total = float(before.sum(dtype=np.float64))
+    return float(after.sum(dtype=np.float64)) / total if total > 1e-6 else 1.0
 
 
-def _place(
-    mixed: Matrix,
-    labels: Labels,
-    ones: Floats,
-    faces: npt.NDArray[np.int64],
-    forbidden: Sequence[Pair],
-    min_regions: int,
-) -> Grouping:
-    """Every unit to the group it is clearly nearest to; the others are noise. Two passes, since leaving members change the groups."""
-    foes: dict[int, set[int]] = {}
-    for a, b in forbidden:
-        foes.setdefault(a, set()).add(b)
-        foes.setdefault(b, set()).add(a)
-    labels = _by_size(labels, faces, min_regions)
-    accept = _join_distance(len(labels)) + _ACCEPT_BEYOND
-    for _ in range(2):
-        to_group = _mean_distances(mixed, labels, ones)
-        nearest, own, other = _nearest_two(to_group, labels)
-        clear = (own <= accept) & (own <= _CLEARLY * other)
-        placed = np.full(len(labels), NOISE, dtype=np.int64)
-        # The surest first, so that of two figures in one frame the better match keeps the place.
-        for unit in np.argsort(own, kind="stable"):
-            goal = nearest[unit]
-            if clear[unit] and not any(placed[foe] == goal for foe in foes.get(int(unit), ())):
-                placed[unit] = goal
-        # A long track that is not clearly somebody else's is a character of its own: two halves are joined by one click, a lost one by none.
-        for unit in np.flatnonzero((placed == NOISE) & (faces >= min_regions)):
-            placed[unit] = to_group.shape[1] + unit
-        labels = _by_size(placed, faces, min_regions)
-    to_group = _mean_distances(mixed, labels, ones)
-    nearest, own, other = _nearest_two(to_group, labels)
-    # Whoever was placed elsewhere than nearest (its place was taken) is described by the group it is in.
-    for unit in np.flatnonzero((labels != NOISE) & (labels != nearest)):
-        nearest[unit], own[unit], other[unit] = labels[unit], to_group[unit, labels[unit]], own[unit]
-    return Grouping(labels, own, other, nearest, 0)
+def _perplexity(sizes: Floats) -> float:
+    """How many groups of equal size are as hard to guess as these."""
+    share = sizes / sizes.sum()
+    return float(np.exp(-(share * np.log(share)).sum()))
 
 
-def _nearest_two(to_group: Floats, labels: Labels) -> tuple[Labels, Floats, Floats]:
-    """Nearest group of each unit, its distance and that of the next; -1 and `_UNRELATED` where there is none."""
-    n, k = to_group.shape
-    rows = np.arange(n)
-    padded = np.concatenate([to_group, np.full((n, 2), _UNRELATED)], axis=1)
-    # Between equally near groups everybody stays where linkage, which knows who stands beside whom, has put them.
-    favour = np.zeros_like(padded)
-    favour[rows[labels != NOISE], labels[labels != NOISE]] = -1e-6
-    ranked = np.argsort(padded + favour, axis=1, kind="stable")
-    nearest = np.where(ranked[:, 0] < k, ranked[:, 0], NOISE).astype(np.int64)
-    return nearest, padded[rows, ranked[:, 0]], padded[rows, ranked[:, 1]]
+def _sums(vectors: Matrix, groups: Labels) -> Floats:
+    """`(G, D)` sums of the vectors of each group 0..G-1."""
+    sums = np.zeros((int(groups.max()) + 1 if len(groups) else 0, vectors.shape[1]), dtype=np.float64)
+    np.add.at(sums, groups, vectors)
+    return sums
 
 
-def _mean_distances(mixed: Matrix, labels: Labels, ones: Floats) -> Floats:
-    """`(N, k)` mean mixed distance of each unit to each group without itself; a unit alone in its group stands at the joining distance:
-    nearer to its own than to any group that it was not joined with."""
-    member = np.zeros((len(labels), int(labels.max()) + 1))
-    inside = labels != NOISE
-    member[inside, labels[inside]] = ones[inside]
-    alone = _join_distance(len(labels))
-    weight = member.sum(axis=0)[None, :] - member
-    sums = mixed.astype(np.float64) @ member
-    return np.where(weight > 0, np.minimum(sums / np.maximum(weight, 1e-9), _UNRELATED), alone)
+def _mean_distances(faces: Matrix, rows: Labels) -> Matrix:
+    """`(R, R)` float32: the mean cosine distance between the faces of two rows, with a zero diagonal."""
+    sums = _sums(faces, rows)
+    means = (sums / np.bincount(rows)[:, None]).astype(np.float32) if len(sums) else sums.astype(np.float32)
+    distance = np.asarray(1.0 - means @ means.T, dtype=np.float32)
+    np.clip(distance, 0.0, 2.0, out=distance)
+    distance += distance.T
+    distance /= 2
+    np.fill_diagonal(distance, 0.0)
+    return distance
 
 
-def _by_size(labels: Labels, faces: npt.NDArray[np.int64], min_regions: int) -> Labels:
+def _nearest_two(faces: Matrix, units: Labels, labels: Labels, joined: float) -> tuple[Labels, Floats, Floats]:
+    """The nearest group of each unit, how far its own (noise: the nearest) is, and the next; in joining distances.
+
+    A unit counts nothing in the mean of the group it is in; alone there it stands at the joining distance: nearer than any group that it was
+    not joined with.
+    """
+    count = len(labels)
+    groups = int(labels.max()) + 1
+    per_unit = _sums(faces, units)
+    size = np.bincount(units, minlength=count).astype(np.float64)
+    inside = np.flatnonzero(labels != NOISE)
+    sums, sizes = np.zeros((groups, faces.shape[1])), np.zeros(groups)
+    np.add.at(sums, labels[inside], per_unit[inside])
+    np.add.at(sizes, labels[inside], size[inside])
+    means = per_unit / size[:, None]
+    distance = np.full((count, groups + 2), _STRANGER)
+    if groups:
+        distance[:, :groups] = (1.0 - means @ (sums / sizes[:, None]).T) / joined
+        rest = sizes[labels[inside]] - size[inside]
+        without = (sums[labels[inside]] - per_unit[inside]) / np.maximum(rest, 1.0)[:, None]
+        own = (1.0 - np.einsum("ij,ij->i", means[inside], without)) / joined
+        distance[inside, labels[inside]] = np.where(rest > 0, own, 1.0)
+    np.clip(distance, 0.0, _STRANGER, out=distance)
+    rows = np.arange(count)
+    ranked = np.argsort(distance, axis=1, kind="stable")
+    nearest = np.where(ranked[:, 0] < groups, ranked[:, 0], NOISE).astype(np.int64)
+    mine = np.where(labels != NOISE, labels, ranked[:, 0])
+    rival = np.where(ranked[:, 0] == mine, ranked[:, 1], ranked[:, 0])
+    return nearest, distance[rows, mine], distance[rows, rival]
+
+
+def _by_size(labels: Labels, faces: Labels, min_regions: int) -> Labels:
     """Renumbered by falling number of faces (equal ones by first member); groups below `min_regions` become noise."""
     inside = labels != NOISE
-    names, first = np.unique(labels[inside], return_index=True)
-    totals = np.array([int(faces[labels == name].sum()) for name in names], dtype=np.int64)
+    names, first, place = np.unique(labels[inside], return_index=True, return_inverse=True)
+    totals = np.bincount(place, weights=faces[inside], minlength=len(names))
     order = sorted(range(len(names)), key=lambda i: (-totals[i], int(first[i])))
+    new = np.full(len(names), NOISE, dtype=np.int64)
+    for number, i in enumerate([i for i in order if totals[i] >= min_regions]):
+        new[i] = number
     result = np.full(len(labels), NOISE, dtype=np.int64)
-    for new, i in enumerate([i for i in order if totals[i] >= min_regions]):
-        result[labels == names[i]] = new
+    result[inside] = new[place]
     return result

@@ -83,13 +83,6 @@ class ClusterSettings(Section):
             description="Distance up to which two heads are one character; unset: the embedder's own value.",
         ),
     ] = None
-    adapt: Annotated[
-        bool,
-        Field(
-            title="Learn from this film",
-            description="Learn from the film's own tracks which differences do not matter (any embedder).",
-        ),
-    ] = True
     map: Annotated[
         Literal["auto", "umap", "pca"],
         Field(

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
 
 from animeset_lib.cast import grouping
@@ -20,9 +21,8 @@ from animeset_lib.cast.cluster import ClusterStage, least_regions
 from animeset_lib.cast.detect import DetectStage
 from animeset_lib.cast.embed import EmbedStage
 from animeset_lib.cast.face_map import flat_map
-from animeset_lib.cast.grouping import NOISE, group
+from animeset_lib.cast.grouping import NOISE, cosine_distances, group
 from animeset_lib.cast.linkage import average_linkage, merge_near
-from animeset_lib.cast.shared_neighbours import cosine_distances, neighbour_count, shared_neighbour_distances
 from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.records import Box, EmbedRow, Frame, Region
@@ -54,7 +54,7 @@ def people(
 
 
 def found_by(vectors: Vectors, forbidden: list[tuple[int, int]] | None = None, least: int = 3) -> npt.NDArray[np.int64]:
-    return group(vectors, np.ones(len(vectors), np.int64), forbidden or [], SAME, least).labels
+    return group(vectors, np.arange(len(vectors)), forbidden or [], SAME, least).labels
 
 
 def pairs_of(labels: npt.NDArray[np.int64]) -> set[tuple[int, int]]:
@@ -102,30 +102,30 @@ def test_no_linkage_joins_a_forbidden_pair(n: int, seed: int, data: st.DataObjec
         assert all(labels[a] != labels[b] for a, b in forbidden)
 
 
-def test_shared_neighbours_tell_what_the_distance_of_two_cannot() -> None:
-    vectors, truth = people([20, 20], spread=1.6, seed=5)
-    distance = cosine_distances(vectors)
-    shared = shared_neighbour_distances(distance, neighbour_count(40), 1.0)
-    equal = truth[:, None] == truth[None]
-    off = ~np.eye(40, dtype=bool)
-
-    def overlap(matrix: Vectors) -> float:
-        """Share of wrong pairs nearer than the median right pair."""
-        return float((matrix[~equal] < np.median(matrix[equal & off])).mean())
-
-    assert 0 < overlap(shared) < 0.7 * overlap(distance)
-    np.testing.assert_allclose(shared, shared.T)
-    assert shared.min() >= 0
-    assert shared.max() <= 1
-    assert (np.diag(shared) == 0).all()
+def test_groups_without_a_near_pair_stay_apart() -> None:
+    """All of one are equally far from all of the other: alike on the whole, and nowhere in particular."""
+    distance = np.full((6, 6), 0.5, np.float32)
+    distance[:3, :3] = distance[3:, 3:] = 0.1
+    np.fill_diagonal(distance, 0)
+    ones = np.ones(6)
+    assert set(average_linkage(distance, ones, [], 0.6).tolist()) == {0}
+    assert average_linkage(distance, ones, [], 0.6, near=0.4).tolist() == [0, 0, 0, 1, 1, 1]
+    distance[2, 3] = distance[3, 2] = 0.3
+    assert set(average_linkage(distance, ones, [], 0.6, near=0.4).tolist()) == {0}
 
 
-def test_shared_neighbours_by_hand() -> None:
-    """Two pairs of equal pictures far from each other: a pair has the same neighbourhood, strangers have none in common."""
-    distance = np.array([[0, 0, 1, 1], [0, 0, 1, 1], [1, 1, 0, 0], [1, 1, 0, 0]], np.float32)
-    expected = np.array([[0, 0, 1, 1], [0, 0, 1, 1], [1, 1, 0, 0], [1, 1, 0, 0]], np.float32)
-    np.testing.assert_allclose(shared_neighbour_distances(distance, 1, 0.5), expected, atol=1e-6)
-    assert shared_neighbour_distances(np.zeros((1, 1), np.float32), 5, 0.5).tolist() == [[0.0]]
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 16), st.integers(0, 10_000), st.floats(0.1, 1.2))
+def test_a_near_pair_is_what_every_join_has(n: int, seed: int, near: float) -> None:
+    """Inside each group the pairs within `near` connect everybody, and with no limit nothing changes."""
+    distance = cosine_distances(unit(np.random.default_rng(seed).normal(size=(n, 4))))
+    labels = average_linkage(distance, np.ones(n), [], 1.0, near=near)
+    for label in set(labels.tolist()):
+        members = np.flatnonzero(labels == label)
+        assert connected_components(distance[np.ix_(members, members)] <= near)[0] == 1
+    assert (
+        average_linkage(distance, np.ones(n), [], 1.0, near=2.0) == average_linkage(distance, np.ones(n), [], 1.0)
+    ).all()
 
 
 # ---------------------------------------------------------------------------------------------------------------- groups
@@ -159,8 +159,39 @@ def test_equal_pictures_are_one() -> None:
 
 def test_one_long_track_is_a_character() -> None:
     """Two tracks of 40 and 30 faces are two characters, although each is a single voice."""
-    result = group(np.eye(4, dtype=np.float32)[:2], np.array([30, 40]), [(0, 1)], SAME, 3)
+    units = np.repeat([0, 1], [30, 40])
+    result = group(np.eye(4, dtype=np.float32)[units], units, [(0, 1)], SAME, 3)
     assert result.labels.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("seed", [1, 8])
+def test_what_all_faces_share_says_nothing(seed: int) -> None:
+    """The show's own style makes everybody alike; seen from the middle they are not."""
+    vectors, truth = people([10] * 12, spread=0.4, seed=seed)
+    alike = unit(vectors + 1.25 * unit(np.ones(64)))
+    plain = average_linkage(cosine_distances(alike), np.ones(120), [], SAME)
+    assert pairs_of(plain) != pairs_of(truth)
+    assert pairs_of(found_by(alike)) == pairs_of(truth)
+
+
+def test_the_more_people_the_nearer_they_must_be() -> None:
+    crowd, _ = people([3] * 200, spread=0.3, dim=128)
+    show, _ = people([30] * 6, spread=0.3, dim=128)
+    among_many, among_few = (group(v, np.arange(len(v)), [], SAME, 3) for v in (crowd, show))
+    assert among_many.people == pytest.approx(200, rel=0.05)
+    assert among_few.people == pytest.approx(6, rel=0.05)
+    assert among_many.joined < 0.7 * among_few.joined
+
+
+def test_a_unit_is_told_how_far_its_group_is_and_the_next() -> None:
+    vectors, _ = people([10, 10], strangers=1, seed=3)
+    result = group(vectors, np.arange(21), [], SAME, 3)
+    assert result.labels.tolist() == [0] * 10 + [1] * 10 + [NOISE]
+    assert result.nearest[:20].tolist() == result.labels[:20].tolist()
+    assert (result.own[:20] < 1).all()
+    assert (result.own[:20] < result.other[:20]).all()
+    assert result.own[20] > 1
+    assert result.nearest[20] in (0, 1)
 
 
 @settings(max_examples=60, deadline=None)
@@ -183,7 +214,7 @@ def test_beyond_the_matrix_limit_the_nearest_are_joined_first(monkeypatch: pytes
     vectors, truth = people([120, 80, 40], strangers=8, seed=2)
     full = found_by(vectors)
     monkeypatch.setattr(grouping, "MOST_UNITS", 60)
-    small = group(vectors, np.ones(len(vectors), np.int64), [(0, 130)], SAME, 3)
+    small = group(vectors, np.arange(len(vectors)), [(0, 130)], SAME, 3)
     assert small.left_out == 0
     assert (small.labels == full).mean() > 0.98
     assert pairs_of(full) == pairs_of(truth)
@@ -192,7 +223,7 @@ def test_beyond_the_matrix_limit_the_nearest_are_joined_first(monkeypatch: pytes
 def test_what_does_not_fit_is_noise_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grouping, "MOST_UNITS", 10)
     strangers = unit(np.random.default_rng(0).normal(size=(30, 64)))
-    result = group(strangers, np.ones(30, np.int64), [], SAME, 1)
+    result = group(strangers, np.arange(30), [], SAME, 1)
     assert result.left_out == 20
     assert (result.labels == NOISE).sum() == 20
 
@@ -390,18 +421,3 @@ def test_a_setting_overrides_the_embedders_distance(
 @pytest.mark.parametrize(("faces", "least"), [(0, 3), (5, 3), (300, 4), (1000, 8), (3600, 15), (20_000, 15)])
 def test_least_regions_grow_with_the_film(faces: int, least: int) -> None:
     assert least_regions(faces) == least
-
-
-def test_a_long_track_between_two_characters_is_one_of_its_own() -> None:
-    """Nearly as near to the one as to the other, it joins neither; with fewer faces than a character needs it is noise."""
-    one, two, odd = np.eye(3, dtype=np.float64)
-    between = unit(one + two + odd)
-    vectors = np.stack(
-        [*[unit(one + 0.02 * k * odd) for k in range(6)], *[unit(two + 0.02 * k * odd) for k in range(6)], between]
-    )
-    sizes = np.array([2] * 12 + [9])
-    same = 1.2 * float(1 - vectors[0] @ between)
-    labels = group(vectors, sizes, [], same, 5).labels
-    assert labels.tolist() == [0] * 6 + [1] * 6 + [2]
-    sizes[12] = 4
-    assert group(vectors, sizes, [], same, 5).labels.tolist() == [0] * 6 + [1] * 6 + [NOISE]

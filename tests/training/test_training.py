@@ -19,7 +19,8 @@ from training.backbone import Backbone  # noqa: E402
 from training.export import ExportedFaceNet, fold, quantise, write  # noqa: E402
 from training.face_data import FaceViews, LabelledFrame, read_frames  # noqa: E402
 from training.face_net import STRIDE, FaceNet, face_loss, face_targets  # noqa: E402
-from training.identity_data import CharacterBatches, CharacterViews, hold_out, read_heads  # noqa: E402
+from training.heads import hold_out, read_heads  # noqa: E402
+from training.identity_data import CharacterBatches, CharacterViews  # noqa: E402
 from training.identity_net import CosineHead, IdentityNet, supervised_contrast  # noqa: E402
 from training.schedule import one_cycle  # noqa: E402
 
