@@ -103,7 +103,7 @@ RULES: dict[str, Rule] = {
     "ours": ours,
     "  without the film's middle": without(_TRUSTED=1e9),
     "  without counting the people": without(_CROWDED=0.0),
-    "  without the near pair": without(_NEAR=1e9),
+    "  without placing who is left alone": without(_CLEARLY=-1.0),
     "average linkage at .8 same_distance": plain_average(0.8),
     "average linkage at same_distance": plain_average(1.0),
     "HDBSCAN": plain_hdbscan,

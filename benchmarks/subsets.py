@@ -288,16 +288,14 @@ def k_means(sightings: Sequence[TaggedCrop], true_number: int) -> Mapping[str, s
 
 
 def plain_hdbscan(sightings: Sequence[TaggedCrop], true_number: int) -> Mapping[str, str]:
-    import hdbscan
+    from sklearn.cluster import HDBSCAN
 
     seen = [sighting for sighting in sightings if sighting.looks]
     if len(seen) < 4:
         return {sighting.id: UNKNOWN for sighting in sightings}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        labels = hdbscan.HDBSCAN(min_cluster_size=3, allow_single_cluster=True).fit_predict(
-            flat(seen).astype(np.float64)
-        )
+        labels = HDBSCAN(min_cluster_size=3, allow_single_cluster=True).fit_predict(flat(seen).astype(np.float64))
     return by_label(sightings, seen, labels)
 
 

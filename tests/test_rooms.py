@@ -23,7 +23,6 @@ HEAVY = {
     "ultralytics",
     "open_clip",
     "umap",
-    "hdbscan",
     "fiftyone",
     "onnx",
     "openvino",

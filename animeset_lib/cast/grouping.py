@@ -4,7 +4,8 @@ Average linkage of the tracks' faces, which never joins what was seen side by si
 
 1. What all its faces share (style, light, the show's way to draw) is taken out: each face is seen from the middle of the film's people.
 2. The more people there are to be confused with, the nearer two groups must be.
-3. Groups also need one pair of tracks that is clearly near: what is alike on the whole and nowhere in particular is two people of one kind.
+3. Who was left alone goes to the group that has a few members as near as that, if it is clearly the nearest: a profile is far from the many
+   fronts of its person, and near to the other profiles.
 
 `benchmarks/cast.py` prints what each is worth, beside plain linkage and HDBSCAN.
 """
@@ -29,13 +30,14 @@ Pair = tuple[int, int]
 
 _TRUSTED = 8.0
 """So many people must be seen before their middle is taken at half its worth: in a film of one girl it is the girl."""
-_JOIN = 0.9
+_JOIN = 0.85
 """Groups are joined up to this share of the film's own distance. Larger finds fewer, larger characters."""
 _CROWD, _CROWDED, _LEAST_JOIN = 13.0, 0.43, 0.5
 """With e times as many people as `_CROWD` they are joined up to `_CROWDED` less, and never below `_LEAST_JOIN`. Measured: among 8 people that fill
 a show the best share is about 1, among 200 that walk through it about half."""
-_NEAR = 0.8
-"""One pair of tracks must be at most this share of the joining distance apart."""
+_MEMBERS, _CLEARLY = 5, 0.9
+"""Who was left alone is placed by the mean distance to so many nearest members, which must be at most this share of that to the next group."""
+_ROWS_AT_ONCE = 512
 _STRANGER = 1.5
 """Distances to groups count up to this many joining distances: how much more foreign a stranger is tells nothing."""
 MOST_UNITS = 5000
@@ -92,9 +94,11 @@ def group(faces: Matrix, units: Labels, forbidden: Sequence[Pair], same_distance
     same = same_distance * _scale(plain, distance)
     people = _perplexity(np.bincount(average_linkage(distance, sizes, pairs, same), weights=sizes).astype(float))
     joined = same * float(np.clip(1 - _CROWDED * np.log(people / _CROWD), _LEAST_JOIN, _JOIN))
-    labels = average_linkage(distance, sizes, pairs, joined, near=_NEAR * joined)
+    labels = average_linkage(distance, sizes, pairs, joined)
 
     of_unit = np.where(row >= 0, labels[row], NOISE)
+    of_unit = _by_size(of_unit, np.bincount(units, minlength=count), min_regions)
+    of_unit = _placed(centred, units, of_unit, forbidden, joined)
     of_unit = _by_size(of_unit, np.bincount(units, minlength=count), min_regions)
     nearest, own, other = _nearest_two(centred, units, of_unit, joined)
     return Grouping(of_unit, nearest, own, other, int((row < 0).sum()), people, joined, centred)
@@ -156,6 +160,44 @@ def _mean_distances(faces: Matrix, rows: Labels) -> Matrix:
     distance /= 2
     np.fill_diagonal(distance, 0.0)
     return distance
+
+
+def _placed(faces: Matrix, units: Labels, labels: Labels, forbidden: Sequence[Pair], joined: float) -> Labels:
+    """The labels with the units left alone put to the group that has the nearest members, if they are near enough and clearly nearer than others'."""
+    alone = np.flatnonzero(labels == NOISE)
+    groups = int(labels.max()) + 1
+    if not groups or not len(alone):
+        return labels
+    of_face = labels[units]
+    members = [faces[of_face == g].T for g in range(groups)]
+    rows = np.flatnonzero(of_face == NOISE)
+    near = np.empty((len(rows), groups))
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        for g, those in enumerate(members):
+            distance = 1.0 - faces[rows[part]] @ those
+            few = min(_MEMBERS, distance.shape[1])
+            near[part, g] = np.partition(distance, few - 1, axis=1)[:, :few].mean(axis=1)
+    place = np.full(len(labels), -1, dtype=np.int64)
+    place[alone] = np.arange(len(alone))
+    to_group = np.full((len(alone), groups + 1), np.inf)
+    to_group[:, :groups] = 0
+    np.add.at(to_group[:, :groups], place[units[rows]], near)
+    to_group[:, :groups] /= np.bincount(place[units[rows]], minlength=len(alone))[:, None]
+    ranked = np.sort(to_group, axis=1)
+    goal = to_group.argmin(axis=1)
+    sure = (ranked[:, 0] <= joined) & (ranked[:, 0] <= _CLEARLY * ranked[:, 1])
+    foes: dict[int, set[int]] = {}
+    for a, b in forbidden:
+        foes.setdefault(a, set()).add(b)
+        foes.setdefault(b, set()).add(a)
+    result = labels.copy()
+    # the surest first, so that of two figures of one still the better match takes the place
+    for i in np.argsort(ranked[:, 0], kind="stable"):
+        unit = int(alone[i])
+        if sure[i] and all(result[foe] != goal[i] for foe in foes.get(unit, ())):
+            result[unit] = goal[i]
+    return result
 
 
 def _nearest_two(faces: Matrix, units: Labels, labels: Labels, joined: float) -> tuple[Labels, Floats, Floats]:

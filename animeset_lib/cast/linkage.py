@@ -14,31 +14,23 @@ Labels = npt.NDArray[np.int64]
 
 
 def average_linkage(
-    distance: Matrix,
-    sizes: npt.NDArray[np.float64],
-    forbidden: Iterable[tuple[int, int]],
-    stop: float,
-    *,
-    near: float = np.inf,
+    distance: Matrix, sizes: npt.NDArray[np.float64], forbidden: Iterable[tuple[int, int]], stop: float
 ) -> Labels:
     """`(N, N)` symmetric distances → `(N,)` labels from 0, numbered by first member; groups are joined while their mean distance is <= `stop`.
 
     `sizes` is how many things each row stands for. Two rows of a `forbidden` pair never get one label, nor do groups that hold them:
-    a forbidden distance is infinite, and every average with it stays so. With `near`, two groups also need a pair of rows at most so far
-    apart. Needs two or three copies of the matrix; time grows with N².
+    a forbidden distance is infinite, and every average with it stays so. Needs a copy of the matrix; time grows with N².
     The nearest pair is joined first, the lowest index winning ties, so equal input gives equal labels.
     """
     n = len(distance)
-    mean = distance.astype(np.float32, copy=True)
+    d = distance.astype(np.float32, copy=True)
     weight = sizes.astype(np.float32, copy=True)
-    np.fill_diagonal(mean, np.inf)
+    np.fill_diagonal(d, np.inf)
     for a, b in forbidden:
-        mean[a, b] = mean[b, a] = np.inf
+        d[a, b] = d[b, a] = np.inf
     labels = np.arange(n, dtype=np.int64)
     if n < 2:
         return labels
-    least_of = None if near == np.inf else mean.copy()
-    d = mean if least_of is None else np.where(least_of <= near, mean, np.float32(np.inf))
     nearest = d.argmin(axis=1)
     least = d[np.arange(n), nearest]
     while True:
@@ -46,31 +38,19 @@ def average_linkage(
         if least[a] > stop or least[a] == np.inf:
             break
         a, b = sorted((a, int(nearest[a])))
-        mean[a] = (weight[a] * mean[a] + weight[b] * mean[b]) / (weight[a] + weight[b])
+        d[a] = (weight[a] * d[a] + weight[b] * d[b]) / (weight[a] + weight[b])
         weight[a] += weight[b]
-        _replace(mean, a, b)
-        if least_of is not None:
-            np.minimum(least_of[a], least_of[b], out=least_of[a])
-            _replace(least_of, a, b)
-            d[a] = np.where(least_of[a] <= near, mean[a], np.float32(np.inf))
-            _replace(d, a, b)
+        d[a, a] = np.inf
+        d[:, a] = d[a]
+        d[b] = np.inf
+        d[:, b] = np.inf
         labels[labels == b] = a
-        # An average lies between what it averages, so only rows that pointed at one of the two can have a new nearest row; but what was kept
-        # apart for want of a near pair may have found one.
-        nearer = d[:, a] < least
-        nearest[nearer], least[nearer] = a, d[nearer, a]
-        stale = np.union1d(np.flatnonzero((nearest == a) | (nearest == b)), [a, b])
+        # An average lies between what it averages, so only rows that pointed at one of the two can have a new nearest row.
+        stale = np.flatnonzero((nearest == a) | (nearest == b))
+        stale = np.union1d(stale, [a, b])
         nearest[stale] = d[stale].argmin(axis=1)
         least[stale] = d[stale, nearest[stale]]
     return np.unique(labels, return_inverse=True)[1].astype(np.int64)
-
-
-def _replace(matrix: Matrix, a: int, b: int) -> None:
-    """Row `a` is now that of both; row `b` is gone."""
-    matrix[a, a] = np.inf
-    matrix[:, a] = matrix[a]
-    matrix[b] = np.inf
-    matrix[:, b] = np.inf
 
 
 def merge_near(

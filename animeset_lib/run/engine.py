@@ -38,7 +38,6 @@ _MADE = 8
 _LIBRARIES = (
     "animeset",
     "av",
-    "hdbscan",
     "mediapipe",
     "numpy",
     "onnxruntime",

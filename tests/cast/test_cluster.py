@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
 
 from animeset_lib.cast import grouping
@@ -102,32 +101,6 @@ def test_no_linkage_joins_a_forbidden_pair(n: int, seed: int, data: st.DataObjec
         assert all(labels[a] != labels[b] for a, b in forbidden)
 
 
-def test_groups_without_a_near_pair_stay_apart() -> None:
-    """All of one are equally far from all of the other: alike on the whole, and nowhere in particular."""
-    distance = np.full((6, 6), 0.5, np.float32)
-    distance[:3, :3] = distance[3:, 3:] = 0.1
-    np.fill_diagonal(distance, 0)
-    ones = np.ones(6)
-    assert set(average_linkage(distance, ones, [], 0.6).tolist()) == {0}
-    assert average_linkage(distance, ones, [], 0.6, near=0.4).tolist() == [0, 0, 0, 1, 1, 1]
-    distance[2, 3] = distance[3, 2] = 0.3
-    assert set(average_linkage(distance, ones, [], 0.6, near=0.4).tolist()) == {0}
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(2, 16), st.integers(0, 10_000), st.floats(0.1, 1.2))
-def test_a_near_pair_is_what_every_join_has(n: int, seed: int, near: float) -> None:
-    """Inside each group the pairs within `near` connect everybody, and with no limit nothing changes."""
-    distance = cosine_distances(unit(np.random.default_rng(seed).normal(size=(n, 4))))
-    labels = average_linkage(distance, np.ones(n), [], 1.0, near=near)
-    for label in set(labels.tolist()):
-        members = np.flatnonzero(labels == label)
-        assert connected_components(distance[np.ix_(members, members)] <= near)[0] == 1
-    assert (
-        average_linkage(distance, np.ones(n), [], 1.0, near=2.0) == average_linkage(distance, np.ones(n), [], 1.0)
-    ).all()
-
-
 # ---------------------------------------------------------------------------------------------------------------- groups
 
 
@@ -172,6 +145,23 @@ def test_what_all_faces_share_says_nothing(seed: int) -> None:
     plain = average_linkage(cosine_distances(alike), np.ones(120), [], SAME)
     assert pairs_of(plain) != pairs_of(truth)
     assert pairs_of(found_by(alike)) == pairs_of(truth)
+
+
+def test_who_is_left_alone_is_placed_by_the_nearest_members(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A profile is far from the many fronts of its group and near to the five other profiles in it; beside one of its group it stays out."""
+    front, side, other = np.eye(16, dtype=np.float64)[:3]
+    rng = np.random.default_rng(0)
+
+    def views(direction: npt.NDArray[np.float64], count: int) -> Vectors:
+        return unit(direction + 0.02 * rng.normal(size=(count, 16)))
+
+    fronts = np.concatenate([views(front, 30), *(views(front + t * side, 6) for t in (0.2, 0.4, 0.6, 0.8))])
+    vectors = np.concatenate([fronts, views(other, 20), views(front + 2.2 * side, 1)])
+    labels = found_by(vectors)
+    assert labels.tolist() == [0] * 54 + [1] * 20 + [0]
+    assert found_by(vectors, [(48 + i, 74) for i in range(6)])[-1] == NOISE
+    monkeypatch.setattr(grouping, "_CLEARLY", -1.0)
+    assert found_by(vectors)[-1] == NOISE, "linkage alone leaves it out"
 
 
 def test_the_more_people_the_nearer_they_must_be() -> None:
