@@ -17,7 +17,7 @@ from animeset_lib.dashboard.pictures import thumbnail
 from animeset_lib.dashboard.thresholds import EXPLORABLE, Explored, explore
 from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
-from animeset_lib.media import write_image
+from animeset_lib.frames.stills import sharpness, write_still
 from animeset_lib.models.api import Detection
 from animeset_lib.pictures.quality import GATES, QualityStage
 from animeset_lib.pipeline.stages import PIPELINE
@@ -46,12 +46,13 @@ def stills(make_output: MakeOutput) -> Callable[[Sequence[Picture]], Output]:
                 width=picture.shape[1],
                 height=picture.shape[0],
                 cause="change",
+                sharpness=sharpness(picture),
             )
             for i, picture in enumerate(pictures)
         ]
         output = make_output(ExtractStage, frames)
         for frame, picture in zip(frames, pictures, strict=True):
-            write_image(output.path / frame.file, picture)
+            write_still(output.path, frame, picture)
         return output
 
     return make
