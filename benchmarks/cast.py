@@ -33,7 +33,7 @@ from animeset_lib.cast import grouping
 from animeset_lib.cast.cluster import follow, least_regions
 from animeset_lib.cast.detect import DetectStage
 from animeset_lib.cast.embed import EmbedStage
-from animeset_lib.cast.grouping import NOISE, Pair, cosine_distances, group
+from animeset_lib.cast.grouping import NOISE, Pair, group, mean_distances
 from animeset_lib.cast.linkage import average_linkage
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.models.api import Embedder
@@ -83,7 +83,7 @@ def without(**constants: float) -> Rule:
 
 def plain_average(share: float) -> Rule:
     def rule(cast: Cast, same: float, least: int) -> Labels:
-        distance = grouping._mean_distances(cast.vectors, cast.units)
+        distance = mean_distances(cast.vectors, cast.units)
         sizes = np.bincount(cast.units).astype(np.float64)
         return average_linkage(distance, sizes, cast.forbidden, share * same)[cast.units]
 
@@ -95,7 +95,7 @@ def plain_hdbscan(cast: Cast, same: float, least: int) -> Labels:
 
     if len(cast.vectors) < 2 * least:
         return np.full(len(cast.vectors), NOISE)
-    distance = cosine_distances(cast.vectors).astype(np.float64)
+    distance = mean_distances(cast.vectors, np.arange(len(cast.vectors))).astype(np.float64)
     return np.asarray(HDBSCAN(metric="precomputed", min_cluster_size=least, copy=True).fit_predict(distance), np.int64)
 
 

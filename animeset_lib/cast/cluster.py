@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from animeset_lib.cast.detect import DetectStage
 from animeset_lib.cast.embed import EmbedStage
 from animeset_lib.cast.face_map import flat_map
-from animeset_lib.cast.grouping import NOISE, Grouping, group
+from animeset_lib.cast.grouping import NOISE, Grouping, group, sums_by_group
 from animeset_lib.cast.tracks import TrackedFace, link_tracks, split_outliers
 from animeset_lib.frames.extract import ExtractStage
 from animeset_lib.records import ClusterRow, Frame, Region
@@ -188,8 +188,7 @@ def _confidence(units: Labels, found: Grouping) -> npt.NDArray[np.float64]:
         return result
     by_track = ((found.other - found.own) / found.other.clip(1e-9))[units]
     vectors = found.faces[inside]
-    centres = np.zeros((int(labels.max()) + 1, vectors.shape[1]))
-    np.add.at(centres, labels[inside], vectors)
+    centres = sums_by_group(vectors, labels[inside])
     centres /= np.linalg.norm(centres, axis=1, keepdims=True).clip(1e-9)
     # Beyond 1.5 joining distances everybody is a stranger; capping keeps a face without rivals comparable with the others.
     distance = np.minimum(1.0 - vectors @ centres.T, 1.5 * found.joined)
@@ -230,8 +229,6 @@ def _together(found: Grouping, units: Labels, forbidden: Sequence[tuple[int, int
     """How many pairs of tracks are surely two characters (seen side by side), and how many of them the embedder would take for one."""
     if not forbidden:
         return 0, 0
-    sums = np.zeros((len(found.labels), found.faces.shape[1]))
-    np.add.at(sums, units, found.faces)
-    means = sums / np.bincount(units)[:, None]
+    means = sums_by_group(found.faces, units) / np.bincount(units)[:, None]
     alike = sum(1.0 - float(means[a] @ means[b]) < found.joined for a, b in forbidden)
     return len(forbidden), alike

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from animeset_lib.cast.linkage import average_linkage, merge_near
 
-__all__ = ["NOISE", "Grouping", "Pair", "cosine_distances", "group"]
+__all__ = ["NOISE", "Grouping", "Pair", "group", "mean_distances", "sums_by_group"]
 
 NOISE = -1
 Matrix = npt.NDArray[np.float32]
@@ -87,10 +87,10 @@ def group(faces: Matrix, units: Labels, forbidden: Sequence[Pair], same_distance
     pairs = sorted({(min(row[a], row[b]), max(row[a], row[b])) for a, b in forbidden if row[a] >= 0 and row[b] >= 0})
 
     rows, sizes = row[units][known], sizes[chosen]
-    plain = _mean_distances(faces[known], rows)
+    plain = mean_distances(faces[known], rows)
     first = average_linkage(plain, sizes, pairs, same_distance)
     centred = _seen_from_the_middle(faces, first[rows], known)
-    distance = _mean_distances(centred[known], rows)
+    distance = mean_distances(centred[known], rows)
     same = same_distance * _scale(plain, distance)
     people = _perplexity(np.bincount(average_linkage(distance, sizes, pairs, same), weights=sizes).astype(float))
     joined = same * float(np.clip(1 - _CROWDED * np.log(people / _CROWD), _LEAST_JOIN, _JOIN))
@@ -104,14 +104,9 @@ def group(faces: Matrix, units: Labels, forbidden: Sequence[Pair], same_distance
     return Grouping(of_unit, nearest, own, other, int((row < 0).sum()), people, joined, centred)
 
 
-def cosine_distances(vectors: Matrix) -> Matrix:
-    """`(N, D)` unit vectors → `(N, N)` float32 cosine distances 0..2 with a zero diagonal."""
-    return _mean_distances(vectors, np.arange(len(vectors), dtype=np.int64))
-
-
 def _bundles(faces: Matrix, units: Labels, forbidden: Sequence[Pair], same_distance: float) -> Labels:
     """Each unit on its own, or, beyond `MOST_UNITS`, joined with its very nearest by the smallest distance that brings the number down."""
-    sums = _sums(faces, units)
+    sums = sums_by_group(faces, units)
     labels = np.arange(len(sums), dtype=np.int64)
     if len(sums) > MOST_UNITS:
         means = (sums / np.linalg.norm(sums, axis=1, keepdims=True).clip(1e-9)).astype(np.float32)
@@ -124,7 +119,7 @@ def _bundles(faces: Matrix, units: Labels, forbidden: Sequence[Pair], same_dista
 
 def _seen_from_the_middle(faces: Matrix, first: Labels, known: npt.NDArray[np.bool_]) -> Matrix:
     """The faces less what the film's people (`first`, a group per known face, each counted once) have in common."""
-    sums = _sums(faces[known], first)
+    sums = sums_by_group(faces[known], first)
     people = len(sums)
     middle = (sums / np.bincount(first)[:, None]).sum(axis=0) / (people + _TRUSTED)
     moved = faces - middle.astype(np.float32)
@@ -143,16 +138,16 @@ def _perplexity(sizes: Floats) -> float:
     return float(np.exp(-(share * np.log(share)).sum()))
 
 
-def _sums(vectors: Matrix, groups: Labels) -> Floats:
+def sums_by_group(vectors: Matrix | Floats, groups: Labels) -> Floats:
     """`(G, D)` sums of the vectors of each group 0..G-1."""
     sums = np.zeros((int(groups.max()) + 1 if len(groups) else 0, vectors.shape[1]), dtype=np.float64)
     np.add.at(sums, groups, vectors)
     return sums
 
 
-def _mean_distances(faces: Matrix, rows: Labels) -> Matrix:
+def mean_distances(faces: Matrix, rows: Labels) -> Matrix:
     """`(R, R)` float32: the mean cosine distance between the faces of two rows, with a zero diagonal."""
-    sums = _sums(faces, rows)
+    sums = sums_by_group(faces, rows)
     means = (sums / np.bincount(rows)[:, None]).astype(np.float32) if len(sums) else sums.astype(np.float32)
     distance = np.asarray(1.0 - means @ means.T, dtype=np.float32)
     np.clip(distance, 0.0, 2.0, out=distance)
@@ -164,13 +159,12 @@ def _mean_distances(faces: Matrix, rows: Labels) -> Matrix:
 
 def _placed(faces: Matrix, units: Labels, labels: Labels, forbidden: Sequence[Pair], joined: float) -> Labels:
     """The labels with the units left alone put to the group that has the nearest members, if they are near enough and clearly nearer than others'."""
-    alone = np.flatnonzero(labels == NOISE)
-    groups = int(labels.max()) + 1
-    if not groups or not len(alone):
-        return labels
     of_face = labels[units]
-    members = [faces[of_face == g].T for g in range(groups)]
     rows = np.flatnonzero(of_face == NOISE)
+    groups = int(labels.max()) + 1
+    if not groups or not len(rows):
+        return labels
+    members = [faces[of_face == g].T for g in range(groups)]
     near = np.empty((len(rows), groups))
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         part = slice(start, start + _ROWS_AT_ONCE)
@@ -178,14 +172,10 @@ def _placed(faces: Matrix, units: Labels, labels: Labels, forbidden: Sequence[Pa
             distance = 1.0 - faces[rows[part]] @ those
             few = min(_MEMBERS, distance.shape[1])
             near[part, g] = np.partition(distance, few - 1, axis=1)[:, :few].mean(axis=1)
-    place = np.full(len(labels), -1, dtype=np.int64)
-    place[alone] = np.arange(len(alone))
-    to_group = np.full((len(alone), groups + 1), np.inf)
-    to_group[:, :groups] = 0
-    np.add.at(to_group[:, :groups], place[units[rows]], near)
-    to_group[:, :groups] /= np.bincount(place[units[rows]], minlength=len(alone))[:, None]
-    ranked = np.sort(to_group, axis=1)
+    alone, place = np.unique(units[rows], return_inverse=True)
+    to_group = sums_by_group(near, place) / np.bincount(place)[:, None]
     goal = to_group.argmin(axis=1)
+    ranked = np.sort(np.pad(to_group, ((0, 0), (0, 1)), constant_values=np.inf), axis=1)
     sure = (ranked[:, 0] <= joined) & (ranked[:, 0] <= _CLEARLY * ranked[:, 1])
     foes: dict[int, set[int]] = {}
     for a, b in forbidden:
@@ -208,12 +198,11 @@ def _nearest_two(faces: Matrix, units: Labels, labels: Labels, joined: float) ->
     """
     count = len(labels)
     groups = int(labels.max()) + 1
-    per_unit = _sums(faces, units)
+    per_unit = sums_by_group(faces, units)
     size = np.bincount(units, minlength=count).astype(np.float64)
     inside = np.flatnonzero(labels != NOISE)
-    sums, sizes = np.zeros((groups, faces.shape[1])), np.zeros(groups)
-    np.add.at(sums, labels[inside], per_unit[inside])
-    np.add.at(sizes, labels[inside], size[inside])
+    sums = sums_by_group(per_unit[inside], labels[inside])
+    sizes = np.bincount(labels[inside], weights=size[inside])
     means = per_unit / size[:, None]
     distance = np.full((count, groups + 2), _STRANGER)
     if groups:

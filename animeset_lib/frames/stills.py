@@ -1,5 +1,5 @@
 """A still on the disk: its picture, the small picture that comparisons see, and how sharp it is. All made once, while the frame is in memory: reading
-a still again costs more than decoding ten frames.
+a still again costs as much as decoding six frames.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ def to_rgb(frame: VideoFrame) -> Picture:
     converter: VideoReformatter | None = getattr(_local, "converter", None)
     if converter is None:
         converter = _local.converter = VideoReformatter()
-    # As planes: exact to half a level from any depth, in half the time. Packed RGB of ten bits has its chroma repeated, up to ten levels off.
+    # As planes: exact to half a level from any depth, in half the time. Packed RGB of ten bits has its chroma repeated, tens of levels off at edges.
     converted = converter.reformat(
         frame,
         frame.width,

@@ -20,7 +20,7 @@ from animeset_lib.cast.cluster import ClusterStage, least_regions
 from animeset_lib.cast.detect import DetectStage
 from animeset_lib.cast.embed import EmbedStage
 from animeset_lib.cast.face_map import flat_map
-from animeset_lib.cast.grouping import NOISE, cosine_distances, group
+from animeset_lib.cast.grouping import NOISE, group, mean_distances
 from animeset_lib.cast.linkage import average_linkage, merge_near
 from animeset_lib.frames.dedupe import DedupeStage
 from animeset_lib.frames.extract import ExtractStage
@@ -35,6 +35,10 @@ Vectors = npt.NDArray[np.float32]
 
 def unit(vectors: npt.NDArray[np.floating]) -> Vectors:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), dtype=np.float32)
+
+
+def cosine_distances(vectors: Vectors) -> Vectors:
+    return mean_distances(vectors, np.arange(len(vectors)))
 
 
 def people(
